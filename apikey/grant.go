@@ -1,0 +1,123 @@
+package apikey
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+)
+
+// Grant is what deciding a request needs to know of a key, in the form that is
+// quickest to decide on. Strings and slices are shared between grants and must
+// not be changed.
+type Grant struct {
+	Hash      Hash
+	State     State
+	ExpiresAt int64 // Unix nanoseconds; 0: never
+	Limits    Limits
+
+	Workspace string
+	Scopes    *ScopeSet
+	Places    *Places // nil: anywhere
+}
+
+// State is the part of a key's status that does not depend on the time.
+type State uint8
+
+// A key is usable, disabled or revoked; whether it has expired depends on when
+// one asks.
+const (
+	StateUsable State = iota
+	StateDisabled
+	StateRevoked
+)
+
+// Status returns the key's status at the instant now, like [Key.Status].
+func (g *Grant) Status(now time.Time) Status {
+	switch {
+	case g.State == StateRevoked:
+		return Revoked
+	case g.State == StateDisabled:
+		return Disabled
+	case g.ExpiresAt != 0 && now.UnixNano() >= g.ExpiresAt:
+		return Expired
+	default:
+		return Active
+	}
+}
+
+// Grant returns what deciding a request needs to know of k. It fails where
+// stored origins or addresses do not parse: such a key must not pass.
+func (k *Key) Grant() (Grant, error) {
+	g := Grant{
+		Hash:      k.Hash,
+		ExpiresAt: unixNano(k.ExpiresAt),
+		Limits:    k.Limits,
+		Workspace: k.Workspace,
+		Scopes:    NewScopeSet(k.Scopes),
+	}
+	switch {
+	case !k.RevokedAt.IsZero():
+		g.State = StateRevoked
+	case k.Disabled:
+		g.State = StateDisabled
+	}
+	if len(k.AllowedOrigins) == 0 && len(k.AllowedIPs) == 0 {
+		return g, nil
+	}
+	places := &Places{
+		Origins: make([]Origin, len(k.AllowedOrigins)),
+		IPs:     make([]netip.Prefix, len(k.AllowedIPs)),
+	}
+	var err error
+	for i, s := range k.AllowedOrigins {
+		if places.Origins[i], err = ParseOrigin(s); err != nil {
+			return Grant{}, fmt.Errorf("key %s: %w", k.ID, err)
+		}
+	}
+	for i, s := range k.AllowedIPs {
+		if places.IPs[i], err = ParseIP(s); err != nil {
+			return Grant{}, fmt.Errorf("key %s: %w", k.ID, err)
+		}
+	}
+	g.Places = places
+	return g, nil
+}
+
+// unixNano returns an expiry as [Grant.ExpiresAt] holds it. Years that int64
+// cannot hold become the nearest instant that it can, so that what expires
+// after 2262 has not expired now; and no time but the zero time becomes 0.
+func unixNano(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Unix() <= 0:
+		return 1
+	case t.Unix() >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
+	default:
+		return t.UnixNano()
+	}
+}
+
+// ScopeSet is a set of scopes and its form in a header.
+type ScopeSet struct {
+	List   []string // sorted, without repeats
+	Joined string   // List joined by single spaces
+}
+
+// Has reports whether the set holds scope. A scope grants only itself.
+func (s *ScopeSet) Has(scope string) bool {
+	for _, have := range s.List {
+		if have == scope {
+			return true
+		}
+	}
+	return false
+}
+
+// Places is from where a key may be used. An empty list does not restrict.
+type Places struct {
+	Origins []Origin
+	IPs     []netip.Prefix
+}

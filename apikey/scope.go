@@ -1,0 +1,98 @@
+package apikey
+
+import (
+	"slices"
+	"strings"
+)
+
+// Bounds of a key's scopes.
+const (
+	MaxScopes   = 64 // on one key
+	MaxScopeLen = 64 // characters of one scope
+)
+
+// CheckScope accepts resource:action, both [a-z][a-z0-9_-]*, at most 64
+// characters in all. It does not ask whether anything knows the scope, see
+// [CheckKnown]. The error is a [*FieldError] for "scopes".
+func CheckScope(s string) error {
+	resource, action, ok := strings.Cut(s, ":")
+	if ok && len(s) <= MaxScopeLen && isScopePart(resource) && isScopePart(action) && !ContainsToken(s) {
+		return nil
+	}
+	if near := nearest(s, catalogueScopes()); near != "" {
+		return &FieldError{Field: "scopes", Problem: quote(s) + " is not a scope (did you mean " + near + "?)"}
+	}
+	return &FieldError{
+		Field:    "scopes",
+		Problem:  quote(s) + " is not a scope",
+		Accepted: "resource:action, such as posts:write, of a-z, 0-9, _ and -, each part starting with a letter, at most 64 characters",
+	}
+}
+
+func isScopePart(s string) bool {
+	if s == "" || !isLower(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isBrandChar(c) && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// CheckKnown refuses the first scope that is neither in the catalogue nor in
+// extra, and names the nearest one that is:
+//
+//	scopes: "posts:wrte" is not a known scope (did you mean posts:write?)
+//
+// extra is what the running config knows besides. The error is a
+// [*FieldError] for "scopes".
+func CheckKnown(scopes, extra []string) error {
+	known := append(catalogueScopes(), extra...)
+	for _, s := range scopes {
+		if slices.Contains(known, s) {
+			continue
+		}
+		if err := CheckScope(s); err != nil {
+			return err
+		}
+		e := &FieldError{Field: "scopes", Problem: quote(s) + " is not a known scope"}
+		if near := nearest(s, known); near != "" {
+			e.Problem += " (did you mean " + near + "?)"
+		} else {
+			e.Accepted = "those that caddy keygate scopes lists"
+		}
+		return e
+	}
+	return nil
+}
+
+// normalScopes returns scopes sorted and without repeats.
+func normalScopes(scopes []string) ([]string, error) {
+	if len(scopes) == 0 {
+		return nil, &FieldError{Field: "scopes", Problem: "is empty", Accepted: "1 to 64 scopes, such as posts:write"}
+	}
+	if err := checkCount("scopes", len(scopes), MaxScopes); err != nil {
+		return nil, err
+	}
+	for _, s := range scopes {
+		if err := CheckScope(s); err != nil {
+			return nil, err
+		}
+	}
+	return sortedSet(scopes), nil
+}
+
+// sortedSet returns a copy of list, sorted and without repeats.
+func sortedSet(list []string) []string {
+	sorted := append([]string{}, list...)
+	slices.Sort(sorted)
+	return slices.Compact(sorted)
+}
+
+// NewScopeSet returns the set of the scopes in list, which it does not keep.
+func NewScopeSet(list []string) *ScopeSet {
+	sorted := sortedSet(list)
+	return &ScopeSet{List: sorted, Joined: strings.Join(sorted, " ")}
+}

@@ -1,0 +1,74 @@
+package apikey
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Longest texts on a key, in characters.
+const (
+	MaxWorkspaceLen   = 64
+	MaxNameLen        = 100
+	MaxDescriptionLen = 500
+)
+
+// checkWorkspace accepts [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
+func checkWorkspace(s string) error {
+	const accepted = "a letter or digit, then up to 63 of A-Z, a-z, 0-9, dot, underscore and hyphen"
+	if s == "" {
+		return &FieldError{Field: "workspace", Problem: "is empty", Accepted: accepted}
+	}
+	if ContainsToken(s) {
+		return tokenInside("workspace", accepted)
+	}
+	ok := len(s) <= MaxWorkspaceLen && isBase62(s[:1])
+	for i := 0; ok && i < len(s); i++ {
+		ok = isBase62(s[i:i+1]) || strings.IndexByte("._-", s[i]) >= 0
+	}
+	if !ok {
+		return &FieldError{Field: "workspace", Problem: quote(s) + " is not a workspace", Accepted: accepted}
+	}
+	return nil
+}
+
+// checkText accepts text that people read, on one line and without anything
+// that changes how the rest of the line is shown. Lengths are in characters.
+func checkText(field, s string, least, most int) error {
+	accepted := fmt.Sprintf("%d to %d characters, none of them control or bidi-control characters", least, most)
+	refuse := func(format string, args ...any) error {
+		return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...), Accepted: accepted}
+	}
+	if ContainsToken(s) {
+		return tokenInside(field, accepted)
+	}
+	if !utf8.ValidString(s) {
+		return refuse("is not valid UTF-8")
+	}
+	switch n := utf8.RuneCountInString(s); {
+	case n > most:
+		return refuse("has %d characters", n)
+	case n == 0 && least > 0:
+		return refuse("is empty")
+	case strings.TrimSpace(s) == "" && least > 0:
+		return refuse("is blank")
+	}
+	position := 0
+	for _, r := range s {
+		position++
+		switch {
+		case unicode.IsControl(r):
+			return refuse("has the control character %U at position %d", r, position)
+		case unicode.Is(unicode.Bidi_Control, r):
+			return refuse("has the bidi-control character %U at position %d", r, position)
+		case r == '\u2028' || r == '\u2029':
+			return refuse("has the line break %U at position %d", r, position)
+		}
+	}
+	return nil
+}
+
+func tokenInside(field, accepted string) error {
+	return &FieldError{Field: field, Problem: "holds a whole token, which is secret", Accepted: accepted}
+}

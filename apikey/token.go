@@ -1,0 +1,128 @@
+package apikey
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
+)
+
+// A token is brand_id_secret+checksum, such as
+// patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV2YI9hn. The checksum lets a
+// scanner and the gateway tell a token from noise without hashing or looking
+// it up. It is never authentication.
+const (
+	SecretLen   = 32 // base62 characters: 190 bits from crypto/rand
+	ChecksumLen = 6  // base62 digits of the CRC-32/IEEE of all before them
+
+	// DefaultBrand is the brand of tokens where the config names no other.
+	DefaultBrand = "patra"
+)
+
+const (
+	minBrandLen = 2
+	maxBrandLen = 16
+	tailLen     = 1 + IDLen + 1 + SecretLen + ChecksumLen // all but the brand
+	maxTokenLen = maxBrandLen + tailLen
+)
+
+// CheckBrand accepts a lower-case letter followed by 1 to 15 lower-case
+// letters or digits. The error is a [*FieldError] for "key_prefix".
+func CheckBrand(s string) error {
+	if isBrand(s) {
+		return nil
+	}
+	return &FieldError{
+		Field:    "key_prefix",
+		Problem:  quote(s) + " is not a brand",
+		Accepted: "a lower-case letter, then 1 to 15 lower-case letters or digits",
+	}
+}
+
+func isBrand(s string) bool {
+	if len(s) < minBrandLen || len(s) > maxBrandLen || !isLower(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if !isBrandChar(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLower(c byte) bool     { return c >= 'a' && c <= 'z' }
+func isDigit(c byte) bool     { return c >= '0' && c <= '9' }
+func isBrandChar(c byte) bool { return isLower(c) || isDigit(c) }
+
+// Generate draws a new ID and secret from crypto/rand. The token is the only
+// copy of the secret there will ever be; only hash is to be kept. The brand
+// must be one that [CheckBrand] accepts.
+func Generate(brand string) (token string, id ID, hash Hash) {
+	id = NewID()
+	b := make([]byte, 0, maxTokenLen)
+	b = fmt.Appendf(b, "%s_%s_", brand, id)
+	secret := len(b)
+	b = b[:secret+SecretLen]
+	randomBase62(b[secret:])
+	sum := checksum(string(b))
+	b = append(b, sum[:]...)
+	token, hash = string(b), sha256.Sum256(b)
+	clear(b)
+	return token, id, hash
+}
+
+// Parse reports whether token is well formed: the brand, the length, the
+// alphabet, both underscores and the checksum. It returns the ID that the
+// token claims; whether the secret is right is for [Hash.Equal] to say. It
+// neither hashes nor allocates.
+func Parse(brand, token string) (ID, bool) {
+	var id ID
+	if len(token) != len(brand)+tailLen || token[:len(brand)] != brand {
+		return id, false
+	}
+	rest := token[len(brand):]
+	idPart, secret := rest[1:1+IDLen], rest[2+IDLen:]
+	if rest[0] != '_' || rest[1+IDLen] != '_' || !isBase62(idPart) || !isBase62(secret) {
+		return id, false
+	}
+	body := len(token) - ChecksumLen
+	if sum := checksum(token[:body]); token[body:] != string(sum[:]) {
+		return id, false
+	}
+	copy(id[:], idPart)
+	return id, true
+}
+
+// checksum returns the CRC-32/IEEE of s as base62 digits, most significant
+// first, zero padded. It walks the table itself because package crc32 takes
+// only []byte and lets it escape: one allocation for every request.
+func checksum(s string) [ChecksumLen]byte {
+	crc := ^uint32(0)
+	for i := range len(s) {
+		crc = crc32.IEEETable[byte(crc)^s[i]] ^ crc>>8
+	}
+	crc = ^crc
+	var digits [ChecksumLen]byte
+	for i := ChecksumLen - 1; i >= 0; i-- {
+		digits[i] = base62[crc%62]
+		crc /= 62
+	}
+	return digits
+}
+
+// Prefix returns the part of a token that may be shown: patra_7Hk2Qp9aX3bC.
+func Prefix(brand string, id ID) string { return brand + "_" + id.String() }
+
+// ParseRef reads what people name a key by: its ID or its prefix, of any
+// brand. A whole token is refused with an error that does not repeat it.
+func ParseRef(s string) (ID, error) {
+	if ContainsToken(s) {
+		return ID{}, &FieldError{Field: "id", Problem: "this is a whole token, which is secret", Accepted: acceptedRef}
+	}
+	if cut := len(s) - IDLen - 1; cut > 0 && s[cut] == '_' && isBrand(s[:cut]) {
+		s = s[cut+1:]
+	}
+	return ParseID(s)
+}
+
+const acceptedRef = "the key's ID, such as 7Hk2Qp9aX3bC, or its prefix, such as patra_7Hk2Qp9aX3bC"

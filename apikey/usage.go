@@ -1,0 +1,39 @@
+package apikey
+
+import "time"
+
+// Usage is what one key did on one UTC day. Counts are totals for that day,
+// never differences, so that saving the same Usage twice changes nothing.
+type Usage struct {
+	ID  ID
+	Day Day
+
+	Charged uint64 // charged to the day's quota; a route with a cost charges more than one
+	Allowed uint64 // requests that passed
+	Limited uint64 // requests refused by a limit
+	Denied  uint64 // requests refused after authentication for any other reason
+
+	// LastUsed is when the key last authenticated a request on that day, in
+	// Unix seconds rounded down to the minute; 0: not on that day.
+	LastUsed int64
+}
+
+// Day is a UTC day, counted from 1970-01-01.
+type Day int32
+
+const secondsPerDay = 24 * 60 * 60
+
+// DayOf returns the UTC day that t falls on.
+func DayOf(t time.Time) Day {
+	s := t.Unix()
+	if s < 0 {
+		s -= secondsPerDay - 1 // round towards the past, not towards zero
+	}
+	return Day(s / secondsPerDay)
+}
+
+// Start returns the first instant of the day.
+func (d Day) Start() time.Time { return time.Unix(int64(d)*secondsPerDay, 0).UTC() }
+
+// String returns the day as 2006-01-02.
+func (d Day) String() string { return d.Start().Format(time.DateOnly) }
