@@ -1,0 +1,105 @@
+package ratelimit
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Failures is the budget of failed authentications of each client: a token
+// bucket of perMinute tokens, refilled at perMinute/60 per second. A client is
+// an IPv4 address or an IPv6 /64, the least that one subscriber is given.
+//
+// It takes 1 MiB, whatever comes: it remembers up to 65,536 clients, and when
+// there is no room forgets, of the eight that a client competes with, the one
+// that is nearest to a full budget. All methods may be called at once from many
+// goroutines.
+type Failures struct {
+	start time.Time
+	seed  maphash.Seed
+
+	every time.Duration // refills one token
+	depth time.Duration // refills them all
+
+	locks [failureLocks]failureLock
+	sets  [failureSets]failureSet
+}
+
+const (
+	failureWays  = 8 // clients that share a set: two cache lines
+	failureSets  = 65536 / failureWays
+	failureLocks = 64 // each guards the sets whose number is its own modulo this
+)
+
+type failureLock struct {
+	mu    sync.Mutex
+	clock clock
+	_     [24]byte // a cache line each
+}
+
+type failureSet [failureWays]struct {
+	client uint64
+	full   time.Duration // when the budget is whole; in the past: nothing to remember
+}
+
+// NewFailures returns a budget of perMinute failures, at least 1, a minute and
+// client.
+func NewFailures(perMinute int) *Failures {
+	n := time.Duration(perMinute)
+	every := (time.Minute + n - 1) / n // rounded up, so as never to grant more
+	return &Failures{start: time.Now(), seed: maphash.MakeSeed(), every: every, depth: every * n}
+}
+
+// Charge records one failed authentication from addr and reports whether the
+// client was still within its budget. If not, nothing is charged, and
+// retryAfter is in how many whole seconds, rounded up, it will be. The zone of
+// addr does not matter, IPv4 in IPv6 is IPv4, and all invalid addresses are one
+// client. A clock that is set back grants nothing; see the package comment.
+func (f *Failures) Charge(addr netip.Addr, now time.Time) (within bool, retryAfter int) {
+	client := clientOf(addr)
+	n := maphash.Comparable(f.seed, client) % failureSets
+	l, set := &f.locks[n%failureLocks], &f.sets[n]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clock = l.clock.next(now.Sub(f.start))
+	at := l.clock.time
+
+	slot := &set[0]
+	for i := range set {
+		if set[i].client == client {
+			slot = &set[i]
+			break
+		}
+		if set[i].full < slot.full {
+			slot = &set[i]
+		}
+	}
+	full := at
+	if slot.client == client {
+		full = max(full, slot.full)
+	}
+	full += f.every
+	if over := full - (at + f.depth); over > 0 {
+		return false, int((over + time.Second - 1) / time.Second)
+	}
+	slot.client, slot.full = client, full
+	return true, 0
+}
+
+// clientOf returns the number that stands for an address: an IPv6 address's
+// first 64 bits, and for all others numbers out of 0:1::/32 and 0:2::/32,
+// where no network is.
+func clientOf(addr netip.Addr) uint64 {
+	switch addr = addr.Unmap(); {
+	case addr.Is4():
+		a := addr.As4()
+		return 1<<32 | uint64(binary.BigEndian.Uint32(a[:]))
+	case addr.Is6():
+		a := addr.As16()
+		return binary.BigEndian.Uint64(a[:8])
+	default:
+		return 2 << 32
+	}
+}

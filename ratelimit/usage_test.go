@@ -1,0 +1,232 @@
+package ratelimit_test
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/ratelimit"
+)
+
+// saved is what a store would hold: the latest total of each key and day.
+type saved map[string]apikey.Usage
+
+func (s saved) save(us []apikey.Usage) {
+	for _, u := range us {
+		s[fmt.Sprint(u.ID, u.Day)] = u
+	}
+}
+
+func (s saved) of(id apikey.ID, d apikey.Day) apikey.Usage { return s[fmt.Sprint(id, d)] }
+
+func TestDrain(t *testing.T) {
+	l, lim := ratelimit.New(), limits(60, 10, 100)
+	at := noon.Add(90 * time.Second)
+	take(l, lim, 13, at)
+	l.Take(keyA, lim, 5, noon.Add(10*minute+59*time.Second)) // full again
+	l.Deny(keyA, lim, noon.Add(10*minute))
+	l.Deny(keyA, lim, noon.Add(9*minute)) // the latest use counts, not the last
+	want := []apikey.Usage{{
+		ID: keyA, Day: apikey.DayOf(noon), Charged: 15, Allowed: 11, Limited: 3, Denied: 2,
+		LastUsed: noon.Add(10 * minute).Unix(),
+	}}
+	if got := l.Drain(nil); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := l.Drain(nil); len(got) != 0 {
+		t.Errorf("drained again without change: %+v", got)
+	}
+	take(l, lim, 1, noon.Add(hour))
+	want[0].Charged, want[0].Allowed, want[0].LastUsed = 16, 12, noon.Add(hour).Unix()
+	dst := make([]apikey.Usage, 1, 8)
+	if got := l.Drain(dst); len(got) != 2 || got[1] != want[0] {
+		t.Errorf("got %+v, want %+v after what was there", got, want)
+	}
+}
+
+// Nothing is lost when days pass between two drains, however many.
+func TestDrainAfterDays(t *testing.T) {
+	for days := range 6 {
+		l, lim, store := ratelimit.New(), limits(60, 60, 100), saved{}
+		for d := range days {
+			take(l, lim, d+1, noon.Add(time.Duration(d)*day))
+		}
+		store.save(l.Drain(nil))
+		for d := range days {
+			if got := store.of(keyA, apikey.DayOf(noon)+apikey.Day(d)); got.Allowed != uint64(d+1) {
+				t.Errorf("of %d days, day %d was saved with %d allowed, want %d", days, d, got.Allowed, d+1)
+			}
+		}
+	}
+}
+
+func TestUndrain(t *testing.T) {
+	lim := limits(60, 60, 100)
+	today := apikey.DayOf(noon)
+	tests := []struct {
+		name    string
+		between func(*ratelimit.Limiter) // between Drain and Undrain
+		want    map[apikey.Day]uint64    // allowed
+	}{
+		{"nothing happened", func(*ratelimit.Limiter) {}, map[apikey.Day]uint64{today: 3}},
+		{"used since", func(l *ratelimit.Limiter) { take(l, lim, 2, noon) }, map[apikey.Day]uint64{today: 5}},
+		{"day over", func(l *ratelimit.Limiter) { take(l, lim, 2, noon.Add(day)) }, map[apikey.Day]uint64{today: 3, today + 1: 2}},
+		{"days over", func(l *ratelimit.Limiter) {
+			take(l, lim, 1, noon)
+			take(l, lim, 2, noon.Add(day))
+			take(l, lim, 4, noon.Add(2*day))
+		}, map[apikey.Day]uint64{today: 4, today + 1: 2, today + 2: 4}},
+		{"swept", func(l *ratelimit.Limiter) { l.Sweep(noon.Add(day)) }, map[apikey.Day]uint64{today: 3}},
+		{"swept and used", func(l *ratelimit.Limiter) {
+			l.Sweep(noon.Add(day))
+			take(l, lim, 2, noon.Add(day))
+		}, map[apikey.Day]uint64{today: 3, today + 1: 2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l, store := ratelimit.New(), saved{}
+			take(l, lim, 3, noon)
+			failed := l.Drain(nil)
+			tt.between(l)
+			l.Undrain(failed)
+			l.Undrain(failed) // twice changes nothing
+			store.save(l.Drain(nil))
+			for d, want := range tt.want {
+				if got := store.of(keyA, d).Allowed; got != want {
+					t.Errorf("%s: saved %d allowed, want %d", d, got, want)
+				}
+			}
+			if len(store) != len(tt.want) {
+				t.Errorf("saved %v, want the days %v", store, tt.want)
+			}
+		})
+	}
+}
+
+func TestRestore(t *testing.T) {
+	lim := limits(60, 60, 100)
+	today := apikey.DayOf(noon)
+	u := apikey.Usage{ID: keyA, Day: today, Charged: 97, Allowed: 50, Limited: 4, Denied: 6, LastUsed: noon.Unix() - 3600}
+	old := apikey.Usage{ID: keyA, Day: today - 1, Charged: 100, Allowed: 100, LastUsed: noon.Unix() - 86400}
+	older := apikey.Usage{ID: keyA, Day: today - 2, Charged: 1, Allowed: 1}
+	for name, order := range map[string][]apikey.Usage{
+		"today": {u}, "forward": {older, old, u}, "backward": {u, old, older}, "twice": {old, u, old, u},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := ratelimit.New()
+			for _, u := range order {
+				l.Restore(u)
+			}
+			if got := l.Drain(nil); len(got) != 0 {
+				t.Errorf("restored use is saved again: %+v", got)
+			}
+			if got := l.Peek(keyA, lim, 1, noon); got.Day.Remaining != 2 || got.Minute.Remaining != 59 {
+				t.Errorf("Peek %+v, want 2 left of the day and 59 of the minute", got)
+			}
+			if got := take(l, lim, 10, noon); got != 3 {
+				t.Errorf("%d passed, want the 3 left", got)
+			}
+			l.Deny(keyA, lim, noon)
+			want := apikey.Usage{ID: keyA, Day: today, Charged: 100, Allowed: 53, Limited: 11, Denied: 7, LastUsed: noon.Unix()}
+			if got := l.Drain(nil); len(got) != 1 || got[0] != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if name != "today" {
+				if got := take(l, lim, 10, noon.Add(-day)); got != 0 {
+					t.Errorf("%d passed on the restored day before, want 0", got)
+				}
+			}
+			if got := take(l, lim, 10, noon.Add(day)); got != 10 {
+				t.Errorf("%d passed on the next day, want 10", got)
+			}
+		})
+	}
+}
+
+func TestRestoredUntouchedIsSwept(t *testing.T) {
+	l := ratelimit.New()
+	l.Restore(apikey.Usage{ID: keyA, Day: apikey.DayOf(noon), Charged: 1, Allowed: 1})
+	l.Sweep(noon)
+	if l.Len() != 1 {
+		t.Fatal("a restored count of today was swept")
+	}
+	l.Sweep(noon.Add(day))
+	if l.Len() != 0 {
+		t.Error("a restored count of yesterday was not swept")
+	}
+}
+
+func TestSweep(t *testing.T) {
+	lim := limits(1, 1, 100)
+	midnight := noon.Add(12 * hour)
+	late := midnight.Add(-10 * time.Second)
+	use := func(l *ratelimit.Limiter) { l.Take(keyA, lim, 1, late) }
+	tests := []struct {
+		name  string
+		do    func(*ratelimit.Limiter)
+		drain bool
+		at    time.Time
+		want  int
+	}{
+		{"today", use, true, midnight.Add(-1), 1},
+		{"bucket not full", use, true, midnight.Add(49 * time.Second), 1},
+		{"unsaved", use, false, midnight.Add(hour), 1},
+		{"idle", use, true, midnight.Add(50 * time.Second), 0},
+		{"denied today", func(l *ratelimit.Limiter) { l.Deny(keyA, lim, late) }, true, late, 1},
+		{"denied yesterday", func(l *ratelimit.Limiter) { l.Deny(keyA, lim, late) }, true, midnight, 0},
+		{"used yesterday and today", func(l *ratelimit.Limiter) { use(l); l.Deny(keyA, lim, midnight) }, true, midnight.Add(hour), 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := ratelimit.New()
+			tt.do(l)
+			if tt.drain {
+				l.Drain(nil)
+			}
+			l.Sweep(tt.at)
+			if got := l.Len(); got != tt.want {
+				t.Errorf("%d keys left, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// Neither the keys nor the maps that held them stay in memory.
+func TestSweepReturnsMemory(t *testing.T) {
+	const keys = 50_000
+	l, lim := ratelimit.New(), limits(60, 60, 100)
+	before := heap()
+	for i := range keys {
+		l.Take(key(i), lim, 1, noon)
+	}
+	l.Drain(nil)
+	used := heap() - before
+	l.Sweep(noon.Add(day))
+	left := heap() - before
+	if used < 100*keys || left > 5*keys {
+		t.Errorf("%d keys took %d bytes, and %d after they were swept", keys, used, left)
+	}
+	runtime.KeepAlive(l)
+}
+
+func TestForget(t *testing.T) {
+	l, lim := ratelimit.New(), limits(60, 60, 60)
+	take(l, lim, 60, noon)
+	l.Forget(keyA)
+	l.Forget(keyB) // never seen
+	if n := l.Len(); n != 0 {
+		t.Errorf("%d keys left, want 0", n)
+	}
+	if got := l.Drain(nil); len(got) != 0 {
+		t.Errorf("a forgotten key is saved: %+v", got)
+	}
+	take(l, lim, 2, noon)
+	l.Forget(keyA)
+	take(l, lim, 3, noon)
+	if got := l.Drain(nil); len(got) != 1 || got[0].Allowed != 3 {
+		t.Errorf("drained %+v, want one with 3 allowed", got)
+	}
+}
