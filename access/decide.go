@@ -1,0 +1,159 @@
+package access
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// Why a route is not mapped, for the client.
+const (
+	routeNotMapped   = "No route is mapped for this method and path. Check both: case counts, and so does a slash at the end."
+	routeNoWebSocket = "This route takes no WebSocket connections with this method. Send an ordinary request."
+)
+
+// Decide runs the checks in their order and stops at the first that fails:
+// shape, preflight, public route, credential, key, status, client address,
+// origin, route and scopes. The limits, and the budget of failed
+// authentications, are the caller's. Decide does not allocate.
+func (p *Policy) Decide(q *Request) (d Decision) {
+	if d.Reason, d.Detail = checkShape(q); d.Reason != Allowed {
+		return d
+	}
+	if p.isPreflight(q) {
+		d.Preflight = true
+		return d
+	}
+	d.Route = p.Table.Match(q.Method, q.Path)
+	if d.Route != nil && d.Route.Access == Public {
+		d.Reason, d.Detail = checkRoute(d.Route, q)
+		return d
+	}
+	var token string
+	if token, d.Reason, d.Detail = credential(q); d.Reason != Allowed {
+		return d
+	}
+	if d.ID, d.Grant, d.Reason, d.Err = p.identify(token); d.Reason != Allowed {
+		return d
+	}
+	if d.Reason = checkStatus(&d.Grant, q.Now); d.Reason != Allowed {
+		return d
+	}
+	d.Authenticated = true
+	if d.Reason = checkClient(&d.Grant, q.Client); d.Reason != Allowed {
+		return d
+	}
+	if d.Reason = p.checkOrigin(&d.Grant, q.Origins); d.Reason != Allowed {
+		return d
+	}
+	if d.Reason, d.Detail = checkRoute(d.Route, q); d.Reason != Allowed {
+		return d
+	}
+	d.Reason = checkScopes(&d.Grant, d.Route)
+	return d
+}
+
+func checkShape(q *Request) (reason Reason, detail string) {
+	if _, ok := parseMethod(q.Method); !ok {
+		return MethodNotAllowed, ""
+	}
+	if problem := CheckPath(q.Path); problem != "" {
+		return AmbiguousPath, problem
+	}
+	return Allowed, ""
+}
+
+// isPreflight goes by the presence of headers alone, so that the answer tells
+// nothing about origins, keys or routes.
+func (p *Policy) isPreflight(q *Request) bool {
+	return p.CORS && q.Method == http.MethodOptions && len(q.Origins) > 0 && len(q.RequestMethod) > 0
+}
+
+// identify returns the key whose secret the token holds. What is no token is
+// refused before any hashing or look-up; an unknown ID costs the same as a
+// wrong secret, for the token is then compared with the zero Hash.
+func (p *Policy) identify(token string) (id apikey.ID, grant apikey.Grant, reason Reason, err error) {
+	id, ok := apikey.Parse(p.Brand, token)
+	if !ok {
+		return apikey.ID{}, apikey.Grant{}, InvalidKey, nil
+	}
+	grant, found, err := p.Keys.Lookup(id)
+	if err != nil {
+		return apikey.ID{}, apikey.Grant{}, StoreUnavailable, err
+	}
+	if right := apikey.HashToken(token).Equal(grant.Hash); !right || !found {
+		return apikey.ID{}, apikey.Grant{}, InvalidKey, nil
+	}
+	return id, grant, Allowed, nil
+}
+
+func checkStatus(g *apikey.Grant, now time.Time) Reason {
+	switch g.Status(now) {
+	case apikey.Active:
+		return Allowed
+	case apikey.Disabled:
+		return KeyDisabled
+	case apikey.Expired:
+		return KeyExpired
+	default:
+		return KeyRevoked
+	}
+}
+
+// checkClient denies an unknown address to keys that are bound to some.
+func checkClient(g *apikey.Grant, client netip.Addr) Reason {
+	if g.Places == nil || len(g.Places.IPs) == 0 {
+		return Allowed
+	}
+	for _, prefix := range g.Places.IPs {
+		if prefix.Contains(client) {
+			return Allowed
+		}
+	}
+	return IPNotAllowed
+}
+
+// checkOrigin keeps foreign pages out of keys that are bound to origins. It is
+// no authentication: only browsers are true about their Origin.
+func (p *Policy) checkOrigin(g *apikey.Grant, origins []string) Reason {
+	if g.Places == nil || len(g.Places.Origins) == 0 {
+		return Allowed
+	}
+	switch len(origins) {
+	case 0:
+		if p.AllowMissingOrigin {
+			return Allowed
+		}
+	case 1:
+		for _, allowed := range g.Places.Origins {
+			if allowed.Matches(origins[0]) {
+				return Allowed
+			}
+		}
+	}
+	return OriginNotAllowed
+}
+
+// checkRoute lets only a GET become a WebSocket (RFC 6455 §4.1), also where the
+// route has other methods.
+func checkRoute(r *Route, q *Request) (reason Reason, detail string) {
+	switch {
+	case r == nil:
+		return RouteNotMapped, routeNotMapped
+	case q.WebSocket && (!r.WebSocket || q.Method != http.MethodGet):
+		return RouteNotMapped, routeNoWebSocket
+	default:
+		return Allowed, ""
+	}
+}
+
+func checkScopes(g *apikey.Grant, r *Route) Reason {
+	for _, scope := range r.Scopes {
+		if !g.Scopes.Has(scope) {
+			return InsufficientScope
+		}
+	}
+	return Allowed
+}

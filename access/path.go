@@ -1,0 +1,169 @@
+package access
+
+import "unicode/utf8"
+
+// What makes a path ambiguous, for the client.
+const (
+	pathNotAbsolute       = "The request target is not a path that starts with a slash. Send one such as /v1/posts."
+	pathEmptySegment      = "The path has an empty segment (//). Send it with single slashes."
+	pathDotSegment        = "The path has a . or .. segment. Send the path that it leads to."
+	pathBackslash         = "The path has a backslash, as it is or percent-encoded. Send the path without it."
+	pathSemicolon         = "The path has a semicolon, as it is or percent-encoded. Send the path without it."
+	pathControl           = "The path has a control character, as it is or percent-encoded. Send the path without it."
+	pathBadEscape         = "The path has a % that two hexadecimal digits do not follow. Percent-encode the path again."
+	pathBadUTF8           = "The path is not UTF-8 once it is percent-decoded. Percent-encode it from UTF-8."
+	pathEncodedSlash      = "The path has a percent-encoded slash (%2F). Send the path without it."
+	pathEncodedPercent    = "The path has a percent-encoded percent sign (%25), as paths that were encoded twice do. Encode it once, and without that sign."
+	pathEncodedUnreserved = "The path has a letter, a digit or one of - . _ ~ in percent-encoded form. Send these characters as they are."
+	pathUnencoded         = "The path has a character that may only be sent percent-encoded. Percent-encode it."
+)
+
+// CheckPath decides whether every backend reads a path in the same way. It
+// takes the bytes that will be forwarded, such as [net/url.URL.EscapedPath]
+// returns. It returns "" if so, and otherwise a sentence or two for the client
+// that tell what is wrong and never quote the path.
+//
+// It refuses what backends are known to decode, clean, merge or cut off in
+// different ways: empty, "." and ".." segments, backslashes, semicolons,
+// control characters, invalid percent-encoding and UTF-8, and whatever of these
+// comes percent-encoded, once or more often: no %25 passes. Percent-encoded
+// unreserved characters (RFC 3986 §2.3) are refused, not decoded, so that what
+// is authorised is what is forwarded. One slash at the end passes: it makes a
+// different path.
+func CheckPath(escaped string) (problem string) {
+	if escaped == "" || escaped[0] != '/' {
+		return pathNotAbsolute
+	}
+	segment := 1 // where it starts
+	for i := 1; i < len(escaped); {
+		switch c := escaped[i]; {
+		case isPathChar[c]:
+			i++
+		case c == '/':
+			if i == segment {
+				return pathEmptySegment
+			}
+			if isDotSegment(escaped[segment:i]) {
+				return pathDotSegment
+			}
+			i++
+			segment = i
+		case c == '%':
+			r, n := decodeEscape(escaped[i:])
+			if problem := checkEscape(r, n); problem != "" {
+				return problem
+			}
+			i += n
+		default:
+			return rawProblem(c)
+		}
+	}
+	if isDotSegment(escaped[segment:]) {
+		return pathDotSegment
+	}
+	return ""
+}
+
+func isDotSegment(s string) bool { return s == "." || s == ".." }
+
+// rawProblem says why c may not stand in a path.
+func rawProblem(c byte) string {
+	switch {
+	case c == '\\':
+		return pathBackslash
+	case c == ';':
+		return pathSemicolon
+	case isControl(rune(c)) && c < utf8.RuneSelf:
+		return pathControl
+	default:
+		return pathUnencoded
+	}
+}
+
+// checkEscape judges what decodeEscape returned.
+func checkEscape(r rune, n int) string {
+	switch {
+	case n == 0:
+		return pathBadEscape
+	case r == utf8.RuneError && n == badUTF8:
+		return pathBadUTF8
+	case isControl(r):
+		return pathControl
+	case r == '/':
+		return pathEncodedSlash
+	case r == '%':
+		return pathEncodedPercent
+	case r < utf8.RuneSelf && isUnreserved[r]:
+		return pathEncodedUnreserved
+	case r == '\\', r == ';':
+		return rawProblem(byte(r))
+	default:
+		return ""
+	}
+}
+
+// badUTF8 is the length of a single escape. Together with utf8.RuneError it
+// means that the escape starts no character; U+FFFD itself takes three.
+const badUTF8 = len("%XX")
+
+// decodeEscape reads the one percent-encoded character that s starts with, and
+// how many bytes of s that is: 0 if no two hexadecimal digits follow the %. See
+// badUTF8 for what is not UTF-8.
+func decodeEscape(s string) (rune, int) {
+	var buf [utf8.UTFMax]byte
+	n := 0
+	for len(s) >= 3 && s[0] == '%' && n < len(buf) {
+		high, low := hexValue[s[1]], hexValue[s[2]]
+		if high < 0 || low < 0 {
+			break
+		}
+		buf[n] = byte(high)<<4 | byte(low)
+		if n == 0 && buf[0] < utf8.RuneSelf {
+			return rune(buf[0]), 3
+		}
+		n++
+		s = s[3:]
+	}
+	if n == 0 {
+		return utf8.RuneError, 0
+	}
+	r, size := utf8.DecodeRune(buf[:n])
+	return r, 3 * size
+}
+
+// isControl is true for C0, DEL and C1.
+func isControl(r rune) bool { return r < 0x20 || 0x7f <= r && r <= 0x9f }
+
+const (
+	alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	unreserved   = alphanumeric + "-._~"         // RFC 3986 §2.3
+	subDelims    = "!$&'()*+,="                  // RFC 3986 §2.2, without the semicolon
+	pathChars    = unreserved + subDelims + ":@" // pchar of RFC 3986 §3.3
+)
+
+var (
+	isUnreserved = charSet(unreserved)
+	// Brackets are no pchar, but clients send them and net/url forwards them
+	// as they are.
+	isPathChar = charSet(pathChars + "[]")
+
+	hexValue = func() (values [256]int8) {
+		for c := range values {
+			values[c] = -1
+		}
+		for i, c := range []byte("0123456789abcdef") {
+			values[c] = int8(i)
+		}
+		for i, c := range []byte("ABCDEF") {
+			values[c] = int8(10 + i)
+		}
+		return values
+	}()
+)
+
+func charSet(chars string) (set [256]bool) {
+	for i := range len(chars) {
+		set[chars[i]] = true
+	}
+	return set
+}

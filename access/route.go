@@ -1,0 +1,150 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// Route maps requests of the backend to what they need.
+type Route struct {
+	// The methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or * alone for
+	// any. HEAD follows GET unless the same pattern maps it itself.
+	Methods []string
+
+	// The path pattern. Segments are literals, which are case-sensitive and not
+	// percent-encoded, or {name} for exactly one segment; a last segment * is
+	// one or more. A trailing slash makes a different pattern.
+	Pattern string
+
+	Access Access
+	Scopes []string // all needed; at least one if Scoped, none otherwise
+
+	// What one request charges to both limits of its key: 1–1,000. 0 means 1.
+	Cost int
+
+	// Whether requests may ask to become a WebSocket. Only with GET or *.
+	WebSocket bool
+
+	// Where the route was written, such as "Caddyfile:12", for messages.
+	// "" means "route 3", by its place in the list.
+	Source string
+}
+
+// Access is who may call a route.
+type Access string
+
+// The kinds of access. The zero Access is the strictest.
+const (
+	Scoped        Access = ""              // keys that hold all scopes
+	Authenticated Access = "authenticated" // any valid key
+	Public        Access = "public"        // anybody, without a key
+)
+
+// MaxCost is the highest cost of a route.
+const MaxCost = 1000
+
+// ScopeList returns the scopes of the route, joined by single spaces.
+func (r *Route) ScopeList() string { return strings.Join(r.Scopes, " ") }
+
+// ErrNoRoutes is returned for a table without routes, which would deny every
+// request.
+var ErrNoRoutes = errors.New("the route table is empty; accepted: at least one route")
+
+// RouteError is a refusal of one route. Its text is one line:
+//
+//	Caddyfile:12: pattern "v1/posts" does not start with a slash; accepted: …
+type RouteError struct {
+	Where   string // the Source of the route, or its place: "route 3"
+	Problem string
+}
+
+func (e *RouteError) Error() string { return e.Where + ": " + e.Problem }
+
+// where names the route at an index of its list.
+func (r *Route) where(index int) string {
+	if r.Source != "" {
+		return r.Source
+	}
+	return "route " + strconv.Itoa(index+1)
+}
+
+// check returns what is wrong with the route, apart from its pattern, and the
+// indices of its methods.
+func (r *Route) check() (methods []method, problem string) {
+	if methods, problem = parseMethods(r.Methods); problem != "" {
+		return nil, problem
+	}
+	if problem = r.checkAccess(); problem != "" {
+		return nil, problem
+	}
+	if r.Cost < 0 || r.Cost > MaxCost {
+		return nil, fmt.Sprintf("cost %d is out of range; accepted: 1 to %d", r.Cost, MaxCost)
+	}
+	if r.WebSocket && !slices.Contains(methods, methodGet) && !slices.Contains(methods, methodAny) {
+		return nil, "websocket needs the method GET; accepted: GET, or * for any"
+	}
+	return methods, ""
+}
+
+func parseMethods(names []string) ([]method, string) {
+	if len(names) == 0 {
+		return nil, "has no method; accepted: " + acceptedMethods
+	}
+	methods := make([]method, len(names))
+	for i, name := range names {
+		m, ok := parseMethod(name)
+		switch {
+		case name == "*" && len(names) == 1:
+			m = methodAny
+		case name == "*":
+			return nil, "has the method * beside others; accepted: * alone, for any"
+		case !ok:
+			return nil, "method " + quote(name) + " is not known; accepted: " + acceptedMethods
+		case slices.Contains(methods[:i], m):
+			return nil, "has the method " + name + " twice"
+		}
+		methods[i] = m
+	}
+	return methods, ""
+}
+
+func (r *Route) checkAccess() string {
+	switch r.Access {
+	case Scoped:
+		if len(r.Scopes) == 0 {
+			return "has no scope; accepted: one or more such as posts:read, or access authenticated or public"
+		}
+	case Authenticated, Public:
+		if len(r.Scopes) > 0 {
+			return "is " + string(r.Access) + " and has scopes; accepted: one or the other"
+		}
+	default:
+		return "access " + quote(string(r.Access)) + " is not known; accepted: authenticated or public, or none for keys that hold the scopes"
+	}
+	if len(r.Scopes) > apikey.MaxScopes {
+		return fmt.Sprintf("has %d scopes, more than a key can hold; accepted: at most %d", len(r.Scopes), apikey.MaxScopes)
+	}
+	for i, scope := range r.Scopes {
+		if err := apikey.CheckScope(scope); err != nil {
+			return err.Error()
+		}
+		if slices.Contains(r.Scopes[:i], scope) {
+			return "has the scope " + scope + " twice"
+		}
+	}
+	return ""
+}
+
+// quote shows what was written, escaped and of bounded length.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.QuoteToASCII(s[:most]) + "…"
+	}
+	return strconv.QuoteToASCII(s)
+}
