@@ -1,0 +1,110 @@
+package keystore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+const seqLen = 8
+
+// actionDamaged stands in an entry that does not verify: it is shown in its
+// place rather than left out, and the entries around it can be read.
+const actionDamaged = "(damaged entry)"
+
+// addAudit records a change from one key to the other, either of which may be
+// nil, in the transaction that makes it.
+func addAudit(tx *bolt.Tx, action string, from, to *apikey.Key, by Actor) error {
+	changed, err := changes(from, to, by.At)
+	if err != nil {
+		return err
+	}
+	audit := tx.Bucket(bucketAudit)
+	seq, err := audit.NextSequence()
+	if err != nil {
+		return err
+	}
+	e := AuditEntry{Seq: seq, At: by.At.UTC(), Via: by.Via, Action: action, Changes: changed}
+	if from != nil {
+		e.Key = from.ID
+	} else {
+		e.Key = to.ID
+	}
+	fields, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("the audit entry: %w", err)
+	}
+	name := binary.BigEndian.AppendUint64(nil, seq)
+	if err := audit.Put(name, seal(bucketAudit, name, append(newSealed(len(fields)), fields...))); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketAuditByKey).Put(append(e.Key[:], name...), nil)
+}
+
+// Audit implements [Store]. An entry that does not verify has its Seq and the
+// Action "(damaged entry)".
+func (b *Bolt) Audit(q AuditQuery) (AuditPage, error) {
+	limit := pageSize(q.Limit)
+	var page AuditPage
+	err := b.view(func(tx *bolt.Tx) error {
+		for seq := range auditSeqs(tx, q) {
+			if len(page.Entries) == limit {
+				page.Next = page.Entries[limit-1].Seq
+				return nil
+			}
+			page.Entries = append(page.Entries, getAudit(tx, seq, q.Key))
+		}
+		return nil
+	})
+	if err != nil {
+		return AuditPage{}, err
+	}
+	return page, nil
+}
+
+// auditSeqs yields the sequence numbers that q asks for, newest first.
+func auditSeqs(tx *bolt.Tx, q AuditQuery) func(yield func(uint64) bool) {
+	bucket, prefix := bucketAudit, []byte(nil)
+	if !q.Key.IsZero() {
+		bucket, prefix = bucketAuditByKey, q.Key[:]
+	}
+	before := q.Before
+	if before == 0 {
+		before = 1<<64 - 1 // never reached by counting
+	}
+	return func(yield func(uint64) bool) {
+		cursor := tx.Bucket(bucket).Cursor()
+		for name, _ := seekBefore(cursor, binary.BigEndian.AppendUint64(prefix[:len(prefix):len(prefix)], before)); name != nil; name, _ = cursor.Prev() {
+			seq, ok := bytes.CutPrefix(name, prefix)
+			if !ok || len(seq) != seqLen || !yield(binary.BigEndian.Uint64(seq)) {
+				return
+			}
+		}
+	}
+}
+
+// seekBefore moves to the last name that is less than the given one.
+func seekBefore(cursor *bolt.Cursor, name []byte) (found, value []byte) {
+	if found, _ := cursor.Seek(name); found == nil {
+		return cursor.Last()
+	}
+	return cursor.Prev()
+}
+
+func getAudit(tx *bolt.Tx, seq uint64, key apikey.ID) AuditEntry {
+	name := binary.BigEndian.AppendUint64(nil, seq)
+	var e AuditEntry
+	fields, err := unseal(bucketAudit, name, tx.Bucket(bucketAudit).Get(name))
+	if err == nil {
+		err = json.Unmarshal(fields, &e)
+	}
+	if err != nil {
+		return AuditEntry{Seq: seq, Key: key, Action: actionDamaged}
+	}
+	return e
+}

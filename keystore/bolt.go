@@ -1,0 +1,176 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// Bolt is a [Store] in one bbolt file. bbolt is the source of truth; look-ups
+// are answered by an [Index] in memory, which holds what was last committed.
+type Bolt struct {
+	db     *bolt.DB
+	index  *Index
+	closed atomic.Bool
+
+	damaged []error // set while opening
+
+	// writing is held by a change from its first look at the old state until
+	// the index has the new one, so that the index never goes back in time.
+	writing sync.Mutex
+	failed  error // with writing: why there are no more changes
+}
+
+var _ Store = (*Bolt)(nil)
+
+// Damaged returns what did not verify when the store was opened, one error for
+// each key, which wraps [ErrDamaged] or [ErrNewer]. Those keys are unknown to
+// Lookup and left out of List; Get and Update return the error; Delete works.
+func (b *Bolt) Damaged() []error { return b.damaged }
+
+// Lookup implements [Store].
+func (b *Bolt) Lookup(id apikey.ID) (apikey.Grant, bool, error) {
+	if b.closed.Load() {
+		return apikey.Grant{}, false, ErrClosed
+	}
+	g, ok := b.index.Lookup(id)
+	return g, ok, nil
+}
+
+// Get implements [Store].
+func (b *Bolt) Get(id apikey.ID) (apikey.Key, error) {
+	var k apikey.Key
+	err := b.view(func(tx *bolt.Tx) (err error) {
+		k, err = getKey(tx, id)
+		return err
+	})
+	return k, err
+}
+
+func getKey(tx *bolt.Tx, id apikey.ID) (apikey.Key, error) {
+	value := tx.Bucket(bucketKeys).Get(id[:])
+	if value == nil {
+		return apikey.Key{}, notFound(id)
+	}
+	return decodeKey(id, value)
+}
+
+func notFound(id apikey.ID) error { return fmt.Errorf("%s: %w", id, ErrNotFound) }
+
+// Counts implements [Store]. Damaged keys are not counted, and nothing is
+// after Close.
+func (b *Bolt) Counts(now time.Time) map[apikey.Status]int {
+	if b.closed.Load() {
+		return nil
+	}
+	return b.index.Counts(now)
+}
+
+// Brand implements [Store].
+func (b *Bolt) Brand() (string, error) {
+	var brand string
+	err := b.view(func(tx *bolt.Tx) error {
+		brand = string(tx.Bucket(bucketMeta).Get(metaBrand))
+		return nil
+	})
+	return brand, err
+}
+
+// SetBrand implements [Store]. It writes only where the brand changes.
+func (b *Bolt) SetBrand(brand string) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if have, err := b.Brand(); err != nil || have == brand {
+		return err
+	}
+	return b.commit(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(metaBrand, []byte(brand))
+	})
+}
+
+// Backup implements [Store]. What it writes is a store file.
+func (b *Bolt) Backup(w io.Writer) error {
+	keep := &firstError{w: w}
+	err := b.view(func(tx *bolt.Tx) error {
+		_, err := tx.WriteTo(keep)
+		return err
+	})
+	if keep.err != nil {
+		return keep.err
+	}
+	return err
+}
+
+// firstError remembers the error of a writer, which bbolt does not always wrap.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (f *firstError) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if f.err == nil {
+		f.err = err
+	}
+	return n, err
+}
+
+// Close implements [Store]. It waits for calls under way.
+func (b *Bolt) Close() error {
+	if b.closed.Swap(true) {
+		return ErrClosed
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	return b.db.Close()
+}
+
+// view runs fn on one consistent state of the file.
+func (b *Bolt) view(fn func(*bolt.Tx) error) error {
+	if b.closed.Load() {
+		return ErrClosed
+	}
+	err := guarded(func() error { return b.db.View(fn) })
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}
+
+// commit runs fn as one transaction, on disk when commit returns nil. The
+// caller holds b.writing. An error of fn leaves everything as it was; when the
+// disk fails, nobody knows what it kept.
+func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
+	switch {
+	case b.closed.Load():
+		return ErrClosed
+	case b.failed != nil:
+		return fmt.Errorf("%w: %w", ErrReadOnly, b.failed)
+	}
+	committing := false
+	err := guarded(func() error {
+		tx, err := b.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // does nothing after Commit
+		if err := fn(tx); err != nil {
+			return err
+		}
+		committing = true
+		return tx.Commit()
+	})
+	if err == nil || !committing {
+		return err
+	}
+	b.failed = fmt.Errorf("a change failed: %w", err)
+	return fmt.Errorf("%w: %w; it shows when the store is opened again, and until then no change is accepted", ErrUnknownOutcome, err)
+}

@@ -1,0 +1,213 @@
+package keystore
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// Create implements [Store].
+func (b *Bolt) Create(k apikey.Key, by Actor) error {
+	grant, err := prepare(&k)
+	if err != nil {
+		return err
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	err = b.commit(func(tx *bolt.Tx) error {
+		return addKey(tx, &k, by)
+	})
+	if err == nil {
+		b.index.Put(k.ID, grant)
+	}
+	return err
+}
+
+// Update implements [Store].
+func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error) {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	old, err := b.Get(id)
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	k := clone(&old)
+	if err := edit(&k); err != nil {
+		return apikey.Key{}, err
+	}
+	keepFixed(&k, &old)
+	grant, err := prepare(&k)
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	if bytes.Equal(encodeKey(&k), encodeKey(&old)) {
+		return k, nil
+	}
+	err = b.commit(func(tx *bolt.Tx) error {
+		return changeKey(tx, action, &old, &k, by)
+	})
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	b.index.Put(id, grant)
+	return k, nil
+}
+
+// Rotate implements [Store].
+func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.Key) error) (apikey.Key, error) {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	stored, err := b.Get(id)
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	old, successor := clone(&stored), heir(&stored)
+	if err := edit(&old, &successor); err != nil {
+		return apikey.Key{}, err
+	}
+	keepFixed(&old, &stored)
+	old.ReplacedBy = successor.ID
+	successor.Workspace, successor.RotatedFrom = old.Workspace, old.ID
+	successorGrant, err := prepare(&successor)
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	oldGrant, err := prepare(&old)
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	err = b.commit(func(tx *bolt.Tx) error {
+		if err := addKey(tx, &successor, by); err != nil {
+			return err
+		}
+		return changeKey(tx, "rotate", &stored, &old, by)
+	})
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	b.index.Put(successor.ID, successorGrant)
+	b.index.Put(old.ID, oldGrant)
+	return successor, nil
+}
+
+// Delete implements [Store]. It also removes a key whose record is damaged.
+func (b *Bolt) Delete(id apikey.ID, by Actor) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	err := b.commit(func(tx *bolt.Tx) error {
+		return removeKey(tx, id, by)
+	})
+	if err == nil {
+		b.index.Delete(id)
+	}
+	return err
+}
+
+// prepare brings a key into the form in which it is stored, and returns its
+// grant. It refuses a key that could not be read back and decided on.
+func prepare(k *apikey.Key) (apikey.Grant, error) {
+	if _, err := apikey.ParseID(k.ID.String()); err != nil {
+		return apikey.Grant{}, err
+	}
+	if k.Hash == (apikey.Hash{}) {
+		return apikey.Grant{}, fmt.Errorf("key %s has no hash", k.ID)
+	}
+	for _, t := range []*time.Time{&k.CreatedAt, &k.ExpiresAt, &k.RevokedAt} {
+		*t = t.UTC().Truncate(time.Second)
+	}
+	return k.Grant()
+}
+
+// keepFixed undoes what an edit may not change.
+func keepFixed(k, old *apikey.Key) {
+	k.ID, k.Hash, k.Prefix, k.Workspace, k.CreatedAt = old.ID, old.Hash, old.Prefix, old.Workspace, old.CreatedAt
+}
+
+// clone returns a key that shares no memory with k.
+func clone(k *apikey.Key) apikey.Key {
+	c := *k
+	c.Scopes = slices.Clone(k.Scopes)
+	c.AllowedOrigins = slices.Clone(k.AllowedOrigins)
+	c.AllowedIPs = slices.Clone(k.AllowedIPs)
+	return c
+}
+
+// heir returns the settings of k for another key: not its identity, nor what
+// happened to it.
+func heir(k *apikey.Key) apikey.Key {
+	h := clone(k)
+	h.ID, h.Hash, h.Prefix = apikey.ID{}, apikey.Hash{}, ""
+	h.CreatedAt, h.RevokedAt, h.Disabled = time.Time{}, time.Time{}, false
+	h.RotatedFrom, h.ReplacedBy = apikey.ID{}, apikey.ID{}
+	return h
+}
+
+func addKey(tx *bolt.Tx, k *apikey.Key, by Actor) error {
+	keys := tx.Bucket(bucketKeys)
+	if keys.Get(k.ID[:]) != nil {
+		return fmt.Errorf("%s: %w", k.ID, ErrExists)
+	}
+	if err := keys.Put(k.ID[:], encodeKey(k)); err != nil {
+		return err
+	}
+	if err := tx.Bucket(bucketWorkspaces).Put(workspaceKey(k.Workspace, k.ID), nil); err != nil {
+		return err
+	}
+	return addAudit(tx, "create", nil, k, by)
+}
+
+func changeKey(tx *bolt.Tx, action string, old, k *apikey.Key, by Actor) error {
+	if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(k)); err != nil {
+		return err
+	}
+	return addAudit(tx, action, old, k, by)
+}
+
+func removeKey(tx *bolt.Tx, id apikey.ID, by Actor) error {
+	keys := tx.Bucket(bucketKeys)
+	value := keys.Get(id[:])
+	if value == nil {
+		return notFound(id)
+	}
+	old, err := decodeKey(id, value)
+	if err != nil {
+		old = apikey.Key{ID: id} // all that is known of it
+	}
+	if err := keys.Delete(id[:]); err != nil {
+		return err
+	}
+	if err := removeFromWorkspace(tx, &old); err != nil {
+		return err
+	}
+	if err := removeUsage(tx, id); err != nil {
+		return err
+	}
+	return addAudit(tx, "delete", &old, nil, by)
+}
+
+// workspaceKey is the workspace, a zero byte, which no workspace has, and ID.
+func workspaceKey(workspace string, id apikey.ID) []byte {
+	key := make([]byte, 0, len(workspace)+1+len(id))
+	return append(append(append(key, workspace...), 0), id[:]...)
+}
+
+// removeFromWorkspace looks through all workspaces where the record no longer
+// tells which one the key was in.
+func removeFromWorkspace(tx *bolt.Tx, k *apikey.Key) error {
+	workspaces := tx.Bucket(bucketWorkspaces)
+	if k.Workspace != "" {
+		return workspaces.Delete(workspaceKey(k.Workspace, k.ID))
+	}
+	cursor := workspaces.Cursor()
+	for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {
+		if bytes.HasSuffix(name, workspaceKey("", k.ID)) {
+			return cursor.Delete()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+package keystore
+
+import "errors"
+
+// What a store says of itself rather than of a key.
+var (
+	// ErrDamaged is wrapped by errors about stored bytes that do not verify.
+	// The key concerned is refused; all others work.
+	ErrDamaged = errors.New("damaged")
+
+	// ErrNewer is wrapped by errors about what a newer Keygate wrote, and this
+	// one cannot read.
+	ErrNewer = errors.New("written by a newer Keygate")
+
+	// ErrInUse is wrapped where another process holds the store.
+	ErrInUse = errors.New("in use")
+
+	// ErrUnknownOutcome is wrapped where a change may or may not have reached
+	// the disk. The store takes no more changes after that.
+	ErrUnknownOutcome = errors.New("the outcome of the change is unknown")
+
+	// ErrReadOnly is wrapped where the store takes no more changes, because of
+	// an earlier [ErrUnknownOutcome].
+	ErrReadOnly = errors.New("the key store takes no more changes until it is opened again")
+)

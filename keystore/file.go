@@ -1,0 +1,121 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+const adviceDamaged = "restore it from a backup"
+
+var errNotAStore = errors.New("is not a Keygate store, or only the start of one: " +
+	"give the path of a store, or of a file that does not exist yet")
+
+// checkFile refuses what must not be opened as a store. Its errors follow the
+// path, and say what to do.
+func checkFile(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil, errors.New("is a symbolic link: give the path of the file itself")
+	case info.IsDir():
+		return nil, errors.New("is a folder: give the path of a file in it")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is not a regular file: give the path of a store, or of a file that does not exist yet")
+	// Windows has no such modes, and reports all files as writable by all.
+	case info.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows":
+		return nil, fmt.Errorf("can be written by others (mode %04o): make sure that nobody changed it, then take the permission away with chmod 600",
+			info.Mode().Perm())
+	case info.Size() == 0:
+		return nil, errors.New("is empty: " + adviceDamaged + ", or remove the file to start with a new store and no keys")
+	}
+	return info, nil
+}
+
+// createMissing makes an empty store at path unless there is something. A
+// crash leaves either nothing or a whole store.
+func createMissing(path string) error {
+	if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	folder := filepath.Dir(path)
+	if err := makeFolder(folder); err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(folder, "."+filepath.Base(path)+".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	if err := temp.Close(); err != nil {
+		return err
+	}
+	if err := writeEmpty(temp.Name()); err != nil {
+		return err
+	}
+	return publish(temp.Name(), path)
+}
+
+// publish gives a whole store its name. A link, unlike a rename, does not
+// replace the store that another process may have made in the meantime, and
+// written to.
+func publish(temp, path string) error {
+	switch err := os.Link(temp, path); {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil: // a file system without links
+		if err := os.Rename(temp, path); err != nil {
+			return err
+		}
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// writeEmpty turns an empty file into an empty store, on disk when it returns.
+func writeEmpty(path string) error {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout})
+	if err != nil {
+		return err
+	}
+	if err := db.Update(writeSchema); err != nil {
+		db.Close()
+		return err
+	}
+	return db.Close()
+}
+
+// makeFolder makes a folder and those above it, mode 0700, and has them on
+// disk. Folders that exist stay as they are.
+func makeFolder(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(path)
+	if err := makeFolder(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}
+
+// syncFolder puts the names in a folder on disk.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be synced there
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

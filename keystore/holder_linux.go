@@ -1,0 +1,72 @@
+package keystore
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// lockHolder names the process that holds the lock on a file, or returns "".
+func lockHolder(info fs.FileInfo) string {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	pid := lockPID(f, deviceName(uint64(stat.Dev)), stat.Ino) //nolint:unconvert // uint32 on some systems
+	switch {
+	case pid <= 0: // also for holders outside of our PID namespace
+		return ""
+	case pid == os.Getpid():
+		return "this process"
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Sprintf("process %d (%s)", pid, strings.Trim(strconv.QuoteToASCII(strings.TrimSpace(string(name))), `"`))
+}
+
+// lockPID finds the process with a lock on a file in the form of /proc/locks,
+// see proc_locks(5), or returns 0. Some file systems report another device
+// there than stat does; then the inode alone must do.
+func lockPID(locks io.Reader, device string, inode uint64) int {
+	found := 0
+	for lines := bufio.NewScanner(locks); lines.Scan(); {
+		// 1: FLOCK ADVISORY WRITE 1234 fe:00:9978084 0 EOF
+		f := strings.Fields(lines.Text())
+		if len(f) < 6 || f[1] != "FLOCK" {
+			continue
+		}
+		onDevice, ok := strings.CutSuffix(f[5], ":"+strconv.FormatUint(inode, 10))
+		if !ok {
+			continue
+		}
+		pid, err := strconv.Atoi(f[4])
+		if err != nil {
+			continue
+		}
+		if onDevice == device {
+			return pid
+		}
+		found = pid
+	}
+	return found
+}
+
+// deviceName returns major:minor as /proc/locks has it. The bits lie as in
+// glibc's gnu_dev_major and gnu_dev_minor.
+func deviceName(dev uint64) string {
+	major := dev>>8&0xfff | dev>>32&^0xfff
+	minor := dev&0xff | dev>>12&^0xff
+	return fmt.Sprintf("%02x:%02x", uint32(major), uint32(minor))
+}

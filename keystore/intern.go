@@ -1,0 +1,91 @@
+package keystore
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// interned keeps one copy of each value that many keys share, and counts who
+// uses it. Keys then refer to it by number, which leaves them without a pointer
+// for the garbage collector to follow.
+//
+// Reference 0 is the zero T and is never counted.
+type interned[T any] struct {
+	// values is read without a lock. A number is only given to another value
+	// once nobody refers to it any more, so readers that hold a reference never
+	// see its value change. Growing publishes a copy.
+	values atomic.Pointer[[]T]
+
+	mu    sync.Mutex
+	refs  map[string]uint32 // by the text that stands for the value
+	users []internedUse     // by reference
+	free  []uint32
+}
+
+type internedUse struct {
+	text  string
+	count uint32
+}
+
+func newInterned[T any]() *interned[T] {
+	in := &interned[T]{refs: make(map[string]uint32), users: make([]internedUse, 1)}
+	in.values.Store(new(make([]T, 1)))
+	return in
+}
+
+// at returns the value that a counted reference stands for.
+func (in *interned[T]) at(ref uint32) T { return (*in.values.Load())[ref] }
+
+// acquire returns a counted reference to the value that text stands for. Equal
+// texts must stand for equal values.
+func (in *interned[T]) acquire(text string, value T) uint32 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	ref, ok := in.refs[text]
+	if !ok {
+		ref = in.add(text, value)
+	}
+	in.users[ref].count++
+	return ref
+}
+
+func (in *interned[T]) add(text string, value T) uint32 {
+	var ref uint32
+	if last := len(in.free) - 1; last >= 0 {
+		ref, in.free = in.free[last], in.free[:last]
+		in.users[ref].text = text
+		(*in.values.Load())[ref] = value
+	} else {
+		ref = uint32(len(in.users))
+		in.users = append(in.users, internedUse{text: text})
+		in.values.Store(new(append(*in.values.Load(), value)))
+	}
+	in.refs[text] = ref
+	return ref
+}
+
+// release gives a reference back. The caller must have made sure that nobody
+// can reach it any more.
+func (in *interned[T]) release(ref uint32) {
+	if ref == 0 {
+		return
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	use := &in.users[ref]
+	if use.count--; use.count > 0 {
+		return
+	}
+	delete(in.refs, use.text)
+	use.text = ""
+	var zero T
+	(*in.values.Load())[ref] = zero
+	in.free = append(in.free, ref)
+}
+
+// len returns how many values are in use.
+func (in *interned[T]) len() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.refs)
+}

@@ -1,0 +1,69 @@
+package keystore
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// load fills the index from the file. Workers take the keys by their first
+// byte, each reading in a transaction of its own.
+func (b *Bolt) load() error {
+	var (
+		next    atomic.Int32 // first byte that no worker has taken
+		mu      sync.Mutex
+		failed  error
+		workers sync.WaitGroup
+	)
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			var damaged []error
+			err := b.view(func(tx *bolt.Tx) error {
+				for first := next.Add(1) - 1; first < 256; first = next.Add(1) - 1 {
+					damaged = append(damaged, b.loadFrom(tx, byte(first))...)
+				}
+				return nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			b.damaged = append(b.damaged, damaged...)
+			if failed == nil {
+				failed = err
+			}
+		})
+	}
+	workers.Wait()
+	slices.SortFunc(b.damaged, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+	return failed
+}
+
+// loadFrom indexes the keys with one first byte, and returns those that it
+// could not.
+func (b *Bolt) loadFrom(tx *bolt.Tx, first byte) (damaged []error) {
+	cursor := tx.Bucket(bucketKeys).Cursor()
+	for name, value := cursor.Seek([]byte{first}); name != nil && name[0] == first; name, value = cursor.Next() {
+		if len(name) != apikey.IDLen {
+			damaged = append(damaged, fmt.Errorf("%w: a record under the name %q, which is no key ID", ErrDamaged, name))
+			continue
+		}
+		k, err := decodeKey(apikey.ID(name), value)
+		if err != nil {
+			damaged = append(damaged, err)
+			continue
+		}
+		g, err := k.Grant()
+		if err != nil {
+			damaged = append(damaged, fmt.Errorf("%w: %w", ErrDamaged, err))
+			continue
+		}
+		b.index.Put(k.ID, g)
+	}
+	return damaged
+}

@@ -1,0 +1,172 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// lockTimeout is how long an open waits for another process to let go.
+const lockTimeout = time.Second
+
+// growStep is by how many bytes a file grows: with the map reserved, bbolt's 16
+// MiB would also be the size of the smallest store.
+const growStep = 1 << 20
+
+// OpenBolt opens the store in the file at path, or creates it: the file with
+// mode 0600, its folder, if need be, with mode 0700. It reads every key, which
+// takes a second or two for a million.
+//
+// It refuses a file that is a symbolic link, that others can write, that is
+// empty, damaged or not a Keygate store, or that a newer Keygate wrote, and
+// changes nothing in it. A file that another process holds is an error that
+// wraps [ErrInUse] after at most a second, and names the process where the
+// system tells. Records that do not verify are no error, see [Bolt.Damaged].
+func OpenBolt(path string) (*Bolt, error) {
+	b, err := openBolt(path)
+	if err != nil {
+		return nil, fmt.Errorf("key store %s: %w", path, err)
+	}
+	return b, nil
+}
+
+func openBolt(path string) (*Bolt, error) {
+	if path == "" {
+		return nil, errors.New("no path is given")
+	}
+	if err := createMissing(path); err != nil {
+		return nil, adviseAccess(err)
+	}
+	// bbolt may write to a file when it opens it for writing, so what the file
+	// is has to be known before.
+	db, err := openDB(path, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	if db, err = openDB(path, false); err != nil {
+		return nil, err
+	}
+	db.AllocSize = growStep
+	b := &Bolt{db: db, index: NewIndex()}
+	if err := b.load(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// openDB opens and locks a file that exists, and checks that it is whole and a
+// store.
+func openDB(path string, readOnly bool) (*bolt.DB, error) {
+	info, err := checkFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var file *os.File
+	options := &bolt.Options{
+		Timeout:      lockTimeout,
+		ReadOnly:     readOnly,
+		FreelistType: bolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
+			if err != nil {
+				return nil, err
+			}
+			if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
+				f.Close()
+				return nil, errors.New("was replaced while it was opened: try again")
+			}
+			file = f
+			return f, nil
+		},
+	}
+	if !readOnly {
+		options.InitialMmapSize = reservedMap()
+	}
+	var db *bolt.DB
+	err = guarded(func() (err error) {
+		db, err = bolt.Open(path, 0o600, options)
+		return err
+	})
+	if err != nil {
+		if file != nil {
+			file.Close() // and with it the lock, which bbolt keeps when it panics
+		}
+		return nil, explainOpen(err, info)
+	}
+	if err := checkDB(db, file); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// reservedMap is how much address space, not memory, to map at once, in bytes.
+// bbolt maps anew when a file outgrows its map, and waits for all readers to
+// end first: a backup to a slow client would hold up every change, and then
+// every reader. 8 GiB are ten million keys.
+func reservedMap() int {
+	// Windows would make the file as large as its map.
+	if runtime.GOOS == "windows" || strconv.IntSize < 64 {
+		return 0
+	}
+	size := int64(8) << 30
+	return int(size)
+}
+
+// checkDB refuses a database that is not a store, or cut short.
+func checkDB(db *bolt.DB, file *os.File) error {
+	return guarded(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			if err := checkSchema(tx); err != nil {
+				return err
+			}
+			if info, err := file.Stat(); err != nil {
+				return err
+			} else if info.Size() < tx.Size() {
+				return fmt.Errorf("%w: %d of its %d bytes are missing; %s", ErrDamaged, tx.Size()-info.Size(), tx.Size(), adviceDamaged)
+			}
+			return nil
+		})
+	})
+}
+
+// explainOpen turns what bbolt says of a file into what to do about it.
+func explainOpen(err error, info fs.FileInfo) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return inUse(info)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch),
+		info.Size() < 2*int64(os.Getpagesize()):
+		return errNotAStore
+	case errors.Is(err, bolterrors.ErrChecksum):
+		return fmt.Errorf("%w: %w; %s", ErrDamaged, err, adviceDamaged)
+	default:
+		return adviseAccess(err)
+	}
+}
+
+func adviseAccess(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: run as the user who owns the file and its folder", err)
+	}
+	return err
+}
+
+func inUse(info fs.FileInfo) error {
+	by := ""
+	if holder := lockHolder(info); holder != "" {
+		by = " by " + holder
+	}
+	return fmt.Errorf("%w%s: use the admin API of the Caddy that serves it (leave out --db), or stop it first", ErrInUse, by)
+}

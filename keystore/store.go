@@ -1,0 +1,153 @@
+// Package keystore keeps keys. [Store] is the contract that any store must
+// meet, [Bolt] the store on one bbolt file, and the package storetest the
+// contract as tests.
+package keystore
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// What callers decide on. Errors of a store wrap one of these, or say what
+// failed in the engine underneath.
+var (
+	ErrNotFound = errors.New("no such key")
+	ErrExists   = errors.New("a key with this ID exists already")
+	ErrClosed   = errors.New("the key store is closed")
+)
+
+// Store keeps keys, their use and the history of their changes. All methods
+// may be called at once from many goroutines.
+//
+// A write is on disk, and in force for every later [Store.Lookup], before the
+// method that made it returns nil. Where it returns an error nothing was
+// changed, unless the error says that the outcome is unknown.
+//
+// A store never sees a token, only its hash.
+type Store interface {
+	// Lookup returns what decisions need of a key. It answers from memory and
+	// allocates nothing. An unknown ID is (Grant{}, false, nil); an error means
+	// that the store cannot answer, and the request must not pass.
+	Lookup(id apikey.ID) (apikey.Grant, bool, error)
+
+	// Get returns a whole key, or ErrNotFound.
+	Get(id apikey.ID) (apikey.Key, error)
+
+	// List returns keys in the order of their IDs.
+	List(Query) (Page, error)
+
+	// Create adds a key, or returns ErrExists. The key must be valid.
+	Create(k apikey.Key, by Actor) error
+
+	// Update changes one key. It calls edit with a copy of the stored key, in
+	// turn with all other writes, and stores what edit left there; ID, Hash,
+	// Prefix, Workspace and CreatedAt stay as they were. An error of edit is
+	// returned as it is and nothing is stored. What edit left as it was is no
+	// change: it is neither stored nor recorded. action names the change in the
+	// audit trail: "update", "revoke", ….
+	Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error)
+
+	// Rotate stores successor and the changed predecessor together or not at
+	// all. It calls edit as Update does. successor has the settings of old, to
+	// which edit adds ID, Hash, Prefix and CreatedAt; the store keeps it in the
+	// same workspace and links the two by RotatedFrom and ReplacedBy. The audit
+	// trail has a "create" of the one and a "rotate" of the other.
+	Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.Key) error) (successor apikey.Key, err error)
+
+	// Delete removes a key and its use, or returns ErrNotFound. Its audit
+	// entries stay.
+	Delete(id apikey.ID, by Actor) error
+
+	// SaveUsage stores totals of days. A total that is higher already stays as
+	// it is. Usage of keys that do not exist is dropped.
+	SaveUsage([]apikey.Usage) error
+
+	// UsageOn calls yield with each key's use on a day, for restoring limits
+	// after a start.
+	UsageOn(day apikey.Day, yield func(apikey.Usage)) error
+
+	// Usage returns a key's use from one day to another, both included, oldest
+	// first, days without use left out.
+	Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, error)
+
+	// LastUsed returns when a key last authenticated a request, to the minute;
+	// the zero time means never.
+	LastUsed(id apikey.ID) (time.Time, error)
+
+	// Audit returns changes, newest first.
+	Audit(AuditQuery) (AuditPage, error)
+
+	// Brand returns the brand that SetBrand last recorded, "" before that: the
+	// serving process records its own, so that keys made offline get it too.
+	Brand() (string, error)
+	SetBrand(brand string) error
+
+	// Backup writes a consistent copy of the whole store, while it serves.
+	Backup(w io.Writer) error
+
+	// Counts returns how many keys have each status at the instant now.
+	Counts(now time.Time) map[apikey.Status]int
+
+	// Close gives the store up. Every later call returns ErrClosed.
+	Close() error
+}
+
+// Query chooses keys. The zero Query is the first page of all keys.
+type Query struct {
+	Workspace string        // "": of any workspace
+	Status    apikey.Status // "": in any status
+	Now       time.Time     // when Status is asked for
+	After     apikey.ID     // only IDs after this one, which need not exist any more
+	Limit     int           // at most so many; 0: DefaultPage
+}
+
+// Page sizes of [Store.List] and [Store.Audit].
+const (
+	DefaultPage = 100
+	MaxPage     = 1000
+)
+
+// Page is one page of a list. Next is the ID to go on after, zero at the end.
+type Page struct {
+	Keys []apikey.Key
+	Next apikey.ID
+}
+
+// Actor says who changes a key, when and through which door.
+type Actor struct {
+	At  time.Time
+	Via string // "api 127.0.0.1:51234", "unix /run/caddy/admin.sock", "offline"
+}
+
+// AuditEntry is one change of one key. No entry holds a token or a hash.
+type AuditEntry struct {
+	Seq     uint64            `json:"seq"` // grows by every change of the store
+	At      time.Time         `json:"at"`
+	Via     string            `json:"via"`
+	Action  string            `json:"action"`
+	Key     apikey.ID         `json:"key_id"`
+	Changes map[string]Change `json:"changes,omitempty"` // by field of the JSON record
+}
+
+// Change is one field's value before and after, as in the JSON record.
+type Change struct {
+	From any `json:"from"`
+	To   any `json:"to"`
+}
+
+// AuditQuery chooses audit entries. The zero AuditQuery is the newest page.
+type AuditQuery struct {
+	Key    apikey.ID // zero: of any key
+	Before uint64    // only entries with a smaller Seq; 0: from the newest
+	Limit  int       // at most so many; 0: DefaultPage
+}
+
+// AuditPage is one page of the audit trail. Next is the Before of the next
+// page, 0 at the end.
+type AuditPage struct {
+	Entries []AuditEntry
+	Next    uint64
+}

@@ -1,0 +1,138 @@
+package storetest
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+func saveUsage(t *testing.T, s keystore.Store, usage ...apikey.Usage) {
+	t.Helper()
+	if err := s.SaveUsage(usage); err != nil {
+		t.Fatalf("save usage: %v", err)
+	}
+}
+
+func wantUsage(t *testing.T, s keystore.Store, id apikey.ID, from, to apikey.Day, want ...apikey.Usage) {
+	t.Helper()
+	if got, err := s.Usage(id, from, to); err != nil || !slices.Equal(got, want) {
+		t.Errorf("usage of %s from %s to %s: %+v, %v; want %+v", id, from, to, got, err, want)
+	}
+}
+
+// wantUsageOn compares without regard to order.
+func wantUsageOn(t *testing.T, s keystore.Store, day apikey.Day, want ...apikey.Usage) {
+	t.Helper()
+	var got []apikey.Usage
+	if err := s.UsageOn(day, func(u apikey.Usage) { got = append(got, u) }); err != nil {
+		t.Fatalf("usage on %s: %v", day, err)
+	}
+	slices.SortFunc(got, func(a, b apikey.Usage) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	if !slices.Equal(got, want) {
+		t.Errorf("usage on %s: %+v; want %+v", day, got, want)
+	}
+}
+
+func wantLastUsed(t *testing.T, s keystore.Store, id apikey.ID, want time.Time) {
+	t.Helper()
+	if got, err := s.LastUsed(id); err != nil || !got.Equal(want) {
+		t.Errorf("last use of %s: %v, %v; want %v", id, got, err, want)
+	}
+}
+
+func testUsage(t *testing.T, f Factory) {
+	s := f.New(t)
+	create(t, s, newKey(t, 1), newKey(t, 2), newKey(t, 3))
+	wantUsage(t, s, keyID(1), 0, 30000)
+	u := func(n int, day apikey.Day, allowed uint64) apikey.Usage {
+		return apikey.Usage{ID: keyID(n), Day: day, Charged: allowed * 5, Allowed: allowed, Limited: 1, Denied: 1 << 60}
+	}
+	saveUsage(t, s)
+	saveUsage(t, s, u(2, 20000, 1), u(2, 20003, 2), u(2, 19999, 3), u(1, 20003, 4), u(3, 20001, 5), u(2, -1, 6), u(2, 0, 7))
+	for _, tt := range []struct {
+		from, to apikey.Day
+		want     []apikey.Usage
+	}{
+		{-10, 30000, []apikey.Usage{u(2, -1, 6), u(2, 0, 7), u(2, 19999, 3), u(2, 20000, 1), u(2, 20003, 2)}},
+		{-1 << 31, 1<<31 - 1, []apikey.Usage{u(2, -1, 6), u(2, 0, 7), u(2, 19999, 3), u(2, 20000, 1), u(2, 20003, 2)}},
+		{19999, 20000, []apikey.Usage{u(2, 19999, 3), u(2, 20000, 1)}},
+		{20000, 20000, []apikey.Usage{u(2, 20000, 1)}},
+		{20001, 20002, nil},
+		{20003, 20000, nil},
+	} {
+		wantUsage(t, s, keyID(2), tt.from, tt.to, tt.want...)
+	}
+	wantUsage(t, s, keyID(1), 0, 30000, u(1, 20003, 4))
+	wantUsage(t, s, keyID(9), 0, 30000)
+
+	saveUsage(t, s, u(9, 20000, 1)) // there is no such key
+	wantUsage(t, s, keyID(9), 0, 30000)
+	wantUsageOn(t, s, 20000, u(2, 20000, 1))
+}
+
+func testUsageGrows(t *testing.T, f Factory) {
+	s := f.New(t)
+	create(t, s, newKey(t, 1))
+	low := apikey.Usage{ID: keyID(1), Day: 20000, Charged: 1, Allowed: 2, Limited: 3, Denied: 4, LastUsed: 60}
+	high := apikey.Usage{ID: keyID(1), Day: 20000, Charged: 10, Allowed: 20, Limited: 30, Denied: 40, LastUsed: 120}
+	saveUsage(t, s, low)
+	saveUsage(t, s, high)
+	wantUsage(t, s, keyID(1), 20000, 20000, high)
+	saveUsage(t, s, low)
+	wantUsage(t, s, keyID(1), 20000, 20000, high)
+	saveUsage(t, s, high, low)
+	wantUsage(t, s, keyID(1), 20000, 20000, high)
+}
+
+func testUsageOn(t *testing.T, f Factory) {
+	s := f.New(t)
+	var today []apikey.Usage
+	for n := range 1005 { // more than any page
+		if n < 5 {
+			create(t, s, newKey(t, n))
+		}
+		today = append(today, apikey.Usage{ID: keyID(n), Day: 20000, Charged: uint64(n) + 1})
+	}
+	saveUsage(t, s, today...)
+	saveUsage(t, s, apikey.Usage{ID: keyID(1), Day: 19999, Charged: 7}, apikey.Usage{ID: keyID(2), Day: 20001, Charged: 7})
+	wantUsageOn(t, s, 20000, today[:5]...)
+	wantUsageOn(t, s, 20002)
+
+	// The caller may use the store meanwhile, also to write.
+	err := s.UsageOn(20000, func(u apikey.Usage) {
+		u.Charged += 100
+		saveUsage(t, s, u)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantUsage(t, s, keyID(4), 20000, 20000, apikey.Usage{ID: keyID(4), Day: 20000, Charged: 105})
+}
+
+func testLastUsed(t *testing.T, f Factory) {
+	s := f.New(t)
+	create(t, s, newKey(t, 1), newKey(t, 2))
+	wantLastUsed(t, s, keyID(1), time.Time{})
+	day := apikey.DayOf(now)
+	for _, tt := range []struct {
+		day  apikey.Day
+		at   time.Time
+		want time.Time
+	}{
+		{day, now, now},
+		{day, now.Add(time.Minute), now.Add(time.Minute)},
+		{day - 1, now.Add(-24 * time.Hour), now.Add(time.Minute)}, // a late batch
+		{day + 1, now.Add(24 * time.Hour), now.Add(24 * time.Hour)},
+	} {
+		saveUsage(t, s, apikey.Usage{ID: keyID(1), Day: tt.day, Allowed: 1, LastUsed: tt.at.Unix()})
+		wantLastUsed(t, s, keyID(1), tt.want)
+	}
+	saveUsage(t, s, apikey.Usage{ID: keyID(1), Day: day + 2, Limited: 1}, apikey.Usage{ID: keyID(3), Day: day, LastUsed: 60})
+	wantLastUsed(t, s, keyID(1), now.Add(24*time.Hour))
+	wantLastUsed(t, s, keyID(2), time.Time{})
+	wantLastUsed(t, s, keyID(3), time.Time{})
+}

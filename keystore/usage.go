@@ -1,0 +1,163 @@
+package keystore
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// SaveUsage implements [Store]. It is one transaction for all of them.
+func (b *Bolt) SaveUsage(usage []apikey.Usage) error {
+	if len(usage) == 0 && !b.closed.Load() {
+		return nil
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	return b.commit(func(tx *bolt.Tx) error {
+		for i := range usage {
+			if tx.Bucket(bucketKeys).Get(usage[i].ID[:]) == nil {
+				continue
+			}
+			if err := saveUsage(tx, usage[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// saveUsage never lowers a total: a count that was once stored was charged,
+// and a late or damaged batch must not give it back.
+func saveUsage(tx *bolt.Tx, u apikey.Usage) error {
+	days := tx.Bucket(bucketUsage)
+	name := usageKey(u.Day, u.ID)
+	if value := days.Get(name); value != nil {
+		// One that does not verify is replaced: totals need no history.
+		if have, err := decodeUsage(name, value); err == nil {
+			u.Charged = max(u.Charged, have.Charged)
+			u.Allowed = max(u.Allowed, have.Allowed)
+			u.Limited = max(u.Limited, have.Limited)
+			u.Denied = max(u.Denied, have.Denied)
+			u.LastUsed = max(u.LastUsed, have.LastUsed)
+		}
+	}
+	if err := days.Put(name, encodeUsage(name, &u)); err != nil || u.LastUsed == 0 {
+		return err
+	}
+	lastUsed := tx.Bucket(bucketLastUsed)
+	if value := lastUsed.Get(u.ID[:]); value != nil {
+		if have, err := decodeLastUsed(u.ID, value); err == nil && have.Unix() >= u.LastUsed {
+			return nil
+		}
+	}
+	return lastUsed.Put(u.ID[:], encodeLastUsed(u.ID, u.LastUsed))
+}
+
+// UsageOn implements [Store]. It yields all that it can read before it returns
+// an error that wraps ErrDamaged. yield may call the store.
+func (b *Bolt) UsageOn(day apikey.Day, yield func(apikey.Usage)) error {
+	var damaged error
+	for next := usageKey(day, apikey.ID{}); next != nil; {
+		var page []apikey.Usage
+		err := b.view(func(tx *bolt.Tx) error {
+			page = page[:0]
+			cursor := tx.Bucket(bucketUsage).Cursor()
+			name, value := cursor.Seek(next)
+			for ; bytes.HasPrefix(name, next[:dayLen]) && len(page) < MaxPage; name, value = cursor.Next() {
+				u, err := decodeUsage(name, value)
+				if err != nil {
+					damaged = errors.Join(damaged, err)
+					continue
+				}
+				page = append(page, u)
+			}
+			if !bytes.HasPrefix(name, next[:dayLen]) {
+				name = nil
+			}
+			next = bytes.Clone(name)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, u := range page {
+			yield(u)
+		}
+	}
+	return damaged
+}
+
+// Usage implements [Store].
+func (b *Bolt) Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, error) {
+	var usage []apikey.Usage
+	err := b.view(func(tx *bolt.Tx) error {
+		for name, value := range usageOf(tx, id, from, to) {
+			u, err := decodeUsage(name, value)
+			if err != nil {
+				return err
+			}
+			usage = append(usage, u)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return usage, nil
+}
+
+// LastUsed implements [Store].
+func (b *Bolt) LastUsed(id apikey.ID) (time.Time, error) {
+	var at time.Time
+	err := b.view(func(tx *bolt.Tx) (err error) {
+		if value := tx.Bucket(bucketLastUsed).Get(id[:]); value != nil {
+			at, err = decodeLastUsed(id, value)
+		}
+		return err
+	})
+	return at, err
+}
+
+// usageOf yields the usage records of one key from one day to another, oldest
+// first, in at most two seeks for each day of which anything is stored.
+func usageOf(tx *bolt.Tx, id apikey.ID, from, to apikey.Day) func(yield func(name, value []byte) bool) {
+	return func(yield func(name, value []byte) bool) {
+		cursor := tx.Bucket(bucketUsage).Cursor()
+		name, value := cursor.Seek(usageKey(from, id))
+		for name != nil {
+			day, found, ok := splitUsageKey(name)
+			switch {
+			case !ok:
+				name, value = cursor.Next()
+				continue
+			case day > to, found == id && !yield(name, value):
+				return
+			case bytes.Compare(found[:], id[:]) < 0: // a new day, but not yet this key
+			case day == to:
+				return
+			default:
+				day++
+			}
+			name, value = cursor.Seek(usageKey(day, id))
+		}
+	}
+}
+
+// removeUsage forgets what a key did, and when it was last used.
+func removeUsage(tx *bolt.Tx, id apikey.ID) error {
+	var names [][]byte
+	for name := range usageOf(tx, id, math.MinInt32, math.MaxInt32) {
+		names = append(names, name)
+	}
+	for _, name := range names {
+		if err := tx.Bucket(bucketUsage).Delete(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketLastUsed).Delete(id[:])
+}
