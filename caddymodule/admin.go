@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(adminRouter{})
+}
+
+// adminRouter serves /keygate/ on Caddy's admin endpoint. It holds nothing: the
+// running app is looked up for each request, because after a failed reload the
+// endpoint is left with the routers of the config that failed.
+type adminRouter struct{}
+
+// CaddyModule returns the Caddy module information.
+func (adminRouter) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.keygate",
+		New: func() caddy.Module { return new(adminRouter) },
+	}
+}
+
+// Routes returns the one route; everything below it is dispatched by keyAdmin.
+func (adminRouter) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/keygate/", Handler: caddy.AdminHandlerFunc(serveAdmin)}}
+}
+
+// notConfigured is what the command looks for to tell a Caddy without keygate
+// from no Caddy at all.
+const notConfigured = "this Caddy runs a config without keygate; add the keygate directive to a site and reload"
+
+func serveAdmin(w http.ResponseWriter, r *http.Request) error {
+	val, err := caddy.ActiveContext().AppIfConfigured("keygate")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return apiError(http.StatusServiceUnavailable, errors.New(notConfigured))
+	}
+	if err != nil {
+		return apiError(http.StatusServiceUnavailable, err)
+	}
+	app := val.(*App)
+	engine, err := app.open()
+	if err != nil {
+		return apiError(http.StatusServiceUnavailable, err)
+	}
+	a := &keyAdmin{
+		store:  engine.store,
+		brand:  app.KeyPrefix,
+		tables: app.tables,
+		forget: engine.limits.Forget,
+		door:   doorOf(r),
+		now:    timeNow,
+		changed: func(action, keyID string) {
+			app.logger.Info("key changed", zap.String("action", action), zap.String("key_id", keyID))
+		},
+	}
+	return a.serve(w, r)
+}
+
+// doorOf names the way by which a request came, for the audit trail.
+func doorOf(r *http.Request) string {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(interface {
+		Network() string
+		String() string
+	}); ok && addr.Network() == "unix" {
+		return "unix " + addr.String()
+	}
+	return "api " + r.RemoteAddr
+}
+
+// serve answers one request of the admin API. Errors are *caddy.APIError
+// values, which Caddy writes as {"error":"…"}.
+func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
+	handle, err := a.route(r)
+	if err != nil {
+		return err
+	}
+	body, status, err := handle(r)
+	if err != nil {
+		return apiError(statusOf(err), err)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if body == nil {
+		w.WriteHeader(status)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(body)
+}
+
+func apiError(status int, err error) error {
+	return caddy.APIError{HTTPStatus: status, Err: err}
+}
+
+// methods are the handlers of one resource by method.
+type methods map[string]func(*http.Request) (body any, status int, err error)
+
+func (m methods) find(r *http.Request) (func(*http.Request) (any, int, error), error) {
+	if handle, ok := m[r.Method]; ok {
+		return handle, nil
+	}
+	return nil, apiError(http.StatusMethodNotAllowed, fmt.Errorf("%s is not served here", r.Method))
+}

@@ -1,0 +1,57 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// scopes answers with the catalogue, then the scopes that only the config
+// knows, each with the routes of the running config that need it.
+func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
+	opens := make(map[string][]string)
+	for _, table := range a.tables {
+		for _, route := range table.Routes() {
+			line := strings.Join(route.Methods, ",") + " " + route.Pattern
+			for _, scope := range route.Scopes {
+				opens[scope] = append(opens[scope], line)
+			}
+		}
+	}
+	var resp scopesResponse
+	add := func(scope, description string, known bool) {
+		routes := opens[scope]
+		slices.Sort(routes)
+		resp.Scopes = append(resp.Scopes, scopeInfo{
+			Scope:       scope,
+			Description: description,
+			Known:       known,
+			Routes:      append([]string{}, slices.Compact(routes)...),
+		})
+		delete(opens, scope)
+	}
+	for _, info := range apikey.Catalogue() {
+		add(info.Scope, info.Description, true)
+	}
+	for _, scope := range routeScopes(a.tables) {
+		if _, ok := opens[scope]; ok {
+			add(scope, "", false)
+		}
+	}
+	return resp, http.StatusOK, nil
+}
+
+// routeScopes returns every scope that a route of the tables needs, sorted.
+func routeScopes(tables []*access.Table) []string {
+	var scopes []string
+	for _, table := range tables {
+		for _, route := range table.Routes() {
+			scopes = append(scopes, route.Scopes...)
+		}
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}

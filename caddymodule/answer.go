@@ -1,0 +1,162 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/ratelimit"
+)
+
+// answer is what one response needs to know of its request.
+type answer struct {
+	handler *Handler
+	request *http.Request
+	origin  string // to echo for CORS; "": none
+
+	keyed      bool // caps and limits are those of an authenticated key
+	caps       apikey.Limits
+	limits     ratelimit.Result
+	retryAfter int // seconds; of the failed-authentication budget
+}
+
+// forward passes the request on, as the backend may see it.
+func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision) error {
+	id := &a.handler.identity
+	id.strip(r, d.Route.WebSocket && asksForWebSocket(r))
+	if d.Authenticated {
+		id.set(r.Header, d)
+	}
+	a.describe(r, d)
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, answer: a}
+	err := next.ServeHTTP(rw, r)
+	if err != nil && !rw.wroteHeader {
+		a.setHeaders(w.Header()) // whoever handles the error writes past rw
+	}
+	return err
+}
+
+// deny answers a refused request, or leaves that to handle_errors.
+func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
+	h := w.Header()
+	a.describe(a.request, d)
+	a.setHeaders(h)
+	h["Cache-Control"] = noStore
+	if challenge := a.challenge(d); challenge != "" {
+		h["Www-Authenticate"] = []string{challenge}
+	}
+	retryAfter := a.retryAfter
+	if d.Reason == access.RateLimited || d.Reason == access.QuotaExceeded {
+		retryAfter = a.limits.RetryAfter
+	}
+	if retryAfter > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(retryAfter)}
+	}
+	if d.Reason == access.MethodNotAllowed {
+		h["Allow"] = []string{allowedMethods}
+	}
+	if a.handler.Errors == "caddy" {
+		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
+	}
+	body := problemBody(d, a)
+	h["Content-Type"] = problemJSON
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(d.Reason.Status())
+	if a.request.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone; there is nobody to tell
+	}
+	return nil
+}
+
+var (
+	noStore     = []string{"no-store"}
+	problemJSON = []string{"application/problem+json"}
+)
+
+// setHeaders sets what every response of Keygate or its backend carries.
+func (a *answer) setHeaders(h http.Header) {
+	a.handler.cors.apply(h, a.origin)
+	if a.keyed && a.handler.RateLimitHeaders == "on" {
+		setRateLimit(h, a.caps, &a.limits)
+	}
+}
+
+// challenge returns the WWW-Authenticate field (RFC 6750 §3), "" for none.
+func (a *answer) challenge(d *access.Decision) string {
+	switch d.Reason {
+	case access.MissingKey:
+		return `Bearer realm="keygate"`
+	case access.MalformedRequest:
+		return `Bearer realm="keygate", error="invalid_request"`
+	case access.InvalidKey, access.KeyRevoked, access.KeyDisabled, access.KeyExpired:
+		return `Bearer realm="keygate", error="invalid_token"`
+	case access.InsufficientScope:
+		return `Bearer realm="keygate", error="insufficient_scope", scope="` + d.Route.ScopeList() + `"`
+	default:
+		return ""
+	}
+}
+
+// describe tells the rest of the config, and the access log, what was decided:
+// {http.auth.user.id}, {http.auth.user.workspace}, {http.auth.user.scopes} and
+// {http.auth.keygate.reason}. They are computed only when asked for.
+func (a *answer) describe(r *http.Request, d *access.Decision) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	reason, authenticated := d.Reason, d.Authenticated
+	id, workspace, scopes := d.ID, d.Grant.Workspace, d.Grant.Scopes
+	repl.Map(func(key string) (any, bool) {
+		if key == "http.auth.keygate.reason" {
+			return reason.String(), true
+		}
+		if !authenticated {
+			return nil, false
+		}
+		return userPlaceholder(key, id, workspace, scopes)
+	})
+}
+
+func userPlaceholder(key string, id apikey.ID, workspace string, scopes *apikey.ScopeSet) (any, bool) {
+	switch key {
+	case "http.auth.user.id":
+		return id.String(), true
+	case "http.auth.user.workspace":
+		return workspace, true
+	case "http.auth.user.scopes":
+		return scopes.Joined, true
+	default:
+		return nil, false
+	}
+}
+
+// responseWriter puts Keygate's headers on the backend's response, at the last
+// moment, so that the backend's own do not double them.
+type responseWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	answer      *answer
+	wroteHeader bool
+}
+
+func (w *responseWriter) WriteHeader(status int) {
+	// An informational response is not the one that these headers are for,
+	// except 101, after which there is no other.
+	if !w.wroteHeader && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.wroteHeader = true
+		w.answer.setHeaders(w.Header())
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if !w.wroteHeader {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.Write(p)
+}

@@ -1,0 +1,155 @@
+// Package caddymodule is all of Keygate that touches Caddy: the app, the HTTP
+// handler, their Caddyfile forms, the admin API and the command.
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App owns what all Keygate handlers of a config share: the key store and the
+// state of the limits. It is optional: without it, handlers use the default
+// store.
+//
+// Handlers that name no other store share keys, buckets and quotas, across
+// sites and across config reloads.
+type App struct {
+	// The store that keeps the keys, a module in the namespace keygate.stores.
+	// Default: bbolt, in keygate/keys.db under Caddy's data folder.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=keygate.stores inline_key=module"`
+
+	// The brand that every token starts with: a lower-case letter, then 1–15
+	// lower-case letters or digits. Changing it refuses all tokens made before.
+	// Default: patra.
+	KeyPrefix string `json:"key_prefix,omitempty"`
+
+	store  StoreModule
+	logger *zap.Logger
+	tables []*access.Table // of the handlers of this config
+
+	mu       sync.Mutex
+	released bool
+	openErr  error
+	engine   atomic.Pointer[engine]
+}
+
+// StoreModule is what a module in the namespace keygate.stores must be.
+type StoreModule interface {
+	// Location identifies the store within this process: two modules with the
+	// same location share one open store. It holds no secret.
+	Location() string
+
+	// Open opens the store. It is called while the config starts, never while
+	// one is only validated.
+	Open(*zap.Logger) (keystore.Store, error)
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "keygate",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision loads the store module. It opens and creates nothing, so that
+// `caddy validate` works beside a running gateway.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	if a.KeyPrefix == "" {
+		a.KeyPrefix = apikey.DefaultBrand
+	}
+	if err := apikey.CheckBrand(a.KeyPrefix); err != nil {
+		return err
+	}
+	if a.StoreRaw == nil {
+		a.StoreRaw = json.RawMessage(`{"module":"bbolt"}`)
+	}
+	mod, err := ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("loading the key store: %w", err)
+	}
+	store, ok := mod.(StoreModule)
+	if !ok {
+		return fmt.Errorf("loading the key store: %T is not a key store", mod)
+	}
+	a.store = store
+	return nil
+}
+
+// Start opens the store, unless a request was quicker: apps start in no
+// particular order.
+func (a *App) Start() error {
+	e, err := a.open()
+	if err != nil {
+		return err
+	}
+	if err := e.store.SetBrand(a.KeyPrefix); err != nil {
+		return fmt.Errorf("recording key_prefix in the key store: %w", err)
+	}
+	return nil
+}
+
+// Stop does nothing: requests of this config may still be in flight.
+func (a *App) Stop() error { return nil }
+
+// Cleanup lets go of the store; the last config that does so closes it.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.released = true
+	if a.engine.Swap(nil) == nil {
+		return nil
+	}
+	_, err := engines.Delete(a.store.Location())
+	return err
+}
+
+var errReleased = errors.New("this config has ended")
+
+// open returns the engine, opening it on the first call. A failure is final
+// for this config: Start reports it, and Caddy then ends the config.
+func (a *App) open() (*engine, error) {
+	if e := a.engine.Load(); e != nil {
+		return e, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch e := a.engine.Load(); {
+	case e != nil:
+		return e, nil
+	case a.released:
+		return nil, errReleased
+	case a.openErr != nil:
+		return nil, a.openErr
+	}
+	e, err := acquireEngine(a.store, a.logger)
+	if err != nil {
+		a.openErr = fmt.Errorf("opening the key store: %w", err)
+		a.logger.Error("the key store cannot be opened", zap.Error(err))
+		return nil, a.openErr
+	}
+	a.engine.Store(e)
+	return e, nil
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("keygate", parseApp)
+}
+
+// parseApp parses the global option:
+//
+//	{
+//		keygate {
+//			store      <module> [<arguments…>]   # bbolt [<path>]
+//			key_prefix <brand>
+//		}
+//	}
+func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		d.Next() // for the error to have a place
+		return nil, d.Err("the global option keygate is already specified; merge the two blocks")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "keygate", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile sets up the app from Caddyfile tokens; see [parseApp].
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch option := d.Val(); option {
+		case "store":
+			if a.StoreRaw != nil {
+				return alreadySpecified(d, option)
+			}
+			if !d.NextArg() {
+				return d.ArgErr()
+			}
+			name := d.Val()
+			module, err := caddyfile.UnmarshalModule(d, "keygate.stores."+name)
+			if err != nil {
+				return err
+			}
+			a.StoreRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
+		case "key_prefix":
+			if a.KeyPrefix != "" {
+				return alreadySpecified(d, option)
+			}
+			if !d.AllArgs(&a.KeyPrefix) {
+				return d.ArgErr()
+			}
+			if err := apikey.CheckBrand(a.KeyPrefix); err != nil {
+				return d.WrapErr(err)
+			}
+		default:
+			return d.Errf("unrecognized keygate option '%s'; accepted: store, key_prefix", option)
+		}
+	}
+	return nil
+}
+
+func alreadySpecified(d *caddyfile.Dispenser, option string) error {
+	return d.Errf("%s is already specified", option)
+}
+
+var _ caddyfile.Unmarshaler = (*App)(nil)

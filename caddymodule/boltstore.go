@@ -1,0 +1,96 @@
+package caddymodule
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/keystore"
+)
+
+func init() {
+	caddy.RegisterModule(BoltStore{})
+}
+
+// BoltStore keeps keys in one bbolt file on this machine. One process owns the
+// file at a time; everyone else goes through that process's admin API.
+type BoltStore struct {
+	// The file. A relative path is relative to the folder that Caddy was
+	// started in. The folder is created with mode 0700, the file with 0600.
+	// Placeholders such as {env.KEYGATE_DB} are expanded.
+	// Default: keygate/keys.db under Caddy's data folder.
+	Path string `json:"path,omitempty"`
+
+	abs string
+}
+
+// CaddyModule returns the Caddy module information.
+func (BoltStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "keygate.stores.bbolt",
+		New: func() caddy.Module { return new(BoltStore) },
+	}
+}
+
+// Provision settles where the file is. It creates nothing.
+func (s *BoltStore) Provision(caddy.Context) error {
+	path := caddy.NewReplacer().ReplaceKnown(s.Path, "")
+	if s.Path != "" && path == "" {
+		return fmt.Errorf("the path of the key store, %s, is empty once its placeholders are expanded", s.Path)
+	}
+	if path == "" {
+		path = defaultStorePath()
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("the path of the key store: %w", err)
+	}
+	s.abs = abs
+	return nil
+}
+
+func defaultStorePath() string {
+	return filepath.Join(caddy.AppDataDir(), "keygate", "keys.db")
+}
+
+// Location returns the absolute path of the file.
+func (s *BoltStore) Location() string { return s.abs }
+
+// Open opens or creates the file.
+func (s *BoltStore) Open(logger *zap.Logger) (keystore.Store, error) {
+	store, err := keystore.OpenBolt(s.abs)
+	if err != nil {
+		return nil, err
+	}
+	for _, damaged := range store.Damaged() {
+		logger.Error("a record in the key store is damaged; its key is refused", zap.String("store", s.abs), zap.Error(damaged))
+	}
+	return store, nil
+}
+
+// UnmarshalCaddyfile parses the store module's tokens:
+//
+//	bbolt [<path>]
+func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the module's name
+	if d.NextArg() {
+		s.Path = d.Val()
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		return d.Errf("unrecognized subdirective '%s'; the bbolt store takes a path and nothing else", d.Val())
+	}
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner     = (*BoltStore)(nil)
+	_ caddyfile.Unmarshaler = (*BoltStore)(nil)
+	_ StoreModule           = (*BoltStore)(nil)
+)

@@ -1,0 +1,258 @@
+package caddymodule
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/socialpatra/keygate/access"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("keygate", parseHandler)
+	// After rewrite and uri: what is authorised is what the backend will see.
+	httpcaddyfile.RegisterDirectiveOrder("keygate", httpcaddyfile.Before, "basic_auth")
+}
+
+func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
+//
+//	keygate [<matcher>] {
+//		scope <scope>... <methods> <pattern> [cost=<n>] [websocket]
+//		scope <scope>... {
+//			<methods> <pattern> [cost=<n>] [websocket]
+//		}
+//		authenticated <methods> <pattern> [options...]   # or a block
+//		public        <methods> <pattern> [options...]   # or a block
+//
+//		header            <name>
+//		missing_origin    deny|allow
+//		identity_prefix   <prefix>
+//		errors            problem|caddy
+//		auth_failures     <per minute>|off
+//		ratelimit_headers on|off
+//		cors off
+//		cors {
+//			allow_headers <names...>
+//			max_age       <duration>
+//		}
+//	}
+//
+// Methods are one or several joined by commas, or * for any. Every option but
+// the route lines may be given once. See [Handler] and [Route] for the values.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		switch option {
+		case "scope", "authenticated", "public":
+			if err := h.unmarshalRoutes(d, option); err != nil {
+				return err
+			}
+			continue
+		}
+		if seen[option] {
+			return alreadySpecified(d, option)
+		}
+		seen[option] = true
+		if err := h.unmarshalOption(d, option); err != nil {
+			return err
+		}
+	}
+	if len(h.Routes) == 0 {
+		return d.Err("keygate has no routes, so that it would deny every request; add lines such as: scope posts:read GET /v1/posts")
+	}
+	if _, err := access.NewTable(accessRoutes(h.Routes)); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
+	switch option {
+	case "header":
+		return checked(d, &h.Header, checkKeyHeader)
+	case "missing_origin":
+		return oneOf(d, &h.MissingOrigin, "deny", "allow")
+	case "identity_prefix":
+		return checked(d, &h.IdentityPrefix, checkIdentityPrefix)
+	case "errors":
+		return oneOf(d, &h.Errors, "problem", "caddy")
+	case "ratelimit_headers":
+		return oneOf(d, &h.RateLimitHeaders, "on", "off")
+	case "auth_failures":
+		return h.unmarshalAuthFailures(d)
+	case "cors":
+		return h.unmarshalCORS(d)
+	default:
+		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, cors", option)
+	}
+}
+
+func (h *Handler) unmarshalAuthFailures(d *caddyfile.Dispenser) error {
+	var value string
+	if err := oneArg(d, &value); err != nil {
+		return err
+	}
+	if value == "off" {
+		h.AuthFailures = -1
+		return nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > 1_000_000 {
+		return d.Errf("auth_failures %s is not accepted; accepted: 1–1000000 per minute, or off", value)
+	}
+	h.AuthFailures = n
+	return nil
+}
+
+func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
+	h.CORS = new(CORS)
+	if d.NextArg() {
+		if d.Val() != "off" || d.NextArg() {
+			return d.Err("cors takes a block, or the word off")
+		}
+		h.CORS.Off = true
+		return nil
+	}
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if seen[option] {
+			return alreadySpecified(d, "cors "+option)
+		}
+		seen[option] = true
+		switch option {
+		case "allow_headers":
+			h.CORS.AllowHeaders = d.RemainingArgs()
+			if len(h.CORS.AllowHeaders) == 0 {
+				return d.ArgErr()
+			}
+		case "max_age":
+			var value string
+			if err := oneArg(d, &value); err != nil {
+				return err
+			}
+			age, err := caddy.ParseDuration(value)
+			if err != nil {
+				return d.Errf("cors max_age %s is not a duration; accepted: up to 24h, such as 10m", value)
+			}
+			h.CORS.MaxAge = caddy.Duration(age)
+		default:
+			return d.Errf("unrecognized cors option '%s'; accepted: allow_headers, max_age", option)
+		}
+	}
+	if err := h.CORS.check(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// unmarshalRoutes parses a line of routes, or a block of them. The dispenser is
+// on the word scope, authenticated or public.
+func (h *Handler) unmarshalRoutes(d *caddyfile.Dispenser, word string) error {
+	template := Route{}
+	if word != "scope" {
+		template.Access = word
+	}
+	args := d.RemainingArgs()
+	if word == "scope" {
+		for len(args) > 0 && strings.Contains(args[0], ":") && !strings.HasPrefix(args[0], "/") {
+			template.Scopes = append(template.Scopes, args[0])
+			args = args[1:]
+		}
+		if len(template.Scopes) == 0 {
+			return d.Err("scope needs one scope or several, such as posts:write, before the method")
+		}
+	}
+	if len(args) > 0 {
+		return h.unmarshalRoute(d, template, args)
+	}
+	before := len(h.Routes)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := h.unmarshalRoute(d, template, append([]string{d.Val()}, d.RemainingArgs()...)); err != nil {
+			return err
+		}
+	}
+	if len(h.Routes) == before {
+		return d.Errf("%s has no routes; accepted: a method and a path, such as GET /v1/posts, or a block of such lines", word)
+	}
+	return nil
+}
+
+// unmarshalRoute parses <methods> <pattern> [options...].
+func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []string) error {
+	if len(args) < 2 {
+		return d.Errf("a route is a method and a path, such as GET /v1/posts; here is only %s", strings.Join(args, " "))
+	}
+	route.Methods = strings.Split(args[0], ",")
+	route.Path = args[1]
+	route.source = fmt.Sprintf("%s:%d", filepath.Base(d.File()), d.Line())
+	for _, option := range args[2:] {
+		cost, isCost := strings.CutPrefix(option, "cost=")
+		switch {
+		case isCost && route.Cost != 0, option == "websocket" && route.WebSocket:
+			return alreadySpecified(d, "route option "+option)
+		case isCost:
+			n, err := strconv.Atoi(cost)
+			if err != nil || n < 1 || n > 1000 {
+				return d.Errf("cost=%s is not accepted; accepted: cost=1 to cost=1000", cost)
+			}
+			route.Cost = n
+		case option == "websocket":
+			route.WebSocket = true
+		default:
+			return d.Errf("unrecognized route option '%s'; accepted: cost=<n>, websocket", option)
+		}
+	}
+	if _, err := access.NewTable([]access.Route{route.accessRoute()}); err != nil {
+		return d.WrapErr(err)
+	}
+	h.Routes = append(h.Routes, route)
+	return nil
+}
+
+func oneArg(d *caddyfile.Dispenser, value *string) error {
+	if !d.AllArgs(value) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func checked(d *caddyfile.Dispenser, value *string, check func(string) error) error {
+	if err := oneArg(d, value); err != nil {
+		return err
+	}
+	if err := check(*value); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func oneOf(d *caddyfile.Dispenser, value *string, words ...string) error {
+	if err := oneArg(d, value); err != nil {
+		return err
+	}
+	for _, word := range words {
+		if *value == word {
+			return nil
+		}
+	}
+	return d.Errf("'%s' is not accepted here; accepted: %s", *value, strings.Join(words, " or "))
+}
+
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

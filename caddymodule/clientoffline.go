@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// openOffline opens a store that no process holds and serves its admin API to
+// this process alone. A store that does not exist is made only if create says
+// so, by the first request that succeeds.
+func openOffline(path string, create bool, con *console) (*link, error) {
+	t := &offlineTransport{path: path, console: con}
+	_, err := os.Stat(path)
+	switch {
+	case err == nil:
+		if err := t.open(); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the key store: %w", err)
+	case !create:
+		return nil, fmt.Errorf("there is no key store at %s; name one that exists, or make it with caddy keygate create", path)
+	}
+	return &link{
+		http:  &http.Client{Transport: t},
+		url:   "http://offline",
+		place: path,
+		close: t.close,
+	}, nil
+}
+
+// offlineTransport answers requests by the handler that serves Caddy's admin
+// endpoint, so that both say the same.
+type offlineTransport struct {
+	path    string
+	console *console
+	store   keystore.Store // nil as long as the file does not exist
+	brand   string
+}
+
+func (t *offlineTransport) open() error {
+	store, err := keystore.OpenBolt(t.path)
+	if err != nil {
+		return err
+	}
+	t.store = store
+	for _, damaged := range store.Damaged() {
+		t.console.note("warning: a record in %s is damaged, and its key is refused: %v", t.path, damaged)
+	}
+	if t.brand, err = store.Brand(); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	return nil
+}
+
+func (t *offlineTransport) close() error {
+	if t.store == nil {
+		return nil
+	}
+	return t.store.Close()
+}
+
+func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r = r.Clone(r.Context())
+		r.Body = http.NoBody // as a server's requests have it
+	}
+	defer r.Body.Close()
+	if t.store != nil {
+		return serveOffline(t.store, t.brand, t.console.now, r), nil
+	}
+
+	// What is refused must not leave an empty store behind.
+	rehearsed := r.Clone(r.Context())
+	if r.GetBody != nil {
+		var err error
+		if rehearsed.Body, err = r.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	if resp := serveOffline(emptyStore{}, "", t.console.now, rehearsed); resp.StatusCode >= http.StatusBadRequest {
+		return resp, nil
+	}
+	if err := t.open(); err != nil {
+		w := newMemoryResponse()
+		w.writeError(apiError(http.StatusServiceUnavailable, err))
+		return w.response(r), nil
+	}
+	t.console.note("made a new key store at %s", t.path)
+	return serveOffline(t.store, t.brand, t.console.now, r), nil
+}
+
+// emptyStore takes any key and keeps none. It serves creations only.
+type emptyStore struct{ keystore.Store }
+
+func (emptyStore) Create(apikey.Key, keystore.Actor) error { return nil }
+
+func serveOffline(store keystore.Store, brand string, now func() time.Time, r *http.Request) *http.Response {
+	if brand == "" {
+		brand = apikey.DefaultBrand
+	}
+	admin := &keyAdmin{
+		store:   store,
+		brand:   brand,
+		forget:  func(apikey.ID) {}, // no limits run here
+		door:    "offline",
+		now:     now,
+		changed: func(_, _ string) {}, // the user sees what was done
+	}
+	w := newMemoryResponse()
+	if err := admin.serve(w, r); err != nil {
+		w.writeError(err)
+	}
+	return w.response(r)
+}
+
+// memoryResponse is a ResponseWriter that keeps what is written.
+type memoryResponse struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func newMemoryResponse() *memoryResponse {
+	return &memoryResponse{header: make(http.Header), status: http.StatusOK}
+}
+
+func (w *memoryResponse) Header() http.Header         { return w.header }
+func (w *memoryResponse) WriteHeader(status int)      { w.status = status }
+func (w *memoryResponse) Write(p []byte) (int, error) { return w.body.Write(p) }
+
+// writeError answers with an error as Caddy's admin endpoint does.
+func (w *memoryResponse) writeError(err error) {
+	w.status = http.StatusInternalServerError
+	if apiErr, ok := errors.AsType[caddy.APIError](err); ok && apiErr.HTTPStatus != 0 {
+		w.status = apiErr.HTTPStatus
+	}
+	w.header.Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(caddy.APIError{Message: err.Error()}) // memory takes it
+}
+
+func (w *memoryResponse) response(r *http.Request) *http.Response {
+	return &http.Response{
+		StatusCode: w.status,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     w.header,
+		Body:       io.NopCloser(&w.body),
+		Request:    r,
+	}
+}

@@ -1,0 +1,129 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
+)
+
+// CORS says how browser pages may call. A preflight carries no key, so it is
+// answered alike for every origin, key and route; which origins a key really
+// allows is decided on the request itself. Credentials in the sense of the
+// Fetch standard (cookies) are never allowed.
+type CORS struct {
+	// Leave CORS to the backend: preflights are ordinary requests, and the
+	// backend's Access-Control headers pass.
+	Off bool `json:"off,omitempty"`
+
+	// Request headers that pages may send, besides Authorization and the
+	// configured key header. Default: Content-Type.
+	AllowHeaders []string `json:"allow_headers,omitempty"`
+
+	// How long browsers may remember a preflight, in whole seconds up to 24h.
+	// Default: 10m.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+}
+
+func (c *CORS) off() bool { return c != nil && c.Off }
+
+func (c *CORS) check() error {
+	if c == nil {
+		return nil
+	}
+	for _, name := range c.AllowHeaders {
+		if !httpguts.ValidHeaderFieldName(name) || name == "*" {
+			return fmt.Errorf("cors allow_headers: %q is not a header name; accepted: names such as Content-Type", name)
+		}
+	}
+	if age := time.Duration(c.MaxAge); age < 0 || age > 24*time.Hour {
+		return fmt.Errorf("cors max_age %s is not accepted; accepted: up to 24h", age)
+	}
+	return nil
+}
+
+// corsHeaders are the fixed parts of what CORS adds, made once per config.
+type corsHeaders struct {
+	off           bool
+	allowHeaders  []string
+	maxAge        []string
+	methods       []string
+	exposed       []string
+	preflightVary []string
+}
+
+func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
+	allow := []string{"Authorization"}
+	if keyHeader != "" {
+		allow = append(allow, keyHeader)
+	}
+	age := 10 * time.Minute
+	extra := []string{"Content-Type"}
+	if c != nil && c.AllowHeaders != nil {
+		extra = c.AllowHeaders
+	}
+	if c != nil && c.MaxAge > 0 {
+		age = time.Duration(c.MaxAge)
+	}
+	for _, name := range extra {
+		if !slices.ContainsFunc(allow, func(have string) bool { return strings.EqualFold(have, name) }) {
+			allow = append(allow, name)
+		}
+	}
+	return corsHeaders{
+		off:           c.off(),
+		allowHeaders:  []string{strings.Join(allow, ", ")},
+		maxAge:        []string{strconv.Itoa(int(age.Seconds()))},
+		methods:       []string{allowedMethods},
+		exposed:       []string{"RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"},
+		preflightVary: []string{"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"},
+	}
+}
+
+// allowedMethods are those that access knows; the Allow field of a 405 lists
+// them too (RFC 9110 §15.5.6).
+const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// answerPreflight sets the header of a preflight's answer. Where the origin is
+// not one, the answer lacks what would let a browser go on.
+func (c *corsHeaders) answerPreflight(h http.Header, origin string) {
+	h["Vary"] = c.preflightVary
+	h["Cache-Control"] = []string{"no-store"}
+	if origin == "" {
+		return
+	}
+	h["Access-Control-Allow-Origin"] = []string{origin}
+	h["Access-Control-Allow-Methods"] = c.methods
+	h["Access-Control-Allow-Headers"] = c.allowHeaders
+	h["Access-Control-Max-Age"] = c.maxAge
+}
+
+// apply replaces what a response says of CORS: whatever the backend set is not
+// ours to repeat, and a page must be able to read errors too.
+func (c *corsHeaders) apply(h http.Header, origin string) {
+	if !varies(h["Vary"]) {
+		h["Vary"] = append(h["Vary"], "Origin")
+	}
+	if c.off {
+		return
+	}
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			delete(h, name)
+		}
+	}
+	if origin != "" {
+		h["Access-Control-Allow-Origin"] = []string{origin}
+		h["Access-Control-Expose-Headers"] = c.exposed
+	}
+}
+
+// varies reports whether a Vary field names Origin, or everything, already.
+func varies(vary []string) bool {
+	return len(vary) > 0 && (httpguts.HeaderValuesContainsToken(vary, "Origin") || slices.Contains(vary, "*"))
+}

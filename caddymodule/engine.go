@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/ratelimit"
+)
+
+// engines holds the open stores by location. A reload provisions the new
+// config before the old one is cleaned up, so the pool is what carries keys,
+// buckets and quotas over. Every successful acquireEngine is paired with
+// exactly one Delete, in [App.Cleanup].
+var engines = caddy.NewUsagePool()
+
+// saveEvery bounds what a kill -9 can lose of the day's counts.
+const saveEvery = time.Second
+
+// sweepEvery is how often the limits forget keys that are not in use.
+const sweepEvery = time.Minute
+
+// timeNow is the clock of requests and admin calls; tests replace it.
+var timeNow = time.Now
+
+// engine is a store in use: the store itself, the limits of its keys and the
+// failed-authentication budgets. It outlives the config that opened it.
+type engine struct {
+	store  keystore.Store
+	limits *ratelimit.Limiter
+	logger *zap.Logger
+
+	failuresMu sync.Mutex
+	failures   map[int]*ratelimit.Failures // by budget per minute
+
+	saving  sync.Mutex
+	unsaved []apikey.Usage // what one save writes; its room is kept for the next
+
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+func acquireEngine(store StoreModule, logger *zap.Logger) (*engine, error) {
+	val, _, err := engines.LoadOrNew(store.Location(), func() (caddy.Destructor, error) {
+		return openEngine(store, logger)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return val.(*engine), nil
+}
+
+func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
+	store, err := module.Open(logger)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{
+		store:    store,
+		limits:   ratelimit.New(),
+		logger:   logger,
+		failures: make(map[int]*ratelimit.Failures),
+		stop:     make(chan struct{}),
+	}
+	if err := store.UsageOn(apikey.DayOf(timeNow()), e.limits.Restore); err != nil {
+		_ = store.Close()
+		return nil, fmt.Errorf("reading today's use: %w", err)
+	}
+	e.stopped.Go(e.keepSaving)
+	return e, nil
+}
+
+// Destruct saves what is not saved yet and closes the store. The pool calls it
+// when the last config lets go.
+func (e *engine) Destruct() error {
+	close(e.stop)
+	e.stopped.Wait()
+	e.save()
+	return e.store.Close()
+}
+
+func (e *engine) keepSaving() {
+	save := time.NewTicker(saveEvery)
+	defer save.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-save.C:
+			e.save()
+		case <-sweep.C:
+			e.limits.Sweep(timeNow())
+		}
+	}
+}
+
+// save writes the counts that changed. What could not be written is kept for
+// the next attempt.
+func (e *engine) save() {
+	e.saving.Lock()
+	defer e.saving.Unlock()
+	e.unsaved = e.limits.Drain(e.unsaved[:0])
+	if len(e.unsaved) == 0 {
+		return
+	}
+	if err := e.store.SaveUsage(e.unsaved); err != nil {
+		e.limits.Undrain(e.unsaved)
+		e.logger.Error("the use of keys could not be saved; trying again in a second", zap.Error(err))
+	}
+}
+
+// failuresWithin returns the budgets for a limit of perMinute. All handlers
+// with the same limit share them, also across reloads.
+func (e *engine) failuresWithin(perMinute int) *ratelimit.Failures {
+	e.failuresMu.Lock()
+	defer e.failuresMu.Unlock()
+	f := e.failures[perMinute]
+	if f == nil {
+		f = ratelimit.NewFailures(perMinute)
+		e.failures[perMinute] = f
+	}
+	return f
+}

@@ -1,0 +1,223 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/ratelimit"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Handler authenticates requests by API key, authorises them by route, and
+// limits their rate. What it passes on carries the key's workspace, ID and
+// scopes in headers and no credential; what it refuses never reaches the
+// handlers after it.
+type Handler struct {
+	// Which requests pass, and what they need. A request that matches no route
+	// is denied. The most specific path wins, never the order.
+	Routes []Route `json:"routes,omitempty"`
+
+	// A header that may carry the token as well, such as X-API-Key. Its values
+	// are in Caddy's access logs unless a log filter takes them out; those of
+	// Authorization never are. Default: none.
+	Header string `json:"header,omitempty"`
+
+	// What to do with a request without Origin when its key has
+	// allowed_origins: deny or allow. Default: deny.
+	MissingOrigin string `json:"missing_origin,omitempty"`
+
+	// What the identity headers to the backend start with. Every header of the
+	// client that starts with it is removed. Default: SocialPatra-.
+	IdentityPrefix string `json:"identity_prefix,omitempty"`
+
+	// Who writes the denials: problem (Keygate, as application/problem+json) or
+	// caddy (the site's handle_errors routes). Default: problem.
+	Errors string `json:"errors,omitempty"`
+
+	// How many failed authentications a client address (an IPv6 client: its
+	// /64) has per minute before it is answered 429, from 1 to 1,000,000; -1
+	// turns this off. A valid key is never refused for it. Default: 60.
+	AuthFailures int `json:"auth_failures,omitempty"`
+
+	// Whether responses to authenticated keys carry RateLimit and
+	// RateLimit-Policy: on or off. Default: on.
+	RateLimitHeaders string `json:"ratelimit_headers,omitempty"`
+
+	// Which browser pages may call. Default: pages of any origin that the key
+	// itself allows.
+	CORS *CORS `json:"cors,omitempty"`
+
+	app      *App
+	logger   *zap.Logger
+	policy   access.Policy // without Keys, which only the open store has
+	identity identity
+	cors     corsHeaders
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.keygate",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision checks the configuration and builds the route table.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := ctx.App("keygate")
+	if err != nil {
+		return fmt.Errorf("loading the keygate app: %w", err)
+	}
+	h.app = app.(*App)
+
+	if err := h.setDefaults(); err != nil {
+		return err
+	}
+	table, err := access.NewTable(accessRoutes(h.Routes))
+	if err != nil {
+		return err
+	}
+	h.app.tables = append(h.app.tables, table)
+	h.policy = access.Policy{
+		Brand:              h.app.KeyPrefix,
+		Table:              table,
+		AllowMissingOrigin: h.MissingOrigin == "allow",
+		CORS:               !h.CORS.off(),
+	}
+	h.identity = newIdentity(h.IdentityPrefix, h.Header)
+	h.cors = newCORSHeaders(h.CORS, h.Header)
+	if h.Header != "" {
+		h.logger.Warn("tokens in this header are written to access logs unless a log filter takes them out; Authorization never is",
+			zap.String("header", h.Header))
+	}
+	return nil
+}
+
+func (h *Handler) setDefaults() error {
+	if h.Header != "" {
+		if err := checkKeyHeader(h.Header); err != nil {
+			return err
+		}
+		h.Header = textproto.CanonicalMIMEHeaderKey(h.Header)
+	}
+	if h.IdentityPrefix == "" {
+		h.IdentityPrefix = "SocialPatra-"
+	}
+	if err := checkIdentityPrefix(h.IdentityPrefix); err != nil {
+		return err
+	}
+	h.IdentityPrefix = textproto.CanonicalMIMEHeaderKey(h.IdentityPrefix)
+	if h.AuthFailures == 0 {
+		h.AuthFailures = 60
+	}
+	if h.AuthFailures < -1 || h.AuthFailures > 1_000_000 {
+		return fmt.Errorf("auth_failures %d is not accepted; accepted: 1–1,000,000 per minute, or -1 for off", h.AuthFailures)
+	}
+	for _, choice := range []struct {
+		name  string
+		value *string
+		words [2]string // the first is the default
+	}{
+		{"missing_origin", &h.MissingOrigin, [2]string{"deny", "allow"}},
+		{"errors", &h.Errors, [2]string{"problem", "caddy"}},
+		{"ratelimit_headers", &h.RateLimitHeaders, [2]string{"on", "off"}},
+	} {
+		if *choice.value == "" {
+			*choice.value = choice.words[0]
+		}
+		if *choice.value != choice.words[0] && *choice.value != choice.words[1] {
+			return fmt.Errorf("%s %q is not accepted; accepted: %s or %s", choice.name, *choice.value, choice.words[0], choice.words[1])
+		}
+	}
+	return h.CORS.check()
+}
+
+func checkKeyHeader(name string) error {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return fmt.Errorf("header %q is not a header name; accepted: a name such as X-API-Key", name)
+	}
+	if reservedHeaders[textproto.CanonicalMIMEHeaderKey(name)] {
+		return fmt.Errorf("header %s cannot carry the token; choose one of your own, such as X-API-Key", name)
+	}
+	return nil
+}
+
+// reservedHeaders have a meaning of their own that a token would break.
+var reservedHeaders = map[string]bool{
+	"Authorization": true, "Connection": true, "Content-Length": true, "Content-Type": true, "Cookie": true, "Host": true,
+	"Origin": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
+}
+
+// ServeHTTP decides one request, in the order of the checks in access.Decide,
+// then the limits.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	now := timeNow()
+	q := h.accessRequest(r, now)
+	a := answer{handler: h, request: r, origin: allowedOrigin(q.Origins)}
+
+	engine, err := h.app.open()
+	policy := h.policy
+	if err == nil {
+		policy.Keys = engine.store
+	} else {
+		policy.Keys = closedStore{err}
+	}
+	d := policy.Decide(&q)
+
+	switch {
+	case d.Preflight:
+		h.cors.answerPreflight(w.Header(), a.origin)
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	case d.Reason == access.Allowed && !d.Authenticated: // a public route
+		return a.forward(w, r, next, &d)
+	case d.Authenticated && d.Reason == access.Allowed:
+		a.keyed, a.caps = true, d.Grant.Limits
+		a.limits = engine.limits.Take(d.ID, d.Grant.Limits, d.Route.Cost, now)
+		d.Reason = limitReason(&a.limits)
+	case d.Authenticated:
+		a.keyed, a.caps = true, d.Grant.Limits
+		a.limits = engine.limits.Deny(d.ID, d.Grant.Limits, now)
+	case d.Reason.FailedAuth() && h.AuthFailures > 0:
+		within, retryAfter := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now)
+		if !within {
+			d.Reason, a.retryAfter = access.TooManyFailures, retryAfter
+		}
+	case d.Reason == access.StoreUnavailable:
+		h.logger.Error("a request was refused because the key store cannot answer", zap.Error(d.Err))
+	}
+	if d.Reason != access.Allowed {
+		return a.deny(w, &d)
+	}
+	return a.forward(w, r, next, &d)
+}
+
+// limitReason turns the outcome of the limits into a reason. Where both are
+// exhausted the day is named, for it is the later one.
+func limitReason(res *ratelimit.Result) access.Reason {
+	switch {
+	case res.Allowed:
+		return access.Allowed
+	case res.DayExhausted:
+		return access.QuotaExceeded
+	default:
+		return access.RateLimited
+	}
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,127 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/ratelimit"
+)
+
+// problem is a denial as RFC 9457 writes it. Code is the part to program
+// against; Detail is for people and says what to do next.
+type problem struct {
+	Type             string   `json:"type"`
+	Title            string   `json:"title"`
+	Status           int      `json:"status"`
+	Code             string   `json:"code"`
+	Detail           string   `json:"detail"`
+	ViolatedPolicies []string `json:"violated-policies,omitempty"`
+}
+
+// details of the reasons that are the same for every request.
+var details = map[access.Reason]string{
+	access.MethodNotAllowed: "This method is not served. Send one of " + allowedMethods + ".",
+	access.MissingKey:       "No API key was sent. Send it as Authorization: Bearer YOUR_KEY; never in the URL, a cookie or the body.",
+	access.InvalidKey:       "The API key is not valid. Check that it was copied whole, or ask the workspace's admin for a new one.",
+	access.KeyRevoked:       "The API key was revoked. Ask the workspace's admin for a new one.",
+	access.KeyDisabled:      "The API key is disabled. Ask the workspace's admin to enable it.",
+	access.KeyExpired:       "The API key has expired. Ask the workspace's admin for a new one.",
+	access.IPNotAllowed:     "The API key may not be used from this IP address. Call from an allowed address, or ask the workspace's admin to allow this one.",
+	access.OriginNotAllowed: "The API key may not be used from this origin. Send the Origin header of an allowed page, or ask the workspace's admin to allow this one.",
+	access.StoreUnavailable: "Keys cannot be checked at the moment. Send the request again later.",
+}
+
+// fixedBodies are the problems that do not depend on the request, rendered
+// once: a flood of bad keys should cost less than good requests do.
+var fixedBodies = func() map[access.Reason][]byte {
+	bodies := make(map[access.Reason][]byte, len(details))
+	for reason, detail := range details {
+		bodies[reason] = render(newProblem(reason, detail))
+	}
+	return bodies
+}()
+
+func newProblem(reason access.Reason, detail string) problem {
+	return problem{
+		Type:   "urn:keygate:problem:" + reason.String(),
+		Title:  http.StatusText(reason.Status()),
+		Status: reason.Status(),
+		Code:   reason.String(),
+		Detail: detail,
+	}
+}
+
+func render(p problem) []byte {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	return append(body, '\n')
+}
+
+func problemBody(d *access.Decision, a *answer) []byte {
+	if body, ok := fixedBodies[d.Reason]; ok {
+		return body
+	}
+	switch d.Reason {
+	case access.RateLimited, access.QuotaExceeded:
+		return render(limitProblem(d, &a.limits))
+	case access.TooManyFailures:
+		return render(newProblem(d.Reason, fmt.Sprintf("Too many requests with invalid API keys came from this address. Check the key, and send the next request in %s.", seconds(a.retryAfter))))
+	case access.InsufficientScope:
+		return render(newProblem(d.Reason, scopeDetail(d)))
+	default: // ambiguous_path, malformed_request, route_not_mapped: access knows the detail
+		return render(newProblem(d.Reason, d.Detail))
+	}
+}
+
+// scopeDetail names the scopes that are missing, where the challenge names all
+// that the route needs.
+func scopeDetail(d *access.Decision) string {
+	var missing []string
+	for _, scope := range d.Route.Scopes {
+		if !d.Grant.Scopes.Has(scope) {
+			missing = append(missing, scope)
+		}
+	}
+	if len(missing) == 1 {
+		return fmt.Sprintf("The API key lacks the scope %s. Ask the workspace's admin for a key that has it.", missing[0])
+	}
+	return fmt.Sprintf("The API key lacks the scopes %s. Ask the workspace's admin for a key that has them.", strings.Join(missing, " and "))
+}
+
+// limitProblem uses the type that the RateLimit draft registers for quotas.
+func limitProblem(d *access.Decision, res *ratelimit.Result) problem {
+	var detail string
+	if d.Reason == access.RateLimited {
+		detail = fmt.Sprintf("The key allows %s per minute; the next is allowed in %s.", requests(d.Grant.Limits.PerMinute), seconds(res.RetryAfter))
+	} else {
+		detail = fmt.Sprintf("The key allows %s per day; the next is allowed in %s, at 00:00 UTC.", requests(d.Grant.Limits.PerDay), seconds(res.RetryAfter))
+	}
+	if res.Never {
+		detail = fmt.Sprintf("This request costs %d, more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota.", d.Route.Cost)
+	}
+	p := newProblem(d.Reason, detail)
+	p.Type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+	if res.MinuteExhausted {
+		p.ViolatedPolicies = append(p.ViolatedPolicies, "minute")
+	}
+	if res.DayExhausted {
+		p.ViolatedPolicies = append(p.ViolatedPolicies, "day")
+	}
+	return p
+}
+
+func requests(n uint32) string { return plural(int(n), "request") }
+
+func seconds(n int) string { return plural(n, "second") }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,62 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/ratelimit"
+)
+
+// The bodies of all denials are golden: clients parse them, and people read them.
+func TestProblemBodies(t *testing.T) {
+	caps := apikey.Limits{PerMinute: 60, PerDay: 10000, Burst: 60}
+	minute := ratelimit.Result{MinuteExhausted: true, RetryAfter: 1}
+	day := ratelimit.Result{DayExhausted: true, RetryAfter: 31044}
+	both := ratelimit.Result{MinuteExhausted: true, DayExhausted: true, RetryAfter: 31044}
+	never := ratelimit.Result{MinuteExhausted: true, Never: true, RetryAfter: 60}
+	cases := []struct {
+		reason access.Reason
+		limits ratelimit.Result
+	}{{access.RateLimited, minute}, {access.QuotaExceeded, day}, {access.QuotaExceeded, both}, {access.RateLimited, never}}
+	for _, reason := range access.Reasons() {
+		switch reason {
+		case access.Allowed, access.RateLimited, access.QuotaExceeded:
+		default:
+			cases = append(cases, struct {
+				reason access.Reason
+				limits ratelimit.Result
+			}{reason: reason})
+		}
+	}
+	var got strings.Builder
+	for _, c := range cases {
+		d := access.Decision{
+			Reason: c.reason,
+			Detail: "What access says.",
+			Route:  &access.Route{Scopes: []string{"posts:write", "media:upload"}, Cost: 5},
+			Grant:  apikey.Grant{Limits: caps, Scopes: apikey.NewScopeSet([]string{"posts:write"})},
+		}
+		body := problemBody(&d, &answer{limits: c.limits, retryAfter: 7})
+		if !json.Valid(body) {
+			t.Errorf("%s: not JSON: %s", c.reason, body)
+		}
+		got.Write(body)
+	}
+	const golden = "testdata/problems.jsonl"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("the problems are\n%s\nwant\n%s", got.String(), want)
+	}
+}

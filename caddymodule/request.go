@@ -1,0 +1,104 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// accessRequest takes from an HTTP request what decides it. The path is the one
+// that reverse_proxy will send: after rewrites, in the bytes of the wire.
+func (h *Handler) accessRequest(r *http.Request, now time.Time) access.Request {
+	q := access.Request{
+		Method:        r.Method,
+		Path:          r.URL.EscapedPath(),
+		Origins:       r.Header["Origin"],
+		RequestMethod: r.Header["Access-Control-Request-Method"],
+		Authorization: r.Header["Authorization"],
+		Client:        clientAddr(r),
+		WebSocket:     asksForWebSocket(r),
+		Now:           now,
+	}
+	if r.URL.Opaque != "" {
+		q.Path = "" // not a path: refused
+	}
+	if h.Header != "" {
+		q.KeyHeader = r.Header[h.Header]
+	}
+	return q
+}
+
+// clientAddr returns Caddy's idea of the client's address, which heeds
+// trusted_proxies; the zero Addr where Caddy does not know it.
+func clientAddr(r *http.Request) netip.Addr {
+	s, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}
+
+// fromTrustedProxy reports whether the peer is one of Caddy's trusted_proxies.
+func fromTrustedProxy(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted
+}
+
+func asksForWebSocket(r *http.Request) bool {
+	upgrade := r.Header["Upgrade"]
+	return len(upgrade) > 0 && httpguts.HeaderValuesContainsToken(upgrade, "websocket")
+}
+
+// allowedOrigin returns the origin to echo in Access-Control-Allow-Origin, ""
+// where there is none or none that could be right.
+func allowedOrigin(origins []string) string {
+	if len(origins) != 1 || !access.ValidOrigin(origins[0]) {
+		return ""
+	}
+	return origins[0]
+}
+
+// closedStore answers look-ups where there is no store to ask.
+type closedStore struct{ err error }
+
+func (c closedStore) Lookup(apikey.ID) (apikey.Grant, bool, error) {
+	return apikey.Grant{}, false, c.err
+}
+
+// headerFold lower-cases a header name and reads _ and . as -, as CGI-like
+// backends do. Names that do not fit into dst fold to nothing.
+func headerFold(dst []byte, name string) []byte {
+	if len(name) > cap(dst) {
+		return dst[:0]
+	}
+	dst = dst[:len(name)]
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '_' || c == '.':
+			dst[i] = '-'
+		case 'A' <= c && c <= 'Z':
+			dst[i] = c + 'a' - 'A'
+		default:
+			dst[i] = c
+		}
+	}
+	return dst
+}
+
+// hasFoldedPrefix reports whether name, folded, starts with prefix, which is
+// folded already.
+func hasFoldedPrefix(name, prefix string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	var buf [64]byte
+	return strings.HasPrefix(string(headerFold(buf[:0], name[:len(prefix)])), prefix)
+}

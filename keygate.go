@@ -1,0 +1,9 @@
+// Package keygate puts API keys in front of any backend that Caddy can reach.
+// Importing it registers every module of the plugin, so that
+// `xcaddy build --with github.com/socialpatra/keygate` is all it takes.
+package keygate
+
+import (
+	// The plugin itself; everything else is imported from there.
+	_ "github.com/socialpatra/keygate/caddymodule"
+)
