@@ -1,0 +1,196 @@
+package plugin_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// burst sends n requests at once and returns how many had which status, the
+// last refusal, and how long it all took.
+func (g *gateway) burst(t testing.TB, n int, path, token string) (count map[int]int, refused response, took time.Duration) {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	count = make(map[int]int)
+	begin := make(chan struct{})
+	for range n {
+		wg.Go(func() {
+			<-begin
+			resp := g.do(t, "GET", path, "", bearer(token))
+			mu.Lock()
+			defer mu.Unlock()
+			count[resp.Status]++
+			if resp.Status == http.StatusTooManyRequests {
+				refused = resp
+			}
+		})
+	}
+	start := time.Now()
+	close(begin)
+	wg.Wait()
+	return count, refused, time.Since(start)
+}
+
+// passed checks that as many passed as the bucket held, and no more than what
+// it was refilled with meanwhile.
+func passed(t testing.TB, count map[int]int, n, burst, perMinute int, took time.Duration) {
+	t.Helper()
+	most := burst + int(took.Seconds()*float64(perMinute)/60)
+	if count[200] < burst || count[200] > most || count[200]+count[429] != n {
+		t.Errorf("of %d requests in %v: %v, want %d to %d to pass and the rest 429", n, took, count, burst, most)
+	}
+}
+
+func TestMinuteLimit(t *testing.T) {
+	g, b := startSite(t)
+	token := g.token(t, "--scope", "posts:read")
+
+	// What is refused before the limits charges nothing.
+	for range 70 {
+		if resp := g.do(t, "POST", "/v1/posts", "", bearer(token)); resp.Status != 403 {
+			t.Fatalf("POST without the scope: %d", resp.Status)
+		}
+	}
+	b.take()
+
+	count, refused, took := g.burst(t, 61, "/v1/posts", token)
+	passed(t, count, 61, 60, 60, took)
+	if count[429] == 0 {
+		t.Fatalf("none of 61 requests within %v was refused", took)
+	}
+	if seen := len(b.take()); seen != count[200] {
+		t.Errorf("%d passed, %d reached the backend", count[200], seen)
+	}
+	p := denied(t, refused, 429, "rate_limited")
+	if p.Type != "https://iana.org/assignments/http-problem-types#quota-exceeded" || fmt.Sprint(p.ViolatedPolicies) != "[minute]" ||
+		p.Detail != "The key allows 60 requests per minute; the next is allowed in 1 second." || p.Title != "Too Many Requests" {
+		t.Errorf("the problem is %s", refused.Body)
+	}
+	wantHeaders(t, refused, map[string]string{
+		"Retry-After":      "1",
+		"RateLimit-Policy": `"minute";q=60;w=60, "day";q=10000;w=86400`,
+	})
+	if got := refused.Header.Get("RateLimit"); !strings.HasPrefix(got, `"minute";r=0;t=1, "day";r=99`) {
+		t.Errorf("RateLimit: %s", got)
+	}
+}
+
+func TestParallelRequestsPassNoMoreThanTheBucket(t *testing.T) {
+	g, _ := startSite(t)
+	token := g.token(t, "--scope", "posts:read", "--per-minute", "100")
+	count, _, took := g.burst(t, 1000, "/v1/posts", token)
+	passed(t, count, 1000, 100, 100, took)
+}
+
+func TestBurst(t *testing.T) {
+	g, _ := startSite(t)
+	token := g.token(t, "--scope", "posts:read", "--per-minute", "6", "--burst", "3")
+	count, refused, took := g.burst(t, 5, "/v1/posts", token)
+	passed(t, count, 5, 3, 6, took)
+	if retry, _ := strconv.Atoi(refused.Header.Get("Retry-After")); retry < 1 || retry > 10 {
+		t.Errorf("Retry-After: %s, want 1 to 10", refused.Header.Get("Retry-After"))
+	}
+}
+
+func TestDayQuota(t *testing.T) {
+	if left := time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)); left < 30*time.Second {
+		<-time.After(left) // the quota is that of one UTC day
+	}
+	g, _ := startSite(t)
+	token := g.token(t, "--scope", "posts:read,ai:generate", "--per-day", "5")
+	for i := range 5 {
+		if resp := g.do(t, "GET", "/v1/posts", "", bearer(token)); resp.Status != 200 {
+			t.Fatalf("request %d: %d", i+1, resp.Status)
+		}
+	}
+	checkExhausted := func() {
+		t.Helper()
+		resp := g.do(t, "GET", "/v1/posts", "", bearer(token))
+		p := denied(t, resp, 429, "quota_exceeded")
+		if fmt.Sprint(p.ViolatedPolicies) != "[day]" {
+			t.Errorf("the problem is %s", resp.Body)
+		}
+		midnight := time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)).Seconds()
+		retry, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if diff := float64(retry) - midnight; diff < -2 || diff > 2 {
+			t.Errorf("Retry-After: %d, want about %.0f", retry, midnight)
+		}
+	}
+	checkExhausted()
+
+	// The count is that of the day, whatever happens to the process.
+	g.stop(t)
+	g.start(t)
+	checkExhausted()
+	if r := g.reload(t, siteWith("missing_origin allow")); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	checkExhausted()
+}
+
+func TestCost(t *testing.T) {
+	g, _ := startSite(t)
+	token := g.token(t, "--scope", "posts:read,ai:generate", "--per-minute", "7", "--per-day", "50")
+	resp := g.do(t, "POST", "/v1/ai/captions", "", bearer(token))
+	if got := resp.Header.Get("RateLimit"); resp.Status != 200 || !strings.HasPrefix(got, `"minute";r=2;t=`) || !strings.Contains(got, `"day";r=45;t=`) {
+		t.Errorf("answered %d with RateLimit: %s", resp.Status, got)
+	}
+	denied(t, g.do(t, "POST", "/v1/ai/captions", "", bearer(token)), 429, "rate_limited")
+	if resp := g.do(t, "GET", "/v1/posts", "", bearer(token)); resp.Status != 200 {
+		t.Errorf("a cheaper request: %d", resp.Status)
+	}
+
+	small := g.token(t, "--scope", "ai:generate", "--burst", "4")
+	p := denied(t, g.do(t, "POST", "/v1/ai/captions", "", bearer(small)), 429, "rate_limited")
+	if !strings.Contains(p.Detail, "costs 5") {
+		t.Errorf("the problem is %+v", p)
+	}
+}
+
+func TestBucketsOutliveAReload(t *testing.T) {
+	g, _ := startSite(t)
+	token := g.token(t, "--scope", "posts:read", "--per-minute", "3")
+	for range 3 {
+		g.do(t, "GET", "/v1/posts", "", bearer(token))
+	}
+	if r := g.reload(t, siteWith("missing_origin allow")); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	denied(t, g.do(t, "GET", "/v1/posts", "", bearer(token)), 429, "rate_limited")
+}
+
+func TestRateLimitHeadersOff(t *testing.T) {
+	g, _ := startSite(t, "ratelimit_headers off")
+	token := g.token(t, "--scope", "posts:read", "--per-minute", "1")
+	g.do(t, "GET", "/v1/posts", "", bearer(token))
+	resp := g.do(t, "GET", "/v1/posts", "", bearer(token))
+	denied(t, resp, 429, "rate_limited")
+	wantHeaders(t, resp, map[string]string{"RateLimit": "", "RateLimit-Policy": ""})
+	if resp.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}
+
+func TestFailedAuthentications(t *testing.T) {
+	g, _ := startSite(t, "auth_failures 5")
+	token := g.token(t, "--scope", "posts:read")
+	bad := noSuchKeyWithID("000000000000")
+	for range 5 {
+		denied(t, g.do(t, "GET", "/v1/posts", "", bearer(bad)), 401, "invalid_key")
+	}
+	resp := g.do(t, "GET", "/v1/posts", "", bearer(bad))
+	denied(t, resp, 429, "too_many_failures")
+	if retry, _ := strconv.Atoi(resp.Header.Get("Retry-After")); retry < 1 || retry > 12 {
+		t.Errorf("Retry-After: %s", resp.Header.Get("Retry-After"))
+	}
+	wantHeaders(t, resp, map[string]string{"RateLimit": ""})
+	if resp := g.do(t, "GET", "/v1/posts", "", bearer(token)); resp.Status != 200 {
+		t.Errorf("a valid key is refused for its neighbour's failures: %d", resp.Status)
+	}
+	denied(t, g.do(t, "GET", "/v1/posts", ""), 401, "missing_key")
+}

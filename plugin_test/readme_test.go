@@ -1,0 +1,123 @@
+package plugin_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// exampleSite is Caddyfile.example on ports that are free.
+func exampleSite(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := freePort(t)
+	config := strings.NewReplacer("\n:8080 {", "\n:{$PORT} {", "\n:9000 {", "\n:"+backend+" {", "127.0.0.1:9000", "127.0.0.1:"+backend).Replace(string(text))
+	if strings.Count(config, backend) != 2 || !strings.Contains(config, "{$PORT}") {
+		t.Fatal("Caddyfile.example does not listen on :8080 and :9000 any more")
+	}
+	return config
+}
+
+// command is one line after a $ in the README, with the output shown below it.
+type command struct {
+	line, output string
+}
+
+// transcript returns the commands of the console blocks of a section.
+func transcript(t testing.TB, readme, section string) (commands []command) {
+	t.Helper()
+	_, text, ok := strings.Cut(readme, "\n## "+section+"\n")
+	if !ok {
+		t.Fatalf("the README has no section %q", section)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[1]) {
+			if rest, ok := strings.CutPrefix(line, "$ "); ok {
+				commands = append(commands, command{line: strings.TrimSuffix(rest, "\n")})
+				continue
+			}
+			commands[len(commands)-1].output += line
+		}
+	}
+	return commands
+}
+
+// What the README shows a new user is what happens: the commands run in one
+// shell against the example, and print what is written there, where … stands
+// for anything on a line. Output that is not shown may be anything.
+func TestReadmeTranscript(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := transcript(t, string(readme), "The first five minutes")
+	if len(commands) < 8 || commands[0].line != "go build -o caddy ./cmd/caddy" {
+		t.Fatalf("the transcript does not begin with the build, or lost its commands: %q", commands)
+	}
+	commands = commands[1:] // the harness has built that
+
+	g := startCaddy(t, exampleSite(t))
+	binary, err := caddyBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(binary, filepath.Join(g.Dir, "caddy")); err != nil {
+		t.Fatal(err)
+	}
+	const end = "\x1e" // ends the output of a command, before its status
+	var script strings.Builder
+	for _, c := range commands {
+		line := strings.ReplaceAll(c.line, "localhost:8080", strings.TrimPrefix(g.URL, "http://"))
+		fmt.Fprintf(&script, "%s\nprintf '\\n%s%%d%s' $?\n", line, end, end)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "bash")
+	shell.Dir, shell.Env = g.Dir, g.env
+	shell.Stdin = strings.NewReader(script.String())
+	var out, stderr bytes.Buffer
+	shell.Stdout, shell.Stderr = &out, &stderr
+	if err := shell.Run(); err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	parts := strings.Split(out.String(), end)
+	if len(parts) != 2*len(commands)+1 {
+		t.Fatalf("%d commands gave %q", len(commands), out.String())
+	}
+	for i, c := range commands {
+		got, status := strings.ReplaceAll(parts[2*i], "\r\n", "\n"), parts[2*i+1]
+		if status != "0" {
+			t.Errorf("$ %s\nended with status %s: %s", c.line, status, stderr.String())
+		}
+		want := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(c.output)), "…", ".+")
+		if c.output != "" && !regexp.MustCompile("^"+want+"$").MatchString(strings.TrimSpace(got)) {
+			t.Errorf("$ %s\nprinted\n%s\nthe README says\n%s", c.line, got, c.output)
+		}
+	}
+}
+
+// Every scope of the catalogue opens something in the example.
+func TestExampleMapsEveryScope(t *testing.T) {
+	g := startCaddy(t, exampleSite(t))
+	r := g.cli(t, "keygate", "scopes", "--json")
+	if r.Code != 0 || strings.Count(r.Stdout, `"scope"`) != 15 || strings.Contains(strings.Join(strings.Fields(r.Stdout), ""), `"routes":[]`) {
+		t.Errorf("scopes: %d %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if resp := g.do(t, "GET", "/v1/status", "", "SocialPatra-Workspace: forged"); resp.Status != 200 || strings.Contains(resp.Body, "forged") {
+		t.Errorf("the public route: %d %s", resp.Status, resp.Body)
+	}
+	_, log := g.createKey(t, "--scope", "posts:read")
+	g.do(t, "GET", "/v1/posts?api_key="+log, "", "X-API-Key: "+log)
+	g.do(t, "GET", "/v1/posts?api_key="+log, "")
+	scanForSecret(t, log, g.Dir)
+}
