@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -79,7 +80,7 @@ func auditSeqs(tx *bolt.Tx, q AuditQuery) func(yield func(uint64) bool) {
 	}
 	return func(yield func(uint64) bool) {
 		cursor := tx.Bucket(bucket).Cursor()
-		for name, _ := seekBefore(cursor, binary.BigEndian.AppendUint64(prefix[:len(prefix):len(prefix)], before)); name != nil; name, _ = cursor.Prev() {
+		for name, _ := seekBefore(cursor, binary.BigEndian.AppendUint64(slices.Clip(prefix), before)); name != nil; name, _ = cursor.Prev() {
 			seq, ok := bytes.CutPrefix(name, prefix)
 			if !ok || len(seq) != seqLen || !yield(binary.BigEndian.Uint64(seq)) {
 				return

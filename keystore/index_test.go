@@ -46,7 +46,7 @@ func TestIndexModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	x := NewIndex()
 	model := make(map[apikey.ID]apikey.Grant)
-	for range 20_000 {
+	for range 10_000 {
 		id := numberedID(r.IntN(300))
 		if r.IntN(3) == 0 {
 			x.Delete(id)
@@ -137,7 +137,7 @@ func TestIndexConcurrent(t *testing.T) {
 	for w := range 2 {
 		writers.Go(func() {
 			r := rand.New(rand.NewPCG(1, uint64(w)))
-			for range 20_000 {
+			for range 5_000 {
 				id := numberedID(r.IntN(keys))
 				if r.IntN(2) == 0 {
 					x.Delete(id)
@@ -198,7 +198,7 @@ func fillIndex(tb testing.TB, n int) *Index {
 // TestIndexMemory holds the heap per key, of which a million fit into 400 MB
 // with room for everything else.
 func TestIndexMemory(t *testing.T) {
-	const keys = 200_000
+	const keys = 50_000
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)

@@ -13,19 +13,22 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// load fills the index from the file. Workers take the keys by their first
-// byte, each reading in a transaction of its own.
-func (b *Bolt) load() error {
+// load makes the index from the file, to which nobody may write meanwhile, and
+// returns the last transaction in it. Workers take the keys by their first
+// byte.
+func (b *Bolt) load() (last int, err error) {
+	b.index, b.damaged = NewIndex(), nil
 	var (
 		next    atomic.Int32 // first byte that no worker has taken
 		mu      sync.Mutex
-		failed  error
 		workers sync.WaitGroup
 	)
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			var damaged []error
-			err := b.view(func(tx *bolt.Tx) error {
+			var id int
+			failed := b.view(func(tx *bolt.Tx) error {
+				id = tx.ID()
 				for first := next.Add(1) - 1; first < 256; first = next.Add(1) - 1 {
 					damaged = append(damaged, b.loadFrom(tx, byte(first))...)
 				}
@@ -33,15 +36,16 @@ func (b *Bolt) load() error {
 			})
 			mu.Lock()
 			defer mu.Unlock()
+			last = id
 			b.damaged = append(b.damaged, damaged...)
-			if failed == nil {
-				failed = err
+			if err == nil {
+				err = failed
 			}
 		})
 	}
 	workers.Wait()
 	slices.SortFunc(b.damaged, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
-	return failed
+	return last, err
 }
 
 // loadFrom indexes the keys with one first byte, and returns those that it

@@ -45,24 +45,40 @@ func openBolt(path string) (*Bolt, error) {
 		return nil, adviseAccess(err)
 	}
 	// bbolt may write to a file when it opens it for writing, so what the file
-	// is has to be known before.
-	db, err := openDB(path, true)
-	if err != nil {
+	// is has to be known before. The keys are read then, too: the pages that
+	// this takes count as memory of the process until the map is gone.
+	b := &Bolt{}
+	var err error
+	if b.db, err = openDB(path, true); err != nil {
 		return nil, err
 	}
-	if err := db.Close(); err != nil {
+	seen, err := b.load()
+	if err = errors.Join(err, b.db.Close()); err != nil {
 		return nil, err
 	}
-	if db, err = openDB(path, false); err != nil {
+	if b.db, err = openDB(path, false); err != nil {
 		return nil, err
 	}
-	db.AllocSize = growStep
-	b := &Bolt{db: db, index: NewIndex()}
-	if err := b.load(); err != nil {
-		db.Close()
+	b.db.AllocSize = growStep
+	if err := b.reloadUnless(seen); err != nil {
+		b.db.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// reloadUnless reads the keys again if another process has written since the
+// transaction seen.
+func (b *Bolt) reloadUnless(seen int) error {
+	var last int
+	err := b.view(func(tx *bolt.Tx) error {
+		last = tx.ID()
+		return nil
+	})
+	if err == nil && last != seen {
+		_, err = b.load()
+	}
+	return err
 }
 
 // openDB opens and locks a file that exists, and checks that it is whole and a
@@ -114,7 +130,7 @@ func openDB(path string, readOnly bool) (*bolt.DB, error) {
 // reservedMap is how much address space, not memory, to map at once, in bytes.
 // bbolt maps anew when a file outgrows its map, and waits for all readers to
 // end first: a backup to a slow client would hold up every change, and then
-// every reader. 8 GiB are ten million keys.
+// every reader. 8 GiB are several million keys and their history.
 func reservedMap() int {
 	// Windows would make the file as large as its map.
 	if runtime.GOOS == "windows" || strconv.IntSize < 64 {

@@ -1,0 +1,247 @@
+package keystore
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// TestDamagedRecords spoils records of all kinds, and checks that their keys
+// are refused and named and that the others work.
+func TestDamagedRecords(t *testing.T) {
+	path := writeStore(t, 10)
+	flipped, short, newer, whole := numberedID(0), numberedID(1), numberedID(2), numberedID(3)
+	swapped := []apikey.ID{numberedID(4), numberedID(5)}
+	unusable := numberedID(6)
+	editFile(t, path, func(tx *bolt.Tx) error {
+		keys := tx.Bucket(bucketKeys)
+		change := func(id apikey.ID, change func(value []byte) []byte) {
+			value := append([]byte(nil), keys.Get(id[:])...)
+			if err := keys.Put(id[:], change(value)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change(flipped, func(v []byte) []byte { v[len(v)-1] ^= 1; return v })
+		change(short, func(v []byte) []byte { return v[:3] })
+		change(newer, func(v []byte) []byte { return seal(bucketKeys, newer[:], appendVarint(v, 99, 1)) })
+		a, b := keys.Get(swapped[0][:]), keys.Get(swapped[1][:])
+		a, b = append([]byte(nil), a...), append([]byte(nil), b...)
+		change(swapped[0], func([]byte) []byte { return b })
+		change(swapped[1], func([]byte) []byte { return a })
+		change(unusable, func(v []byte) []byte {
+			k, err := decodeKey(unusable, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.AllowedIPs = []string{"localhost"}
+			return encodeKey(&k)
+		})
+		return keys.Put([]byte("odd"), []byte("value"))
+	})
+	b := openTest(t, path)
+	denied := append([]apikey.ID{flipped, short, newer, unusable}, swapped...)
+	for _, id := range denied {
+		if _, ok, err := b.Lookup(id); ok || err != nil {
+			t.Errorf("lookup of damaged %s: %t, %v", id, ok, err)
+		}
+		reported := 0
+		for _, err := range b.Damaged() {
+			if strings.Contains(err.Error(), id.String()) && (errors.Is(err, ErrDamaged) || errors.Is(err, ErrNewer)) {
+				reported++
+			}
+		}
+		if reported != 1 {
+			t.Errorf("%s is reported %d times", id, reported)
+		}
+	}
+	if n := len(b.Damaged()); n != len(denied)+1 {
+		t.Errorf("%d damaged records; want %d", n, len(denied)+1)
+	}
+	for id, want := range map[apikey.ID]error{flipped: ErrDamaged, short: ErrDamaged, swapped[0]: ErrDamaged, newer: ErrNewer} {
+		if _, err := b.Get(id); !errors.Is(err, want) || !strings.Contains(err.Error(), id.String()) {
+			t.Errorf("get of damaged %s: %v; want %v", id, err, want)
+		}
+		_, err := b.Update(id, "enable", testActor, func(k *apikey.Key) error { k.Name = "guessed"; return nil })
+		if !errors.Is(err, want) {
+			t.Errorf("update of damaged %s: %v; want %v", id, err, want)
+		}
+	}
+
+	if _, ok, err := b.Lookup(whole); !ok || err != nil {
+		t.Errorf("lookup of a whole key: %t, %v", ok, err)
+	}
+	page, err := b.List(Query{})
+	if err != nil || len(page.Keys) != 5 { // of ten, five do not verify, and one that does is unusable
+		t.Errorf("list: %d keys, %v", len(page.Keys), err)
+	}
+	if err := b.Create(testKey(t), testActor); !errors.Is(err, ErrExists) {
+		t.Errorf("create over another: %v", err)
+	}
+
+	// Deleting is how a damaged key is got rid of.
+	if err := b.Delete(flipped, testActor); err != nil {
+		t.Fatal(err)
+	}
+	k := testKey(t)
+	k.ID = flipped
+	if err := b.Create(k, testActor); err != nil {
+		t.Fatal(err)
+	}
+	page, err = b.List(Query{Workspace: "acme", Limit: 1})
+	if err != nil || len(page.Keys) != 1 || page.Keys[0].ID != flipped {
+		t.Errorf("the workspace begins with %v, %v; want %s", page.Keys, err, flipped)
+	}
+}
+
+func TestDamagedUsage(t *testing.T) {
+	path := writeStore(t, 3)
+	ids := []apikey.ID{numberedID(0), numberedID(1)}
+	b := openTest(t, path)
+	usage := []apikey.Usage{{ID: ids[0], Day: 20000, Charged: 7, LastUsed: 60}, {ID: ids[1], Day: 20000, Charged: 8, LastUsed: 60}}
+	if err := b.SaveUsage(usage); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	editFile(t, path, func(tx *bolt.Tx) error {
+		if err := tx.Bucket(bucketUsage).Put(usageKey(20000, ids[0]), []byte("damage")); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketUsage).Put(append(usageKey(20000, ids[0]), 'x'), []byte("damage")); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketLastUsed).Put(ids[0][:], []byte("damage"))
+	})
+	b = openTest(t, path)
+	var got []apikey.Usage
+	err := b.UsageOn(20000, func(u apikey.Usage) { got = append(got, u) })
+	if !errors.Is(err, ErrDamaged) || len(got) != 1 || got[0] != usage[1] {
+		t.Errorf("usage on the day: %+v, %v; want the whole one and ErrDamaged", got, err)
+	}
+	if _, err := b.Usage(ids[0], 0, 30000); !errors.Is(err, ErrDamaged) {
+		t.Errorf("usage of the damaged: %v", err)
+	}
+	if _, err := b.LastUsed(ids[0]); !errors.Is(err, ErrDamaged) {
+		t.Errorf("last use of the damaged: %v", err)
+	}
+	if got, err := b.Usage(ids[1], 0, 30000); err != nil || len(got) != 1 {
+		t.Errorf("usage of the other: %+v, %v", got, err)
+	}
+	if err := b.SaveUsage(usage); err != nil { // puts it right
+		t.Fatal(err)
+	}
+	if got, err := b.Usage(ids[0], 0, 30000); err != nil || len(got) != 1 || got[0] != usage[0] {
+		t.Errorf("usage saved anew: %+v, %v", got, err)
+	}
+	if at, err := b.LastUsed(ids[0]); err != nil || at.Unix() != 60 {
+		t.Errorf("last use saved anew: %v, %v", at, err)
+	}
+	if err := b.Delete(ids[0], testActor); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDamagedAudit(t *testing.T) {
+	path := writeStore(t, 3)
+	editFile(t, path, func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketAudit).Put([]byte{0, 0, 0, 0, 0, 0, 0, 2}, []byte("damage"))
+	})
+	b := openTest(t, path)
+	for _, q := range []AuditQuery{{}, {Key: numberedID(0)}} {
+		page, err := b.Audit(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var damaged []AuditEntry
+		for _, e := range page.Entries {
+			if e.Action != "create" {
+				damaged = append(damaged, e)
+			}
+		}
+		if len(damaged) != 1 || damaged[0].Seq != 2 || damaged[0].Action != actionDamaged || damaged[0].Key != q.Key {
+			t.Errorf("%+v: %+v; want one damaged entry with sequence 2", q, damaged)
+		}
+	}
+}
+
+// TestTruncatedWhileServing cuts the file under a store in use, which kills a
+// process that reads through a memory map without care.
+func TestTruncatedWhileServing(t *testing.T) {
+	path := writeStore(t, 60)
+	b := openTest(t, path)
+	if err := os.Truncate(path, 2*int64(os.Getpagesize())); err != nil {
+		t.Fatal(err)
+	}
+	id := numberedID(0)
+	if _, ok, err := b.Lookup(id); !ok || err != nil {
+		t.Errorf("lookup: %t, %v", ok, err)
+	}
+	for name, call := range map[string]func() error{
+		"get":    func() error { _, err := b.Get(id); return err },
+		"list":   func() error { _, err := b.List(Query{}); return err },
+		"audit":  func() error { _, err := b.Audit(AuditQuery{}); return err },
+		"usage":  func() error { return b.UsageOn(1, func(apikey.Usage) {}) },
+		"create": func() error { k := testKey(t); k.ID = numberedID(999); return b.Create(k, testActor) },
+		"delete": func() error { return b.Delete(id, testActor) },
+	} {
+		if err := call(); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v; want ErrDamaged", name, err)
+		}
+	}
+	b.Close() // must return
+}
+
+// TestFailedCommit has the disk fail by closing the file under bbolt.
+func TestFailedCommit(t *testing.T) {
+	var file *os.File
+	db, err := bolt.Open(writeStore(t, 2), 0o600, &bolt.Options{
+		InitialMmapSize: reservedMap(),
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(name, flag, mode)
+			return file, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Bolt{db: db}
+	defer b.Close()
+	if _, err := b.load(); err != nil {
+		t.Fatal(err)
+	}
+	id := numberedID(0)
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	revoke := func() error {
+		_, err := b.Update(id, "revoke", testActor, func(k *apikey.Key) error { k.RevokedAt = time.Unix(1, 0); return nil })
+		return err
+	}
+	if err := revoke(); !errors.Is(err, ErrUnknownOutcome) || !errors.Is(err, os.ErrClosed) {
+		t.Errorf("update: %v; want ErrUnknownOutcome and the reason", err)
+	}
+	k := testKey(t)
+	k.ID = numberedID(99)
+	for name, err := range map[string]error{
+		"update": revoke(),
+		"create": b.Create(k, testActor),
+		"delete": b.Delete(id, testActor),
+		"usage":  b.SaveUsage([]apikey.Usage{{ID: id, Day: 1, Charged: 1}}),
+		"brand":  b.SetBrand("acme"),
+	} {
+		if !errors.Is(err, ErrReadOnly) || errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("%s after it: %v; want ErrReadOnly", name, err)
+		}
+	}
+	if _, ok, err := b.Lookup(id); !ok || err != nil {
+		t.Errorf("lookup: %t, %v", ok, err)
+	}
+	if _, err := b.Get(id); err != nil {
+		t.Errorf("get: %v", err)
+	}
+}

@@ -1,0 +1,49 @@
+package keystore
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLockPID(t *testing.T) {
+	const locks = `1: FLOCK  ADVISORY  WRITE 101 fe:00:77 0 EOF
+1: -> FLOCK  ADVISORY  WRITE 102 fe:00:78 0 EOF
+2: POSIX  ADVISORY  WRITE 103 fe:00:79 0 EOF
+3: FLOCK  ADVISORY  WRITE 104 08:01:80 0 EOF
+4: FLOCK  ADVISORY  WRITE 105 fe:00:80 0 EOF
+5: FLOCK  ADVISORY  WRITE 106 00:2a:81 0 EOF
+6: FLOCK  ADVISORY  WRITE x fe:00:82 0 EOF
+7: FLOCK
+`
+	for _, tt := range []struct {
+		name  string
+		inode uint64
+		want  int
+	}{
+		{"the only lock", 77, 101},
+		{"a waiting process", 78, 0},
+		{"another kind of lock", 79, 0},
+		{"the same inode elsewhere", 80, 105},
+		{"reported for another device", 81, 106},
+		{"no number", 82, 0},
+		{"no lock", 7, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := lockPID(strings.NewReader(locks), "fe:00", tt.inode); got != tt.want {
+				t.Errorf("process %d; want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDeviceName(t *testing.T) {
+	for dev, want := range map[uint64]string{
+		0xfe00:         "fe:00",
+		0x0801:         "08:01",
+		0x1000123abc45: "1abc:12345",
+	} {
+		if got := deviceName(dev); got != want {
+			t.Errorf("device %#x is %s; want %s", dev, got, want)
+		}
+	}
+}
