@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -108,12 +109,7 @@ type ScopeSet struct {
 
 // Has reports whether the set holds scope. A scope grants only itself.
 func (s *ScopeSet) Has(scope string) bool {
-	for _, have := range s.List {
-		if have == scope {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.List, scope)
 }
 
 // Places is from where a key may be used. An empty list does not restrict.

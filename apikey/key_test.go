@@ -119,23 +119,32 @@ func TestRecordJSON(t *testing.T) {
 		lastUsed time.Time
 		want     string
 	}{
-		{"as in the design", fullKey(t), time.Time{},
+		{
+			"as in the design", fullKey(t),
+			time.Time{},
 			`{"id":"7Hk2Qp9aX3bC","prefix":"patra_7Hk2Qp9aX3bC","workspace":"acme","name":"Zapier - product launches",` +
 				`"description":"","scopes":["media:upload","posts:write"],"status":"active",` +
 				`"created_at":"2026-11-23T10:00:00Z","expires_at":null,"revoked_at":null,"last_used_at":null,` +
 				`"limits":{"per_minute":60,"per_day":10000,"burst":60},` +
-				`"allowed_origins":[],"allowed_ips":[],"rotated_from":"","replaced_by":""}`},
-		{"everything set", full, later,
+				`"allowed_origins":[],"allowed_ips":[],"rotated_from":"","replaced_by":""}`,
+		},
+		{
+			"everything set", full, later,
 			`{"id":"7Hk2Qp9aX3bC","prefix":"patra_7Hk2Qp9aX3bC","workspace":"acme","name":"Zapier - product launches",` +
 				`"description":"für Übersee","scopes":["media:upload","posts:write"],"status":"revoked",` +
 				`"created_at":"2026-11-23T10:00:00Z","expires_at":"2026-12-01T13:00:00Z","revoked_at":"2026-12-01T14:00:00Z","last_used_at":"2026-12-01T12:00:00Z",` +
 				`"limits":{"per_minute":60,"per_day":10000,"burst":60},` +
-				`"allowed_origins":["https://shop.example"],"allowed_ips":["203.0.113.7","10.0.0.0/8"],"rotated_from":"000000000000","replaced_by":"zzzzzzzzzzzz"}`},
-		{"nothing set", Key{}, time.Time{},
+				`"allowed_origins":["https://shop.example"],"allowed_ips":["203.0.113.7","10.0.0.0/8"],"rotated_from":"000000000000","replaced_by":"zzzzzzzzzzzz"}`,
+		},
+		{
+			"nothing set",
+			Key{},
+			time.Time{},
 			`{"id":"","prefix":"","workspace":"","name":"","description":"","scopes":[],"status":"active",` +
 				`"created_at":"0001-01-01T00:00:00Z","expires_at":null,"revoked_at":null,"last_used_at":null,` +
 				`"limits":{"per_minute":0,"per_day":0,"burst":0},` +
-				`"allowed_origins":[],"allowed_ips":[],"rotated_from":"","replaced_by":""}`},
+				`"allowed_origins":[],"allowed_ips":[],"rotated_from":"","replaced_by":""}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := json.Marshal(tt.key.Record(testNow, tt.lastUsed))

@@ -87,9 +87,17 @@ func TestEditDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"abc", "abc", 0}, {"", "abc", 3}, {"abc", "", 3},
-		{"abc", "axc", 1}, {"abc", "ac", 1}, {"abc", "abxc", 1}, {"abc", "acb", 1},
-		{"wirte", "write", 1}, {"kitten", "sitting", 3}, {"ca", "abc", 3},
+		{"", "", 0},
+		{"abc", "abc", 0},
+		{"", "abc", 3},
+		{"abc", "", 3},
+		{"abc", "axc", 1},
+		{"abc", "ac", 1},
+		{"abc", "abxc", 1},
+		{"abc", "acb", 1},
+		{"wirte", "write", 1},
+		{"kitten", "sitting", 3},
+		{"ca", "abc", 3},
 	} {
 		if got := editDistance(tt.a, tt.b); got != tt.want {
 			t.Errorf("editDistance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)

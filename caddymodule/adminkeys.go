@@ -24,17 +24,17 @@ type keyAdmin struct {
 	changed func(action, keyID string)
 }
 
-// errConflict is a change that the key's state does not allow.
-type errConflict struct{ reason string }
+// conflictError is a change that the key's state does not allow.
+type conflictError struct{ reason string }
 
-func (e errConflict) Error() string { return e.reason }
+func (e conflictError) Error() string { return e.reason }
 
 // errNoRoute is a path that the admin API does not have.
 var errNoRoute = errors.New("no such resource; the admin API has /keygate/keys, /keygate/keys/{id} and /keygate/scopes")
 
 func statusOf(err error) int {
 	var field *apikey.FieldError
-	var conflict errConflict
+	var conflict conflictError
 	var body *bodyError
 	switch {
 	case errors.As(err, &field):

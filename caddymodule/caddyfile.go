@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -247,10 +248,8 @@ func oneOf(d *caddyfile.Dispenser, value *string, words ...string) error {
 	if err := oneArg(d, value); err != nil {
 		return err
 	}
-	for _, word := range words {
-		if *value == word {
-			return nil
-		}
+	if slices.Contains(words, *value) {
+		return nil
 	}
 	return d.Errf("'%s' is not accepted here; accepted: %s", *value, strings.Join(words, " or "))
 }

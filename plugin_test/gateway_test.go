@@ -191,8 +191,10 @@ X-End: 1
 				t.Errorf("the backend saw %s: %q, want %q", name, values, expected)
 			}
 			delete(want, name)
-		case slices.Contains([]string{"X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "X-Real-Ip",
-			"Forwarded", "True-Client-Ip", "Cf-Connecting-Ip", "Upgrade", "Http2-Settings", "Authorization"}, name):
+		case slices.Contains([]string{
+			"X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "X-Real-Ip",
+			"Forwarded", "True-Client-Ip", "Cf-Connecting-Ip", "Upgrade", "Http2-Settings", "Authorization",
+		}, name):
 			t.Errorf("the backend saw %s: %q", name, values)
 		}
 	}

@@ -79,7 +79,6 @@ func BenchmarkKeysInUse(b *testing.B) {
 		us := l.Drain(make([]apikey.Usage, 0, keys))
 		b.ReportMetric(float64(time.Since(start).Nanoseconds())/keys, "drain-ns/key")
 		b.ReportMetric(float64(len(us))/keys, "drained/key")
-		us = nil
 		b.ReportMetric(float64(heap()-before)/keys, "B/key")
 		start = time.Now()
 		l.Sweep(noon.Add(24 * time.Hour))

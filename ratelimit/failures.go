@@ -49,7 +49,7 @@ type failureSet [failureWays]struct {
 func NewFailures(perMinute int) *Failures {
 	n := time.Duration(perMinute)
 	every := (time.Minute + n - 1) / n // rounded up, so as never to grant more
-	return &Failures{start: time.Now(), seed: maphash.MakeSeed(), every: every, depth: every * n}
+	return &Failures{start: time.Now(), seed: maphash.MakeSeed(), every: every, depth: every * time.Duration(perMinute)}
 }
 
 // Charge records one failed authentication from addr and reports whether the
