@@ -11,6 +11,7 @@ type Key struct {
 	ID     ID
 	Prefix string // brand and ID, as shown to people; fixed at creation
 	Hash   Hash
+	Opaque bool // the token is of another system's form, and is found by its hash
 
 	Workspace   string
 	Name        string

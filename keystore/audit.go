@@ -25,17 +25,26 @@ func addAudit(tx *bolt.Tx, action string, from, to *apikey.Key, by Actor) error 
 	if err != nil {
 		return err
 	}
+	k := from
+	if k == nil {
+		k = to
+	}
+	return putAudit(tx, newAudit(action, k.ID, changed, by))
+}
+
+// newAudit returns an entry that lacks only its place in the trail.
+func newAudit(action string, id apikey.ID, changed map[string]Change, by Actor) AuditEntry {
+	return AuditEntry{At: by.At.UTC(), Via: by.Via, Action: action, Key: id, Changes: changed}
+}
+
+// putAudit adds an entry at the end of the trail.
+func putAudit(tx *bolt.Tx, e AuditEntry) error {
 	audit := tx.Bucket(bucketAudit)
 	seq, err := audit.NextSequence()
 	if err != nil {
 		return err
 	}
-	e := AuditEntry{Seq: seq, At: by.At.UTC(), Via: by.Via, Action: action, Changes: changed}
-	if from != nil {
-		e.Key = from.ID
-	} else {
-		e.Key = to.ID
-	}
+	e.Seq = seq
 	fields, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("the audit entry: %w", err)
@@ -100,12 +109,21 @@ func seekBefore(cursor *bolt.Cursor, name []byte) (found, value []byte) {
 func getAudit(tx *bolt.Tx, seq uint64, key apikey.ID) AuditEntry {
 	name := binary.BigEndian.AppendUint64(nil, seq)
 	var e AuditEntry
-	fields, err := unseal(bucketAudit, name, tx.Bucket(bucketAudit).Get(name))
-	if err == nil {
-		err = json.Unmarshal(fields, &e)
-	}
-	if err != nil {
+	if err := decodeAudit(name, tx.Bucket(bucketAudit).Get(name), &e); err != nil {
 		return AuditEntry{Seq: seq, Key: key, Action: actionDamaged}
 	}
 	return e
+}
+
+// decodeAudit reads an entry, or as much of it as the struct that v points to
+// has fields for.
+func decodeAudit(name, value []byte, v any) error {
+	fields, err := unseal(bucketAudit, name, value)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(fields, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return nil
 }

@@ -21,6 +21,12 @@ func changes(from, to *apikey.Key, at time.Time) (map[string]Change, error) {
 	if err != nil {
 		return nil, err
 	}
+	return compare(before, after, from == nil, to == nil), nil
+}
+
+// compare returns the fields that differ. Where one side does not exist, its
+// values become null.
+func compare(before, after map[string]json.RawMessage, created, deleted bool) map[string]Change {
 	changed := make(map[string]Change)
 	for name := range after {
 		// Who was changed is in the entry, and use is no change.
@@ -28,15 +34,15 @@ func changes(from, to *apikey.Key, at time.Time) (map[string]Change, error) {
 			continue
 		}
 		c := Change{From: before[name], To: after[name]}
-		if from == nil {
+		if created {
 			c.From = nil
 		}
-		if to == nil {
+		if deleted {
 			c.To = nil
 		}
 		changed[name] = c
 	}
-	return changed, nil
+	return changed
 }
 
 func recordFields(k *apikey.Key, at time.Time) (map[string]json.RawMessage, error) {

@@ -34,6 +34,7 @@ var _ Store = (*Bolt)(nil)
 // Damaged returns what did not verify when the store was opened, one error for
 // each key, which wraps [ErrDamaged] or [ErrNewer]. Those keys are unknown to
 // Lookup and left out of List; Get and Update return the error; Delete works.
+// An opaque key with the hash of another can still be read, but not changed.
 func (b *Bolt) Damaged() []error { return b.damaged }
 
 // Lookup implements [Store].

@@ -19,11 +19,14 @@ func (b *Bolt) Create(k apikey.Key, by Actor) error {
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
+	if err := b.checkHash(&k); err != nil {
+		return err
+	}
 	err = b.commit(func(tx *bolt.Tx) error {
 		return addKey(tx, &k, by)
 	})
 	if err == nil {
-		b.index.Put(k.ID, grant)
+		b.index.Put(k.ID, grant, k.Opaque)
 	}
 	return err
 }
@@ -48,13 +51,16 @@ func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.K
 	if bytes.Equal(encodeKey(&k), encodeKey(&old)) {
 		return k, nil
 	}
+	if err := b.checkHash(&k); err != nil {
+		return apikey.Key{}, err
+	}
 	err = b.commit(func(tx *bolt.Tx) error {
 		return changeKey(tx, action, &old, &k, by)
 	})
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	b.index.Put(id, grant)
+	b.index.Put(id, grant, k.Opaque)
 	return k, nil
 }
 
@@ -81,6 +87,11 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 	if err != nil {
 		return apikey.Key{}, err
 	}
+	for _, k := range []*apikey.Key{&old, &successor} {
+		if err := b.checkHash(k); err != nil {
+			return apikey.Key{}, err
+		}
+	}
 	err = b.commit(func(tx *bolt.Tx) error {
 		if err := addKey(tx, &successor, by); err != nil {
 			return err
@@ -90,17 +101,17 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	b.index.Put(successor.ID, successorGrant)
-	b.index.Put(old.ID, oldGrant)
+	b.index.Put(successor.ID, successorGrant, successor.Opaque)
+	b.index.Put(old.ID, oldGrant, old.Opaque)
 	return successor, nil
 }
 
 // Delete implements [Store]. It also removes a key whose record is damaged.
-func (b *Bolt) Delete(id apikey.ID, by Actor) error {
+func (b *Bolt) Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	err := b.commit(func(tx *bolt.Tx) error {
-		return removeKey(tx, id, by)
+		return removeKey(tx, id, by, check)
 	})
 	if err == nil {
 		b.index.Delete(id)
@@ -125,7 +136,8 @@ func prepare(k *apikey.Key) (apikey.Grant, error) {
 
 // keepFixed undoes what an edit may not change.
 func keepFixed(k, old *apikey.Key) {
-	k.ID, k.Hash, k.Prefix, k.Workspace, k.CreatedAt = old.ID, old.Hash, old.Prefix, old.Workspace, old.CreatedAt
+	k.ID, k.Prefix, k.Hash, k.Opaque = old.ID, old.Prefix, old.Hash, old.Opaque
+	k.Workspace, k.CreatedAt = old.Workspace, old.CreatedAt
 }
 
 // clone returns a key that shares no memory with k.
@@ -141,7 +153,7 @@ func clone(k *apikey.Key) apikey.Key {
 // happened to it.
 func heir(k *apikey.Key) apikey.Key {
 	h := clone(k)
-	h.ID, h.Hash, h.Prefix = apikey.ID{}, apikey.Hash{}, ""
+	h.ID, h.Prefix, h.Hash, h.Opaque = apikey.ID{}, "", apikey.Hash{}, false
 	h.CreatedAt, h.RevokedAt, h.Disabled = time.Time{}, time.Time{}, false
 	h.RotatedFrom, h.ReplacedBy = apikey.ID{}, apikey.ID{}
 	return h
@@ -150,7 +162,7 @@ func heir(k *apikey.Key) apikey.Key {
 func addKey(tx *bolt.Tx, k *apikey.Key, by Actor) error {
 	keys := tx.Bucket(bucketKeys)
 	if keys.Get(k.ID[:]) != nil {
-		return fmt.Errorf("%s: %w", k.ID, ErrExists)
+		return &ExistsError{ID: k.ID}
 	}
 	if err := keys.Put(k.ID[:], encodeKey(k)); err != nil {
 		return err
@@ -168,14 +180,22 @@ func changeKey(tx *bolt.Tx, action string, old, k *apikey.Key, by Actor) error {
 	return addAudit(tx, action, old, k, by)
 }
 
-func removeKey(tx *bolt.Tx, id apikey.ID, by Actor) error {
+func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) error) error {
 	keys := tx.Bucket(bucketKeys)
 	value := keys.Get(id[:])
 	if value == nil {
 		return notFound(id)
 	}
 	old, err := decodeKey(id, value)
-	if err != nil {
+	if check != nil {
+		if err == nil {
+			checked := clone(&old)
+			err = check(&checked)
+		}
+		if err != nil {
+			return err
+		}
+	} else if err != nil {
 		old = apikey.Key{ID: id} // all that is known of it
 	}
 	if err := keys.Delete(id[:]); err != nil {

@@ -33,6 +33,7 @@ const (
 	fieldDisabled       protowire.Number = 16 // varint, 1
 	fieldRotatedFrom    protowire.Number = 17 // bytes, an ID
 	fieldReplacedBy     protowire.Number = 18 // bytes, an ID
+	fieldOpaque         protowire.Number = 19 // varint, 1
 )
 
 // hashSHA256 is the only hash algorithm so far.
@@ -65,7 +66,11 @@ func appendKey(b []byte, k *apikey.Key) []byte {
 		b = appendVarint(b, fieldDisabled, 1)
 	}
 	b = appendString(b, fieldRotatedFrom, k.RotatedFrom.String())
-	return appendString(b, fieldReplacedBy, k.ReplacedBy.String())
+	b = appendString(b, fieldReplacedBy, k.ReplacedBy.String())
+	if k.Opaque {
+		b = appendVarint(b, fieldOpaque, 1)
+	}
+	return b
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {

@@ -83,6 +83,7 @@ func TestCodecRoundTrip(t *testing.T) {
 			k.Limits = apikey.Limits{PerMinute: 1<<32 - 1, PerDay: 1<<32 - 1, Burst: 1<<32 - 1}
 		},
 		"long description": func(k *apikey.Key) { k.Description = strings.Repeat("ü", 500) },
+		"opaque":           func(k *apikey.Key) { k.Opaque = true },
 		"many scopes":      func(k *apikey.Key) { k.Scopes = strings.Fields(strings.Repeat("posts:write ", 64)) },
 		"nothing but an ID": func(k *apikey.Key) {
 			*k = apikey.Key{ID: k.ID, Scopes: []string{}, AllowedIPs: []string{}, AllowedOrigins: []string{}}
@@ -105,7 +106,8 @@ func TestCodecRoundTrip(t *testing.T) {
 // TestCodecGolden holds the bytes on disk. They change only together with
 // sealFormat, and with a way to read the old ones.
 func TestCodecGolden(t *testing.T) {
-	k, full := testKey(t), fullKey(t)
+	k, full, opaque := testKey(t), fullKey(t), testKey(t)
+	opaque.Opaque = true
 	u := apikey.Usage{ID: k.ID, Day: 20780, Charged: 500, Allowed: 100, Limited: 3, Denied: 1, LastUsed: 1795428000}
 	name := usageKey(u.Day, u.ID)
 	for _, tt := range []struct {
@@ -115,6 +117,7 @@ func TestCodecGolden(t *testing.T) {
 	}{
 		{"least key", encodeKey(&k), goldenKey},
 		{"full key", encodeKey(&full), goldenFullKey},
+		{"opaque key", encodeKey(&opaque), goldenOpaqueKey},
 		{"name of usage", name, "8000512c37486b325170396158336243"},
 		{"name of usage in 1969", usageKey(-1, k.ID), "7fffffff37486b325170396158336243"},
 		{"usage", encodeUsage(name, &u), goldenUsage},
@@ -154,6 +157,7 @@ func TestCodecRefuses(t *testing.T) {
 		{"of another key", mustID(t, "aaaaaaaaaaaa"), whole, ErrDamaged},
 		{"of another bucket", k.ID, seal(bucketUsage, k.ID[:], bytes.Clone(whole)), ErrDamaged},
 		{"a field more", k.ID, add(fieldDisabled, 1), nil},
+		{"opaque more than it can be", k.ID, add(fieldOpaque, 2), ErrDamaged},
 		{"a field twice", k.ID, add(fieldCreatedAt, 1), ErrDamaged},
 		{"a field that says nothing", k.ID, add(fieldDisabled, 0), ErrDamaged},
 		{"disabled twice over", k.ID, add(fieldDisabled, 2), ErrDamaged},

@@ -85,7 +85,7 @@ func TestDamagedRecords(t *testing.T) {
 	}
 
 	// Deleting is how a damaged key is got rid of.
-	if err := b.Delete(flipped, testActor); err != nil {
+	if err := b.Delete(flipped, testActor, nil); err != nil {
 		t.Fatal(err)
 	}
 	k := testKey(t)
@@ -141,7 +141,7 @@ func TestDamagedUsage(t *testing.T) {
 	if at, err := b.LastUsed(ids[0]); err != nil || at.Unix() != 60 {
 		t.Errorf("last use saved anew: %v, %v", at, err)
 	}
-	if err := b.Delete(ids[0], testActor); err != nil {
+	if err := b.Delete(ids[0], testActor, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -187,7 +187,7 @@ func TestTruncatedWhileServing(t *testing.T) {
 		"audit":  func() error { _, err := b.Audit(AuditQuery{}); return err },
 		"usage":  func() error { return b.UsageOn(1, func(apikey.Usage) {}) },
 		"create": func() error { k := testKey(t); k.ID = numberedID(999); return b.Create(k, testActor) },
-		"delete": func() error { return b.Delete(id, testActor) },
+		"delete": func() error { return b.Delete(id, testActor, nil) },
 	} {
 		if err := call(); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v; want ErrDamaged", name, err)
@@ -230,7 +230,7 @@ func TestFailedCommit(t *testing.T) {
 	for name, err := range map[string]error{
 		"update": revoke(),
 		"create": b.Create(k, testActor),
-		"delete": b.Delete(id, testActor),
+		"delete": b.Delete(id, testActor, nil),
 		"usage":  b.SaveUsage([]apikey.Usage{{ID: id, Day: 1, Charged: 1}}),
 		"brand":  b.SetBrand("acme"),
 	} {

@@ -92,6 +92,8 @@ func setKeyVarint(k *apikey.Key, field protowire.Number, v uint64) bool {
 		k.RevokedAt = decodeTime(v)
 	case fieldDisabled:
 		k.Disabled = v != 0
+	case fieldOpaque:
+		k.Opaque = v != 0
 	default:
 		return false
 	}

@@ -53,7 +53,7 @@ func TestAcknowledgedIsOnDisk(t *testing.T) {
 			return err
 		}, func(c *Bolt) bool { g, ok, _ := c.Lookup(k.ID); return ok && g.State == apikey.StateRevoked }},
 		{
-			"delete", func() error { return b.Delete(other, testActor) },
+			"delete", func() error { return b.Delete(other, testActor, nil) },
 			func(c *Bolt) bool { _, ok, _ := c.Lookup(other); return !ok },
 		},
 	} {

@@ -1,6 +1,10 @@
 package keystore
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/socialpatra/keygate/apikey"
+)
 
 // What a store says of itself rather than of a key.
 var (
@@ -23,3 +27,22 @@ var (
 	// an earlier [ErrUnknownOutcome].
 	ErrReadOnly = errors.New("the key store takes no more changes until it is opened again")
 )
+
+// ExistsError says which key could not be added, and wraps [ErrExists].
+type ExistsError struct {
+	ID apikey.ID
+
+	// SameHash is the opaque key that has the same hash already; zero where the
+	// ID is taken.
+	SameHash apikey.ID
+}
+
+func (e *ExistsError) Error() string {
+	if e.SameHash.IsZero() {
+		return e.ID.String() + ": " + ErrExists.Error()
+	}
+	return e.ID.String() + ": the opaque key " + e.SameHash.String() + " has the same hash"
+}
+
+// Unwrap returns [ErrExists].
+func (e *ExistsError) Unwrap() error { return ErrExists }

@@ -21,6 +21,8 @@ type Index struct {
 	workspaces *interned[string]
 	scopes     *interned[*apikey.ScopeSet]
 	places     *interned[*apikey.Places]
+
+	opaque opaqueIDs
 }
 
 // indexShards is enough that a reader next to never meets a writer, and that
@@ -43,6 +45,7 @@ type indexEntry struct {
 	limits    apikey.Limits
 	state     apikey.State
 	live      bool
+	opaque    bool // its hash is in opaqueIDs
 	workspace uint32
 	scopes    uint32
 	places    uint32 // 0: nil
@@ -91,14 +94,17 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 	return g, true
 }
 
-// Put adds a key or replaces its grant. Scopes must not be nil.
-func (x *Index) Put(id apikey.ID, g apikey.Grant) {
+// Put adds a key or replaces its grant. Scopes must not be nil. An opaque key
+// is also found by its hash, which no other opaque key may have, and which is
+// the same in every grant of the key.
+func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
 	e := indexEntry{
 		hash:      g.Hash,
 		expiresAt: g.ExpiresAt,
 		limits:    g.Limits,
 		state:     g.State,
 		live:      true,
+		opaque:    opaque,
 		workspace: x.workspaces.acquire(g.Workspace, g.Workspace),
 		scopes:    x.scopes.acquire(g.Scopes.Joined, g.Scopes),
 	}
@@ -114,6 +120,9 @@ func (x *Index) Put(id apikey.ID, g apikey.Grant) {
 	}
 	old := s.entries[slot]
 	s.entries[slot] = e
+	if opaque {
+		x.opaque.put(g.Hash, id)
+	}
 	s.mu.Unlock()
 	x.release(&old)
 }
@@ -131,6 +140,9 @@ func (x *Index) Delete(id apikey.ID) {
 	old := s.entries[slot]
 	s.entries[slot] = indexEntry{}
 	s.free = append(s.free, slot)
+	if old.opaque {
+		x.opaque.remove(old.hash)
+	}
 	s.mu.Unlock()
 	x.release(&old)
 }

@@ -53,7 +53,7 @@ func TestIndexModel(t *testing.T) {
 			delete(model, id)
 		} else {
 			g := randomGrant(t, r)
-			x.Put(id, g)
+			x.Put(id, g, false)
 			model[id] = g
 		}
 		probe := numberedID(r.IntN(300))
@@ -103,8 +103,8 @@ func TestIndexReuses(t *testing.T) {
 	id := mustID(t, testID)
 	for i := range 1000 {
 		g.Workspace = fmt.Sprint("workspace", i)
-		x.Put(id, g)
-		x.Put(id, g)
+		x.Put(id, g, false)
+		x.Put(id, g, false)
 		x.Delete(id)
 	}
 	if n := len(x.shard(&id).entries); n != 1 {
@@ -142,7 +142,7 @@ func TestIndexConcurrent(t *testing.T) {
 				if r.IntN(2) == 0 {
 					x.Delete(id)
 				} else {
-					x.Put(id, grants[r.IntN(len(grants))])
+					x.Put(id, grants[r.IntN(len(grants))], false)
 				}
 			}
 		})
@@ -170,7 +170,7 @@ func TestIndexConcurrent(t *testing.T) {
 func TestIndexAllocatesNothing(t *testing.T) {
 	x := NewIndex()
 	id := mustID(t, testID)
-	x.Put(id, randomGrant(t, rand.New(rand.NewPCG(1, 2))))
+	x.Put(id, randomGrant(t, rand.New(rand.NewPCG(1, 2))), false)
 	for _, id := range []apikey.ID{id, {}} {
 		if n := testing.AllocsPerRun(100, func() { x.Lookup(id) }); n != 0 {
 			t.Errorf("a look-up of %q allocates %v times", id, n)
@@ -190,7 +190,7 @@ func fillIndex(tb testing.TB, n int) *Index {
 	for i := range n {
 		g := grants[i%len(grants)]
 		g.Workspace = fmt.Sprint("workspace", i/10)
-		x.Put(numberedID(i), g)
+		x.Put(numberedID(i), g, false)
 	}
 	return x
 }

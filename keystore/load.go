@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"slices"
@@ -53,21 +54,57 @@ func (b *Bolt) load() (last int, err error) {
 func (b *Bolt) loadFrom(tx *bolt.Tx, first byte) (damaged []error) {
 	cursor := tx.Bucket(bucketKeys).Cursor()
 	for name, value := cursor.Seek([]byte{first}); name != nil && name[0] == first; name, value = cursor.Next() {
-		if len(name) != apikey.IDLen {
-			damaged = append(damaged, fmt.Errorf("%w: a record under the name %q, which is no key ID", ErrDamaged, name))
-			continue
+		k, g, err := readKey(name, value)
+		if err == nil {
+			err = b.loadKey(&k, g)
 		}
-		k, err := decodeKey(apikey.ID(name), value)
 		if err != nil {
 			damaged = append(damaged, err)
-			continue
 		}
-		g, err := k.Grant()
-		if err != nil {
-			damaged = append(damaged, fmt.Errorf("%w: %w", ErrDamaged, err))
-			continue
-		}
-		b.index.Put(k.ID, g)
 	}
 	return damaged
+}
+
+// readKey reads a record of the bucket keys as far as decisions need it. An
+// error wraps ErrDamaged or ErrNewer.
+func readKey(name, value []byte) (apikey.Key, apikey.Grant, error) {
+	if len(name) != apikey.IDLen {
+		return apikey.Key{}, apikey.Grant{}, fmt.Errorf("%w: a record under the name %q, which is no key ID", ErrDamaged, name)
+	}
+	k, err := decodeKey(apikey.ID(name), value)
+	if err != nil {
+		return apikey.Key{}, apikey.Grant{}, err
+	}
+	g, err := k.Grant()
+	if err != nil {
+		return apikey.Key{}, apikey.Grant{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return k, g, nil
+}
+
+// loadKey indexes one key. Of two opaque keys with one hash it keeps the one
+// with the lower ID, whichever comes first, and returns an error for the other.
+func (b *Bolt) loadKey(k *apikey.Key, g apikey.Grant) error {
+	if !k.Opaque {
+		b.index.Put(k.ID, g, false)
+		return nil
+	}
+	b.writing.Lock() // the other may be with another worker
+	defer b.writing.Unlock()
+	other, taken := b.index.opaque.get(k.Hash)
+	if taken && bytes.Compare(other[:], k.ID[:]) < 0 {
+		return errSameHash(k.ID, other)
+	}
+	if taken {
+		b.index.Delete(other)
+	}
+	b.index.Put(k.ID, g, true)
+	if taken {
+		return errSameHash(other, k.ID)
+	}
+	return nil
+}
+
+func errSameHash(id, other apikey.ID) error {
+	return fmt.Errorf("the record of key %s: %w: the opaque key %s has the same hash", id, ErrDamaged, other)
 }

@@ -9,11 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-var testActor = Actor{Via: "offline"}
+var testActor = Actor{At: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), Via: "offline"}
 
 // openTest opens a store that is closed with the test.
 func openTest(t *testing.T, path string) *Bolt {

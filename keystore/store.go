@@ -33,21 +33,35 @@ type Store interface {
 	// that the store cannot answer, and the request must not pass.
 	Lookup(id apikey.ID) (apikey.Grant, bool, error)
 
+	// LookupOpaque is Lookup for keys whose token has another system's form, by
+	// the hash of the token. Where the store has no such key it costs nothing
+	// to ask; see HasOpaque.
+	LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool, error)
+
+	// HasOpaque reports whether there is any key for LookupOpaque to find.
+	HasOpaque() bool
+
 	// Get returns a whole key, or ErrNotFound.
 	Get(id apikey.ID) (apikey.Key, error)
 
 	// List returns keys in the order of their IDs.
 	List(Query) (Page, error)
 
-	// Create adds a key, or returns ErrExists. The key must be valid.
+	// Create adds a key, or returns ErrExists, also for an opaque key with the
+	// hash of another. The key must be valid.
 	Create(k apikey.Key, by Actor) error
+
+	// CreateAll adds keys together or not at all, with the action "import" in
+	// the audit trail of each. An [*ExistsError] says which key exists already,
+	// or shares its hash with another opaque key.
+	CreateAll(keys []apikey.Key, by Actor) error
 
 	// Update changes one key. It calls edit with a copy of the stored key, in
 	// turn with all other writes, and stores what edit left there; ID, Hash,
-	// Prefix, Workspace and CreatedAt stay as they were. An error of edit is
-	// returned as it is and nothing is stored. What edit left as it was is no
-	// change: it is neither stored nor recorded. action names the change in the
-	// audit trail: "update", "revoke", ….
+	// Opaque, Prefix, Workspace and CreatedAt stay as they were. An error of
+	// edit is returned as it is and nothing is stored. What edit left as it was
+	// is no change: it is neither stored nor recorded. action names the change
+	// in the audit trail: "update", "revoke", ….
 	Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error)
 
 	// Rotate stores successor and the changed predecessor together or not at
@@ -58,8 +72,11 @@ type Store interface {
 	Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.Key) error) (successor apikey.Key, err error)
 
 	// Delete removes a key and its use, or returns ErrNotFound. Its audit
-	// entries stay.
-	Delete(id apikey.ID, by Actor) error
+	// entries stay. It calls check, unless that is nil, with the stored key, in
+	// turn with all other writes; an error of check is returned as it is and
+	// nothing is removed. A key that cannot be read is removed only where check
+	// is nil.
+	Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error
 
 	// SaveUsage stores totals of days. A total that is higher already stays as
 	// it is. Usage of keys that do not exist is dropped.
@@ -87,6 +104,15 @@ type Store interface {
 
 	// Backup writes a consistent copy of the whole store, while it serves.
 	Backup(w io.Writer) error
+
+	// Check reads every record of the store and calls yield with what does not
+	// verify; name is the key's ID, or what stands in place of it. It returns how
+	// many keys it read.
+	Check(yield func(name string, problem error)) (keys int, err error)
+
+	// Prune drops the use of days before day, and audit entries before the
+	// instant before.
+	Prune(day apikey.Day, before time.Time) error
 
 	// Counts returns how many keys have each status at the instant now.
 	Counts(now time.Time) map[apikey.Status]int

@@ -47,7 +47,7 @@ func testAudit(t *testing.T, f Factory) {
 		k.Name, k.Limits.PerMinute, k.AllowedIPs = "renamed", 90, nil
 	})
 	update(t, s, keyID(1), "revoke", revoke)
-	if err := s.Delete(keyID(1), by); err != nil {
+	if err := s.Delete(keyID(1), by, nil); err != nil {
 		t.Fatal(err)
 	}
 
@@ -166,7 +166,7 @@ func testAuditSecret(t *testing.T, f Factory) {
 	}
 	create(t, s, k)
 	update(t, s, k.ID, "update", func(k *apikey.Key) { k.Name = "renamed" })
-	if err := s.Delete(k.ID, by); err != nil {
+	if err := s.Delete(k.ID, by, nil); err != nil {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(auditOf(t, s, k.ID))

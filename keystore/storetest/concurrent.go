@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -87,7 +88,7 @@ func testAllAtOnce(t *testing.T, f Factory) {
 				})
 				saveUsage(t, s, apikey.Usage{ID: keyID(n), Day: 20000, Allowed: uint64(round) + 1, LastUsed: 60})
 				if round < rounds-1 {
-					if err := s.Delete(keyID(n), by); err != nil {
+					if err := s.Delete(keyID(n), by, nil); err != nil {
 						t.Error(err)
 					}
 				}
@@ -101,6 +102,11 @@ func testAllAtOnce(t *testing.T, f Factory) {
 		func() error { return s.UsageOn(20000, func(apikey.Usage) {}) },
 		func() error { return second(s.LastUsed(keyID(1))) },
 		func() error { return s.Backup(io.Discard) },
+		func() error {
+			_, err := s.Check(func(name string, problem error) { t.Errorf("%s: %v", name, problem) })
+			s.HasOpaque()
+			return errors.Join(err, s.Prune(20000, now), second(s.LookupOpaque(hashOf(1))))
+		},
 		func() error { s.Counts(now); return s.SetBrand("acme") },
 		func() error {
 			for n := range keys {

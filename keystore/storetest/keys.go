@@ -79,6 +79,17 @@ func testLookupAllocs(t *testing.T, f Factory) {
 			t.Errorf("lookup of %s allocates %v times", id, n)
 		}
 	}
+	for range 2 { // without any opaque key, and with one
+		for _, n := range []int{1, 4, 5} {
+			hash := hashOf(n)
+			if n := testing.AllocsPerRun(100, func() { _, _, _, _ = s.LookupOpaque(hash) }); n != 0 {
+				t.Errorf("lookup by hash allocates %v times", n)
+			}
+		}
+		if !s.HasOpaque() {
+			create(t, s, opaqueKey(t, 4))
+		}
+	}
 }
 
 func testUpdate(t *testing.T, f Factory) {
@@ -115,6 +126,7 @@ func testUpdateFixed(t *testing.T, f Factory) {
 	got := update(t, s, want.ID, "update", func(k *apikey.Key) {
 		*k = fullKey(t, 7)
 		k.Workspace, k.Prefix, k.CreatedAt = "other", "other_prefix", now.Add(time.Hour)
+		k.Opaque = true
 		kept := newKey(t, 1)
 		k.Name, k.Description, k.Scopes, k.Limits = "renamed", "", kept.Scopes, kept.Limits
 		k.AllowedIPs, k.AllowedOrigins = nil, nil
@@ -219,35 +231,6 @@ func testRotateRefused(t *testing.T, f Factory) {
 		wantNone(t, s, keyID(9))
 		wantActions(t, s, apikey.ID{}, "create", "create")
 	}
-}
-
-func testDelete(t *testing.T, f Factory) {
-	s := f.New(t)
-	create(t, s, newKey(t, 1), newKey(t, 2))
-	day := apikey.DayOf(now)
-	use := []apikey.Usage{
-		{ID: keyID(1), Day: day - 400, Allowed: 1},
-		{ID: keyID(1), Day: day, Allowed: 1, LastUsed: now.Unix()},
-		{ID: keyID(2), Day: day, Allowed: 2, LastUsed: now.Unix()},
-	}
-	saveUsage(t, s, use...)
-	if err := s.Delete(keyID(1), by); err != nil {
-		t.Fatal(err)
-	}
-	wantNone(t, s, keyID(1))
-	wantKey(t, s, newKey(t, 2))
-	wantUsage(t, s, keyID(1), day-500, day)
-	wantUsage(t, s, keyID(2), day-500, day, use[2])
-	wantLastUsed(t, s, keyID(1), time.Time{})
-	wantActions(t, s, keyID(1), "delete", "create")
-	if err := s.Delete(keyID(1), by); !errors.Is(err, keystore.ErrNotFound) {
-		t.Errorf("second delete: %v; want ErrNotFound", err)
-	}
-	wantIDs(t, s, keystore.Query{Workspace: "acme"}, keyID(2))
-
-	create(t, s, newKey(t, 1)) // the same ID again: its use starts anew
-	wantUsage(t, s, keyID(1), day-500, day)
-	wantIDs(t, s, keystore.Query{Workspace: "acme"}, keyID(1), keyID(2))
 }
 
 // testNoSharing changes what was given to the store and what it returned.

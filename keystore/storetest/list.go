@@ -144,7 +144,7 @@ func testListChanging(t *testing.T, f Factory) {
 			t.Fatalf("first page: next %q, %v", page.Next, err)
 		}
 		for _, n := range []int{30, 50} {
-			if err := s.Delete(keyID(n), by); err != nil {
+			if err := s.Delete(keyID(n), by, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -44,7 +44,7 @@ func testCounts(t *testing.T, f Factory) {
 	check(now, 2, 1, 1, 1)
 	check(now.Add(-1), 3, 1, 0, 1)
 	update(t, s, keyID(2), "revoke", revoke)
-	if err := s.Delete(keyID(4), by); err != nil {
+	if err := s.Delete(keyID(4), by, nil); err != nil {
 		t.Fatal(err)
 	}
 	check(now, 1, 0, 1, 2)
@@ -58,7 +58,7 @@ func fill(t *testing.T, s keystore.Store) {
 	t.Helper()
 	create(t, s, newKey(t, 1), fullKey(t, 2), newKey(t, 3), newKey(t, 4))
 	update(t, s, keyID(3), "revoke", revoke)
-	if err := s.Delete(keyID(4), by); err != nil {
+	if err := s.Delete(keyID(4), by, nil); err != nil {
 		t.Fatal(err)
 	}
 	saveUsage(t, s, apikey.Usage{ID: keyID(1), Day: 20000, Charged: 5, Allowed: 1, LastUsed: now.Unix()})
@@ -141,12 +141,15 @@ func testClosed(t *testing.T, f Factory) {
 	edited := func(*apikey.Key) error { t.Error("edit was called"); return nil }
 	for i, err := range []error{
 		second(s.Lookup(keyID(1))),
+		second(s.LookupOpaque(hashOf(1))),
 		second(s.Get(keyID(1))),
 		second(s.List(keystore.Query{})),
 		s.Create(newKey(t, 2), by),
+		s.CreateAll(nil, by),
+		s.CreateAll([]apikey.Key{newKey(t, 2)}, by),
 		second(s.Update(keyID(1), "revoke", by, edited)),
 		second(s.Rotate(keyID(1), by, func(old, _ *apikey.Key) error { return edited(old) })),
-		s.Delete(keyID(1), by),
+		s.Delete(keyID(1), by, nil),
 		s.SaveUsage(nil),
 		s.SaveUsage([]apikey.Usage{{ID: keyID(1)}}),
 		s.UsageOn(0, func(apikey.Usage) { t.Error("usage was yielded") }),
@@ -156,6 +159,8 @@ func testClosed(t *testing.T, f Factory) {
 		second(s.Brand()),
 		s.SetBrand("acme"),
 		s.Backup(io.Discard),
+		second(s.Check(func(string, error) { t.Error("a problem was yielded") })),
+		s.Prune(0, now),
 		s.Close(),
 	} {
 		if !errors.Is(err, keystore.ErrClosed) {

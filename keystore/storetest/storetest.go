@@ -37,6 +37,11 @@ func Run(t *testing.T, f Factory) {
 	}{
 		{"create", testCreate},
 		{"create refuses", testCreateRefuses},
+		{"create all", testCreateAll},
+		{"create all or nothing", testCreateAllRefused},
+		{"opaque", testOpaque},
+		{"opaque hashes differ", testOpaqueHash},
+		{"opaque keys rotated", testOpaqueRotated},
 		{"fields", testFields},
 		{"update", testUpdate},
 		{"update keeps what never changes", testUpdateFixed},
@@ -45,6 +50,7 @@ func Run(t *testing.T, f Factory) {
 		{"rotate", testRotate},
 		{"rotate refused", testRotateRefused},
 		{"delete", testDelete},
+		{"delete refused by check", testDeleteRefused},
 		{"memory is not shared", testNoSharing},
 		{"list in pages", testListPages},
 		{"list filters", testListFilters},
@@ -56,6 +62,9 @@ func Run(t *testing.T, f Factory) {
 		{"audit", testAudit},
 		{"audit in pages", testAuditPages},
 		{"audit holds no secret", testAuditSecret},
+		{"check", testCheck},
+		{"prune", testPrune},
+		{"prune in batches", testPruneMany},
 		{"brand", testBrand},
 		{"counts", testCounts},
 		{"backup", testBackup},
@@ -200,7 +209,7 @@ func wantNone(t *testing.T, s keystore.Store, id apikey.ID) {
 }
 
 func equal(a, b apikey.Key) bool {
-	return a.ID == b.ID && a.Prefix == b.Prefix && a.Hash == b.Hash &&
+	return a.ID == b.ID && a.Prefix == b.Prefix && a.Hash == b.Hash && a.Opaque == b.Opaque &&
 		a.Workspace == b.Workspace && a.Name == b.Name && a.Description == b.Description &&
 		slices.Equal(a.Scopes, b.Scopes) && a.Limits == b.Limits &&
 		slices.Equal(a.AllowedOrigins, b.AllowedOrigins) && slices.Equal(a.AllowedIPs, b.AllowedIPs) &&

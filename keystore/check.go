@@ -1,0 +1,180 @@
+package keystore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// checkPage is how many records are checked in one transaction. An open one
+// keeps the file from reusing space.
+const checkPage = 1000
+
+// Check implements [Store]. Besides each record it checks that keys and
+// workspaces, and audit entries and their keys, agree with each other. It
+// serves meanwhile, and yield may call the store. Every problem wraps
+// [ErrDamaged] or [ErrNewer]. keys counts all records of keys, also those that
+// do not verify.
+func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err error) {
+	c := checker{opaque: make(map[apikey.Hash]apikey.ID)}
+	for _, part := range []struct {
+		bucket []byte
+		check  func(tx *bolt.Tx, name, value []byte) (string, error)
+	}{
+		{bucketKeys, c.key},
+		{bucketWorkspaces, c.workspace},
+		{bucketUsage, c.usage},
+		{bucketLastUsed, c.lastUsed},
+		{bucketAudit, c.audit},
+		{bucketAuditByKey, c.auditByKey},
+	} {
+		if err := b.checkBucket(part.bucket, part.check, yield); err != nil {
+			return c.keys, err
+		}
+	}
+	return c.keys, nil
+}
+
+// checkBucket calls check with every record of a bucket, page by page, and
+// yields what it returns once the transaction has ended.
+func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []byte) (string, error), yield func(string, error)) error {
+	type problem struct {
+		name string
+		err  error
+	}
+	for next := []byte{}; next != nil; {
+		var problems []problem
+		err := b.view(func(tx *bolt.Tx) error {
+			cursor := tx.Bucket(bucket).Cursor()
+			name, value := cursor.Seek(next)
+			for n := 0; name != nil && n < checkPage; n++ {
+				if name, err := check(tx, name, value); err != nil {
+					problems = append(problems, problem{name, err})
+				}
+				name, value = cursor.Next()
+			}
+			next = bytes.Clone(name)
+			return nil
+		})
+		for _, p := range problems {
+			yield(p.name, p.err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checker has a method for the records of each bucket, which returns what to
+// call the record, and what is wrong with it.
+type checker struct {
+	keys   int
+	opaque map[apikey.Hash]apikey.ID
+}
+
+func (c *checker) key(tx *bolt.Tx, name, value []byte) (string, error) {
+	c.keys++
+	k, _, err := readKey(name, value)
+	if err != nil {
+		return keyName(name), err
+	}
+	if k.Opaque {
+		if other, ok := c.opaque[k.Hash]; ok && isOpaque(tx, other, k.Hash) {
+			return keyName(name), errSameHash(k.ID, other)
+		}
+		c.opaque[k.Hash] = k.ID
+	}
+	if !has(tx, bucketWorkspaces, workspaceKey(k.Workspace, k.ID)) {
+		return keyName(name), fmt.Errorf("%w: key %s is missing in the index of its workspace", ErrDamaged, k.ID)
+	}
+	return "", nil
+}
+
+// isOpaque asks for a key that an earlier page had: it may be gone since, and
+// its hash free to be used again.
+func isOpaque(tx *bolt.Tx, id apikey.ID, hash apikey.Hash) bool {
+	k, err := getKey(tx, id)
+	return err == nil && k.Opaque && k.Hash == hash
+}
+
+func (c *checker) workspace(tx *bolt.Tx, name, _ []byte) (string, error) {
+	workspace, id, ok := bytes.Cut(name, []byte{0})
+	if !ok || len(id) != apikey.IDLen {
+		return quoteName(name), fmt.Errorf("%w: %s in the index of workspaces is no workspace and key ID", ErrDamaged, quoteName(name))
+	}
+	value := tx.Bucket(bucketKeys).Get(id)
+	if value == nil {
+		return keyName(id), fmt.Errorf("%w: the index of workspaces has the key %s, which does not exist", ErrDamaged, keyName(id))
+	}
+	// A record that does not verify was reported as the key's.
+	if k, err := decodeKey(apikey.ID(id), value); err == nil && k.Workspace != string(workspace) {
+		return keyName(id), fmt.Errorf("%w: the index of workspaces has the key %s in another workspace", ErrDamaged, keyName(id))
+	}
+	return "", nil
+}
+
+func (c *checker) usage(_ *bolt.Tx, name, value []byte) (string, error) {
+	if _, err := decodeUsage(name, value); err != nil {
+		return keyName(name[min(dayLen, len(name)):]), err
+	}
+	return "", nil
+}
+
+func (c *checker) lastUsed(_ *bolt.Tx, name, value []byte) (string, error) {
+	if len(name) != apikey.IDLen {
+		return quoteName(name), fmt.Errorf("%w: a last use under the name %s, which is no key ID", ErrDamaged, quoteName(name))
+	}
+	if _, err := decodeLastUsed(apikey.ID(name), value); err != nil {
+		return keyName(name), err
+	}
+	return "", nil
+}
+
+func (c *checker) audit(tx *bolt.Tx, name, value []byte) (string, error) {
+	if len(name) != seqLen {
+		return quoteName(name), fmt.Errorf("%w: an audit entry under the name %s, which is no number", ErrDamaged, quoteName(name))
+	}
+	seq := binary.BigEndian.Uint64(name)
+	var e AuditEntry
+	err := decodeAudit(name, value, &e)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("audit entry %d", seq), fmt.Errorf("audit entry %d: %w", seq, err)
+	case e.Seq != seq:
+		return keyName(e.Key[:]), fmt.Errorf("%w: audit entry %d is numbered %d", ErrDamaged, seq, e.Seq)
+	case !has(tx, bucketAuditByKey, append(e.Key[:], name...)):
+		return keyName(e.Key[:]), fmt.Errorf("%w: audit entry %d is missing in the index of key %s", ErrDamaged, seq, e.Key)
+	}
+	return "", nil
+}
+
+func (c *checker) auditByKey(tx *bolt.Tx, name, _ []byte) (string, error) {
+	if len(name) != apikey.IDLen+seqLen {
+		return quoteName(name), fmt.Errorf("%w: %s in the index of audit entries is no key ID and number", ErrDamaged, quoteName(name))
+	}
+	id, seq := name[:apikey.IDLen], name[apikey.IDLen:]
+	if !has(tx, bucketAudit, seq) {
+		return keyName(id), fmt.Errorf("%w: the audit trail of key %s lacks entry %d", ErrDamaged, keyName(id), binary.BigEndian.Uint64(seq))
+	}
+	return "", nil
+}
+
+func has(tx *bolt.Tx, bucket, name []byte) bool {
+	found, _ := tx.Bucket(bucket).Cursor().Seek(name)
+	return found != nil && bytes.Equal(found, name)
+}
+
+// keyName returns a key ID, or what stands in its place in quotes.
+func keyName(name []byte) string {
+	if id, err := apikey.ParseID(string(name)); err == nil {
+		return id.String()
+	}
+	return quoteName(name)
+}
+
+func quoteName(name []byte) string { return fmt.Sprintf("%+q", name) }

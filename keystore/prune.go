@@ -1,0 +1,124 @@
+package keystore
+
+import (
+	"errors"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// pruneBatch is how many records one transaction removes at most, so that a
+// change waits for milliseconds while years are pruned.
+const pruneBatch = 1000
+
+// errNothingToPrune ends a transaction without a write.
+var errNothingToPrune = errors.New("nothing to prune")
+
+// Prune implements [Store]. It takes several transactions, between which other
+// changes get their turn. Audit entries go from the oldest on, up to the first
+// that is to stay; one that does not verify goes with those around it.
+func (b *Bolt) Prune(day apikey.Day, before time.Time) error {
+	for _, prune := range []func(*bolt.Tx) (removed int, err error){
+		func(tx *bolt.Tx) (int, error) { return pruneUsage(tx, day) },
+		func(tx *bolt.Tx) (int, error) { return pruneAudit(tx, before) },
+	} {
+		for {
+			err := b.pruneOnce(prune)
+			if errors.Is(err, errNothingToPrune) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *Bolt) pruneOnce(prune func(*bolt.Tx) (removed int, err error)) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	return b.commit(func(tx *bolt.Tx) error {
+		removed, err := prune(tx)
+		if err == nil && removed == 0 {
+			return errNothingToPrune
+		}
+		return err
+	})
+}
+
+func pruneUsage(tx *bolt.Tx, day apikey.Day) (removed int, err error) {
+	usage := tx.Bucket(bucketUsage)
+	var names [][]byte
+	cursor := usage.Cursor()
+	for name, _ := cursor.First(); name != nil && len(names) < pruneBatch; name, _ = cursor.Next() {
+		d, _, ok := splitUsageKey(name)
+		if !ok {
+			continue // Check reports it
+		}
+		if d >= day {
+			break
+		}
+		names = append(names, name)
+	}
+	return len(names), deleteAll(usage, names)
+}
+
+func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
+	audit := tx.Bucket(bucketAudit)
+	var names, byKey [][]byte
+	damaged := make(map[string]bool)
+	old := 0 // how many of names are known to be old, or lie before one that is
+	cursor := audit.Cursor()
+	for name, value := cursor.First(); name != nil && len(names) < pruneBatch; name, value = cursor.Next() {
+		var e struct {
+			At  time.Time `json:"at"`
+			Key apikey.ID `json:"key_id"`
+		}
+		if len(name) != seqLen {
+			continue // Check reports it
+		}
+		if err := decodeAudit(name, value, &e); err != nil {
+			damaged[string(name)] = true
+			names = append(names, name)
+			continue
+		}
+		if !e.At.Before(before) {
+			break
+		}
+		names, byKey = append(names, name), append(byKey, append(e.Key[:], name...))
+		old = len(names)
+	}
+	for _, name := range names[old:] {
+		delete(damaged, string(name))
+	}
+	if len(damaged) > 0 {
+		byKey = append(byKey, auditByKey(tx, damaged)...)
+	}
+	if err := deleteAll(audit, names[:old]); err != nil {
+		return 0, err
+	}
+	return old, deleteAll(tx.Bucket(bucketAuditByKey), byKey)
+}
+
+// auditByKey looks through all keys for entries that no longer tell theirs.
+func auditByKey(tx *bolt.Tx, seqs map[string]bool) (names [][]byte) {
+	cursor := tx.Bucket(bucketAuditByKey).Cursor()
+	for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {
+		if seq := name[max(0, len(name)-seqLen):]; seqs[string(seq)] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func deleteAll(bucket *bolt.Bucket, names [][]byte) error {
+	for _, name := range names {
+		if err := bucket.Delete(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
