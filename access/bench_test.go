@@ -23,12 +23,18 @@ func hotPath(t testing.TB) map[string]func() {
 	wrong, id, _ := apikey.Generate("patra")
 	k.grants[id] = apikey.Grant{Hash: apikey.HashToken(reader)}
 
-	decide := func(want Reason, q *Request) func() {
+	// A store with opaque keys hashes and looks up whatever is no token of ours.
+	imported := newKeys()
+	imported.addOpaque(t, opaqueToken, nil)
+	pOpaque := testPolicy(t, imported)
+
+	decideBy := func(p *Policy, want Reason, q *Request) func() {
 		if d := p.Decide(q); d.Reason != want {
 			t.Fatalf("Decide = %s; want %s", d.Reason, want)
 		}
 		return func() { p.Decide(q) }
 	}
+	decide := func(want Reason, q *Request) func() { return decideBy(p, want, q) }
 	places := func(q *Request, client string) *Request {
 		q.Origins, q.Client = []string{"https://eu.shop.example"}, netip.MustParseAddr(client)
 		return q
@@ -44,6 +50,8 @@ func hotPath(t testing.TB) map[string]func() {
 		"bad_checksum":       decide(InvalidKey, request("GET", "/v1/posts", reader[:56]+flip(reader[56]))),
 		"unknown_id":         decide(InvalidKey, request("GET", "/v1/posts", unknown)),
 		"wrong_secret":       decide(InvalidKey, request("GET", "/v1/posts", wrong)),
+		"opaque":             decideBy(pOpaque, Allowed, request("GET", "/v1/posts", opaqueToken)),
+		"opaque_unknown":     decideBy(pOpaque, InvalidKey, request("GET", "/v1/posts", "up_live_unknown")),
 		"revoked":            decide(KeyRevoked, request("GET", "/v1/posts", revoked)),
 		"ip_not_allowed":     decide(IPNotAllowed, places(request("GET", "/v1/posts", bound), "192.0.2.1")),
 		"route_not_mapped":   decide(RouteNotMapped, request("GET", "/v1/Posts/%E2%84%AA", reader)),

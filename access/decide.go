@@ -17,7 +17,8 @@ const (
 // Decide runs the checks in their order and stops at the first that fails:
 // shape, preflight, public route, credential, key, status, client address,
 // origin, route and scopes. The limits, and the budget of failed
-// authentications, are the caller's. Decide does not allocate.
+// authentications, are the caller's. Decide does not allocate, but for a token
+// of another system that is longer than any of ours.
 func (p *Policy) Decide(q *Request) (d Decision) {
 	if d.Reason, d.Detail = checkShape(q); d.Reason != Allowed {
 		return d
@@ -72,18 +73,27 @@ func (p *Policy) isPreflight(q *Request) bool {
 }
 
 // identify returns the key whose secret the token holds. What is no token is
-// refused before any hashing or look-up; an unknown ID costs the same as a
-// wrong secret, for the token is then compared with the zero Hash.
+// refused before any hashing or look-up, unless there are keys with tokens of
+// another form; an unknown ID costs the same as a wrong secret, for the token
+// is then compared with the zero Hash.
 func (p *Policy) identify(token string) (id apikey.ID, grant apikey.Grant, reason Reason, err error) {
-	id, ok := apikey.Parse(p.Brand, token)
-	if !ok {
+	var found bool
+	var hash apikey.Hash
+	id, ours := apikey.Parse(p.Brand, token)
+	switch {
+	case ours:
+		grant, found, err = p.Keys.Lookup(id)
+		hash = apikey.HashToken(token)
+	case p.Keys.HasOpaque():
+		hash = apikey.HashToken(token)
+		id, grant, found, err = p.Keys.LookupOpaque(hash)
+	default:
 		return apikey.ID{}, apikey.Grant{}, InvalidKey, nil
 	}
-	grant, found, err := p.Keys.Lookup(id)
 	if err != nil {
 		return apikey.ID{}, apikey.Grant{}, StoreUnavailable, err
 	}
-	if right := apikey.HashToken(token).Equal(grant.Hash); !right || !found {
+	if right := hash.Equal(grant.Hash); !right || !found {
 		return apikey.ID{}, apikey.Grant{}, InvalidKey, nil
 	}
 	return id, grant, Allowed, nil

@@ -16,6 +16,7 @@ var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 // keys is a store in memory.
 type keys struct {
 	grants map[apikey.ID]apikey.Grant
+	opaque map[apikey.Hash]apikey.ID
 	err    error
 	asked  int
 }
@@ -24,6 +25,31 @@ func (k *keys) Lookup(id apikey.ID) (apikey.Grant, bool, error) {
 	k.asked++
 	g, ok := k.grants[id]
 	return g, ok, k.err
+}
+
+func (k *keys) LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
+	k.asked++
+	id, ok := k.opaque[hash]
+	return id, k.grants[id], ok, k.err
+}
+
+func (k *keys) HasOpaque() bool { return len(k.opaque) > 0 }
+
+// addOpaque makes a key with a token of another system.
+func (k *keys) addOpaque(t testing.TB, token string, change func(*apikey.Key)) apikey.ID {
+	t.Helper()
+	hash := apikey.HashToken(token)
+	_, id := k.add(t, func(key *apikey.Key) {
+		key.Hash = hash
+		if change != nil {
+			change(key)
+		}
+	})
+	if k.opaque == nil {
+		k.opaque = make(map[apikey.Hash]apikey.ID)
+	}
+	k.opaque[hash] = id
+	return id
 }
 
 // add makes a key with a new token.

@@ -16,6 +16,12 @@ func (m memory) Lookup(id apikey.ID) (apikey.Grant, bool, error) {
 	return g, ok, nil
 }
 
+func (memory) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
+	return apikey.ID{}, apikey.Grant{}, false, nil
+}
+
+func (memory) HasOpaque() bool { return false }
+
 func Example() {
 	table, err := access.NewTable([]access.Route{
 		{Methods: []string{"GET"}, Pattern: "/v1/posts/{id}", Scopes: []string{"posts:read"}},

@@ -10,10 +10,18 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Keys answers what a decision needs of a key, from memory. An unknown ID is
-// (Grant{}, false, nil). With an error no request passes that needs a key.
+// Keys answers what a decision needs of a key, from memory. An unknown ID or
+// hash is (Grant{}, false, nil). With an error no request passes that needs a
+// key.
 type Keys interface {
 	Lookup(apikey.ID) (apikey.Grant, bool, error)
+
+	// LookupOpaque finds a key whose token has another system's form, by the
+	// hash of the token.
+	LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, error)
+
+	// HasOpaque reports whether there is any key for LookupOpaque to find.
+	HasOpaque() bool
 }
 
 // Policy is what requests are decided by.

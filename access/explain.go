@@ -1,0 +1,291 @@
+package access
+
+import (
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// Outcome is how one check of an explanation went.
+type Outcome string
+
+// A check passes, fails, or is skipped where it does not apply or where what it
+// needs is not known.
+const (
+	Pass    Outcome = "pass"
+	Fail    Outcome = "fail"
+	Skipped Outcome = "skipped"
+)
+
+// Check is one check of a decision, for people. Its texts hold no token and no
+// hash; what the request said is in them quoted and shortened.
+type Check struct {
+	Name     string // shape, preflight, public_route, credential, key, status, ip, origin, route or scopes
+	Outcome  Outcome
+	Reason   Reason // of the denial, where it fails
+	Compared string // what with what
+	Fix      string // what would make it pass, where it fails
+}
+
+// Identified is a key that is known without its token.
+type Identified struct {
+	ID    apikey.ID
+	Grant apikey.Grant
+}
+
+// Explanation is a decision with all of its checks.
+type Explanation struct {
+	Checks []Check     // all ten, in the order of [Policy.Decide]
+	Key    *Identified // nil where none was named or identified, or none is needed
+	Route  *Route      // nil where none is mapped, or the path cannot be looked up
+}
+
+// Reason returns what [Policy.Decide] returns for the request: the reason of
+// the first check that fails, or [Allowed].
+func (e *Explanation) Reason() Reason {
+	for i := range e.Checks {
+		if e.Checks[i].Outcome == Fail {
+			return e.Checks[i].Reason
+		}
+	}
+	return Allowed
+}
+
+// Explain runs the checks of [Policy.Decide], also those after the first that
+// fails. With a key the request needs no credential: the checks of it pass
+// without being tried. A Policy without Table explains what the key alone can
+// tell.
+func (p *Policy) Explain(q *Request, key *Identified) Explanation {
+	e := explainer{policy: p, q: q, Explanation: Explanation{Key: key}}
+	e.shape()
+	e.preflight()
+	e.publicRoute()
+	e.credential()
+	e.identity()
+	e.status()
+	e.client()
+	e.origin()
+	e.route()
+	e.scopes()
+	return e.Explanation
+}
+
+// explainer gathers checks. Each method adds the one that it is named after.
+type explainer struct {
+	Explanation
+	policy *Policy
+	q      *Request
+	token  string // "" where there is none, or none is needed
+
+	unmatched string // why the route cannot be looked up; "" where it can
+	noRoute   string // why no route matters to the request
+	noKey     string // why there is no key to check
+}
+
+func (e *explainer) pass(name, compared string) {
+	e.Checks = append(e.Checks, Check{Name: name, Outcome: Pass, Compared: compared})
+}
+
+func (e *explainer) fail(name string, r Reason, compared, fix string) {
+	e.Checks = append(e.Checks, Check{Name: name, Outcome: Fail, Reason: r, Compared: compared, Fix: fix})
+}
+
+func (e *explainer) skip(name, why string) {
+	e.Checks = append(e.Checks, Check{Name: name, Outcome: Skipped, Compared: why})
+}
+
+const noConfig = "no config: nothing is known of its routes"
+
+func (e *explainer) shape() {
+	reason, detail := checkShape(e.q)
+	switch reason {
+	case Allowed:
+		e.pass("shape", "method "+e.show(e.q.Method)+", path "+e.show(e.q.Path))
+	case MethodNotAllowed:
+		e.unmatched = "the method is not one to look up"
+		e.fail("shape", reason, "method "+e.show(e.q.Method)+" with "+requestMethods, "Send one of these methods, in capitals.")
+	default:
+		e.unmatched = "the path is not one to look up"
+		e.fail("shape", reason, "path "+e.show(e.q.Path), detail)
+	}
+	if e.policy.Table == nil {
+		e.unmatched = noConfig
+	}
+}
+
+func (e *explainer) preflight() {
+	switch {
+	case e.policy.isPreflight(e.q):
+		e.pass("preflight", "a preflight, which is answered with 204 and never passed on")
+		e.noKey = "a preflight needs no key"
+		e.noRoute = "a preflight needs no route"
+		e.Key = nil
+	case e.policy.Table == nil:
+		e.skip("preflight", noConfig)
+	case !e.policy.CORS:
+		e.pass("preflight", "cors is off, so preflights are requests like others")
+	default:
+		e.pass("preflight", "method "+e.show(e.q.Method)+" with OPTIONS, Origin and Access-Control-Request-Method: no preflight")
+	}
+}
+
+func (e *explainer) publicRoute() {
+	switch {
+	case e.noRoute != "":
+		e.skip("public_route", e.noRoute)
+		return
+	case e.unmatched != "":
+		e.skip("public_route", e.unmatched)
+		return
+	}
+	e.Route = e.policy.Table.Match(e.q.Method, e.q.Path)
+	switch {
+	case e.Route == nil:
+		e.pass("public_route", "no route, so a key is needed")
+	case e.Route.Access == Public:
+		e.pass("public_route", showRoute(e.Route)+" is public, so no key is needed")
+		e.noKey = "the route is public"
+		e.Key = nil
+	default:
+		e.pass("public_route", showRoute(e.Route)+" is not public, so a key is needed")
+	}
+}
+
+func (e *explainer) credential() {
+	switch {
+	case e.noKey != "":
+		e.skip("credential", e.noKey)
+		return
+	case e.Key != nil:
+		e.pass("credential", "not tried: the key is named by its ID")
+		return
+	}
+	token, reason, detail := credential(e.q)
+	compared := showCredentials(e.q)
+	if reason == Allowed {
+		e.token = token
+		e.pass("credential", compared)
+		return
+	}
+	if reason == MissingKey {
+		detail = "Send the API key in the header Authorization: Bearer YOUR_KEY."
+	}
+	e.noKey = "no credential, so no key"
+	e.fail("credential", reason, compared, detail)
+}
+
+func (e *explainer) identity() {
+	switch {
+	case e.noKey != "":
+		e.skip("key", e.noKey)
+		return
+	case e.Key != nil:
+		e.pass("key", "not tried: the key is named by its ID, "+e.Key.ID.String())
+		return
+	}
+	id, grant, reason, _ := e.policy.identify(e.token)
+	switch reason {
+	case Allowed:
+		e.Key = &Identified{ID: id, Grant: grant}
+		e.pass("key", "the token with the hash of the key "+id.String())
+		return
+	case StoreUnavailable:
+		e.fail("key", reason, "the key store cannot answer", "See why in the log of Caddy.")
+	default:
+		compared, fix := e.whyInvalid()
+		e.fail("key", reason, compared, fix)
+	}
+	e.noKey = "no key is known"
+}
+
+func (e *explainer) status() {
+	if e.noKey != "" {
+		e.skip("status", e.noKey)
+		return
+	}
+	grant := &e.Key.Grant
+	compared := showStatus(grant, e.q.Now)
+	switch reason := checkStatus(grant, e.q.Now); reason {
+	case Allowed:
+		e.pass("status", compared)
+	case KeyDisabled:
+		e.fail("status", reason, compared, "Enable the key.")
+	case KeyExpired:
+		e.fail("status", reason, compared, "Give the key a later expires_at, or none.")
+	default:
+		e.fail("status", reason, compared, "Create another key: a revoked one is never usable again.")
+	}
+}
+
+func (e *explainer) client() {
+	if e.noKey != "" {
+		e.skip("ip", e.noKey)
+		return
+	}
+	compared, fix := e.compareClient()
+	if reason := checkClient(&e.Key.Grant, e.q.Client); reason != Allowed {
+		e.fail("ip", reason, compared, fix)
+		return
+	}
+	e.pass("ip", compared)
+}
+
+func (e *explainer) origin() {
+	if e.noKey != "" {
+		e.skip("origin", e.noKey)
+		return
+	}
+	compared, fix := e.compareOrigin()
+	reason := e.policy.checkOrigin(&e.Key.Grant, e.q.Origins)
+	switch {
+	case reason == Allowed:
+		e.pass("origin", compared)
+	case e.policy.Table == nil && len(e.q.Origins) == 0:
+		e.skip("origin", compared+": no config, so nothing is known of its missing_origin")
+	default:
+		e.fail("origin", reason, compared, fix)
+	}
+}
+
+func (e *explainer) route() {
+	switch {
+	case e.noRoute != "":
+		e.skip("route", e.noRoute)
+		return
+	case e.unmatched != "":
+		e.skip("route", e.unmatched)
+		return
+	}
+	compared := e.show(e.q.Method) + " " + e.show(e.q.Path)
+	if reason, detail := checkRoute(e.Route, e.q); reason != Allowed {
+		fix := detail
+		if e.Route == nil {
+			fix = e.nearRoutes(detail)
+			compared += " with no route"
+		} else {
+			compared += " as a WebSocket with " + showRoute(e.Route)
+		}
+		e.fail("route", reason, compared, fix)
+		return
+	}
+	e.pass("route", compared+" with "+showRoute(e.Route))
+}
+
+func (e *explainer) scopes() {
+	switch {
+	case e.noKey != "":
+		e.skip("scopes", e.noKey)
+	case e.unmatched != "":
+		e.skip("scopes", e.unmatched)
+	case e.Route == nil:
+		e.skip("scopes", "no route, so no scope is known to be needed")
+	case len(e.Route.Scopes) == 0:
+		e.pass("scopes", "the route needs none")
+	default:
+		held := &e.Key.Grant
+		compared := e.Route.ScopeList() + " with " + showList(held.Scopes.List)
+		if reason := checkScopes(held, e.Route); reason != Allowed {
+			e.fail("scopes", reason, compared, "Give the key "+missingScopes(held, e.Route)+" as well.")
+			return
+		}
+		e.pass("scopes", compared)
+	}
+}
