@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -54,13 +55,23 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		brand:  app.KeyPrefix,
 		tables: app.tables,
 		forget: engine.limits.Forget,
-		door:   doorOf(r),
-		now:    timeNow,
+
+		policies: app.policies,
+		peek:     engine.limits.Peek,
+
+		flush: engine.save,
+		door:  doorOf(r),
+		now:   timeNow,
 		changed: func(action, keyID string) {
 			app.logger.Info("key changed", zap.String("action", action), zap.String("key_id", keyID))
 		},
 	}
-	return a.serve(w, r)
+	err = a.serve(w, r)
+	if broken := (*brokenStreamError)(nil); errors.As(err, &broken) {
+		app.logger.Error("an answer of the admin API broke off", zap.String("path", r.URL.Path), zap.Error(err))
+		panic(http.ErrAbortHandler) // what is cut off must not look whole
+	}
+	return err
 }
 
 // doorOf names the way by which a request came, for the audit trail.
@@ -74,21 +85,32 @@ func doorOf(r *http.Request) string {
 	return "api " + r.RemoteAddr
 }
 
-// serve answers one request of the admin API. Errors are *caddy.APIError
-// values, which Caddy writes as {"error":"…"}.
+// serve answers one request of the admin API. Errors are caddy.APIError
+// values, which Caddy writes as {"error":"…"}, or a *brokenStreamError.
 func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
 	handle, err := a.route(r)
 	if err != nil {
 		return err
+	}
+	if r.URL.Path == importPath {
+		// Caddy gives requests ten seconds, which a gigabyte may not keep.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not offline
 	}
 	body, status, err := handle(r)
 	if err != nil {
 		return apiError(statusOf(err), err)
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if tagged, ok := body.(tagged); ok {
+		w.Header().Set("ETag", tagged.etag)
+		body = tagged.body
+	}
 	if body == nil {
 		w.WriteHeader(status)
 		return nil
+	}
+	if stream, ok := body.(stream); ok {
+		return stream.serve(w)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -29,7 +29,11 @@ func decodeBody(r *http.Request, v any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return &bodyError{http.StatusUnsupportedMediaType, "the body must be JSON; send it with Content-Type: application/json"}
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	return decodeJSON(http.MaxBytesReader(nil, r.Body, maxBody), v)
+}
+
+func decodeJSON(r io.Reader, v any) error {
+	dec := json.NewDecoder(r)
 	dec.DisallowUnknownFields()
 	err := dec.Decode(v)
 	if err == nil {
@@ -44,11 +48,16 @@ func decodeBody(r *http.Request, v any) error {
 func describeBodyError(err error) error {
 	var tooLarge *http.MaxBytesError
 	var wrongType *json.UnmarshalTypeError
+	var field *apikey.FieldError
 	switch {
+	case errors.As(err, &field):
+		return field
 	case errors.As(err, &tooLarge):
 		return &bodyError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody)}
 	case errors.As(err, &wrongType) && wrongType.Field != "":
 		return &apikey.FieldError{Field: wrongType.Field, Problem: "a JSON " + wrongType.Value + " is not accepted", Accepted: jsonKind(wrongType.Type.Kind().String())}
+	case errors.As(err, &wrongType):
+		return &bodyError{http.StatusBadRequest, "a JSON " + wrongType.Value + " is not accepted; send a JSON object"}
 	case errors.Is(err, io.EOF):
 		return &bodyError{http.StatusBadRequest, "the body is empty; send a JSON object"}
 	}

@@ -10,15 +10,22 @@ import (
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/ratelimit"
 )
 
 // keyAdmin is the admin API on one store. The same code serves Caddy's admin
 // endpoint and, without a server, `caddy keygate --db`.
 type keyAdmin struct {
-	store   keystore.Store
-	brand   string
-	tables  []*access.Table // of the running config; empty offline
-	forget  func(apikey.ID) // drops the limits of a deleted key
+	store  keystore.Store
+	brand  string
+	tables []*access.Table // of the running config; empty offline
+	forget func(apikey.ID) // drops the limits of a deleted key
+
+	// For explanations. Offline both are nil.
+	policies []access.Policy // of the handlers of the running config
+	peek     func(apikey.ID, apikey.Limits, int, time.Time) ratelimit.Result
+
+	flush   func() // stores the use that is only in memory yet
 	door    string
 	now     func() time.Time
 	changed func(action, keyID string)
@@ -30,7 +37,7 @@ type conflictError struct{ reason string }
 func (e conflictError) Error() string { return e.reason }
 
 // errNoRoute is a path that the admin API does not have.
-var errNoRoute = errors.New("no such resource; the admin API has /keygate/keys, /keygate/keys/{id} and /keygate/scopes")
+var errNoRoute = errors.New("no such resource; openapi.yaml in Keygate's repository lists those of the admin API")
 
 func statusOf(err error) int {
 	var field *apikey.FieldError
@@ -45,36 +52,68 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.As(err, &conflict), errors.Is(err, keystore.ErrExists):
 		return http.StatusConflict
-	default:
+	case errors.Is(err, errChanged):
+		return http.StatusPreconditionFailed
+	default: // the store cannot do it; see keystore.ErrReadOnly and others
 		return http.StatusServiceUnavailable
 	}
 }
 
 // route finds the handler of a request.
 func (a *keyAdmin) route(r *http.Request) (func(*http.Request) (any, int, error), error) {
-	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/keygate/"), "/")
-	switch {
-	case len(parts) == 1 && parts[0] == "keys":
-		return methods{"GET": a.list, "POST": a.create}.find(r)
-	case len(parts) == 1 && parts[0] == "scopes":
-		return methods{"GET": a.scopes}.find(r)
-	case len(parts) == 2 && parts[0] == "keys":
-		return methods{"GET": a.show, "DELETE": a.remove}.find(r)
-	case len(parts) == 3 && parts[0] == "keys" && parts[2] == "revoke":
-		return methods{"POST": a.revoke}.find(r)
-	default:
-		return nil, apiError(http.StatusNotFound, errNoRoute)
+	resource := r.URL.Path
+	if key, ok := strings.CutPrefix(resource, keysPath+"/"); ok {
+		resource = keysPath + "/{id}"
+		if _, action, ok := strings.Cut(key, "/"); ok {
+			resource += "/" + action
+		}
+	}
+	if m, ok := a.resources()[resource]; ok {
+		return m.find(r)
+	}
+	return nil, apiError(http.StatusNotFound, errNoRoute)
+}
+
+const (
+	keysPath    = "/keygate/keys"
+	explainPath = "/keygate/explain"
+)
+
+// resources are the paths of the admin API, as openapi.yaml writes them.
+func (a *keyAdmin) resources() map[string]methods {
+	return map[string]methods{
+		keysPath:                   {"GET": a.list, "POST": a.create},
+		keysPath + "/{id}":         {"GET": a.show, "PATCH": a.update, "DELETE": a.remove},
+		keysPath + "/{id}/rotate":  {"POST": a.rotate},
+		keysPath + "/{id}/revoke":  {"POST": a.revoke},
+		keysPath + "/{id}/disable": {"POST": a.disable},
+		keysPath + "/{id}/enable":  {"POST": a.enable},
+		keysPath + "/{id}/usage":   {"GET": a.usage},
+		"/keygate/scopes":          {"GET": a.scopes},
+		explainPath:                {"POST": a.explain},
+		"/keygate/audit":           {"GET": a.audit},
+		"/keygate/check":           {"GET": a.check},
+		"/keygate/export":          {"GET": a.export},
+		importPath:                 {"POST": a.load},
+		"/keygate/backup":          {"GET": a.backup},
 	}
 }
 
 // keyID takes the ID from /keygate/keys/{id}, which may be the prefix as well.
 func keyID(r *http.Request) (apikey.ID, error) {
-	ref, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/keygate/keys/"), "/")
+	ref, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, keysPath+"/"), "/")
 	return apikey.ParseRef(ref)
 }
 
 func (a *keyAdmin) actor() keystore.Actor {
 	return keystore.Actor{At: a.now().UTC(), Via: a.door}
+}
+
+// one answers with a single key and its ETag.
+func (a *keyAdmin) one(k *apikey.Key) (any, int, error) {
+	a.flush()
+	record, err := a.record(k)
+	return tagged{record, etag(k)}, http.StatusOK, err
 }
 
 func (a *keyAdmin) record(k *apikey.Key) (apikey.Record, error) {
@@ -113,7 +152,7 @@ func (a *keyAdmin) create(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	a.changed("create", key.ID.String())
-	return tokenResponse{Key: key.Record(now, time.Time{}), Token: token}, http.StatusCreated, nil
+	return tagged{tokenResponse{Key: key.Record(now, time.Time{}), Token: token}, etag(&key)}, http.StatusCreated, nil
 }
 
 func (a *keyAdmin) list(r *http.Request) (any, int, error) {
@@ -121,6 +160,7 @@ func (a *keyAdmin) list(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	a.flush()
 	page, err := a.store.List(q)
 	if err != nil {
 		return nil, 0, err
@@ -173,8 +213,7 @@ func (a *keyAdmin) show(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	record, err := a.record(&key)
-	return record, http.StatusOK, err
+	return a.one(&key)
 }
 
 func (a *keyAdmin) remove(r *http.Request) (any, int, error) {
@@ -182,35 +221,14 @@ func (a *keyAdmin) remove(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := a.store.Delete(id, a.actor()); err != nil {
+	var check func(*apikey.Key) error // without one, a damaged key can be deleted too
+	if r.Header["If-Match"] != nil {
+		check = func(k *apikey.Key) error { return matches(r, k) }
+	}
+	if err := a.store.Delete(id, a.actor(), check); err != nil {
 		return nil, 0, err
 	}
 	a.forget(id)
 	a.changed("delete", id.String())
 	return nil, http.StatusNoContent, nil
-}
-
-// revoke is final. Revoking a revoked key again changes nothing and succeeds.
-func (a *keyAdmin) revoke(r *http.Request) (any, int, error) {
-	return a.change(r, "revoke", func(k *apikey.Key) error {
-		if k.RevokedAt.IsZero() {
-			k.RevokedAt = a.now().UTC().Truncate(time.Second)
-		}
-		return nil
-	})
-}
-
-// change edits the key that the request names and answers with the result.
-func (a *keyAdmin) change(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
-	id, err := keyID(r)
-	if err != nil {
-		return nil, 0, err
-	}
-	key, err := a.store.Update(id, action, a.actor(), edit)
-	if err != nil {
-		return nil, 0, err
-	}
-	a.changed(action, id.String())
-	record, err := a.record(&key)
-	return record, http.StatusOK, err
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,7 +42,51 @@ func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
 			add(scope, "", false)
 		}
 	}
+	unknown, err := a.unknownScopes()
+	if err != nil {
+		return nil, 0, err
+	}
+	resp.Unknown = unknown
 	return resp, http.StatusOK, nil
+}
+
+// maxUnknownKeys is how many keys are named of those with an unknown scope.
+const maxUnknownKeys = 100
+
+// unknownScopes finds the scopes that keys hold and nothing knows, sorted.
+func (a *keyAdmin) unknownScopes() ([]unknownScope, error) {
+	known := make(map[string]bool)
+	for _, info := range apikey.Catalogue() {
+		known[info.Scope] = true
+	}
+	for _, scope := range routeScopes(a.tables) {
+		known[scope] = true
+	}
+	held := make(map[string]*unknownScope)
+	err := a.eachKey(func(k *apikey.Key) error {
+		for _, scope := range k.Scopes {
+			if known[scope] {
+				continue
+			}
+			u := held[scope]
+			if u == nil {
+				u = &unknownScope{Scope: scope}
+				held[scope] = u
+			}
+			if u.Count++; u.Count <= maxUnknownKeys {
+				u.Keys = append(u.Keys, k.ID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	unknown := make([]unknownScope, 0, len(held))
+	for _, scope := range slices.Sorted(maps.Keys(held)) {
+		unknown = append(unknown, *held[scope])
+	}
+	return unknown, nil
 }
 
 // routeScopes returns every scope that a route of the tables needs, sorted.

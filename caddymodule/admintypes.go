@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // The bodies of the admin API, shared by the server and the command.
@@ -48,6 +49,16 @@ type listResponse struct {
 // scopesResponse is the catalogue, with what the running config makes of it.
 type scopesResponse struct {
 	Scopes []scopeInfo `json:"scopes"`
+
+	// Unknown are scopes that keys hold and neither the catalogue nor the
+	// running config knows.
+	Unknown []unknownScope `json:"unknown"`
+}
+
+type unknownScope struct {
+	Scope string      `json:"scope"`
+	Keys  []apikey.ID `json:"keys"` // the first 100 of them
+	Count int         `json:"count"`
 }
 
 type scopeInfo struct {
@@ -55,4 +66,89 @@ type scopeInfo struct {
 	Description string   `json:"description"`
 	Known       bool     `json:"catalogue"` // of Keygate's catalogue, not only of the config
 	Routes      []string `json:"routes"`    // "GET /v1/posts", sorted; empty where it opens nothing
+}
+
+// rotateRequest is the body of a rotation; it may be left out.
+type rotateRequest struct {
+	Overlap *string `json:"overlap,omitempty"` // a duration from 0s to 8760h; default 24h
+}
+
+// usageResponse is what a key did on the last days, oldest first. Days on
+// which it did nothing are left out.
+type usageResponse struct {
+	Days []dayUsage `json:"days"`
+}
+
+type dayUsage struct {
+	Date    string `json:"date"` // a UTC day, 2006-01-02
+	Allowed uint64 `json:"allowed"`
+	Limited uint64 `json:"limited"`
+	Denied  uint64 `json:"denied"` // after authentication
+}
+
+// auditResponse is one page of the audit trail, newest first.
+type auditResponse struct {
+	Entries    []keystore.AuditEntry `json:"entries"`
+	NextCursor string                `json:"next_cursor"`
+}
+
+// checkResponse says whether every record of the store verifies.
+type checkResponse struct {
+	Keys    int             `json:"keys"` // records that were read
+	Damaged []damagedRecord `json:"damaged"`
+}
+
+type damagedRecord struct {
+	Key     string `json:"key_id"`
+	Problem string `json:"problem"`
+}
+
+// explainRequest names a key, by its ID or prefix or by its token, and a
+// request that nobody sends.
+type explainRequest struct {
+	Key    string `json:"key,omitempty"`
+	Token  string `json:"token,omitempty"`
+	Method string `json:"method"`
+	Path   string `json:"path"`             // as on the wire, percent-encoded, without query
+	Origin string `json:"origin,omitempty"` // "": no Origin header
+	IP     string `json:"ip,omitempty"`     // "": unknown
+	At     string `json:"at,omitempty"`     // RFC 3339; "": now
+}
+
+// explainResponse is the decision with every check of it, in order, also those
+// after the first that fails.
+type explainResponse struct {
+	Reason string         `json:"reason"` // "allowed", or the code of the first check that fails
+	Status int            `json:"status"` // of the answer; 200 when allowed
+	Checks []explainCheck `json:"checks"`
+}
+
+type explainCheck struct {
+	Check    string `json:"check"`          // shape, preflight, public_route, credential, key, status, ip, origin, route, scopes, limits
+	Outcome  string `json:"outcome"`        // pass, fail or skipped
+	Code     string `json:"code,omitempty"` // of the denial, where it fails
+	Compared string `json:"compared"`       // what with what
+	Fix      string `json:"fix,omitempty"`  // what would make it pass, where it fails
+}
+
+// exportedKey is one line of an export, and of what an import reads: the
+// record with what only the store knows. status, prefix and last_used_at are
+// written for people and ignored by an import.
+type exportedKey struct {
+	apikey.Record
+	Disabled    bool   `json:"disabled"`
+	Hash        string `json:"hash"`                   // "sha256:" and 64 hexadecimal digits
+	TokenFormat string `json:"token_format,omitempty"` // "": Keygate's own; "opaque": found by its hash
+}
+
+// importResponse says what an import did. Errors are of single lines; without
+// keep_going any of them means that nothing was imported.
+type importResponse struct {
+	Imported int           `json:"imported"`
+	Errors   []importError `json:"errors"`
+}
+
+type importError struct {
+	Line  int    `json:"line"`
+	Error string `json:"error"`
 }

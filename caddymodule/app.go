@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -37,9 +38,15 @@ type App struct {
 	// Default: patra.
 	KeyPrefix string `json:"key_prefix,omitempty"`
 
+	// How long changes stay in the audit trail, at least a day. Default: 400
+	// days.
+	AuditRetention caddy.Duration `json:"audit_retention,omitempty"`
+
 	store  StoreModule
 	logger *zap.Logger
 	tables []*access.Table // of the handlers of this config
+
+	policies []access.Policy // of the same, without Keys
 
 	mu       sync.Mutex
 	released bool
@@ -76,6 +83,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := apikey.CheckBrand(a.KeyPrefix); err != nil {
 		return err
 	}
+	if a.AuditRetention == 0 {
+		a.AuditRetention = caddy.Duration(defaultRetention)
+	}
+	if err := checkRetention(time.Duration(a.AuditRetention)); err != nil {
+		return err
+	}
 	if a.StoreRaw == nil {
 		a.StoreRaw = json.RawMessage(`{"module":"bbolt"}`)
 	}
@@ -100,6 +113,20 @@ func (a *App) Start() error {
 	}
 	if err := e.store.SetBrand(a.KeyPrefix); err != nil {
 		return fmt.Errorf("recording key_prefix in the key store: %w", err)
+	}
+	e.retain(time.Duration(a.AuditRetention))
+	return nil
+}
+
+// How long audit entries are kept: by default, and at least.
+const (
+	defaultRetention = 400 * 24 * time.Hour
+	minRetention     = 24 * time.Hour
+)
+
+func checkRetention(d time.Duration) error {
+	if d < minRetention {
+		return fmt.Errorf("audit_retention: %s is too short; accepted: a day or more, such as 400d", d)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -16,8 +17,9 @@ func init() {
 //
 //	{
 //		keygate {
-//			store      <module> [<arguments…>]   # bbolt [<path>]
+//			store <module> [<arguments…>]   # bbolt [<path>]
 //			key_prefix <brand>
+//			audit_retention <duration>           # 400d
 //		}
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -63,8 +65,24 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if err := apikey.CheckBrand(a.KeyPrefix); err != nil {
 				return d.WrapErr(err)
 			}
+		case "audit_retention":
+			if a.AuditRetention != 0 {
+				return alreadySpecified(d, option)
+			}
+			var value string
+			if !d.AllArgs(&value) {
+				return d.ArgErr()
+			}
+			retention, err := caddy.ParseDuration(value)
+			if err != nil {
+				return d.Errf("audit_retention: %v", err)
+			}
+			if err := checkRetention(retention); err != nil {
+				return d.WrapErr(err)
+			}
+			a.AuditRetention = caddy.Duration(retention)
 		default:
-			return d.Errf("unrecognized keygate option '%s'; accepted: store, key_prefix", option)
+			return d.Errf("unrecognized keygate option '%s'; accepted: store, key_prefix, audit_retention", option)
 		}
 	}
 	return nil

@@ -14,10 +14,12 @@ import (
 	"time"
 )
 
-// How long the command waits for an answer, and for a connection before that.
+// How long the command waits for an answer, for a connection before that, and
+// for the next bytes of a call that takes long.
 const (
-	callTimeout = 10 * time.Second
-	dialTimeout = 5 * time.Second
+	callTimeout  = 10 * time.Second
+	dialTimeout  = 5 * time.Second
+	stallTimeout = 5 * time.Minute
 )
 
 // maxAnswer is the largest answer that the command reads, in bytes: a page of
@@ -30,6 +32,8 @@ type client struct {
 	target     target
 	console    *console
 	makesStore bool // with --db, a store that does not exist is made
+	takesLong  bool // calls may last as long as something moves
+	silent     bool // opening a store says nothing of its damage
 
 	link *link // nil before the first call
 }
@@ -53,24 +57,37 @@ func (c *client) close() error {
 // call sends in as JSON, unless it is nil, and reads the answer into out,
 // unless that is nil. A refusal of the server is an error with its words.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
-	resp, err := c.send(ctx, method, path, in)
+	var sent payload
+	if in != nil {
+		encoded, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("writing the request: %w", err)
+		}
+		sent = payload{contentType: "application/json", body: bytes.NewReader(encoded)}
+	}
+	resp, err := c.send(ctx, method, path, sent)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return c.link.refusal(resp)
-	}
 	if out == nil {
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		return c.link.failure(method, fmt.Errorf("reading its answer: %w", err))
+		return c.link.failure(mayChange(method, path), fmt.Errorf("reading its answer: %w", err))
 	}
 	return nil
 }
 
-func (c *client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+// payload is the body of a request. The zero payload is none.
+type payload struct {
+	contentType string
+	body        io.Reader
+	again       func() (io.ReadCloser, error) // the body from its start, where that can be had
+}
+
+// send returns an answer that was no refusal, for the caller to close.
+func (c *client) send(ctx context.Context, method, path string, sent payload) (*http.Response, error) {
 	if c.link == nil {
 		link, err := c.connect()
 		if err != nil {
@@ -78,33 +95,57 @@ func (c *client) send(ctx context.Context, method, path string, in any) (*http.R
 		}
 		c.link = link
 	}
-	var body io.Reader
-	if in != nil {
-		encoded, err := json.Marshal(in)
-		if err != nil {
-			return nil, fmt.Errorf("writing the request: %w", err)
+	var watch *stallWatch
+	caller := c.link.http
+	if c.takesLong {
+		watch = watchStalls(ctx, stallTimeout)
+		ctx = watch.ctx
+		patient := *caller
+		patient.Timeout = 0
+		caller = &patient
+		if sent.body != nil {
+			sent.body = watch.request(sent.body)
 		}
-		body = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.link.url+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.link.url+path, sent.body)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if sent.body != nil {
+		req.Header.Set("Content-Type", sent.contentType)
+	}
+	if sent.again != nil {
+		req.GetBody = sent.again
 	}
 	if c.link.origin != "" {
 		req.Header.Set("Origin", c.link.origin)
 	}
-	resp, err := c.link.http.Do(req)
+	resp, err := caller.Do(req)
 	if err != nil {
-		return nil, c.link.failure(method, err)
+		if watch != nil {
+			err = watch.cause(err)
+			watch.stop()
+		}
+		return nil, c.link.failure(mayChange(method, path), err)
+	}
+	if watch != nil {
+		resp.Body = watch.answer(resp.Body)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer resp.Body.Close()
+		return nil, c.link.refusal(resp)
 	}
 	return resp, nil
 }
 
-// failure explains why no answer came.
-func (l *link) failure(method string, err error) error {
+// mayChange reports whether a request may have changed something by the time
+// that its answer is lost.
+func mayChange(method, path string) bool {
+	return method != http.MethodGet && path != explainPath
+}
+
+// failure explains why no answer came to a request, which may be a change.
+func (l *link) failure(changing bool, err error) error {
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err // without method and URL
 	}
@@ -115,10 +156,12 @@ func (l *link) failure(method string, err error) error {
 		return fmt.Errorf("no Caddy answers at %s: start it, name it with --address or --config, or name a store that nobody serves with --db FILE", l.place)
 	}
 	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if errors.Is(err, errStalled) {
+		err = errStalled
+	} else if errors.As(err, &timeout) && timeout.Timeout() {
 		err = fmt.Errorf("no answer came within %s", callTimeout)
 	}
-	if method != http.MethodGet {
+	if changing {
 		return fmt.Errorf("speaking to %s: %w; the change may have been made nevertheless", l.place, err)
 	}
 	return fmt.Errorf("speaking to %s: %w", l.place, err)
@@ -128,6 +171,7 @@ func (l *link) failure(method string, err error) error {
 type refusalError struct {
 	status int
 	reason string
+	lines  []importError // of an import
 }
 
 func (e *refusalError) Error() string { return e.reason }
@@ -136,10 +180,11 @@ func (e *refusalError) Error() string { return e.reason }
 // else answers tells that keygate is not there.
 func (l *link) refusal(resp *http.Response) error {
 	var answer struct {
-		Error string `json:"error"`
+		Error  string        `json:"error"`
+		Errors []importError `json:"errors"`
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&answer); err == nil && answer.Error != "" {
-		return &refusalError{resp.StatusCode, answer.Error}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err == nil && answer.Error != "" {
+		return &refusalError{resp.StatusCode, answer.Error, answer.Errors}
 	}
 	if resp.StatusCode == http.StatusNotFound {
 		return fmt.Errorf("the Caddy at %s was built without keygate; build one with: xcaddy build --with github.com/socialpatra/keygate", l.place)

@@ -26,7 +26,7 @@ func (c *client) connect() (*link, error) {
 		if c.target.address != "" || c.target.config != "" {
 			return nil, errors.New("--db excludes --address and --config: keys are either in the hands of a running Caddy or in a file that nobody serves")
 		}
-		return openOffline(c.target.db, c.makesStore, c.console)
+		return openOffline(c.target.db, c.makesStore, c.silent, c.console)
 	}
 	address, err := c.target.adminAddress()
 	if err != nil {

@@ -1,17 +1,12 @@
 package caddymodule
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
@@ -20,8 +15,8 @@ import (
 // openOffline opens a store that no process holds and serves its admin API to
 // this process alone. A store that does not exist is made only if create says
 // so, by the first request that succeeds.
-func openOffline(path string, create bool, con *console) (*link, error) {
-	t := &offlineTransport{path: path, console: con}
+func openOffline(path string, create, silent bool, con *console) (*link, error) {
+	t := &offlineTransport{path: path, console: con, silent: silent}
 	_, err := os.Stat(path)
 	switch {
 	case err == nil:
@@ -46,6 +41,7 @@ func openOffline(path string, create bool, con *console) (*link, error) {
 type offlineTransport struct {
 	path    string
 	console *console
+	silent  bool           // says nothing of damaged records
 	store   keystore.Store // nil as long as the file does not exist
 	brand   string
 }
@@ -57,6 +53,9 @@ func (t *offlineTransport) open() error {
 	}
 	t.store = store
 	for _, damaged := range store.Damaged() {
+		if t.silent {
+			break
+		}
 		t.console.note("warning: a record in %s is damaged, and its key is refused: %v", t.path, damaged)
 	}
 	if t.brand, err = store.Brand(); err != nil {
@@ -89,23 +88,32 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if rehearsed.Body, err = r.GetBody(); err != nil {
 			return nil, err
 		}
+		defer rehearsed.Body.Close()
 	}
-	if resp := serveOffline(emptyStore{}, "", t.console.now, rehearsed); resp.StatusCode >= http.StatusBadRequest {
+	resp := serveOffline(emptyStore{}, "", t.console.now, rehearsed)
+	if resp.StatusCode >= http.StatusBadRequest {
 		return resp, nil
 	}
+	resp.Body.Close()
 	if err := t.open(); err != nil {
-		w := newMemoryResponse()
-		w.writeError(apiError(http.StatusServiceUnavailable, err))
+		w := newPipedResponse()
+		go w.serve(func() error { return apiError(http.StatusServiceUnavailable, err) })
 		return w.response(r), nil
 	}
 	t.console.note("made a new key store at %s", t.path)
 	return serveOffline(t.store, t.brand, t.console.now, r), nil
 }
 
-// emptyStore takes any key and keeps none. It serves creations only.
+// emptyStore takes any key and keeps none. It serves creations and imports only.
 type emptyStore struct{ keystore.Store }
 
-func (emptyStore) Create(apikey.Key, keystore.Actor) error { return nil }
+func (emptyStore) Create(apikey.Key, keystore.Actor) error      { return nil }
+func (emptyStore) CreateAll([]apikey.Key, keystore.Actor) error { return nil }
+func (emptyStore) Get(apikey.ID) (apikey.Key, error)            { return apikey.Key{}, keystore.ErrNotFound }
+
+func (emptyStore) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
+	return apikey.ID{}, apikey.Grant{}, false, nil
+}
 
 func serveOffline(store keystore.Store, brand string, now func() time.Time, r *http.Request) *http.Response {
 	if brand == "" {
@@ -115,50 +123,12 @@ func serveOffline(store keystore.Store, brand string, now func() time.Time, r *h
 		store:   store,
 		brand:   brand,
 		forget:  func(apikey.ID) {}, // no limits run here
+		flush:   func() {},          // and no use is counted
 		door:    "offline",
 		now:     now,
 		changed: func(_, _ string) {}, // the user sees what was done
 	}
-	w := newMemoryResponse()
-	if err := admin.serve(w, r); err != nil {
-		w.writeError(err)
-	}
+	w := newPipedResponse()
+	go w.serve(func() error { return admin.serve(w, r) })
 	return w.response(r)
-}
-
-// memoryResponse is a ResponseWriter that keeps what is written.
-type memoryResponse struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func newMemoryResponse() *memoryResponse {
-	return &memoryResponse{header: make(http.Header), status: http.StatusOK}
-}
-
-func (w *memoryResponse) Header() http.Header         { return w.header }
-func (w *memoryResponse) WriteHeader(status int)      { w.status = status }
-func (w *memoryResponse) Write(p []byte) (int, error) { return w.body.Write(p) }
-
-// writeError answers with an error as Caddy's admin endpoint does.
-func (w *memoryResponse) writeError(err error) {
-	w.status = http.StatusInternalServerError
-	if apiErr, ok := errors.AsType[caddy.APIError](err); ok && apiErr.HTTPStatus != 0 {
-		w.status = apiErr.HTTPStatus
-	}
-	w.header.Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(caddy.APIError{Message: err.Error()}) // memory takes it
-}
-
-func (w *memoryResponse) response(r *http.Request) *http.Response {
-	return &http.Response{
-		StatusCode: w.status,
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-		Header:     w.header,
-		Body:       io.NopCloser(&w.body),
-		Request:    r,
-	}
 }

@@ -63,10 +63,25 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.createCommand(),
 		c.listCommand(),
 		c.showCommand(),
+		c.updateCommand(),
+		c.rotateCommand(),
+		c.disableCommand(),
+		c.enableCommand(),
 		c.revokeCommand(),
 		c.deleteCommand(),
+		c.explainCommand(),
+		c.usageCommand(),
 		c.scopesCommand(),
+		c.auditCommand(),
+		c.backupCommand(),
+		c.restoreCommand(),
+		c.checkCommand(),
+		c.exportCommand(),
+		c.importCommand(),
 	)
+	for _, name := range []string{"address", "adapter"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // both are there
+	}
 }
 
 // run makes a cobra RunE of a subcommand. The client connects on its first

@@ -28,6 +28,11 @@ type outcome struct {
 
 // run runs `caddy keygate` as Caddy's main does, but for the process.
 func (p person) run(args ...string) outcome {
+	return p.runCaddy(append([]string{"keygate"}, args...)...)
+}
+
+// runCaddy runs `caddy` with keygate as its only subcommand.
+func (p person) runCaddy(args ...string) outcome {
 	var out, errs bytes.Buffer
 	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
 	root.SetOut(&out)
@@ -39,7 +44,7 @@ func (p person) run(args ...string) outcome {
 		now: func() time.Time { return cliNow },
 	})
 	root.AddCommand(keygate)
-	root.SetArgs(append([]string{"keygate"}, args...))
+	root.SetArgs(args)
 	err := root.Execute()
 	return outcome{out.String(), errs.String(), err != nil}
 }

@@ -18,6 +18,7 @@ type console struct {
 	in       io.Reader
 	out, err io.Writer
 	answers  bool // in is a terminal: somebody can answer a question
+	terminal bool // out is one
 	width    int  // columns of the terminal that out is; 0: out is none
 	colour   bool
 	now      func() time.Time
@@ -32,6 +33,7 @@ func systemConsole() *console {
 		now:     time.Now,
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
+		c.terminal = true
 		c.width, _, _ = term.GetSize(fd) // 0 where the terminal does not know
 		c.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}

@@ -27,7 +27,8 @@ With --db FILE, a store that does not exist yet is made.`,
   $ caddy keygate create --workspace acme --name shop --scope posts:read \
         --origin https://shop.example --per-minute 600 --burst 20
   $ caddy keygate create --workspace acme --name CI --scope posts:read -q > token.txt`,
-		Args: noArgument,
+		Args:              noArgument,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
 			if quiet && c.json {
 				return errors.New("--quiet and --json exclude each other")
@@ -41,7 +42,7 @@ With --db FILE, a store that does not exist yet is made.`,
 			if err := api.call(ctx, http.MethodPost, "/keygate/keys", req, &resp); err != nil {
 				return err
 			}
-			return c.printToken("Created", resp, quiet)
+			return c.printToken(resp, quiet)
 		}),
 	}
 	flags := cmd.Flags()
@@ -49,12 +50,13 @@ With --db FILE, a store that does not exist yet is made.`,
 	flags.Var(textFlag{&key.req.Workspace, "workspace"}, "workspace", "The workspace that the key belongs to, for good")
 	key.add(cmd)
 	flags.BoolVarP(&quiet, "quiet", "q", false, "Print the token and nothing else")
+	c.completeFlags(cmd)
 	return cmd
 }
 
 // printToken shows a token, once. It writes all in one go: a token that was
 // half shown is lost.
-func (c *cli) printToken(done string, resp tokenResponse, quiet bool) error {
+func (c *cli) printToken(resp tokenResponse, quiet bool) error {
 	var text []byte
 	switch {
 	case quiet:
@@ -66,7 +68,7 @@ func (c *cli) printToken(done string, resp tokenResponse, quiet bool) error {
 		}
 		text = append(encoded, '\n')
 	default:
-		text = fmt.Appendf(nil, "%s a key for workspace %s.\n\n", done, visible(resp.Key.Workspace))
+		text = fmt.Appendf(nil, "Created a key for workspace %s.\n\n", visible(resp.Key.Workspace))
 		text = append(text, c.describe(&resp.Key)...)
 		text = fmt.Appendf(text, "\n%s\n\n", visible(resp.Token))
 		text = append(text, "The line above is the token. It is shown only now: keep it like a password.\n"+

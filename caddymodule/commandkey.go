@@ -20,7 +20,8 @@ func (c *cli) showCommand() *cobra.Command {
 used. Times are UTC. Its token cannot be shown: the store does not have it.`,
 		Example: `  $ caddy keygate show 7Hk2Qp9aX3bC
   $ caddy keygate show patra_7Hk2Qp9aX3bC --json`,
-		Args: oneKey,
+		Args:              oneKey,
+		ValidArgsFunction: c.completeKey,
 		RunE: c.runOn(func(ctx context.Context, api *client, id apikey.ID) error {
 			var key apikey.Record
 			if err := api.call(ctx, http.MethodGet, keyPath(id), nil, &key); err != nil {
@@ -31,27 +32,6 @@ used. Times are UTC. Its token cannot be shown: the store does not have it.`,
 			}
 			_, err := c.out.Write(c.describe(&key))
 			return err
-		}),
-	}
-}
-
-func (c *cli) revokeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "revoke <id>",
-		Short: "Revokes a key, for good",
-		Long: `Revokes a key, named by its ID or prefix. Its next request is refused. A revoked
-key stays in the store, to be looked at, and can never be used again.`,
-		Example: `  $ caddy keygate revoke 7Hk2Qp9aX3bC`,
-		Args:    oneKey,
-		RunE: c.runOn(func(ctx context.Context, api *client, id apikey.ID) error {
-			var key apikey.Record
-			if err := api.call(ctx, http.MethodPost, keyPath(id)+"/revoke", nil, &key); err != nil {
-				return err
-			}
-			if c.json {
-				return c.printJSON(key)
-			}
-			return c.say("Revoked %s (%s, workspace %s).", key.Prefix, key.Name, key.Workspace)
 		}),
 	}
 }
@@ -69,7 +49,8 @@ It asks before it does so; where nobody can answer, --yes is needed. With --json
 it prints nothing, as there is no record any more.`,
 		Example: `  $ caddy keygate delete 7Hk2Qp9aX3bC
   $ caddy keygate delete 7Hk2Qp9aX3bC --yes`,
-		Args: oneKey,
+		Args:              oneKey,
+		ValidArgsFunction: c.completeKey,
 		RunE: c.runOn(func(ctx context.Context, api *client, id apikey.ID) error {
 			if !yes {
 				if err := c.confirmDelete(ctx, api, id); err != nil {

@@ -69,7 +69,11 @@ func adminHandler(store keystore.Store) http.Handler {
 		resp := serveOffline(store, "", func() time.Time { return cliNow }, r)
 		maps.Copy(w.Header(), resp.Header)
 		w.WriteHeader(resp.StatusCode)
-		io.Copy(w, resp.Body)
+		_, err := io.Copy(w, resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
 	})
 }
 

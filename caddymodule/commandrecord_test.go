@@ -109,7 +109,7 @@ func TestPrintToken(t *testing.T) {
 	printed := func(quiet, asJSON bool) string {
 		var out strings.Builder
 		c := &cli{console: &console{out: &out, now: func() time.Time { return cliNow }}, json: asJSON}
-		if err := c.printToken("Created", resp, quiet); err != nil {
+		if err := c.printToken(resp, quiet); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
@@ -153,7 +153,7 @@ Authorization: Bearer YOUR_TOKEN
 	})
 	t.Run("nowhere to write", func(t *testing.T) {
 		c := &cli{console: &console{out: fullDisk{}, now: time.Now}}
-		err := c.printToken("Created", resp, false)
+		err := c.printToken(resp, false)
 		if err == nil || !strings.Contains(err.Error(), "7Hk2Qp9aX3bC exists") || strings.Contains(err.Error(), someToken) {
 			t.Errorf("error %v", err)
 		}

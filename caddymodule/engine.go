@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,6 +26,9 @@ const saveEvery = time.Second
 // sweepEvery is how often the limits forget keys that are not in use.
 const sweepEvery = time.Minute
 
+// pruneEvery is how often what is too old is dropped.
+const pruneEvery = 24 * time.Hour
+
 // timeNow is the clock of requests and admin calls; tests replace it.
 var timeNow = time.Now
 
@@ -40,6 +44,9 @@ type engine struct {
 
 	saving  sync.Mutex
 	unsaved []apikey.Usage // what one save writes; its room is kept for the next
+
+	retention atomic.Int64  // of audit entries, in nanoseconds
+	retained  chan struct{} // tells that retention has changed
 
 	stop    chan struct{}
 	stopped sync.WaitGroup
@@ -65,6 +72,7 @@ func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
 		limits:   ratelimit.New(),
 		logger:   logger,
 		failures: make(map[int]*ratelimit.Failures),
+		retained: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
 	if err := store.UsageOn(apikey.DayOf(timeNow()), e.limits.Restore); err != nil {
@@ -72,6 +80,7 @@ func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
 		return nil, fmt.Errorf("reading today's use: %w", err)
 	}
 	e.stopped.Go(e.keepSaving)
+	e.stopped.Go(e.keepPruning)
 	return e, nil
 }
 
@@ -113,6 +122,42 @@ func (e *engine) save() {
 	if err := e.store.SaveUsage(e.unsaved); err != nil {
 		e.limits.Undrain(e.unsaved)
 		e.logger.Error("the use of keys could not be saved; trying again in a second", zap.Error(err))
+	}
+}
+
+// retain sets how long audit entries are kept, and drops older ones soon.
+func (e *engine) retain(d time.Duration) {
+	if e.retention.Swap(int64(d)) == int64(d) {
+		return
+	}
+	select {
+	case e.retained <- struct{}{}:
+	default: // it is told already
+	}
+}
+
+// keepPruning is apart from keepSaving, which must not wait for it.
+func (e *engine) keepPruning() {
+	daily := time.NewTicker(pruneEvery)
+	defer daily.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-e.retained:
+		case <-daily.C:
+		}
+		e.prune(timeNow())
+	}
+}
+
+func (e *engine) prune(now time.Time) {
+	retention := time.Duration(e.retention.Load())
+	if retention == 0 {
+		return // no config has started yet
+	}
+	if err := e.store.Prune(apikey.DayOf(now)-usageDays, now.Add(-retention)); err != nil {
+		e.logger.Error("old use and audit entries could not be dropped; trying again in a day", zap.Error(err))
 	}
 }
 

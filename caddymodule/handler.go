@@ -95,6 +95,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		AllowMissingOrigin: h.MissingOrigin == "allow",
 		CORS:               !h.CORS.off(),
 	}
+	h.app.policies = append(h.app.policies, h.policy)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
 	if h.Header != "" {

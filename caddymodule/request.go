@@ -73,6 +73,14 @@ func (c closedStore) Lookup(apikey.ID) (apikey.Grant, bool, error) {
 	return apikey.Grant{}, false, c.err
 }
 
+func (c closedStore) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
+	return apikey.ID{}, apikey.Grant{}, false, c.err
+}
+
+// HasOpaque is true because nobody knows: what might be a key is answered that
+// the store is unavailable, not that the key is invalid.
+func (c closedStore) HasOpaque() bool { return true }
+
 // headerFold lower-cases a header name and reads _ and . as -, as CGI-like
 // backends do. Names that do not fit into dst fold to nothing.
 func headerFold(dst []byte, name string) []byte {

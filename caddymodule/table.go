@@ -30,6 +30,7 @@ type cell struct {
 	text   string
 	short  string // for narrow terminals; "": as text
 	colour string
+	paint  func(rune) string // the colour of each character, in place of one for all; nil: one for all
 }
 
 // Colours of ANSI terminals.
@@ -73,8 +74,8 @@ func (t *table) writeRow(text *strings.Builder, row []cell) {
 		} else if n > 0 {
 			pad += columnGap
 		}
-		if t.colour && row[i].colour != "" && value != "" {
-			text.WriteString(row[i].colour + value + colourEnd)
+		if t.colour {
+			text.WriteString(row[i].painted(value))
 		} else {
 			text.WriteString(value)
 		}
@@ -88,6 +89,31 @@ func (c cell) shown(short bool) string {
 		return visible(c.short)
 	}
 	return visible(c.text)
+}
+
+// painted puts colours around the parts of a value that have one.
+func (c cell) painted(value string) string {
+	if c.paint == nil {
+		return inColour(c.colour, value)
+	}
+	var text, run strings.Builder
+	colour := ""
+	for _, r := range value {
+		if next := c.paint(r); next != colour {
+			text.WriteString(inColour(colour, run.String()))
+			run.Reset()
+			colour = next
+		}
+		run.WriteRune(r)
+	}
+	return text.String() + inColour(colour, run.String())
+}
+
+func inColour(colour, text string) string {
+	if colour == "" || text == "" {
+		return text
+	}
+	return colour + text + colourEnd
 }
 
 // settle chooses columns and widths. Long dates are worth it as long as cut

@@ -28,7 +28,7 @@ func sampleRecords() []apikey.Record {
 func listed(width int, colour bool) string {
 	var out strings.Builder
 	c := &console{out: &out, width: width, colour: colour, now: func() time.Time { return cliNow }}
-	p := &listTable{cli: &cli{console: c}, table: c.keyTable()}
+	p := c.keyPages()
 	if err := p.page(sampleRecords()); err != nil {
 		panic(err)
 	}
@@ -145,7 +145,7 @@ func TestPrintScopes(t *testing.T) {
 SCOPE        DESCRIPTION             ROUTES
 posts:read   Read posts              GET /v1/posts
                                      GET /v1/posts/{id}
-posts:write  Write posts
+posts:write  Write posts             (none)
 own:scope    (not in the catalogue)  GET /\x1b
 `},
 		{"offline", scopes[1:2], `
@@ -157,7 +157,7 @@ posts:write  Write posts
 		t.Run(test.name, func(t *testing.T) {
 			var out bytes.Buffer
 			c := &cli{console: &console{out: &out}}
-			if err := c.printScopes(test.scopes); err != nil {
+			if err := c.printScopes(&scopesResponse{Scopes: test.scopes}); err != nil {
 				t.Fatal(err)
 			}
 			if got := "\n" + out.String(); got != test.want {
@@ -204,7 +204,7 @@ func BenchmarkListTable(b *testing.B) {
 	for i := range records {
 		records[i] = sampleRecord()
 	}
-	p := &listTable{cli: &cli{console: c}, table: c.keyTable()}
+	p := c.keyPages()
 	c.out = io.Discard
 	b.ReportAllocs()
 	for b.Loop() {

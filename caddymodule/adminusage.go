@@ -1,0 +1,87 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// usageDays bounds how far back use is kept and shown.
+const usageDays = 400
+
+// usage answers with what a key did on the last days, oldest first. Days on
+// which it did nothing are left out.
+func (a *keyAdmin) usage(r *http.Request) (any, int, error) {
+	id, err := keyID(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	days := 30
+	err = eachParam(r, params{"days": func(value string) error {
+		days, err = number(value, "days", usageDays)
+		return err
+	}})
+	if err != nil {
+		return nil, 0, err
+	}
+	if _, err := a.store.Get(id); err != nil {
+		return nil, 0, err
+	}
+	a.flush()
+	today := apikey.DayOf(a.now())
+	found, err := a.store.Usage(id, today-apikey.Day(days)+1, today)
+	if err != nil {
+		return nil, 0, err
+	}
+	resp := usageResponse{Days: make([]dayUsage, len(found))}
+	for i, u := range found {
+		resp.Days[i] = dayUsage{Date: u.Day.String(), Allowed: u.Allowed, Limited: u.Limited, Denied: u.Denied}
+	}
+	return resp, http.StatusOK, nil
+}
+
+// audit answers with who changed what, newest first.
+func (a *keyAdmin) audit(r *http.Request) (any, int, error) {
+	var q keystore.AuditQuery
+	err := eachParam(r, params{
+		"key": func(value string) (err error) {
+			q.Key, err = apikey.ParseRef(value)
+			return err
+		},
+		"limit": func(value string) (err error) {
+			q.Limit, err = number(value, "limit", keystore.MaxPage)
+			return err
+		},
+		"cursor": func(value string) (err error) {
+			q.Before, err = auditCursor(value)
+			return err
+		},
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	page, err := a.store.Audit(q)
+	if err != nil {
+		return nil, 0, err
+	}
+	return auditResponse{Entries: append([]keystore.AuditEntry{}, page.Entries...), NextCursor: cursorOf(page.Next)}, http.StatusOK, nil
+}
+
+// auditCursor and cursorOf turn the place in the audit trail into the cursor
+// of a page and back.
+func auditCursor(value string) (uint64, error) {
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil || n == 0 {
+		return 0, &apikey.FieldError{Field: "cursor", Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
+	}
+	return n, nil
+}
+
+func cursorOf(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
+}

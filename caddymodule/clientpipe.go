@@ -1,0 +1,102 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// pipedResponse is a ResponseWriter whose body is read while it is written, so
+// that a backup needs no memory for the whole of it.
+type pipedResponse struct {
+	header http.Header
+	sent   http.Header // as it was when the status was
+	status int
+	begin  sync.Once
+	begun  chan struct{} // closed once status and sent are set
+	done   chan struct{} // closed once the handler has returned
+	reader *io.PipeReader
+	writer *io.PipeWriter
+}
+
+func newPipedResponse() *pipedResponse {
+	w := &pipedResponse{header: make(http.Header), begun: make(chan struct{}), done: make(chan struct{})}
+	w.reader, w.writer = io.Pipe()
+	return w
+}
+
+func (w *pipedResponse) Header() http.Header { return w.header }
+
+func (w *pipedResponse) WriteHeader(status int) {
+	w.begin.Do(func() {
+		w.status, w.sent = status, w.header.Clone()
+		close(w.begun)
+	})
+}
+
+func (w *pipedResponse) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.writer.Write(p)
+}
+
+// serve runs a handler. Its error becomes the answer, as on Caddy's admin
+// endpoint, or, once the answer has begun, cuts it short.
+func (w *pipedResponse) serve(handle func() error) {
+	defer close(w.done)
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
+			w.WriteHeader(http.StatusInternalServerError)
+			w.writer.CloseWithError(io.ErrUnexpectedEOF)
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	err := handle()
+	select {
+	case <-w.begun:
+	default:
+		if err == nil {
+			w.WriteHeader(http.StatusOK)
+			break
+		}
+		status := http.StatusInternalServerError
+		if apiErr, ok := errors.AsType[caddy.APIError](err); ok && apiErr.HTTPStatus != 0 {
+			status = apiErr.HTTPStatus
+		}
+		w.header.Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		err = json.NewEncoder(w).Encode(caddy.APIError{Message: err.Error()})
+	}
+	w.writer.CloseWithError(err)
+}
+
+// response waits for the answer to begin. Closing its body waits for the
+// handler, which by then can only fail to write, to let go of the store.
+func (w *pipedResponse) response(r *http.Request) *http.Response {
+	<-w.begun
+	return &http.Response{
+		Status:     fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)),
+		StatusCode: w.status,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     w.sent,
+		Body:       pipedBody{w},
+		Request:    r,
+	}
+}
+
+type pipedBody struct{ w *pipedResponse }
+
+func (b pipedBody) Read(p []byte) (int, error) { return b.w.reader.Read(p) }
+
+func (b pipedBody) Close() error {
+	err := b.w.reader.Close()
+	<-b.w.done
+	return err
+}

@@ -1,0 +1,117 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) importCommand() *cobra.Command {
+	var keepGoing, allowUnknownScope bool
+	cmd := &cobra.Command{
+		Use:   "import <file>",
+		Short: "Adds keys from JSON lines, of an export or from elsewhere",
+		Long: `Adds the keys of a file, or of stdin with -, one JSON object a line, as caddy
+keygate export writes them. Keys of another system have "token_format":"opaque"
+and, as hash, "sha256:" and the hexadecimal SHA-256 of the whole token; such a
+token goes on working as it is.
+
+If any line is refused, nothing is imported; with --keep-going everything else
+is. Refused lines are told on stderr by their number, and the exit status is 1.
+
+With --json the result is {"imported":0,"errors":[{"line":1,"error":"…"}]}. With
+--db FILE, a store that does not exist yet is made from a file.`,
+		Example: `  $ caddy keygate import keys.jsonl
+  $ caddy keygate export --db old.db | caddy keygate import -
+  $ caddy keygate import keys.jsonl --keep-going --allow-unknown-scope`,
+		Args: oneFile("the file to read, or - for stdin"),
+		RunE: c.run(func(ctx context.Context, api *client, args []string) error {
+			query := url.Values{}
+			if keepGoing {
+				query.Set("keep_going", "true")
+			}
+			if allowUnknownScope {
+				query.Set("allow_unknown_scope", "true")
+			}
+			resp, err := c.importFrom(ctx, api, args[0], query)
+			if err != nil {
+				return err
+			}
+			return c.printImport(resp, keepGoing)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&keepGoing, "keep-going", false, "Import all lines but those that are refused")
+	flags.BoolVar(&allowUnknownScope, "allow-unknown-scope", false, "Accept scopes that neither the catalogue nor the running config knows")
+	return cmd
+}
+
+func (c *cli) importFrom(ctx context.Context, api *client, path string, query url.Values) (*importResponse, error) {
+	sent := payload{contentType: "application/jsonl", body: c.in}
+	if path != stdinOut {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		info, err := file.Stat()
+		if err != nil {
+			return nil, err
+		}
+		sent.body = file
+		if info.Mode().IsRegular() { // a pipe can be read but once
+			sent.again = func() (io.ReadCloser, error) { return os.Open(path) }
+			api.makesStore = true
+		}
+	}
+	api.takesLong = true
+	target := "/keygate/import"
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	answer, err := api.send(ctx, http.MethodPost, target, sent)
+	if refused, ok := errors.AsType[*refusalError](err); ok && len(refused.lines) > 0 {
+		return &importResponse{Errors: refused.lines}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	resp := &importResponse{Errors: []importError{}}
+	if err := json.NewDecoder(answer.Body).Decode(resp); err != nil {
+		return nil, api.link.failure(true, fmt.Errorf("reading its answer: %w", err))
+	}
+	return resp, nil
+}
+
+func (c *cli) printImport(resp *importResponse, keepGoing bool) error {
+	for _, refused := range resp.Errors {
+		c.note("line %d: %s", refused.Line, refused.Error)
+	}
+	var err error
+	switch {
+	case c.json:
+		err = c.printJSON(resp)
+	case len(resp.Errors) == 0 || resp.Imported > 0:
+		err = c.say("Imported %s.", plural(resp.Imported, "key"))
+	}
+	if err != nil || len(resp.Errors) == 0 {
+		return err
+	}
+	refused := count(len(resp.Errors), "line was", "lines were")
+	if len(resp.Errors) >= maxTold {
+		refused = fmt.Sprintf("%d or more lines were", maxTold)
+	}
+	if keepGoing {
+		return fmt.Errorf("%s refused, all others were imported", refused)
+	}
+	return fmt.Errorf("%s refused, so nothing was imported; correct them, or leave them out with --keep-going", refused)
+}
