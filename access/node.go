@@ -163,8 +163,13 @@ func fold(dst []byte, segment string) ([]byte, bool) {
 }
 
 // foldRune returns one and the same rune for all that differ only in case. The
-// Kelvin sign is a k to some.
+// Kelvin sign is a k to some, and the Turkish dotted I and dotless i, which
+// simple folding keeps apart, are an i to those who convert to lower or upper
+// case before they compare.
 func foldRune(r rune) rune {
+	if r == 'İ' || r == 'ı' {
+		return 'i'
+	}
 	least := r
 	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
 		least = min(least, f)

@@ -69,7 +69,7 @@ func rank(pattern, path string) (ranks []int, exact, ok bool) {
 			ranks = append(ranks, 2)
 		case w == have[i]:
 			ranks = append(ranks, 0)
-		case err == nil && strings.EqualFold(w, decoded):
+		case err == nil && strings.EqualFold(w, undotted.Replace(decoded)):
 			ranks = append(ranks, 1)
 			exact = false
 		default:
@@ -164,3 +164,7 @@ func FuzzMatch(f *testing.F) {
 		matchesReference(t, parseRoutes(lines), method, path)
 	})
 }
+
+// undotted turns the two letters that simple case folding keeps apart from i,
+// and conversion to lower or upper case does not.
+var undotted = strings.NewReplacer("İ", "i", "ı", "i")
