@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"bufio"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 
@@ -25,15 +27,23 @@ type answer struct {
 	retryAfter int // seconds; of the failed-authentication budget
 }
 
-// forward passes the request on, as the backend may see it.
-func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision) error {
+// forward passes the request on, as the backend may see it. A WebSocket of a
+// key is among live for as long.
+func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, live *sockets) error {
 	id := &a.handler.identity
-	id.strip(r, d.Route.WebSocket && asksForWebSocket(r))
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, answer: a}
+	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
+	id.strip(r, rw.mayUpgrade)
 	if d.Authenticated {
 		id.set(r.Header, d)
 	}
 	a.describe(r, d)
-	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, answer: a}
+	if rw.mayUpgrade && d.Authenticated {
+		ctx, s := live.open(r.Context(), d)
+		defer live.close(s)
+		rw.live, rw.socket = live, s
+		r = r.WithContext(ctx)
+	}
 	err := next.ServeHTTP(rw, r)
 	if err != nil && !rw.wroteHeader {
 		a.setHeaders(w.Header()) // whoever handles the error writes past rw
@@ -61,6 +71,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 		h["Allow"] = []string{allowedMethods}
 	}
 	if a.handler.Errors == "caddy" {
+		a.handler.identity.strip(a.request, false) // handle_errors may proxy it
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	body := problemBody(d, a)
@@ -72,6 +83,18 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	}
 	return nil
 }
+
+// tooEarly asks for the request again after the handshake (RFC 8470 §5.2), as
+// Caddy's own matchers of addresses do. It tells nothing of the key, and charges
+// none.
+func (a *answer) tooEarly(w http.ResponseWriter) error {
+	a.setHeaders(w.Header())
+	w.Header()["Cache-Control"] = noStore
+	a.handler.identity.strip(a.request, false)
+	return caddyhttp.Error(http.StatusTooEarly, errTooEarly)
+}
+
+var errTooEarly = errors.New("the TLS handshake is not complete, so that the request might be a replay")
 
 var (
 	noStore     = []string{"no-store"}
@@ -142,6 +165,10 @@ type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	answer      *answer
 	wroteHeader bool
+	mayUpgrade  bool
+
+	live   *sockets // of a WebSocket that hangs on a key; otherwise nil
+	socket *socket
 }
 
 func (w *responseWriter) WriteHeader(status int) {
@@ -159,4 +186,16 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriterWrapper.Write(p)
+}
+
+// Hijack gives the connection away, to become a WebSocket and nothing else.
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !w.mayUpgrade {
+		return nil, nil, http.ErrNotSupported
+	}
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && w.socket != nil {
+		w.live.upgraded(w.socket, conn)
+	}
+	return conn, buffered, err
 }

@@ -48,6 +48,8 @@ type engine struct {
 	retention atomic.Int64  // of audit entries, in nanoseconds
 	retained  chan struct{} // tells that retention has changed
 
+	sockets sockets
+
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -81,12 +83,14 @@ func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
 	}
 	e.stopped.Go(e.keepSaving)
 	e.stopped.Go(e.keepPruning)
+	e.stopped.Go(e.keepCheckingSockets)
 	return e, nil
 }
 
-// Destruct saves what is not saved yet and closes the store. The pool calls it
-// when the last config lets go.
+// Destruct ends the WebSockets, saves what is not saved yet and closes the
+// store. The pool calls it when the last config lets go.
 func (e *engine) Destruct() error {
+	e.sockets.closeAll()
 	close(e.stop)
 	e.stopped.Wait()
 	e.save()
@@ -158,6 +162,20 @@ func (e *engine) prune(now time.Time) {
 	}
 	if err := e.store.Prune(apikey.DayOf(now)-usageDays, now.Add(-retention)); err != nil {
 		e.logger.Error("old use and audit entries could not be dropped; trying again in a day", zap.Error(err))
+	}
+}
+
+// keepCheckingSockets is apart from keepSaving, which may wait for the disk.
+func (e *engine) keepCheckingSockets() {
+	tick := time.NewTicker(checkSocketsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+			e.sockets.check(e.store, timeNow())
+		}
 	}
 }
 

@@ -148,11 +148,18 @@ func checkKeyHeader(name string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return fmt.Errorf("header %q is not a header name; accepted: a name such as X-API-Key", name)
 	}
+	if len(name) > maxHeaderName {
+		return fmt.Errorf("header %q is too long; accepted: up to %d characters, such as X-API-Key", name, maxHeaderName)
+	}
 	if reservedHeaders[textproto.CanonicalMIMEHeaderKey(name)] {
 		return fmt.Errorf("header %s cannot carry the token; choose one of your own, such as X-API-Key", name)
 	}
 	return nil
 }
+
+// maxHeaderName bounds the names that strip compares: a token in a longer one
+// would reach the backend.
+const maxHeaderName = 64
 
 // reservedHeaders have a meaning of their own that a token would break.
 var reservedHeaders = map[string]bool{
@@ -176,13 +183,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	d := policy.Decide(&q)
 
+	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth()) {
+		return a.tooEarly(w)
+	}
 	switch {
 	case d.Preflight:
 		h.cors.answerPreflight(w.Header(), a.origin)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
-		return a.forward(w, r, next, &d)
+		return a.forward(w, r, next, &d, nil)
 	case d.Authenticated && d.Reason == access.Allowed:
 		a.keyed, a.caps = true, d.Grant.Limits
 		a.limits = engine.limits.Take(d.ID, d.Grant.Limits, d.Route.Cost, now)
@@ -201,7 +211,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if d.Reason != access.Allowed {
 		return a.deny(w, &d)
 	}
-	return a.forward(w, r, next, &d)
+	return a.forward(w, r, next, &d, &engine.sockets)
 }
 
 // limitReason turns the outcome of the limits into a reason. Where both are

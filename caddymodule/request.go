@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
@@ -46,15 +45,17 @@ func clientAddr(r *http.Request) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
+// inEarlyData reports whether the TLS handshake is not complete yet, as in
+// HTTP/3 with 0-RTT. Until then the client's address is only a claim, and the
+// request may be a replay of another's (RFC 8470 §3).
+func inEarlyData(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete
+}
+
 // fromTrustedProxy reports whether the peer is one of Caddy's trusted_proxies.
 func fromTrustedProxy(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	return trusted
-}
-
-func asksForWebSocket(r *http.Request) bool {
-	upgrade := r.Header["Upgrade"]
-	return len(upgrade) > 0 && httpguts.HeaderValuesContainsToken(upgrade, "websocket")
 }
 
 // allowedOrigin returns the origin to echo in Access-Control-Allow-Origin, ""

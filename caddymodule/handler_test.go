@@ -1,0 +1,236 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// testRoutes are what the handlers under test serve.
+var testRoutes = []Route{
+	{Methods: []string{"GET", "POST"}, Path: "/v1/posts", Scopes: []string{"posts:read"}},
+	{Methods: []string{"GET"}, Path: "/v1/live", Scopes: []string{"posts:read"}, WebSocket: true},
+	{Methods: []string{"GET"}, Path: "/v1/status", Access: "public"},
+	{Methods: []string{"GET"}, Path: "/v1/status/live", Access: "public", WebSocket: true},
+}
+
+// provisioned gives h testRoutes and a store of its own.
+func provisioned(t testing.TB, h *Handler) *Handler {
+	t.Helper()
+	h.Routes = testRoutes
+	app, err := json.Marshal(map[string]any{"store": map[string]any{"module": "bbolt", "path": filepath.Join(t.TempDir(), "data", "keys.db")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"keygate": app}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.app.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// storeKey stores an active key with the scope posts:read.
+func storeKey(t testing.TB, h *Handler, change func(*apikey.Key)) (apikey.Key, string) {
+	t.Helper()
+	e, err := h.app.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, id, hash := apikey.Generate(apikey.DefaultBrand)
+	k := apikey.Key{
+		ID: id, Hash: hash, Prefix: apikey.Prefix(apikey.DefaultBrand, id), Workspace: "acme", Name: "test",
+		Scopes: []string{"posts:read"}, CreatedAt: apiStart, Limits: apikey.Limits{PerMinute: 60, PerDay: 10_000, Burst: 60},
+	}
+	if change != nil {
+		change(&k)
+	}
+	if err := e.store.Create(k, keystore.Actor{At: apiStart, Via: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	return k, token
+}
+
+// backendFunc records the one request that passes, and fails with err.
+type backendFunc struct {
+	seen *http.Request
+	err  error
+}
+
+func (b *backendFunc) ServeHTTP(_ http.ResponseWriter, r *http.Request) error {
+	b.seen = r
+	return b.err
+}
+
+// httpRequest is a request as Caddy hands it to handlers.
+func httpRequest(method, path string, header http.Header) *http.Request {
+	r := httptest.NewRequest(method, path, nil)
+	r.Header = header
+	w := httptest.NewRecorder()
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, "203.0.113.7")
+	return r
+}
+
+func bearer(token string) []string { return []string{"Bearer " + token} }
+
+// A header name that is longer than what strip folds would reach the backend
+// with the token in it.
+func TestLongKeyHeader(t *testing.T) {
+	longest := "X-" + strings.Repeat("K", maxHeaderName-2)
+	if err := checkKeyHeader(longest + "K"); err == nil || !strings.Contains(err.Error(), "64") {
+		t.Errorf("a name of %d characters: %v", len(longest)+1, err)
+	}
+	h := provisioned(t, &Handler{Header: longest})
+	_, token := storeKey(t, h, nil)
+	var backend backendFunc
+	r := httpRequest("GET", "/v1/posts", http.Header{h.Header: {token}})
+	if err := h.ServeHTTP(httptest.NewRecorder(), r, &backend); err != nil || backend.seen == nil {
+		t.Fatalf("did not pass: %v", err)
+	}
+	if got := backend.seen.Header[h.Header]; got != nil {
+		t.Errorf("the backend saw the token in %s", h.Header)
+	}
+}
+
+// A denied request goes on to handle_errors, which may proxy it: without
+// credentials, and without claims of identity.
+func TestErrorsCaddyStrips(t *testing.T) {
+	h := provisioned(t, &Handler{Errors: "caddy"})
+	_, token := storeKey(t, h, nil)
+	var backend backendFunc
+	r := httpRequest("DELETE", "/v1/posts", http.Header{
+		"Authorization":         bearer(token),
+		"Socialpatra-Workspace": {"forged"},
+		"X-Original-Url":        {"/v1/admin"},
+		"Connection":            {"Upgrade"}, "Upgrade": {"h2c"},
+		"Accept": {"*/*"},
+	})
+	err := h.ServeHTTP(httptest.NewRecorder(), r, &backend)
+	var e caddyhttp.HandlerError
+	if errors.As(err, &e) {
+		t.Fatalf("answered %v", err)
+	}
+	if len(r.Header) != 1 || r.Header["Accept"] == nil {
+		t.Errorf("handle_errors sees %v", r.Header)
+	}
+}
+
+// Before the TLS handshake is complete the client's address is a claim and the
+// request may be a replay (RFC 8470): no key is used then, nor judged.
+func TestEarlyData(t *testing.T) {
+	h := provisioned(t, new(Handler))
+	_, token := storeKey(t, h, nil)
+	_, pinned := storeKey(t, h, func(k *apikey.Key) { k.AllowedIPs = []string{"203.0.113.7/32"} })
+	wrong, _, _ := apikey.Generate(apikey.DefaultBrand)
+	tests := []struct {
+		name, path string
+		header     http.Header
+		early      int // status; 0: passes
+		later      int
+	}{
+		{"key", "/v1/posts", http.Header{"Authorization": bearer(token)}, 425, 0},
+		{"key of an address", "/v1/posts", http.Header{"Authorization": bearer(pinned)}, 425, 0},
+		{"invalid key", "/v1/posts", http.Header{"Authorization": bearer(wrong)}, 425, 401},
+		{"no key", "/v1/posts", http.Header{}, 401, 401},
+		{"public", "/v1/status", http.Header{"Authorization": bearer(token)}, 0, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for complete, want := range map[bool]int{false: test.early, true: test.later} {
+				var backend backendFunc
+				r := httpRequest("GET", test.path, test.header.Clone())
+				r.TLS = &tls.ConnectionState{HandshakeComplete: complete}
+				w := httptest.NewRecorder()
+				err := h.ServeHTTP(w, r, &backend)
+				got := w.Code
+				var e caddyhttp.HandlerError
+				if errors.As(err, &e) {
+					got = e.StatusCode
+				}
+				if passed := backend.seen != nil; passed != (want == 0) || !passed && got != want {
+					t.Errorf("handshake complete %v: %d, passed %v; want %d", complete, got, passed, want)
+				}
+				if want == 425 && (r.Header["Authorization"] != nil || !slices.Equal(w.Header()["Cache-Control"], noStore)) {
+					t.Errorf("the request goes on as %v, the answer as %v", r.Header, w.Header())
+				}
+			}
+		})
+	}
+}
+
+// A handler after Keygate that panics or fails leaves nothing behind.
+func TestSocketsEndWithTheirRequest(t *testing.T) {
+	h := provisioned(t, new(Handler))
+	_, token := storeKey(t, h, nil)
+	e, err := h.app.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, next := range map[string]caddyhttp.HandlerFunc{
+		"no upgrade": func(w http.ResponseWriter, r *http.Request) error { w.WriteHeader(200); return nil },
+		"error":      func(http.ResponseWriter, *http.Request) error { return fmt.Errorf("no backend") },
+		"panic":      func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httpRequest("GET", "/v1/live", http.Header{"Authorization": bearer(token), "Connection": {"Upgrade"}, "Upgrade": {"websocket"}})
+			var ctx context.Context
+			func() {
+				defer func() { _ = recover() }()
+				_ = h.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+					ctx = r.Context()
+					if len(e.sockets.live) != 1 {
+						t.Errorf("%d sockets while one is served", len(e.sockets.live))
+					}
+					return next(w, r)
+				}))
+			}()
+			if len(e.sockets.live) != 0 || ctx.Err() == nil {
+				t.Errorf("%d sockets are left, context %v", len(e.sockets.live), ctx.Err())
+			}
+		})
+	}
+}
+
+func BenchmarkServeHTTP(b *testing.B) {
+	h := provisioned(b, &Handler{RateLimitHeaders: "off"})
+	_, token := storeKey(b, h, func(k *apikey.Key) {
+		k.Limits = apikey.Limits{PerMinute: 1_000_000, PerDay: 1_000_000_000, Burst: 1_000_000}
+	})
+	header := http.Header{"Accept": {"*/*"}, "User-Agent": {"curl/8"}}
+	credential := bearer(token)
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	w := httptest.NewRecorder()
+	r := httpRequest("GET", "/v1/posts", header)
+	now := time.Now()
+	defer func() { timeNow = time.Now }()
+	timeNow = func() time.Time { now = now.Add(time.Millisecond); return now }
+	b.ReportAllocs()
+	for b.Loop() {
+		header["Authorization"] = credential
+		if err := h.ServeHTTP(w, r, next); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// asksForWebSocket reports whether a request would be upgraded. Upgrade means
+// nothing unless Connection names it, and nothing in HTTP/1.0 (RFC 9110 §7.8);
+// HTTP/2 and HTTP/3 have no such fields, and CONNECT, which they have instead,
+// is never served.
+func asksForWebSocket(r *http.Request) bool {
+	upgrade := r.Header["Upgrade"]
+	return len(upgrade) > 0 && r.ProtoMajor == 1 && r.ProtoMinor >= 1 &&
+		httpguts.HeaderValuesContainsToken(upgrade, "websocket") &&
+		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
+}
+
+// checkSocketsEvery bounds how long a WebSocket outlives its key.
+const checkSocketsEvery = time.Second
+
+// socket is a WebSocket request in flight on behalf of a key, from when it is
+// forwarded until its tunnel has ended.
+type socket struct {
+	id     apikey.ID
+	hash   apikey.Hash // another secret under the same ID is another key
+	cancel context.CancelFunc
+	conn   net.Conn // to the client; nil until the backend has agreed
+}
+
+// cut makes the handler that owns the tunnel end it, wherever it waits: for the
+// backend, whose connection ends with the request's context, or for the client.
+// It never blocks, and does no harm to what has ended already.
+func (s *socket) cut() {
+	s.cancel()
+	if s.conn != nil {
+		_ = s.conn.SetDeadline(time.Unix(1, 0)) // fails only where it is closed
+	}
+}
+
+// sockets are the WebSockets that hang on keys.
+type sockets struct {
+	mu     sync.Mutex
+	live   map[*socket]struct{}
+	closed bool // the store is gone: none may live
+}
+
+// open registers a request that is about to be forwarded, and returns its
+// context: it ends when the key does. The caller must close the socket.
+func (l *sockets) open(ctx context.Context, d *access.Decision) (context.Context, *socket) {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &socket{id: d.ID, hash: d.Grant.Hash, cancel: cancel}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.live == nil {
+		l.live = make(map[*socket]struct{})
+	}
+	l.live[s] = struct{}{}
+	if l.closed {
+		s.cut()
+	}
+	return ctx, s
+}
+
+// upgraded tells the connection that a socket now has.
+func (l *sockets) upgraded(s *socket, conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.conn = conn
+	if l.closed {
+		s.cut()
+	}
+}
+
+func (l *sockets) close(s *socket) {
+	s.cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.live, s)
+}
+
+// check cuts the sockets whose key is not active at the instant now, or cannot
+// be looked up.
+func (l *sockets) check(store keystore.Store, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := range l.live {
+		grant, found, err := store.Lookup(s.id)
+		if err != nil || !found || !grant.Hash.Equal(s.hash) || grant.Status(now) != apikey.Active {
+			s.cut()
+		}
+	}
+}
+
+// closeAll cuts all sockets, also those to come.
+func (l *sockets) closeAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for s := range l.live {
+		s.cut()
+	}
+}
