@@ -9,8 +9,12 @@ import (
 // given ID and a secret that no key has, by the design's rule and not by the
 // code under test.
 func noSuchKeyWithID(id string) string {
+	return withChecksum("patra_" + id + "_" + strings.Repeat("A", 32))
+}
+
+// withChecksum completes brand, ID and secret to a token.
+func withChecksum(token string) string {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	token := "patra_" + id + "_" + strings.Repeat("A", 32)
 	sum := crc32.ChecksumIEEE([]byte(token))
 	var checksum [6]byte
 	for i := range checksum {

@@ -1,0 +1,133 @@
+package plugin_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// socketGrace is how long a WebSocket may outlive its key.
+const socketGrace = 5 * time.Second
+
+const socketRoutes = `scope queue:read GET /websocket/echo websocket
+scope queue:read GET /websocket/closed`
+
+// webSocket is a client's end of one, in the bytes of RFC 6455.
+type webSocket struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+// upgrade asks for a WebSocket and returns the answer to that.
+func (g *gateway) upgrade(t testing.TB, path, upgrade string, headers ...string) (*webSocket, *http.Response) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: %s\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n\r\n", path, upgrade, strings.Join(headers, "\r\n"))
+	ws := &webSocket{conn, bufio.NewReader(conn)}
+	resp, err := http.ReadResponse(ws.r, &http.Request{Method: "GET"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ws, resp
+}
+
+// echo sends a short text and wants it back. The mask is zeros (§5.3).
+func (ws *webSocket) echo(t testing.TB, text string) {
+	t.Helper()
+	frame := append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
+	if _, err := ws.conn.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 2+len(text))
+	if _, err := io.ReadFull(ws.r, got); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\x81" + string(rune(len(text))) + text; string(got) != want {
+		t.Fatalf("echoed %q, want %q", got, want)
+	}
+}
+
+// awaitEnd returns when the gateway has closed the connection.
+func (ws *webSocket) awaitEnd(t testing.TB, by time.Time) {
+	t.Helper()
+	ws.conn.SetReadDeadline(by)
+	if _, err := io.Copy(io.Discard, ws.r); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("still open %v after the key's end", socketGrace)
+	}
+}
+
+func TestWebSocketEndsWithItsKey(t *testing.T) {
+	g, b := startSite(t, socketRoutes)
+	for name, end := range map[string][]string{
+		"revoked":  {"revoke"},
+		"disabled": {"disable"},
+		"deleted":  {"delete", "--yes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.take()
+			k, token := g.createKey(t, "--scope", "queue:read")
+			ws, resp := g.upgrade(t, "/websocket/echo", "h2c, websocket", bearer(token))
+			if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("RateLimit") == "" {
+				t.Fatalf("answered %d %v", resp.StatusCode, resp.Header)
+			}
+			seen := b.takeOne(t)
+			if got := seen.Header["Upgrade"]; !slices.Equal(got, []string{"websocket"}) || seen.Header.Get("Socialpatra-Key-Id") != k.ID {
+				t.Errorf("the backend saw %v", seen.Header)
+			}
+			ws.echo(t, "before")
+			if r := g.cli(t, append([]string{"keygate", end[0], k.ID}, end[1:]...)...); r.Code != 0 {
+				t.Fatal(r.Stderr)
+			}
+			ws.awaitEnd(t, time.Now().Add(socketGrace))
+		})
+	}
+	t.Run("expired", func(t *testing.T) {
+		expiry := time.Now().Add(3 * time.Second)
+		token := g.token(t, "--scope", "queue:read", "--expires-at", expiry.Format(time.RFC3339Nano))
+		ws, resp := g.upgrade(t, "/websocket/echo", "websocket", bearer(token))
+		if resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("answered %d", resp.StatusCode)
+		}
+		ws.echo(t, "before")
+		ws.awaitEnd(t, expiry.Add(socketGrace))
+		if now := time.Now(); now.Before(expiry) {
+			t.Errorf("closed %v before the key's end", expiry.Sub(now))
+		}
+	})
+}
+
+func TestWebSocketRefused(t *testing.T) {
+	g, b := startSite(t, socketRoutes)
+	token := g.token(t, "--scope", "queue:read")
+	other := g.token(t, "--scope", "posts:read")
+	for name, test := range map[string]struct {
+		path, token string
+		status      int
+	}{
+		"route without the option": {"/websocket/closed", token, 403},
+		"without the scope":        {"/websocket/echo", other, 403},
+		"not mapped":               {"/websocket/other", token, 403},
+		"bad key":                  {"/websocket/echo", "abc", 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, resp := g.upgrade(t, test.path, "websocket", bearer(test.token))
+			if seen := b.take(); resp.StatusCode != test.status || len(seen) > 0 {
+				t.Errorf("answered %d, want %d; the backend saw %v", resp.StatusCode, test.status, seen)
+			}
+		})
+	}
+}
