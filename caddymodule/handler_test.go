@@ -129,8 +129,7 @@ func TestErrorsCaddyStrips(t *testing.T) {
 		"Accept": {"*/*"},
 	})
 	err := h.ServeHTTP(httptest.NewRecorder(), r, &backend)
-	var e caddyhttp.HandlerError
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[caddyhttp.HandlerError](err); !ok {
 		t.Fatalf("answered %v", err)
 	}
 	if len(r.Header) != 1 || r.Header["Accept"] == nil {
@@ -166,8 +165,7 @@ func TestEarlyData(t *testing.T) {
 				w := httptest.NewRecorder()
 				err := h.ServeHTTP(w, r, &backend)
 				got := w.Code
-				var e caddyhttp.HandlerError
-				if errors.As(err, &e) {
+				if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 					got = e.StatusCode
 				}
 				if passed := backend.seen != nil; passed != (want == 0) || !passed && got != want {

@@ -123,7 +123,8 @@ func (a *attack) with(names *strings.Replacer) attack {
 		}
 		return out, key
 	}
-	filled, key := *a, false
+	filled := *a
+	var key bool
 	filled.Request.Fields, key = fill(filled.Request.Fields)
 	filled.Request.Trailers, _ = fill(filled.Request.Trailers)
 	filled.Request.Target = names.Replace(filled.Request.Target)
