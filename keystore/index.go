@@ -32,7 +32,7 @@ const indexShards = 256
 type indexShard struct {
 	mu      sync.RWMutex
 	slots   map[apikey.ID]uint32
-	entries []indexEntry
+	entries []indexEntry // the first belongs to no key
 	free    []uint32
 	_       [40]byte // keeps the locks of two shards out of one cache line
 }
@@ -60,6 +60,7 @@ func NewIndex() *Index {
 	}
 	for i := range x.shards {
 		x.shards[i].slots = make(map[apikey.ID]uint32)
+		x.shards[i].entries = make([]indexEntry, 1)
 	}
 	return x
 }
@@ -71,15 +72,13 @@ func (x *Index) shard(id *apikey.ID) *indexShard {
 }
 
 // Lookup returns the grant of a key, and whether there is such a key. It
-// allocates nothing, and waits only for a writer of the same shard.
+// allocates nothing, and waits only for a writer of the same shard. An unknown
+// ID costs the same as a known one, for it reads the entry that is no key's:
+// how long a refusal takes must not tell which IDs exist.
 func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 	s := x.shard(&id)
 	s.mu.RLock()
-	slot, ok := s.slots[id]
-	if !ok {
-		s.mu.RUnlock()
-		return apikey.Grant{}, false
-	}
+	slot, ok := s.slots[id] // 0 for an unknown ID
 	e := &s.entries[slot]
 	g := apikey.Grant{
 		Hash:      e.hash,
@@ -91,7 +90,7 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 		Places:    x.places.at(e.places),
 	}
 	s.mu.RUnlock()
-	return g, true
+	return g, ok
 }
 
 // Put adds a key or replaces its grant. Scopes must not be nil. An opaque key
