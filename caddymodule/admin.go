@@ -62,11 +62,16 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		flush: engine.save,
 		door:  doorOf(r),
 		now:   timeNow,
-		changed: func(action, keyID string) {
-			app.logger.Info("key changed", zap.String("action", action), zap.String("key_id", keyID))
-		},
+	}
+	a.changed = func(action, keyID string) {
+		app.logger.Info("key changed", zap.String("action", action), zap.String("key_id", keyID), zap.String("via", a.door))
+		app.events.keyChanged(action, keyID, a.door)
 	}
 	err = a.serve(w, r)
+	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {
+		metrics.storeErrors.Inc()
+		app.logger.Error("the key store cannot answer the admin API", zap.String("path", r.URL.Path), zap.Error(refused.Err))
+	}
 	if broken := (*brokenStreamError)(nil); errors.As(err, &broken) {
 		app.logger.Error("an answer of the admin API broke off", zap.String("path", r.URL.Path), zap.Error(err))
 		panic(http.ErrAbortHandler) // what is cut off must not look whole

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/socialpatra/keygate/access"
@@ -28,8 +27,8 @@ type answer struct {
 }
 
 // forward passes the request on, as the backend may see it. A WebSocket of a
-// key is among live for as long.
-func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, live *sockets) error {
+// key is among the engine's sockets for as long; a public route needs no engine.
+func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *engine) error {
 	id := &a.handler.identity
 	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, answer: a}
 	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
@@ -37,11 +36,11 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if d.Authenticated {
 		id.set(r.Header, d)
 	}
-	a.describe(r, d)
+	a.tell(d)
 	if rw.mayUpgrade && d.Authenticated {
-		ctx, s := live.open(r.Context(), d)
-		defer live.close(s)
-		rw.live, rw.socket = live, s
+		ctx, s := e.sockets.open(r.Context(), d)
+		defer e.sockets.close(s)
+		rw.live, rw.socket = &e.sockets, s
 		r = r.WithContext(ctx)
 	}
 	err := next.ServeHTTP(rw, r)
@@ -54,7 +53,7 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // deny answers a refused request, or leaves that to handle_errors.
 func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
-	a.describe(a.request, d)
+	a.tell(d)
 	a.setHeaders(h)
 	h["Cache-Control"] = noStore
 	if challenge := a.challenge(d); challenge != "" {
@@ -122,40 +121,6 @@ func (a *answer) challenge(d *access.Decision) string {
 		return `Bearer realm="keygate", error="insufficient_scope", scope="` + d.Route.ScopeList() + `"`
 	default:
 		return ""
-	}
-}
-
-// describe tells the rest of the config, and the access log, what was decided:
-// {http.auth.user.id}, {http.auth.user.workspace}, {http.auth.user.scopes} and
-// {http.auth.keygate.reason}. They are computed only when asked for.
-func (a *answer) describe(r *http.Request, d *access.Decision) {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return
-	}
-	reason, authenticated := d.Reason, d.Authenticated
-	id, workspace, scopes := d.ID, d.Grant.Workspace, d.Grant.Scopes
-	repl.Map(func(key string) (any, bool) {
-		if key == "http.auth.keygate.reason" {
-			return reason.String(), true
-		}
-		if !authenticated {
-			return nil, false
-		}
-		return userPlaceholder(key, id, workspace, scopes)
-	})
-}
-
-func userPlaceholder(key string, id apikey.ID, workspace string, scopes *apikey.ScopeSet) (any, bool) {
-	switch key {
-	case "http.auth.user.id":
-		return id.String(), true
-	case "http.auth.user.workspace":
-		return workspace, true
-	case "http.auth.user.scopes":
-		return scopes.Joined, true
-	default:
-		return nil, false
 	}
 }
 

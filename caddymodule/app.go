@@ -44,6 +44,7 @@ type App struct {
 
 	store  StoreModule
 	logger *zap.Logger
+	events events
 	tables []*access.Table // of the handlers of this config
 
 	policies []access.Policy // of the same, without Keys
@@ -77,6 +78,13 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // `caddy validate` works beside a running gateway.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
+	var err error
+	if a.events, err = newEvents(ctx); err != nil {
+		return err
+	}
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	if a.KeyPrefix == "" {
 		a.KeyPrefix = apikey.DefaultBrand
 	}
@@ -166,6 +174,7 @@ func (a *App) open() (*engine, error) {
 	}
 	e, err := acquireEngine(a.store, a.logger)
 	if err != nil {
+		metrics.storeErrors.Inc()
 		a.openErr = fmt.Errorf("opening the key store: %w", err)
 		a.logger.Error("the key store cannot be opened", zap.Error(err))
 		return nil, a.openErr

@@ -42,8 +42,9 @@ type engine struct {
 	failuresMu sync.Mutex
 	failures   map[int]*ratelimit.Failures // by budget per minute
 
-	saving  sync.Mutex
-	unsaved []apikey.Usage // what one save writes; its room is kept for the next
+	saving    sync.Mutex
+	unsaved   []apikey.Usage // what one save writes; its room is kept for the next
+	unsavable rarely
 
 	retention atomic.Int64  // of audit entries, in nanoseconds
 	retained  chan struct{} // tells that retention has changed
@@ -125,7 +126,8 @@ func (e *engine) save() {
 	}
 	if err := e.store.SaveUsage(e.unsaved); err != nil {
 		e.limits.Undrain(e.unsaved)
-		e.logger.Error("the use of keys could not be saved; trying again in a second", zap.Error(err))
+		metrics.storeErrors.Inc()
+		e.unsavable.error(e.logger, timeNow(), "the use of keys could not be saved; trying again every second", zap.Error(err))
 	}
 }
 
@@ -161,6 +163,7 @@ func (e *engine) prune(now time.Time) {
 		return // no config has started yet
 	}
 	if err := e.store.Prune(apikey.DayOf(now)-usageDays, now.Add(-retention)); err != nil {
+		metrics.storeErrors.Inc()
 		e.logger.Error("old use and audit entries could not be dropped; trying again in a day", zap.Error(err))
 	}
 }

@@ -59,6 +59,7 @@ type Handler struct {
 
 	app      *App
 	logger   *zap.Logger
+	events   events
 	policy   access.Policy // without Keys, which only the open store has
 	identity identity
 	cors     corsHeaders
@@ -80,6 +81,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the keygate app: %w", err)
 	}
 	h.app = app.(*App)
+	if h.events, err = newEvents(ctx); err != nil {
+		return err
+	}
 
 	if err := h.setDefaults(); err != nil {
 		return err
@@ -188,11 +192,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	switch {
 	case d.Preflight:
+		metrics.decided(access.Allowed, timeNow().Sub(now))
 		h.cors.answerPreflight(w.Header(), a.origin)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
-		return a.forward(w, r, next, &d, nil)
 	case d.Authenticated && d.Reason == access.Allowed:
 		a.keyed, a.caps = true, d.Grant.Limits
 		a.limits = engine.limits.Take(d.ID, d.Grant.Limits, d.Route.Cost, now)
@@ -206,13 +210,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			d.Reason, a.retryAfter = access.TooManyFailures, retryAfter
 		}
 	case d.Reason == access.StoreUnavailable:
-		h.logger.Error("a request was refused because the key store cannot answer", zap.Error(d.Err))
+		metrics.storeErrors.Inc()
+		unavailable.error(h.logger, now, "requests are refused because the key store cannot answer", zap.Error(d.Err))
 	}
+	metrics.decided(d.Reason, timeNow().Sub(now))
 	if d.Reason != access.Allowed {
 		return a.deny(w, &d)
 	}
-	return a.forward(w, r, next, &d, &engine.sockets)
+	return a.forward(w, r, next, &d, engine)
 }
+
+// unavailable bounds what a store that cannot answer writes to the log.
+var unavailable rarely
 
 // limitReason turns the outcome of the limits into a reason. Where both are
 // exhausted the day is named, for it is the later one.

@@ -1,0 +1,56 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+)
+
+// Events on Caddy's events app. Their data holds no token, hash or path.
+const (
+	// eventDenied has status (int), reason, client_ip ("" where unknown) and,
+	// of an authenticated key, key_id and workspace.
+	eventDenied = "keygate.denied"
+
+	// eventKeyChanged has action, such as "revoke", key_id, and via, the door
+	// that the change came through.
+	eventKeyChanged = "keygate.key_changed"
+)
+
+// events emits on behalf of one module of a config.
+type events struct {
+	app *caddyevents.App
+	ctx caddy.Context
+}
+
+func newEvents(ctx caddy.Context) (events, error) {
+	app, err := ctx.App("events")
+	if err != nil {
+		return events{}, fmt.Errorf("loading the events app: %w", err)
+	}
+	return events{app.(*caddyevents.App), ctx}, nil
+}
+
+// denied costs two look-ups in a map when nobody listens.
+func (e *events) denied(r *http.Request, v *verdict) {
+	if !e.app.ShouldEmit(eventDenied) {
+		return
+	}
+	data := map[string]any{"reason": v.reason.String(), "status": v.reason.Status(), "client_ip": ""}
+	if client := clientAddr(r); client.IsValid() {
+		data["client_ip"] = client.String()
+	}
+	if v.authenticated {
+		data["key_id"], data["workspace"] = v.id.String(), v.workspace
+	}
+	e.app.Emit(e.ctx, eventDenied, data)
+}
+
+func (e *events) keyChanged(action, keyID, via string) {
+	if !e.app.ShouldEmit(eventKeyChanged) {
+		return
+	}
+	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": action, "key_id": keyID, "via": via})
+}

@@ -1,0 +1,88 @@
+package caddymodule
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// metrics are made once per process, so that they go on over config reloads,
+// and registered with the registry of each config. No label carries a key, a
+// workspace or an address: their number would have no bound.
+var metrics = newMetricSet()
+
+type metricSet struct {
+	requests    *prometheus.CounterVec
+	byReason    []prometheus.Counter // of requests, by [access.Reason]
+	seconds     prometheus.Histogram
+	storeErrors prometheus.Counter
+}
+
+func newMetricSet() *metricSet {
+	m := &metricSet{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "caddy_keygate_requests_total",
+			Help: "Requests decided, by reason: allowed, or the code of the denial.",
+		}, []string{"reason"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "caddy_keygate_decision_seconds",
+			Help:    "Time that a decision took, with its limits and without the backend.",
+			Buckets: []float64{250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 100e-6, 1e-3, 10e-3, 100e-3, 1},
+		}),
+		storeErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "caddy_keygate_store_errors_total",
+			Help: "What the key store could not do: look-ups, changes, saves of use, and opening it.",
+		}),
+	}
+	reasons := access.Reasons()
+	m.byReason = make([]prometheus.Counter, len(reasons)+1)
+	for _, r := range reasons {
+		m.byReason[r] = m.requests.WithLabelValues(r.String())
+	}
+	return m
+}
+
+// decided counts a request. The reason must be one of [access.Reasons].
+func (m *metricSet) decided(reason access.Reason, took time.Duration) {
+	m.byReason[reason].Inc()
+	m.seconds.Observe(took.Seconds())
+}
+
+// register adds all metrics to the registry of a config.
+func (m *metricSet) register(registry prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}} {
+		err := registry.Register(c)
+		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
+			return err
+		}
+	}
+	return nil
+}
+
+// keysCollector counts the keys of all open stores when it is asked: tens of
+// milliseconds for a million.
+type keysCollector struct{}
+
+var keysDesc = prometheus.NewDesc("caddy_keygate_keys", "Keys in the store, by status.", []string{"status"}, nil)
+
+// Describe implements [prometheus.Collector].
+func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc }
+
+// Collect implements [prometheus.Collector].
+func (keysCollector) Collect(found chan<- prometheus.Metric) {
+	now := timeNow()
+	total := make(map[apikey.Status]int)
+	engines.Range(func(_, value any) bool {
+		for status, n := range value.(*engine).store.Counts(now) {
+			total[status] += n
+		}
+		return true
+	})
+	for _, status := range []apikey.Status{apikey.Active, apikey.Disabled, apikey.Expired, apikey.Revoked} {
+		found <- prometheus.MustNewConstMetric(keysDesc, prometheus.GaugeValue, float64(total[status]), string(status))
+	}
+}

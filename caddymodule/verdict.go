@@ -1,0 +1,60 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// verdict is what was decided of one request, for those who watch: the
+// placeholders, the access log, traces and events. None of it is secret.
+type verdict struct {
+	reason access.Reason
+
+	authenticated bool // what follows is known
+	id            apikey.ID
+	workspace     string
+	scopes        *apikey.ScopeSet
+}
+
+func verdictOf(d *access.Decision) *verdict {
+	v := &verdict{reason: d.Reason, authenticated: d.Authenticated}
+	if d.Authenticated {
+		v.id, v.workspace, v.scopes = d.ID, d.Grant.Workspace, d.Grant.Scopes
+	}
+	return v
+}
+
+var _ caddy.ReplacerFunc = (*verdict)(nil).placeholder
+
+// placeholder returns {http.auth.user.id}, {http.auth.user.workspace},
+// {http.auth.user.scopes} and {http.auth.keygate.reason}. They are made only
+// when somebody asks.
+func (v *verdict) placeholder(key string) (any, bool) {
+	switch {
+	case key == "http.auth.keygate.reason":
+		return v.reason.String(), true
+	case !v.authenticated:
+		return nil, false
+	case key == "http.auth.user.id":
+		return v.id.String(), true
+	case key == "http.auth.user.workspace":
+		return v.workspace, true
+	case key == "http.auth.user.scopes":
+		return v.scopes.Joined, true
+	default:
+		return nil, false
+	}
+}
+
+// MarshalLogObject writes the field keygate of the access log.
+func (v *verdict) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	if v.authenticated {
+		enc.AddString("key_id", v.id.String())
+		enc.AddString("workspace", v.workspace)
+	}
+	enc.AddString("reason", v.reason.String())
+	return nil
+}

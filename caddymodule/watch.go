@@ -1,0 +1,66 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/access"
+)
+
+// tell tells all who may watch what was decided of a request. Nothing is made
+// for those who do not.
+func (a *answer) tell(d *access.Decision) {
+	ctx := a.request.Context()
+	v := verdictOf(d)
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(v.placeholder)
+	}
+	if hasAccessLog(a.request) {
+		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+			extra.Set(zap.Object("keygate", v))
+		}
+	}
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(v.attributes()...)
+	}
+	if d.Reason != access.Allowed {
+		a.tellDenial(v)
+	}
+}
+
+// hasAccessLog reports whether the site's server writes access logs at all.
+func hasAccessLog(r *http.Request) bool {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && server != nil && server.Logs != nil
+}
+
+// attributes are those of a trace's span.
+func (v *verdict) attributes() []attribute.KeyValue {
+	decision := "denied"
+	if v.reason == access.Allowed {
+		decision = "allowed"
+	}
+	attributes := []attribute.KeyValue{
+		attribute.String("keygate.decision", decision),
+		attribute.String("keygate.reason", v.reason.String()),
+	}
+	if v.authenticated {
+		attributes = append(attributes, attribute.String("keygate.key_id", v.id.String()))
+	}
+	return attributes
+}
+
+// tellDenial logs a denial at debug level, for there may be many, and emits an
+// event. Neither names the path, in which people put tokens by mistake.
+func (a *answer) tellDenial(v *verdict) {
+	h := a.handler
+	if entry := h.logger.Check(zap.DebugLevel, "request denied"); entry != nil {
+		entry.Write(zap.Inline(v), zap.Int("status", v.reason.Status()), zap.Stringer("client_ip", clientAddr(a.request)))
+	}
+	h.events.denied(a.request, v)
+}
