@@ -1,0 +1,146 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // the HTTP server and its Caddyfile
+)
+
+func init() { caddy.RegisterModule(eventCatcher{}) }
+
+// eventCatcher is an event handler of the config, which keeps what it gets.
+type eventCatcher struct{}
+
+var caught struct {
+	sync.Mutex
+	events []map[string]any
+}
+
+func (eventCatcher) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "events.handlers.keygate_test", New: func() caddy.Module { return new(eventCatcher) }}
+}
+
+func (eventCatcher) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
+
+func (eventCatcher) Handle(_ context.Context, e caddy.Event) error {
+	caught.Lock()
+	defer caught.Unlock()
+	data := map[string]any{"name": e.Name(), "module": string(e.Origin().CaddyModule().ID)}
+	for k, v := range e.Data {
+		data[k] = v
+	}
+	caught.events = append(caught.events, data)
+	return nil
+}
+
+// loadCaddy runs a whole Caddy in this process until the test ends.
+func loadCaddy(t *testing.T, config string) {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(adapted, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestEvents(t *testing.T) {
+	admin, site := freeAddress(t), freeAddress(t)
+	loadCaddy(t, fmt.Sprintf(`{
+		admin %s
+		persist_config off
+		keygate {
+			store bbolt %s
+		}
+		events {
+			on keygate.denied keygate_test
+			on keygate.key_changed keygate_test
+		}
+	}
+	http://%s {
+		keygate {
+			scope posts:read GET /v1/posts
+		}
+		respond served
+	}`, admin, filepath.Join(t.TempDir(), "data", "keys.db"), site))
+
+	post := func(path, body string) map[string]any {
+		t.Helper()
+		return askJSON(t, "POST", "http://"+admin+path, body, "")
+	}
+	created := post("/keygate/keys", `{"workspace":"acme","name":"n","scopes":["posts:read"]}`)
+	token, _ := created["token"].(string)
+	record, _ := created["key"].(map[string]any)
+	askJSON(t, "GET", "http://"+site+"/v1/posts", "", "")
+	askJSON(t, "GET", "http://"+site+"/elsewhere?key="+token, "", token)
+	id, _ := record["id"].(string)
+	post("/keygate/keys/"+id+"/revoke", "{}")
+
+	caught.Lock()
+	defer caught.Unlock()
+	for _, e := range caught.events {
+		if via, ok := e["via"].(string); ok {
+			e["via"], _, _ = strings.Cut(via, ":")
+		}
+	}
+	want := []map[string]any{
+		{"name": "keygate.key_changed", "module": "keygate", "action": "create", "key_id": id, "via": "api 127.0.0.1"},
+		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "missing_key", "status": 401, "client_ip": "127.0.0.1"},
+		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "route_not_mapped", "status": 403, "client_ip": "127.0.0.1", "key_id": id, "workspace": "acme"},
+		{"name": "keygate.key_changed", "module": "keygate", "action": "revoke", "key_id": id, "via": "api 127.0.0.1"},
+	}
+	if !reflect.DeepEqual(caught.events, want) {
+		t.Errorf("events: %v\nwant %v", caught.events, want)
+	}
+}
+
+// askJSON sends a request, with a token unless that is "", and decodes the answer.
+func askJSON(t *testing.T, method, url, body, token string) map[string]any {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	return answer
+}
