@@ -14,7 +14,7 @@ const MaxPlaces = 64
 // since the key was made. The error is a [*FieldError], and k is then as it
 // was.
 func (k *Key) Normalize() error {
-	if err := checkWorkspace(k.Workspace); err != nil {
+	if err := CheckWorkspace(k.Workspace); err != nil {
 		return err
 	}
 	if err := checkText("name", k.Name, 1, MaxNameLen); err != nil {

@@ -14,25 +14,6 @@ const (
 	MaxDescriptionLen = 500
 )
 
-// checkWorkspace accepts [A-Za-z0-9][A-Za-z0-9._-]{0,63}.
-func checkWorkspace(s string) error {
-	const accepted = "a letter or digit, then up to 63 of A-Z, a-z, 0-9, dot, underscore and hyphen"
-	if s == "" {
-		return &FieldError{Field: "workspace", Problem: "is empty", Accepted: accepted}
-	}
-	if ContainsToken(s) {
-		return tokenInside("workspace", accepted)
-	}
-	ok := len(s) <= MaxWorkspaceLen && isBase62(s[:1])
-	for i := 0; ok && i < len(s); i++ {
-		ok = isBase62(s[i:i+1]) || strings.IndexByte("._-", s[i]) >= 0
-	}
-	if !ok {
-		return &FieldError{Field: "workspace", Problem: quote(s) + " is not a workspace", Accepted: accepted}
-	}
-	return nil
-}
-
 // checkText accepts text that people read, on one line and without anything
 // that changes how the rest of the line is shown. Lengths are in characters.
 func checkText(field, s string, least, most int) error {

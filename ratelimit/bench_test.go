@@ -27,6 +27,13 @@ func BenchmarkTake(b *testing.B) {
 			l.Take(keyA, lim, 1, now)
 		}
 	})
+	b.Run("hot, in a workspace", func(b *testing.B) {
+		l, now := ratelimit.New(), time.Now()
+		b.ReportAllocs()
+		for b.Loop() {
+			l.Take(keyA, together(1e9, 1e9), 1, now)
+		}
+	})
 	b.Run("hot/parallel", func(b *testing.B) {
 		l, now := ratelimit.New(), time.Now()
 		b.ReportAllocs()
@@ -43,15 +50,17 @@ func BenchmarkTake(b *testing.B) {
 			ids[i] = apikey.NewID()
 			l.Take(ids[i], lim, 1, now)
 		}
-		b.Run(fmt.Sprintf("%d keys/parallel", n), func(b *testing.B) {
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				rng := rand.New(rand.NewPCG(rand.Uint64(), 1))
-				for pb.Next() {
-					l.Take(ids[rng.IntN(n)], lim, 1, now)
-				}
+		for name, caps := range map[string]ratelimit.Caps{"": lim, " of a workspace": together(1e9, 1e9)} {
+			b.Run(fmt.Sprintf("%d keys%s/parallel", n, name), func(b *testing.B) {
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					rng := rand.New(rand.NewPCG(rand.Uint64(), 1))
+					for pb.Next() {
+						l.Take(ids[rng.IntN(n)], caps, 1, now)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -76,7 +85,7 @@ func BenchmarkKeysInUse(b *testing.B) {
 			l.Take(key(i), lim, 1, noon)
 		}
 		start := time.Now()
-		us := l.Drain(make([]apikey.Usage, 0, keys))
+		us, _ := l.Drain(make([]apikey.Usage, 0, keys), nil)
 		b.ReportMetric(float64(time.Since(start).Nanoseconds())/keys, "drain-ns/key")
 		b.ReportMetric(float64(len(us))/keys, "drained/key")
 		b.ReportMetric(float64(heap()-before)/keys, "B/key")
@@ -85,6 +94,46 @@ func BenchmarkKeysInUse(b *testing.B) {
 		b.ReportMetric(float64(time.Since(start).Nanoseconds())/keys, "sweep-ns/key")
 		b.ReportMetric(float64(heap()-before)/keys, "B/key-swept")
 		runtime.KeepAlive(l)
+	}
+}
+
+// BenchmarkWorkspacesInUse reports the memory of a workspace in use, with its
+// name of seven bytes, and what of it returns.
+func BenchmarkWorkspacesInUse(b *testing.B) {
+	const workspaces = 200_000
+	caps := together(60, 10_000)
+	for b.Loop() {
+		before := heap()
+		l := ratelimit.New()
+		for i := range workspaces {
+			caps.Workspace = fmt.Sprintf("w%06d", i)
+			l.Take(keyA, caps, 1, noon)
+		}
+		l.Drain(nil, nil)
+		b.ReportMetric(float64(heap()-before)/workspaces, "B/workspace")
+		l.Sweep(noon.Add(24 * time.Hour))
+		b.ReportMetric(float64(heap()-before)/workspaces, "B/workspace-swept")
+		runtime.KeepAlive(l)
+	}
+}
+
+// BenchmarkBuckets reports how long saving and restoring a bucket takes.
+func BenchmarkBuckets(b *testing.B) {
+	const keys = 200_000
+	l, lim := ratelimit.New(), limits(60, 60, 10_000)
+	for i := range keys {
+		l.Take(key(i), lim, 1, noon)
+	}
+	for b.Loop() {
+		start := time.Now()
+		saved := l.Buckets(noon)
+		b.ReportMetric(float64(time.Since(start).Nanoseconds())/keys, "save-ns/key")
+		start = time.Now()
+		n := ratelimit.New()
+		for _, k := range saved {
+			n.RestoreBucket(k, noon)
+		}
+		b.ReportMetric(float64(time.Since(start).Nanoseconds())/keys, "restore-ns/key")
 	}
 }
 
@@ -123,13 +172,17 @@ func TestNoAllocation(t *testing.T) {
 	f := ratelimit.NewFailures(60)
 	addr := addrs("2001:db8::1")[0]
 	now := noon
-	l.Take(keyA, lim, 1, now)
+	shared := together(1000, 1_000_000)
+	l.Take(keyA, shared, 1, now)
 	for name, call := range map[string]func(){
-		"Take":    func() { l.Take(keyA, lim, 1, now) },
-		"Deny":    func() { l.Deny(keyA, lim, now) },
-		"Peek":    func() { l.Peek(keyB, lim, 1, now) },
-		"Charge":  func() { f.Charge(addr, now) },
-		"new day": func() { now = now.Add(24 * time.Hour); l.Take(keyA, lim, 1, now); l.Drain(nil) },
+		"Take":                 func() { l.Take(keyA, lim, 1, now) },
+		"Deny":                 func() { l.Deny(keyA, lim, now) },
+		"Take, in a workspace": func() { l.Take(keyA, shared, 1, now) },
+		"Deny, in a workspace": func() { l.Deny(keyA, shared, now) },
+		"Peek, in a workspace": func() { l.Peek(keyB, shared, 1, now) },
+		"Peek":                 func() { l.Peek(keyB, lim, 1, now) },
+		"Charge":               func() { f.Charge(addr, now) },
+		"new day":              func() { now = now.Add(24 * time.Hour); l.Take(keyA, lim, 1, now); drain(l) },
 	} {
 		want := 0.0
 		if name == "new day" {

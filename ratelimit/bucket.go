@@ -60,3 +60,12 @@ func whole(tokens float64, lim apikey.Limits) uint32 {
 func secondsUntil(want, tokens float64, lim apikey.Limits) int {
 	return max(1, int(math.Ceil((want-tokens)/perSecond(lim)-nanosecond/2)))
 }
+
+// refillSince makes b, which must be new, a bucket with the limits lim that was
+// empty for the last time so many seconds before an instant.
+func (b *bucket) refillSince(seconds float64, at time.Time, lim apikey.Limits) {
+	// Rounded down, so as never to hold more.
+	empty := at.Add(-time.Duration(math.Floor(seconds * float64(time.Second))))
+	b.set(lim, empty)
+	b.limiter.AllowN(empty, int(lim.Burst))
+}

@@ -21,7 +21,7 @@ func key(i int) apikey.ID {
 func TestParallelRequestsPassExactly(t *testing.T) {
 	tests := []struct {
 		name string
-		lim  apikey.Limits
+		lim  ratelimit.Caps
 		cost int
 		want int64
 	}{
@@ -46,7 +46,7 @@ func TestParallelRequestsPassExactly(t *testing.T) {
 			if got := passed.Load(); got != tt.want {
 				t.Errorf("%d of 1,000 passed, want %d", got, tt.want)
 			}
-			u := l.Drain(nil)
+			u := drain(l)
 			if len(u) != 1 || u[0].Allowed != uint64(tt.want) || u[0].Limited != uint64(1000-tt.want) || u[0].Charged != u[0].Allowed*uint64(tt.cost) {
 				t.Errorf("counted %+v, want %d allowed and the rest limited", u, tt.want)
 			}
@@ -85,13 +85,13 @@ func TestNothingIsLostConcurrently(t *testing.T) {
 	var wg, saver sync.WaitGroup
 	saver.Go(func() {
 		for i := 0; ; i++ {
-			if us := l.Drain(nil); i%3 == 0 {
-				l.Undrain(us) // saving failed
+			if us := drain(l); i%3 == 0 {
+				l.Undrain(us, nil) // saving failed
 			} else {
 				store.save(us)
 			}
 			l.Sweep(noon.Add(time.Duration(i) * time.Second))
-			l.Len()
+			lenKeys(l)
 			select {
 			case <-done:
 				return
@@ -120,7 +120,7 @@ func TestNothingIsLostConcurrently(t *testing.T) {
 	wg.Wait()
 	close(done)
 	saver.Wait()
-	store.save(l.Drain(nil))
+	store.save(drain(l))
 
 	for k := range keys {
 		var got, want apikey.Usage
@@ -137,5 +137,56 @@ func TestNothingIsLostConcurrently(t *testing.T) {
 		if got != want {
 			t.Errorf("key %d: saved %+v, answered %+v", k, got, want)
 		}
+	}
+}
+
+// However many keys ask at once, they pass no more than the workspace holds.
+func TestParallelKeysOfAWorkspacePassExactly(t *testing.T) {
+	tests := []struct {
+		name     string
+		caps     ratelimit.Caps
+		cost     int
+		want     int64 // of all
+		wantEach int64 // at most
+	}{
+		{"minute", together(100, 0), 1, 100, 100},
+		{"day", together(0, 100), 1, 100, 100},
+		{"both", together(150, 100), 1, 100, 100},
+		{"cost", together(100, 1000), 7, 14, 14},
+		{"keys are limited, too", ratelimit.Caps{Limits: limits(20, 20, 1000).Limits, Workspace: acme, Together: apikey.WorkspaceLimits{PerMinute: 100}}, 1, 100, 20},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			const keys = 10
+			l := ratelimit.New()
+			var all atomic.Int64
+			var each [keys]atomic.Int64
+			var wg sync.WaitGroup
+			for i := range 1000 {
+				wg.Go(func() {
+					if l.Take(key(i%keys), tt.caps, tt.cost, noon).Allowed {
+						all.Add(1)
+						each[i%keys].Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if got := all.Load(); got != tt.want {
+				t.Errorf("%d of 1,000 passed, want %d", got, tt.want)
+			}
+			us, ws := l.Drain(nil, nil)
+			var charged uint64
+			for _, u := range us {
+				charged += u.Charged
+			}
+			if len(ws) != 1 || ws[0].Charged != charged || charged != uint64(tt.want)*uint64(tt.cost) {
+				t.Errorf("the workspace was charged %+v, its keys %d", ws, charged)
+			}
+			for i := range each {
+				if got := each[i].Load(); got > tt.wantEach {
+					t.Errorf("key %d passed %d, want at most %d", i, got, tt.wantEach)
+				}
+			}
+		})
 	}
 }

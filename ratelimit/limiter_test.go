@@ -16,12 +16,12 @@ var (
 	keyB = apikey.ID([]byte("000000000000"))
 )
 
-func limits(perMinute, burst, perDay uint32) apikey.Limits {
-	return apikey.Limits{PerMinute: perMinute, Burst: burst, PerDay: perDay}
+func limits(perMinute, burst, perDay uint32) ratelimit.Caps {
+	return ratelimit.Caps{Limits: apikey.Limits{PerMinute: perMinute, Burst: burst, PerDay: perDay}}
 }
 
 // take asks n times at once and returns how many passed.
-func take(l *ratelimit.Limiter, lim apikey.Limits, n int, now time.Time) int {
+func take(l *ratelimit.Limiter, lim ratelimit.Caps, n int, now time.Time) int {
 	passed := 0
 	for range n {
 		if l.Take(keyA, lim, 1, now).Allowed {
@@ -36,7 +36,7 @@ func TestTakeResult(t *testing.T) {
 	untilMidnight := 12 * 60 * 60
 	tests := []struct {
 		name   string
-		lim    apikey.Limits
+		lim    ratelimit.Caps
 		before int           // requests of cost 1 at noon
 		after  time.Duration // since noon
 		cost   int
@@ -185,7 +185,7 @@ func TestBothOrNeither(t *testing.T) {
 func TestChangedLimits(t *testing.T) {
 	tests := []struct {
 		name          string
-		before, after apikey.Limits
+		before, after ratelimit.Caps
 		used          int
 		wait          time.Duration
 		minute, day   uint32 // remaining under the limits after
@@ -265,7 +265,7 @@ func TestPeekKeepsNothing(t *testing.T) {
 			t.Fatalf("Peek left %d, want 59 each time", got.Minute.Remaining)
 		}
 	}
-	if n := l.Len(); n != 0 {
+	if n := lenKeys(l); n != 0 {
 		t.Errorf("%d keys have state after Peek, want 0", n)
 	}
 	take(l, lim, 60, noon)
@@ -273,9 +273,9 @@ func TestPeekKeepsNothing(t *testing.T) {
 	if got := take(l, lim, 1, noon); got != 0 {
 		t.Error("a look at the day after tomorrow refilled the bucket of today")
 	}
-	l.Drain(nil)
+	drain(l)
 	l.Peek(keyA, lim, 1, noon.Add(48*time.Hour))
-	if u := l.Drain(nil); len(u) != 0 {
+	if u := drain(l); len(u) != 0 {
 		t.Errorf("Peek left %v to save", u)
 	}
 }

@@ -10,18 +10,20 @@ import (
 // noDay is before every day that a clock shows.
 const noDay = apikey.Day(math.MinInt32)
 
-// tally is the use of one key on one day, an apikey.Usage in less space. The
-// zero tally but for its day is one without use.
+// tally is the use of one key or workspace on one day, an apikey.Usage or
+// apikey.WorkspaceUsage in less space; a workspace is only charged. The zero
+// tally but for its day is one without use.
 type tally struct {
 	allowed, limited, denied uint64
 
-	charged  uint32 // at most PerDay
+	charged  uint32 // at most PerDay; without that, up to what it can hold
 	day      apikey.Day
 	lastUsed int32 // minutes since 1970
 	unsaved  bool
 }
 
-func (t *tally) used() bool { return t.allowed|t.limited|t.denied != 0 }
+// sum grows with every use, and is zero without any.
+func (t *tally) sum() uint64 { return t.allowed + t.limited + t.denied + uint64(t.charged) }
 
 func (t *tally) usage(id apikey.ID) apikey.Usage {
 	return apikey.Usage{
@@ -29,6 +31,10 @@ func (t *tally) usage(id apikey.ID) apikey.Usage {
 		Charged: uint64(t.charged), Allowed: t.allowed, Limited: t.limited, Denied: t.denied,
 		LastUsed: int64(t.lastUsed) * 60,
 	}
+}
+
+func (t *tally) workspaceUsage(name string) apikey.WorkspaceUsage {
+	return apikey.WorkspaceUsage{Workspace: name, Day: t.day, Charged: uint64(t.charged)}
 }
 
 func tallyOf(u apikey.Usage) tally {
@@ -40,7 +46,11 @@ func tallyOf(u apikey.Usage) tally {
 	}
 }
 
-// quota is the use of one key on the two days that it was last used on.
+func workspaceTallyOf(u apikey.WorkspaceUsage) tally {
+	return tally{charged: uint32(min(u.Charged, math.MaxUint32)), day: u.Day}
+}
+
+// quota is the use of one key or workspace on the two days of its last use.
 type quota struct {
 	// days[0] is the count that requests add to now, days[1] the one before.
 	days [2]tally
@@ -50,13 +60,18 @@ type quota struct {
 	shown apikey.Day
 }
 
-// newQuota returns the quota of a key that is new on day, in a shard that has
-// dropped counts up to the day closed.
+// newQuota returns the quota of what is new on day, in a shard that has not the
+// counts up to the day closed.
 func newQuota(day, closed apikey.Day) quota {
 	return quota{
 		days:  [2]tally{{day: max(day, closed+1)}, {day: noDay}},
 		shown: day,
 	}
+}
+
+// unused returns the quota of what was not used on any day.
+func unused() quota {
+	return quota{days: [2]tally{{day: noDay}, {day: noDay}}, shown: noDay}
 }
 
 func (q *quota) today() *tally { return &q.days[0] }
@@ -72,9 +87,11 @@ func (q *quota) on(day apikey.Day) *tally {
 }
 
 // roll moves to the day that the clock shows, and returns the count that it
-// forgets for that.
-func (q *quota) roll(day apikey.Day) (gone tally) {
+// forgets for that. It takes what was never used as new.
+func (q *quota) roll(day, closed apikey.Day) (gone tally) {
 	switch {
+	case q.shown == noDay:
+		*q = newQuota(day, closed)
 	case day == q.shown, day == q.days[0].day:
 	case day == q.days[1].day:
 		q.days[0], q.days[1] = q.days[1], q.days[0]
@@ -84,6 +101,31 @@ func (q *quota) roll(day apikey.Day) (gone tally) {
 	}
 	q.shown = day
 	return gone
+}
+
+// seen remembers when the key was used.
+func (q *quota) seen(now time.Time) {
+	t := q.today()
+	t.lastUsed = max(t.lastUsed, minuteOf(now.Unix()))
+}
+
+// charge adds to today's count.
+func (q *quota) charge(cost uint32) {
+	t := q.today()
+	t.charged += min(cost, math.MaxUint32-t.charged)
+}
+
+// restore sets a day's count; of the days it keeps the latest two.
+func (q *quota) restore(restored tally) {
+	switch t := q.on(restored.day); {
+	case t != nil:
+		*t = restored
+	case restored.day > q.days[0].day:
+		q.days[0], q.days[1] = restored, q.days[0]
+		q.shown = restored.day
+	case restored.day > q.days[1].day:
+		q.days[1] = restored
+	}
 }
 
 // left returns what may still be charged.
@@ -104,7 +146,7 @@ func (q *quota) reset(now time.Time) int {
 // over reports whether there is no count for the day today or a later one.
 func (q *quota) over(today apikey.Day) bool {
 	for i := range q.days {
-		if t := &q.days[i]; t.used() && t.day >= today {
+		if t := &q.days[i]; t.sum() != 0 && t.day >= today {
 			return false
 		}
 	}

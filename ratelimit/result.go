@@ -10,19 +10,25 @@ import (
 type Result struct {
 	Allowed bool
 
-	Minute Balance // of the bucket
-	Day    Balance // of the quota
+	Minute Balance // of the key's bucket
+	Day    Balance // of the key's quota
 
-	// Which limits stood against the request; both may.
-	MinuteExhausted bool
-	DayExhausted    bool
+	// Of the workspace. Limit is 0 where it is not limited.
+	WorkspaceMinute Balance
+	WorkspaceDay    Balance
+
+	// Which limits stood against the request; all may.
+	MinuteExhausted          bool
+	DayExhausted             bool
+	WorkspaceMinuteExhausted bool
+	WorkspaceDayExhausted    bool
 
 	// RetryAfter is when a refused request could pass: whole seconds, rounded
 	// up, at least 1, and the later of the exhausted limits. 0 when allowed.
 	RetryAfter int
 
-	// Never means that the request costs more than the bucket or the quota can
-	// ever hold, so that waiting does not help. RetryAfter then is when the
+	// Never means that the request costs more than a bucket or a quota can ever
+	// hold, so that waiting does not help. RetryAfter then is when the
 	// exhausted limits are full again.
 	Never bool
 }
@@ -37,33 +43,88 @@ type Balance struct {
 	Reset int
 }
 
-// settle decides on a request by what bucket and quota hold, and charges the
-// quota if both hold enough. The bucket is left for the caller to charge.
-func settle(tokens float64, q *quota, lim apikey.Limits, cost int, now time.Time) Result {
+// holding is what a key or a workspace has left for a request.
+type holding struct {
+	lim    apikey.Limits
+	tokens float64 // in the minute bucket
+	quota  *quota
+}
+
+func (h *holding) minuteLacks(cost int) bool { return cost > int(whole(h.tokens, h.lim)) }
+func (h *holding) dayLacks(cost int) bool    { return cost > int(h.quota.left(h.lim)) }
+
+// charge takes from both. Of the bucket that is the copy here: the bucket
+// itself is left for the caller to charge.
+func (h *holding) charge(cost int) {
+	h.tokens -= float64(cost)
+	h.quota.charge(uint32(cost))
+}
+
+func (h *holding) minute() Balance {
+	b := Balance{Limit: h.lim.Burst, Remaining: whole(h.tokens, h.lim)}
+	if b.Remaining < b.Limit {
+		b.Reset = secondsUntil(float64(b.Remaining+1), h.tokens, h.lim)
+	}
+	return b
+}
+
+func (h *holding) day(now time.Time) Balance {
+	return Balance{Limit: h.lim.PerDay, Remaining: h.quota.left(h.lim), Reset: h.quota.reset(now)}
+}
+
+// wait returns in how many seconds the bucket will hold what a request costs,
+// or be full.
+func (h *holding) wait(cost int) int {
+	return secondsUntil(min(float64(cost), float64(h.lim.Burst)), h.tokens, h.lim)
+}
+
+// settle decides on a request by what the key holds and, unless nil, what its
+// workspace holds, and charges them if all of it is enough.
+func settle(key, together *holding, cost int, now time.Time) Result {
 	r := Result{
-		MinuteExhausted: cost > int(whole(tokens, lim)),
-		DayExhausted:    cost > int(q.left(lim)),
-		Never:           cost > int(lim.Burst) || cost > int(lim.PerDay),
+		MinuteExhausted: key.minuteLacks(cost),
+		DayExhausted:    key.dayLacks(cost),
+		Never:           cost > int(min(key.lim.Burst, key.lim.PerDay)),
 	}
-	r.Allowed = !r.MinuteExhausted && !r.DayExhausted
+	if together != nil {
+		lim := &together.lim
+		r.WorkspaceMinuteExhausted = lim.PerMinute != 0 && together.minuteLacks(cost)
+		r.WorkspaceDayExhausted = lim.PerDay != 0 && together.dayLacks(cost)
+		r.Never = r.Never || lim.PerMinute != 0 && cost > int(lim.Burst) || lim.PerDay != 0 && cost > int(lim.PerDay)
+	}
+	r.Allowed = !r.MinuteExhausted && !r.DayExhausted && !r.WorkspaceMinuteExhausted && !r.WorkspaceDayExhausted
 	if r.Allowed {
-		tokens -= float64(cost)
-		q.today().charged += uint32(cost)
+		key.charge(cost)
+		if together != nil {
+			together.charge(cost)
+		}
 	}
-	r.balance(tokens, q, lim, now)
+	r.balance(key, together, now)
 	if r.MinuteExhausted {
-		r.RetryAfter = secondsUntil(min(float64(cost), float64(lim.Burst)), tokens, lim)
+		r.RetryAfter = key.wait(cost)
 	}
 	if r.DayExhausted {
 		r.RetryAfter = max(r.RetryAfter, r.Day.Reset)
 	}
+	if r.WorkspaceMinuteExhausted {
+		r.RetryAfter = max(r.RetryAfter, together.wait(cost))
+	}
+	if r.WorkspaceDayExhausted {
+		r.RetryAfter = max(r.RetryAfter, r.WorkspaceDay.Reset)
+	}
 	return r
 }
 
-func (r *Result) balance(tokens float64, q *quota, lim apikey.Limits, now time.Time) {
-	r.Minute = Balance{Limit: lim.Burst, Remaining: whole(tokens, lim)}
-	if r.Minute.Remaining < lim.Burst {
-		r.Minute.Reset = secondsUntil(float64(r.Minute.Remaining+1), tokens, lim)
+// balance sets the four balances.
+func (r *Result) balance(key, together *holding, now time.Time) {
+	r.Minute, r.Day = key.minute(), key.day(now)
+	if together == nil {
+		return
 	}
-	r.Day = Balance{Limit: lim.PerDay, Remaining: q.left(lim), Reset: q.reset(now)}
+	if together.lim.PerMinute != 0 {
+		r.WorkspaceMinute = together.minute()
+	}
+	if together.lim.PerDay != 0 {
+		r.WorkspaceDay = together.day(now)
+	}
 }

@@ -22,7 +22,7 @@ type step struct {
 	want int
 }
 
-func run(t *testing.T, l *ratelimit.Limiter, lim apikey.Limits, steps []step) {
+func run(t *testing.T, l *ratelimit.Limiter, lim ratelimit.Caps, steps []step) {
 	t.Helper()
 	for i, s := range steps {
 		if got := take(l, lim, 500, noon.Add(s.at)); got != s.want {
@@ -35,7 +35,7 @@ func TestBucketOverTime(t *testing.T) {
 	sec := time.Second
 	tests := []struct {
 		name  string
-		lim   apikey.Limits
+		lim   ratelimit.Caps
 		steps []step
 	}{
 		{"refill is one a second", limits(60, 60, 1e9), []step{{0, 60}, {sec - 1, 0}, {sec, 1}, {2*sec - 1, 0}, {9 * sec, 8}}},
@@ -81,7 +81,7 @@ func TestQuotaOverTime(t *testing.T) {
 		t.Run(tt.name+", swept", func(t *testing.T) {
 			l := ratelimit.New()
 			for i, s := range tt.steps {
-				l.Drain(nil)
+				drain(l)
 				l.Sweep(noon.Add(s.at))
 				if got := take(l, lim, 500, noon.Add(s.at)); got > s.want {
 					t.Fatalf("step %d, at noon %+v: %d passed, want at most %d", i, s.at, got, s.want)
@@ -96,13 +96,13 @@ func TestSweptDayStaysClosed(t *testing.T) {
 	lim := limits(1000, 1000, 100)
 	l := ratelimit.New()
 	run(t, l, lim, []step{{0, 100}})
-	l.Drain(nil)
+	drain(l)
 	l.Sweep(noon.Add(10 * years))
-	if n := l.Len(); n != 0 {
+	if n := lenKeys(l); n != 0 {
 		t.Fatalf("%d keys left after the sweep, want 0", n)
 	}
 	run(t, l, lim, []step{{hour, 100}, {11 * hour, 0}, {12 * hour, 0}, {35 * hour, 0}, {36 * hour, 100}})
-	for _, u := range l.Drain(nil) {
+	for _, u := range drain(l) {
 		if u.Day == apikey.DayOf(noon) {
 			t.Errorf("the swept day's total would be overwritten with %+v", u)
 		}
@@ -115,15 +115,15 @@ func TestSweptFutureIsForgotten(t *testing.T) {
 	lim := limits(1000, 1000, 100)
 	l := ratelimit.New()
 	run(t, l, lim, []step{{10 * years, 100}})
-	l.Drain(nil)
+	drain(l)
 	l.Sweep(noon.Add(10*years + day))
 	l.Sweep(noon)
 	run(t, l, lim, []step{{0, 100}, {12 * hour, 0}, {36 * hour, 100}, {37 * hour, 0}})
-	if n := l.Len(); n != 1 {
+	if n := lenKeys(l); n != 1 {
 		t.Fatalf("%d keys, want 1", n)
 	}
 	var labels []apikey.Day
-	for _, u := range l.Drain(nil) {
+	for _, u := range drain(l) {
 		labels = append(labels, u.Day-apikey.DayOf(noon))
 	}
 	for _, d := range labels {
