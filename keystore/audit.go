@@ -53,6 +53,9 @@ func putAudit(tx *bolt.Tx, e AuditEntry) error {
 	if err := audit.Put(name, seal(bucketAudit, name, append(newSealed(len(fields)), fields...))); err != nil {
 		return err
 	}
+	if e.Key.IsZero() { // of a workspace
+		return nil
+	}
 	return tx.Bucket(bucketAuditByKey).Put(append(e.Key[:], name...), nil)
 }
 

@@ -17,8 +17,13 @@ import (
 // Bolt is a [Store] in one bbolt file. bbolt is the source of truth; look-ups
 // are answered by an [Index] in memory, which holds what was last committed.
 type Bolt struct {
-	db     *bolt.DB
-	index  *Index
+	db    *bolt.DB
+	index *Index
+
+	// together are the limits of workspaces. The map is never written: a change
+	// replaces it. nil: there are none.
+	together atomic.Pointer[map[string]apikey.WorkspaceLimits]
+
 	closed atomic.Bool
 
 	damaged []error // set while opening
@@ -122,6 +127,19 @@ func (f *firstError) Write(p []byte) (int, error) {
 		f.err = err
 	}
 	return n, err
+}
+
+// Writable implements [Store].
+func (b *Bolt) Writable() error {
+	if b.closed.Load() {
+		return ErrClosed
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if b.failed != nil {
+		return fmt.Errorf("%w: %w", ErrReadOnly, b.failed)
+	}
+	return nil
 }
 
 // Close implements [Store]. It waits for calls under way.

@@ -31,6 +31,9 @@ func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err erro
 		{bucketLastUsed, c.lastUsed},
 		{bucketAudit, c.audit},
 		{bucketAuditByKey, c.auditByKey},
+		{bucketTogether, c.together},
+		{bucketTogetherUsage, c.togetherUsage},
+		{bucketMinutes, c.minutes},
 	} {
 		if err := b.checkBucket(part.bucket, part.check, yield); err != nil {
 			return c.keys, err
@@ -49,6 +52,10 @@ func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []
 	for next := []byte{}; next != nil; {
 		var problems []problem
 		err := b.view(func(tx *bolt.Tx) error {
+			if tx.Bucket(bucket) == nil { // of a newer schema than the store's
+				next = nil
+				return nil
+			}
 			cursor := tx.Bucket(bucket).Cursor()
 			name, value := cursor.Seek(next)
 			for n := 0; name != nil && n < checkPage; n++ {
@@ -147,6 +154,9 @@ func (c *checker) audit(tx *bolt.Tx, name, value []byte) (string, error) {
 		return fmt.Sprintf("audit entry %d", seq), fmt.Errorf("audit entry %d: %w", seq, err)
 	case e.Seq != seq:
 		return keyName(e.Key[:]), fmt.Errorf("%w: audit entry %d is numbered %d", ErrDamaged, seq, e.Seq)
+	case e.Key.IsZero() && e.Workspace == "":
+		return fmt.Sprintf("audit entry %d", seq), fmt.Errorf("%w: audit entry %d names neither key nor workspace", ErrDamaged, seq)
+	case e.Key.IsZero():
 	case !has(tx, bucketAuditByKey, append(e.Key[:], name...)):
 		return keyName(e.Key[:]), fmt.Errorf("%w: audit entry %d is missing in the index of key %s", ErrDamaged, seq, e.Key)
 	}
@@ -162,6 +172,21 @@ func (c *checker) auditByKey(tx *bolt.Tx, name, _ []byte) (string, error) {
 		return keyName(id), fmt.Errorf("%w: the audit trail of key %s lacks entry %d", ErrDamaged, keyName(id), binary.BigEndian.Uint64(seq))
 	}
 	return "", nil
+}
+
+func (c *checker) together(_ *bolt.Tx, name, value []byte) (string, error) {
+	_, err := decodeLimits(name, value)
+	return workspaceName(name), err
+}
+
+func (c *checker) togetherUsage(_ *bolt.Tx, name, value []byte) (string, error) {
+	_, err := decodeTogether(name, value)
+	return workspaceName(name[min(dayLen, len(name)):]), err
+}
+
+func (c *checker) minutes(_ *bolt.Tx, name, value []byte) (string, error) {
+	_, err := decodeBucket(name, value)
+	return quoteName(name), err
 }
 
 func has(tx *bolt.Tx, bucket, name []byte) bool {

@@ -29,7 +29,7 @@ func openThree(tb testing.TB) *Bolt {
 			tb.Fatal(err)
 		}
 	}
-	if err := b.SaveUsage([]apikey.Usage{{ID: numberedID(1), Day: 20000, Allowed: 1, LastUsed: 60}}); err != nil {
+	if err := b.SaveUsage([]apikey.Usage{{ID: numberedID(1), Day: 20000, Allowed: 1, LastUsed: 60}}, nil); err != nil {
 		tb.Fatal(err)
 	}
 	return b

@@ -3,6 +3,7 @@ package keystore
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,7 @@ func TestDamagedUsage(t *testing.T) {
 	ids := []apikey.ID{numberedID(0), numberedID(1)}
 	b := openTest(t, path)
 	usage := []apikey.Usage{{ID: ids[0], Day: 20000, Charged: 7, LastUsed: 60}, {ID: ids[1], Day: 20000, Charged: 8, LastUsed: 60}}
-	if err := b.SaveUsage(usage); err != nil {
+	if err := b.SaveUsage(usage, nil); err != nil {
 		t.Fatal(err)
 	}
 	b.Close()
@@ -119,9 +120,10 @@ func TestDamagedUsage(t *testing.T) {
 	})
 	b = openTest(t, path)
 	var got []apikey.Usage
-	err := b.UsageOn(20000, func(u apikey.Usage) { got = append(got, u) })
-	if !errors.Is(err, ErrDamaged) || len(got) != 1 || got[0] != usage[1] {
-		t.Errorf("usage on the day: %+v, %v; want the whole one and ErrDamaged", got, err)
+	err := b.UsageSince(20000, func(u apikey.Usage) { got = append(got, u) }, func(apikey.WorkspaceUsage) {})
+	want := []apikey.Usage{{ID: ids[0], Day: 20000, Charged: exhausted}, usage[1]}
+	if !errors.Is(err, ErrDamaged) || !slices.Equal(got, want) {
+		t.Errorf("usage since the day: %+v, %v; want %+v and ErrDamaged", got, err, want)
 	}
 	if _, err := b.Usage(ids[0], 0, 30000); !errors.Is(err, ErrDamaged) {
 		t.Errorf("usage of the damaged: %v", err)
@@ -132,7 +134,7 @@ func TestDamagedUsage(t *testing.T) {
 	if got, err := b.Usage(ids[1], 0, 30000); err != nil || len(got) != 1 {
 		t.Errorf("usage of the other: %+v, %v", got, err)
 	}
-	if err := b.SaveUsage(usage); err != nil { // puts it right
+	if err := b.SaveUsage(usage, nil); err != nil { // puts it right
 		t.Fatal(err)
 	}
 	if got, err := b.Usage(ids[0], 0, 30000); err != nil || len(got) != 1 || got[0] != usage[0] {
@@ -185,7 +187,7 @@ func TestTruncatedWhileServing(t *testing.T) {
 		"get":    func() error { _, err := b.Get(id); return err },
 		"list":   func() error { _, err := b.List(Query{}); return err },
 		"audit":  func() error { _, err := b.Audit(AuditQuery{}); return err },
-		"usage":  func() error { return b.UsageOn(1, func(apikey.Usage) {}) },
+		"usage":  func() error { return b.UsageSince(1, func(apikey.Usage) {}, nil) },
 		"create": func() error { k := testKey(t); k.ID = numberedID(999); return b.Create(k, testActor) },
 		"delete": func() error { return b.Delete(id, testActor, nil) },
 	} {
@@ -231,7 +233,7 @@ func TestFailedCommit(t *testing.T) {
 		"update": revoke(),
 		"create": b.Create(k, testActor),
 		"delete": b.Delete(id, testActor, nil),
-		"usage":  b.SaveUsage([]apikey.Usage{{ID: id, Day: 1, Charged: 1}}),
+		"usage":  b.SaveUsage([]apikey.Usage{{ID: id, Day: 1, Charged: 1}}, nil),
 		"brand":  b.SetBrand("acme"),
 	} {
 		if !errors.Is(err, ErrReadOnly) || errors.Is(err, ErrUnknownOutcome) {

@@ -31,7 +31,7 @@ func TestAcknowledgedIsOnDisk(t *testing.T) {
 			func(c *Bolt) bool { brand, err := c.Brand(); return err == nil && brand == "acme" },
 		},
 		{
-			"usage", func() error { return b.SaveUsage([]apikey.Usage{{ID: k.ID, Day: 1, Charged: 9}}) },
+			"usage", func() error { return b.SaveUsage([]apikey.Usage{{ID: k.ID, Day: 1, Charged: 9}}, nil) },
 			func(c *Bolt) bool {
 				u, err := c.Usage(k.ID, 1, 1)
 				return err == nil && len(u) == 1 && u[0].Charged == 9

@@ -1,7 +1,9 @@
 package keystore
 
 import (
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -45,5 +47,16 @@ func TestDeviceName(t *testing.T) {
 		if got := deviceName(dev); got != want {
 			t.Errorf("device %#x is %s; want %s", dev, got, want)
 		}
+	}
+}
+
+func TestOpenRefusesPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keygate.db")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenBolt(path) // must not wait for somebody to write
+	if err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("opened a pipe: %v", err)
 	}
 }

@@ -45,6 +45,9 @@ func (b *Bolt) load() (last int, err error) {
 		})
 	}
 	workers.Wait()
+	if err == nil {
+		err = b.loadLimits()
+	}
 	slices.SortFunc(b.damaged, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	return last, err
 }

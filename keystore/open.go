@@ -64,7 +64,29 @@ func openBolt(path string) (*Bolt, error) {
 		b.db.Close()
 		return nil, err
 	}
+	if err := b.upgrade(); err != nil {
+		b.db.Close()
+		return nil, err
+	}
 	return b, nil
+}
+
+// upgrade brings a store of an older schema up to date, in one transaction.
+func (b *Bolt) upgrade() error {
+	var schema uint32
+	err := b.view(func(tx *bolt.Tx) error {
+		schema = schemaOf(tx)
+		return nil
+	})
+	if err != nil || schema == schemaVersion {
+		return err
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if err := b.commit(upgradeSchema); err != nil {
+		return fmt.Errorf("upgrading it from schema %d to %d: %w", schema, schemaVersion, err)
+	}
+	return nil
 }
 
 // reloadUnless reads the keys again if another process has written since the

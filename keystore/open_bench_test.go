@@ -117,7 +117,7 @@ func BenchmarkSaveUsage(b *testing.B) {
 		for i := range usage {
 			usage[i] = apikey.Usage{ID: numberedID(i), Day: 20000, Charged: round, LastUsed: int64(round)}
 		}
-		if err := s.SaveUsage(usage); err != nil {
+		if err := s.SaveUsage(usage, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

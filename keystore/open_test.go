@@ -180,8 +180,8 @@ func TestOpenRefuses(t *testing.T) {
 		}, []string{"is not a Keygate store"}, nil},
 		{"other magic", meta(metaMagic, []byte("another")), []string{"is not a Keygate store"}, nil},
 		{
-			"newer schema", meta(metaSchema, binary.BigEndian.AppendUint32(nil, 2)),
-			[]string{"written by a newer Keygate (schema 2, this one knows 1)", "restore a backup"},
+			"newer schema", meta(metaSchema, binary.BigEndian.AppendUint32(nil, schemaVersion+1)),
+			[]string{"written by a newer Keygate (schema 3, this one knows 2)", "restore a backup"},
 			ErrNewer,
 		},
 		{"no schema", meta(metaSchema, nil), []string{"schema", "restore"}, ErrDamaged},

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -21,7 +22,8 @@ var errNothingToPrune = errors.New("nothing to prune")
 // that is to stay; one that does not verify goes with those around it.
 func (b *Bolt) Prune(day apikey.Day, before time.Time) error {
 	for _, prune := range []func(*bolt.Tx) (removed int, err error){
-		func(tx *bolt.Tx) (int, error) { return pruneUsage(tx, day) },
+		func(tx *bolt.Tx) (int, error) { return pruneUsage(tx, bucketUsage, day) },
+		func(tx *bolt.Tx) (int, error) { return pruneUsage(tx, bucketTogetherUsage, day) },
 		func(tx *bolt.Tx) (int, error) { return pruneAudit(tx, before) },
 	} {
 		for {
@@ -49,16 +51,13 @@ func (b *Bolt) pruneOnce(prune func(*bolt.Tx) (removed int, err error)) error {
 	})
 }
 
-func pruneUsage(tx *bolt.Tx, day apikey.Day) (removed int, err error) {
-	usage := tx.Bucket(bucketUsage)
+// pruneUsage removes records whose names begin with a day before the given one.
+func pruneUsage(tx *bolt.Tx, bucket []byte, day apikey.Day) (removed int, err error) {
+	usage, end := tx.Bucket(bucket), appendDay(nil, day)
 	var names [][]byte
 	cursor := usage.Cursor()
 	for name, _ := cursor.First(); name != nil && len(names) < pruneBatch; name, _ = cursor.Next() {
-		d, _, ok := splitUsageKey(name)
-		if !ok {
-			continue // Check reports it
-		}
-		if d >= day {
+		if bytes.Compare(name, end) >= 0 {
 			break
 		}
 		names = append(names, name)

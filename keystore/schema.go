@@ -16,10 +16,18 @@ var (
 	bucketLastUsed   = []byte("lastused")     // ID → time
 	bucketAudit      = []byte("audit")        // sequence → audit entry
 	bucketAuditByKey = []byte("audit_by_key") // ID, sequence → nothing
+
+	// Since schema 2.
+	bucketTogether      = []byte("workspace_limits") // workspace → limits
+	bucketTogetherUsage = []byte("workspace_usage")  // day, workspace → usage record
+	bucketMinutes       = []byte("minute_buckets")   // k, ID or w, workspace → bucket
 )
 
-var buckets = [][]byte{
-	bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey,
+// buckets are those of each schema, from schema 1 on, that the one before
+// lacks.
+var buckets = [][][]byte{
+	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
+	{bucketTogether, bucketTogetherUsage, bucketMinutes},
 }
 
 // What the bucket meta holds.
@@ -32,20 +40,34 @@ var (
 var magic = []byte("keygate key store")
 
 // schemaVersion changes when an older Keygate could misread the file.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // writeSchema lays out an empty store.
 func writeSchema(tx *bolt.Tx) error {
-	for _, name := range buckets {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return fmt.Errorf("bucket %s: %w", name, err)
-		}
-	}
-	meta := tx.Bucket(bucketMeta)
-	if err := meta.Put(metaMagic, magic); err != nil {
+	if _, err := tx.CreateBucket(bucketMeta); err != nil {
 		return err
 	}
-	return meta.Put(metaSchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
+	if err := tx.Bucket(bucketMeta).Put(metaMagic, magic); err != nil {
+		return err
+	}
+	return upgradeSchema(tx)
+}
+
+// upgradeSchema adds what a store of an older schema lacks.
+func upgradeSchema(tx *bolt.Tx) error {
+	for _, added := range buckets {
+		for _, name := range added {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return fmt.Errorf("bucket %s: %w", name, err)
+			}
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(metaSchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
+}
+
+// schemaOf returns the schema of a store that checkSchema has passed.
+func schemaOf(tx *bolt.Tx) uint32 {
+	return binary.BigEndian.Uint32(tx.Bucket(bucketMeta).Get(metaSchema))
 }
 
 // checkSchema refuses what is not a store that this Keygate can use.
@@ -62,9 +84,11 @@ func checkSchema(tx *bolt.Tx) error {
 		return fmt.Errorf("%w (schema %d, this one knows %d): run that version, or restore a backup from before the upgrade",
 			ErrNewer, v, schemaVersion)
 	}
-	for _, name := range buckets {
-		if tx.Bucket(name) == nil {
-			return fmt.Errorf("%w: its bucket %s is missing; %s", ErrDamaged, name, adviceDamaged)
+	for _, since := range buckets[:binary.BigEndian.Uint32(schema)] {
+		for _, name := range since {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("%w: its bucket %s is missing; %s", ErrDamaged, name, adviceDamaged)
+			}
 		}
 	}
 	return nil

@@ -78,13 +78,36 @@ type Store interface {
 	// is nil.
 	Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error
 
-	// SaveUsage stores totals of days. A total that is higher already stays as
-	// it is. Usage of keys that do not exist is dropped.
-	SaveUsage([]apikey.Usage) error
+	// SaveUsage stores totals of days, all or none. A total that is higher
+	// already stays as it is. Usage of keys that do not exist is dropped; that
+	// of workspaces is kept whether they have keys or not.
+	SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error
 
-	// UsageOn calls yield with each key's use on a day, for restoring limits
-	// after a start.
-	UsageOn(day apikey.Day, yield func(apikey.Usage)) error
+	// UsageSince calls the functions with what was used on a day and on later
+	// ones, which there are where the clock was set back, for restoring limits
+	// after a start. A record that does not verify is told in an error, after
+	// all others, and yielded as one that exhausts any quota.
+	UsageSince(day apikey.Day, key func(apikey.Usage), workspace func(apikey.WorkspaceUsage)) error
+
+	// SaveBuckets stores minute buckets, in place of all that were stored, for
+	// going on with them after a graceful restart.
+	SaveBuckets([]apikey.Bucket) error
+
+	// Buckets calls yield with what SaveBuckets stored last.
+	Buckets(yield func(apikey.Bucket)) error
+
+	// WorkspaceLimits returns the limits that a workspace has of its own. It
+	// answers from memory and allocates nothing.
+	WorkspaceLimits(workspace string) (apikey.WorkspaceLimits, bool)
+
+	// AllWorkspaceLimits returns the limits of all workspaces that have their
+	// own. The map must not be changed.
+	AllWorkspaceLimits() map[string]apikey.WorkspaceLimits
+
+	// SetWorkspaceLimits gives a workspace limits of its own, or takes them away
+	// where lim is nil. A workspace needs no keys for that. The audit trail has
+	// it as "limit" or "unlimit".
+	SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by Actor) error
 
 	// Usage returns a key's use from one day to another, both included, oldest
 	// first, days without use left out.
@@ -117,6 +140,9 @@ type Store interface {
 	// Counts returns how many keys have each status at the instant now.
 	Counts(now time.Time) map[apikey.Status]int
 
+	// Writable returns nil while the store takes changes, or why it does not.
+	Writable() error
+
 	// Close gives the store up. Every later call returns ErrClosed.
 	Close() error
 }
@@ -148,14 +174,16 @@ type Actor struct {
 	Via string // "api 127.0.0.1:51234", "unix /run/caddy/admin.sock", "offline"
 }
 
-// AuditEntry is one change of one key. No entry holds a token or a hash.
+// AuditEntry is one change of one key or workspace. No entry holds a token or a hash.
 type AuditEntry struct {
 	Seq     uint64            `json:"seq"` // grows by every change of the store
 	At      time.Time         `json:"at"`
 	Via     string            `json:"via"`
 	Action  string            `json:"action"`
-	Key     apikey.ID         `json:"key_id"`
+	Key     apikey.ID         `json:"key_id,omitzero"`
 	Changes map[string]Change `json:"changes,omitempty"` // by field of the JSON record
+
+	Workspace string `json:"workspace,omitempty"` // whose limits were changed; then there is no key
 }
 
 // Change is one field's value before and after, as in the JSON record.

@@ -12,18 +12,23 @@ import (
 )
 
 // SaveUsage implements [Store]. It is one transaction for all of them.
-func (b *Bolt) SaveUsage(usage []apikey.Usage) error {
-	if len(usage) == 0 && !b.closed.Load() {
+func (b *Bolt) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error {
+	if len(keys)+len(workspaces) == 0 && !b.closed.Load() {
 		return nil
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	return b.commit(func(tx *bolt.Tx) error {
-		for i := range usage {
-			if tx.Bucket(bucketKeys).Get(usage[i].ID[:]) == nil {
+		for i := range keys {
+			if tx.Bucket(bucketKeys).Get(keys[i].ID[:]) == nil {
 				continue
 			}
-			if err := saveUsage(tx, usage[i]); err != nil {
+			if err := saveUsage(tx, keys[i]); err != nil {
+				return err
+			}
+		}
+		for i := range workspaces {
+			if err := saveTogether(tx, workspaces[i]); err != nil {
 				return err
 			}
 		}
@@ -58,26 +63,51 @@ func saveUsage(tx *bolt.Tx, u apikey.Usage) error {
 	return lastUsed.Put(u.ID[:], encodeLastUsed(u.ID, u.LastUsed))
 }
 
-// UsageOn implements [Store]. It yields all that it can read before it returns
-// an error that wraps ErrDamaged. yield may call the store.
-func (b *Bolt) UsageOn(day apikey.Day, yield func(apikey.Usage)) error {
+// exhausted stands for a count that does not verify: more than any quota, for
+// fewer requests might be granted twice.
+const exhausted = math.MaxUint32
+
+// UsageSince implements [Store]. The functions may call the store.
+func (b *Bolt) UsageSince(day apikey.Day, key func(apikey.Usage), workspace func(apikey.WorkspaceUsage)) error {
 	var damaged error
-	for next := usageKey(day, apikey.ID{}); next != nil; {
-		var page []apikey.Usage
-		err := b.view(func(tx *bolt.Tx) error {
-			page = page[:0]
-			cursor := tx.Bucket(bucketUsage).Cursor()
-			name, value := cursor.Seek(next)
-			for ; bytes.HasPrefix(name, next[:dayLen]) && len(page) < MaxPage; name, value = cursor.Next() {
-				u, err := decodeUsage(name, value)
-				if err != nil {
-					damaged = errors.Join(damaged, err)
-					continue
-				}
-				page = append(page, u)
+	err := b.eachSince(bucketUsage, day, func(name, value []byte) func() {
+		u, err := decodeUsage(name, value)
+		if err != nil {
+			damaged = errors.Join(damaged, err)
+			if u.Day, u.ID, _ = splitUsageKey(name); u.ID.IsZero() {
+				return nil
 			}
-			if !bytes.HasPrefix(name, next[:dayLen]) {
-				name = nil
+			u.Charged = exhausted
+		}
+		return func() { key(u) }
+	})
+	if err != nil {
+		return err
+	}
+	err = b.eachSince(bucketTogetherUsage, day, func(name, value []byte) func() {
+		u, err := decodeTogether(name, value)
+		if err != nil {
+			damaged = errors.Join(damaged, err)
+			if u.Workspace == "" {
+				return nil
+			}
+			u.Charged = exhausted
+		}
+		return func() { workspace(u) }
+	})
+	return errors.Join(err, damaged)
+}
+
+// eachSince reads the records of a day and later ones, page by page, and calls
+// what read returns, unless that is nil, once the page's transaction has ended.
+func (b *Bolt) eachSince(bucket []byte, day apikey.Day, read func(name, value []byte) func()) error {
+	for next := appendDay(nil, day); next != nil; {
+		var page []func()
+		err := b.view(func(tx *bolt.Tx) error {
+			cursor := tx.Bucket(bucket).Cursor()
+			name, value := cursor.Seek(next)
+			for ; name != nil && len(page) < MaxPage; name, value = cursor.Next() {
+				page = append(page, read(name, value))
 			}
 			next = bytes.Clone(name)
 			return nil
@@ -85,11 +115,13 @@ func (b *Bolt) UsageOn(day apikey.Day, yield func(apikey.Usage)) error {
 		if err != nil {
 			return err
 		}
-		for _, u := range page {
-			yield(u)
+		for _, yield := range page {
+			if yield != nil {
+				yield()
+			}
 		}
 	}
-	return damaged
+	return nil
 }
 
 // Usage implements [Store].

@@ -27,8 +27,7 @@ const (
 // usageKey is the day, then the ID, so that days lie next to each other and
 // old ones can be cut off. Flipping the sign bit makes days sort as numbers.
 func usageKey(day apikey.Day, id apikey.ID) []byte {
-	key := binary.BigEndian.AppendUint32(make([]byte, 0, usageKeyLen), uint32(day)^1<<31)
-	return append(key, id[:]...)
+	return append(appendDay(make([]byte, 0, usageKeyLen), day), id[:]...)
 }
 
 // splitUsageKey undoes usageKey. It reports false for what is not such a key.

@@ -99,7 +99,7 @@ func testAllAtOnce(t *testing.T, f Factory) {
 		func() error { return second(s.List(keystore.Query{Status: apikey.Active, Now: now})) },
 		func() error { return second(s.Audit(keystore.AuditQuery{Key: keyID(1)})) },
 		func() error { return second(s.Usage(keyID(1), 0, 30000)) },
-		func() error { return s.UsageOn(20000, func(apikey.Usage) {}) },
+		func() error { return s.UsageSince(20000, func(apikey.Usage) {}, func(apikey.WorkspaceUsage) {}) },
 		func() error { return second(s.LastUsed(keyID(1))) },
 		func() error { return s.Backup(io.Discard) },
 		func() error {

@@ -79,6 +79,12 @@ func testLookupAllocs(t *testing.T, f Factory) {
 			t.Errorf("lookup of %s allocates %v times", id, n)
 		}
 	}
+	if err := s.SetWorkspaceLimits("acme", &apikey.WorkspaceLimits{PerDay: 1}, by); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.WorkspaceLimits("acme"); s.WorkspaceLimits("nobody") }); n != 0 {
+		t.Errorf("asking for the limits of workspaces allocates %v times", n)
+	}
 	for range 2 { // without any opaque key, and with one
 		for _, n := range []int{1, 4, 5} {
 			hash := hashOf(n)

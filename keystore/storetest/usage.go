@@ -12,7 +12,7 @@ import (
 
 func saveUsage(t *testing.T, s keystore.Store, usage ...apikey.Usage) {
 	t.Helper()
-	if err := s.SaveUsage(usage); err != nil {
+	if err := s.SaveUsage(usage, nil); err != nil {
 		t.Fatalf("save usage: %v", err)
 	}
 }
@@ -24,16 +24,19 @@ func wantUsage(t *testing.T, s keystore.Store, id apikey.ID, from, to apikey.Day
 	}
 }
 
-// wantUsageOn compares without regard to order.
-func wantUsageOn(t *testing.T, s keystore.Store, day apikey.Day, want ...apikey.Usage) {
+// wantUsageSince compares without regard to order.
+func wantUsageSince(t *testing.T, s keystore.Store, day apikey.Day, want ...apikey.Usage) {
 	t.Helper()
 	var got []apikey.Usage
-	if err := s.UsageOn(day, func(u apikey.Usage) { got = append(got, u) }); err != nil {
-		t.Fatalf("usage on %s: %v", day, err)
+	err := s.UsageSince(day, func(u apikey.Usage) { got = append(got, u) }, func(u apikey.WorkspaceUsage) { t.Errorf("use of a workspace: %+v", u) })
+	if err != nil {
+		t.Fatalf("usage since %s: %v", day, err)
 	}
-	slices.SortFunc(got, func(a, b apikey.Usage) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	slices.SortFunc(got, func(a, b apikey.Usage) int {
+		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.ID.String(), b.ID.String()))
+	})
 	if !slices.Equal(got, want) {
-		t.Errorf("usage on %s: %+v; want %+v", day, got, want)
+		t.Errorf("usage since %s: %+v; want %+v", day, got, want)
 	}
 }
 
@@ -71,7 +74,8 @@ func testUsage(t *testing.T, f Factory) {
 
 	saveUsage(t, s, u(9, 20000, 1)) // there is no such key
 	wantUsage(t, s, keyID(9), 0, 30000)
-	wantUsageOn(t, s, 20000, u(2, 20000, 1))
+	wantUsageSince(t, s, 20000, u(2, 20000, 1), u(3, 20001, 5), u(1, 20003, 4), u(2, 20003, 2))
+	wantUsageSince(t, s, 20004)
 }
 
 func testUsageGrows(t *testing.T, f Factory) {
@@ -88,7 +92,7 @@ func testUsageGrows(t *testing.T, f Factory) {
 	wantUsage(t, s, keyID(1), 20000, 20000, high)
 }
 
-func testUsageOn(t *testing.T, f Factory) {
+func testUsageSince(t *testing.T, f Factory) {
 	s := f.New(t)
 	var today []apikey.Usage
 	for n := range 1005 { // more than any page
@@ -98,15 +102,17 @@ func testUsageOn(t *testing.T, f Factory) {
 		today = append(today, apikey.Usage{ID: keyID(n), Day: 20000, Charged: uint64(n) + 1})
 	}
 	saveUsage(t, s, today...)
-	saveUsage(t, s, apikey.Usage{ID: keyID(1), Day: 19999, Charged: 7}, apikey.Usage{ID: keyID(2), Day: 20001, Charged: 7})
-	wantUsageOn(t, s, 20000, today[:5]...)
-	wantUsageOn(t, s, 20002)
+	later := apikey.Usage{ID: keyID(2), Day: 20001, Charged: 7}
+	saveUsage(t, s, apikey.Usage{ID: keyID(1), Day: 19999, Charged: 7}, later)
+	wantUsageSince(t, s, 20000, append(slices.Clip(today[:5]), later)...)
+	wantUsageSince(t, s, 20001, later)
+	wantUsageSince(t, s, 20002)
 
 	// The caller may use the store meanwhile, also to write.
-	err := s.UsageOn(20000, func(u apikey.Usage) {
+	err := s.UsageSince(20000, func(u apikey.Usage) {
 		u.Charged += 100
 		saveUsage(t, s, u)
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
