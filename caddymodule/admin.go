@@ -58,6 +58,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 
 		policies: app.policies,
 		peek:     engine.limits.Peek,
+		together: app.WorkspaceLimits,
 
 		flush: engine.save,
 		door:  doorOf(r),
@@ -66,6 +67,9 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	a.changed = func(action, keyID string) {
 		app.logger.Info("key changed", zap.String("action", action), zap.String("key_id", keyID), zap.String("via", a.door))
 		app.events.keyChanged(action, keyID, a.door)
+	}
+	a.workspaceChanged = func(action, workspace string) {
+		app.logger.Info("workspace changed", zap.String("action", action), zap.String("workspace", workspace), zap.String("via", a.door))
 	}
 	err = a.serve(w, r)
 	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {

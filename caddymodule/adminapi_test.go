@@ -58,6 +58,9 @@ func serveAPI(t *testing.T) *apiServer {
 			door:    "api test",
 			now:     func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
 			changed: func(string, string) {},
+
+			together:         apikey.WorkspaceLimits{PerMinute: 600},
+			workspaceChanged: func(string, string) {},
 		}
 		err := a.serve(w, r)
 		if apiErr, ok := errors.AsType[caddy.APIError](err); ok { // as Caddy does
@@ -76,7 +79,7 @@ func serveAPI(t *testing.T) *apiServer {
 
 func (s *apiServer) flush() {
 	if unsaved := s.unsaved.Swap(nil); unsaved != nil {
-		if err := s.store.SaveUsage(*unsaved); err != nil {
+		if err := s.store.SaveUsage(*unsaved, nil); err != nil {
 			s.t.Error(err)
 		}
 	}
@@ -132,6 +135,8 @@ func (s *apiServer) hold(request, sentType, sent string, resp *http.Response, bo
 	if key, ok := strings.CutPrefix(path, keysPath+"/"); ok {
 		_, action, _ := strings.Cut(key, "/")
 		path = strings.TrimSuffix(keysPath+"/{id}/"+action, "/")
+	} else if strings.HasPrefix(path, workspacesPath+"/") {
+		path = workspacesPath + "/{workspace}"
 	}
 	if strings.Contains(target, "keep_going=true") || strings.TrimSpace(sent) == "" {
 		sent = "" // may have bad lines, or has none

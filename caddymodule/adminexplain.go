@@ -135,8 +135,9 @@ func (a *keyAdmin) explainLimits(e *access.Explanation, now time.Time) (explainC
 	if check.Compared != "" {
 		return check, access.Allowed
 	}
-	limits, cost := e.Key.Grant.Limits, e.Route.Cost
-	res := a.peek(e.Key.ID, limits, cost, now)
+	grant, cost := &e.Key.Grant, e.Route.Cost
+	caps := capsOf(a.store, grant, a.together)
+	res := a.peek(e.Key.ID, caps, cost, now)
 	check.Compared = compareLimits(&res, cost)
 	reason := limitReason(&res)
 	if reason == access.Allowed {
@@ -144,18 +145,31 @@ func (a *keyAdmin) explainLimits(e *access.Explanation, now time.Time) (explainC
 		return check, reason
 	}
 	check.Outcome, check.Code = string(access.Fail), reason.String()
-	check.Fix = fmt.Sprintf("Wait %d s, or raise the limits of the key.", res.RetryAfter)
+	whose := "key"
+	if !res.MinuteExhausted && !res.DayExhausted {
+		whose = "workspace"
+	}
+	check.Fix = fmt.Sprintf("Wait %d s, or raise the limits of the %s.", res.RetryAfter, whose)
 	if res.Never {
-		check.Fix = "Raise the burst or per_day of the key: the route costs more than they can ever hold."
+		check.Fix = "Raise the limits of the key or its workspace: the route costs more than they can ever hold."
 	}
 	return check, reason
 }
 
 // compareLimits shows what is left before the request is charged.
 func compareLimits(res *ratelimit.Result, cost int) string {
-	minute, day := res.Minute.Remaining, res.Day.Remaining
-	if res.Allowed {
-		minute, day = minute+uint32(cost), day+uint32(cost)
+	left := func(b ratelimit.Balance) uint32 {
+		if res.Allowed {
+			return b.Remaining + uint32(cost)
+		}
+		return b.Remaining
 	}
-	return fmt.Sprintf("cost %d with %d of %d left at once and %d of %d left today", cost, minute, res.Minute.Limit, day, res.Day.Limit)
+	text := fmt.Sprintf("cost %d with %d of %d left at once and %d of %d left today", cost, left(res.Minute), res.Minute.Limit, left(res.Day), res.Day.Limit)
+	if b := res.WorkspaceMinute; b.Limit > 0 {
+		text += fmt.Sprintf(", in the workspace %d of %d left at once", left(b), b.Limit)
+	}
+	if b := res.WorkspaceDay; b.Limit > 0 {
+		text += fmt.Sprintf(", in the workspace %d of %d left today", left(b), b.Limit)
+	}
+	return text
 }

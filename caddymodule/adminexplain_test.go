@@ -130,8 +130,8 @@ func TestExplain(t *testing.T) {
 			}
 		})
 	}
-	if drained := limits.Drain(nil); len(drained) != 0 {
-		t.Errorf("explaining counted %+v", drained)
+	if keys, workspaces := limits.Drain(nil, nil); len(keys)+len(workspaces) != 0 {
+		t.Errorf("explaining counted %+v, %+v", keys, workspaces)
 	}
 }
 
@@ -153,10 +153,10 @@ func TestExplainLimits(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		}
-		limits.Take(key.ID, key.Limits, 1, cliNow)
+		limits.Take(key.ID, ratelimit.Caps{Limits: key.Limits}, 1, cliNow)
 	}
 	req.Path = "/v2/export"
-	if got := last(); got.Fix != "Raise the burst or per_day of the key: the route costs more than they can ever hold." {
+	if got := last(); got.Fix != "Raise the limits of the key or its workspace: the route costs more than they can ever hold." {
 		t.Errorf("%+v", got)
 	}
 }

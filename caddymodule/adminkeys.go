@@ -23,12 +23,16 @@ type keyAdmin struct {
 
 	// For explanations. Offline both are nil.
 	policies []access.Policy // of the handlers of the running config
-	peek     func(apikey.ID, apikey.Limits, int, time.Time) ratelimit.Result
+	peek     func(apikey.ID, ratelimit.Caps, int, time.Time) ratelimit.Result
+
+	together apikey.WorkspaceLimits // of the running config, for workspaces without their own
 
 	flush   func() // stores the use that is only in memory yet
 	door    string
 	now     func() time.Time
 	changed func(action, keyID string)
+
+	workspaceChanged func(action, workspace string)
 }
 
 // conflictError is a change that the key's state does not allow.
@@ -62,7 +66,9 @@ func statusOf(err error) int {
 // route finds the handler of a request.
 func (a *keyAdmin) route(r *http.Request) (func(*http.Request) (any, int, error), error) {
 	resource := r.URL.Path
-	if key, ok := strings.CutPrefix(resource, keysPath+"/"); ok {
+	if strings.HasPrefix(resource, workspacesPath+"/") {
+		resource = workspacesPath + "/{workspace}"
+	} else if key, ok := strings.CutPrefix(resource, keysPath+"/"); ok {
 		resource = keysPath + "/{id}"
 		if _, action, ok := strings.Cut(key, "/"); ok {
 			resource += "/" + action
@@ -82,20 +88,23 @@ const (
 // resources are the paths of the admin API, as openapi.yaml writes them.
 func (a *keyAdmin) resources() map[string]methods {
 	return map[string]methods{
-		keysPath:                   {"GET": a.list, "POST": a.create},
-		keysPath + "/{id}":         {"GET": a.show, "PATCH": a.update, "DELETE": a.remove},
-		keysPath + "/{id}/rotate":  {"POST": a.rotate},
-		keysPath + "/{id}/revoke":  {"POST": a.revoke},
-		keysPath + "/{id}/disable": {"POST": a.disable},
-		keysPath + "/{id}/enable":  {"POST": a.enable},
-		keysPath + "/{id}/usage":   {"GET": a.usage},
-		"/keygate/scopes":          {"GET": a.scopes},
-		explainPath:                {"POST": a.explain},
-		"/keygate/audit":           {"GET": a.audit},
-		"/keygate/check":           {"GET": a.check},
-		"/keygate/export":          {"GET": a.export},
-		importPath:                 {"POST": a.load},
-		"/keygate/backup":          {"GET": a.backup},
+		keysPath:                        {"GET": a.list, "POST": a.create},
+		keysPath + "/{id}":              {"GET": a.show, "PATCH": a.update, "DELETE": a.remove},
+		keysPath + "/{id}/rotate":       {"POST": a.rotate},
+		keysPath + "/{id}/revoke":       {"POST": a.revoke},
+		keysPath + "/{id}/disable":      {"POST": a.disable},
+		keysPath + "/{id}/enable":       {"POST": a.enable},
+		keysPath + "/{id}/usage":        {"GET": a.usage},
+		workspacesPath:                  {"GET": a.listWorkspaces},
+		workspacesPath + "/{workspace}": {"GET": a.showWorkspace, "PATCH": a.limitWorkspace, "DELETE": a.unlimitWorkspace},
+		"/keygate/health":               {"GET": a.health},
+		"/keygate/scopes":               {"GET": a.scopes},
+		explainPath:                     {"POST": a.explain},
+		"/keygate/audit":                {"GET": a.audit},
+		"/keygate/check":                {"GET": a.check},
+		"/keygate/export":               {"GET": a.export},
+		importPath:                      {"POST": a.load},
+		"/keygate/backup":               {"GET": a.backup},
 	}
 }
 

@@ -23,7 +23,7 @@ func TestAPIUsage(t *testing.T) {
 		u.ID = made.Key.ID
 		if u.Day == today {
 			s.unsaved.Store(&[]apikey.Usage{u}) // only in memory
-		} else if err := s.store.SaveUsage([]apikey.Usage{u}); err != nil {
+		} else if err := s.store.SaveUsage([]apikey.Usage{u}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/socialpatra/keygate/access"
-	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
@@ -21,7 +20,7 @@ type answer struct {
 	origin  string // to echo for CORS; "": none
 
 	keyed      bool // caps and limits are those of an authenticated key
-	caps       apikey.Limits
+	caps       ratelimit.Caps
 	limits     ratelimit.Result
 	retryAfter int // seconds; of the failed-authentication budget
 }
@@ -104,7 +103,7 @@ var (
 func (a *answer) setHeaders(h http.Header) {
 	a.handler.cors.apply(h, a.origin)
 	if a.keyed && a.handler.RateLimitHeaders == "on" {
-		setRateLimit(h, a.caps, &a.limits)
+		setRateLimit(h, &a.caps, &a.limits)
 	}
 }
 

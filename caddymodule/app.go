@@ -42,6 +42,12 @@ type App struct {
 	// days.
 	AuditRetention caddy.Duration `json:"audit_retention,omitempty"`
 
+	// What all keys of a workspace may do together, besides the limits of each,
+	// so that many keys do not make many quotas. A workspace may have limits of
+	// its own, set by the admin API or `caddy keygate workspace`. Default: not
+	// limited.
+	WorkspaceLimits apikey.WorkspaceLimits `json:"workspace_limits,omitzero"`
+
 	store  StoreModule
 	logger *zap.Logger
 	events events
@@ -97,6 +103,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := checkRetention(time.Duration(a.AuditRetention)); err != nil {
 		return err
 	}
+	if err := a.WorkspaceLimits.Check(); err != nil {
+		return fmt.Errorf("workspace_limits: %w", err)
+	}
 	if a.StoreRaw == nil {
 		a.StoreRaw = json.RawMessage(`{"module":"bbolt"}`)
 	}
@@ -142,12 +151,14 @@ func checkRetention(d time.Duration) error {
 // Stop does nothing: requests of this config may still be in flight.
 func (a *App) Stop() error { return nil }
 
-// Cleanup lets go of the store; the last config that does so closes it.
+// Cleanup lets go of the store; the last config that does so closes it. A
+// request may still be on its way to a handler of this config: it goes on with
+// the engine, which either another config keeps open, or refuses it.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.released = true
-	if a.engine.Swap(nil) == nil {
+	if a.engine.Load() == nil {
 		return nil
 	}
 	_, err := engines.Delete(a.store.Location())

@@ -1,6 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -20,6 +25,7 @@ func init() {
 //			store <module> [<arguments…>]   # bbolt [<path>]
 //			key_prefix <brand>
 //			audit_retention <duration>           # 400d
+//			workspace_limits <n>/min [<n>/day]   # or either of the two
 //		}
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -81,11 +87,43 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.WrapErr(err)
 			}
 			a.AuditRetention = caddy.Duration(retention)
+		case "workspace_limits":
+			if !a.WorkspaceLimits.IsZero() {
+				return alreadySpecified(d, option)
+			}
+			limits, err := parseWorkspaceLimits(d.RemainingArgs())
+			if err != nil {
+				return d.WrapErr(err)
+			}
+			a.WorkspaceLimits = limits
 		default:
-			return d.Errf("unrecognized keygate option '%s'; accepted: store, key_prefix, audit_retention", option)
+			return d.Errf("unrecognized keygate option '%s'; accepted: store, key_prefix, audit_retention, workspace_limits", option)
 		}
 	}
 	return nil
+}
+
+// parseWorkspaceLimits reads <n>/min and <n>/day, in any order.
+func parseWorkspaceLimits(args []string) (apikey.WorkspaceLimits, error) {
+	const accepted = "accepted: 600/min, 100000/day or both"
+	var perMinute, perDay *int64
+	for _, arg := range args {
+		number, unit, _ := strings.Cut(arg, "/")
+		limit := map[string]**int64{"min": &perMinute, "day": &perDay}[unit]
+		n, err := strconv.ParseInt(number, 10, 64)
+		if limit == nil || err != nil || *limit != nil {
+			return apikey.WorkspaceLimits{}, fmt.Errorf("workspace_limits %s is not accepted; %s", strings.Join(args, " "), accepted)
+		}
+		*limit = &n
+	}
+	if len(args) == 0 {
+		return apikey.WorkspaceLimits{}, errors.New("workspace_limits takes at least one limit; " + accepted)
+	}
+	limits, err := apikey.CheckWorkspaceLimits(perMinute, perDay)
+	if err != nil {
+		return apikey.WorkspaceLimits{}, fmt.Errorf("workspace_limits: %w", err)
+	}
+	return limits, nil
 }
 
 func alreadySpecified(d *caddyfile.Dispenser, option string) error {

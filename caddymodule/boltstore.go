@@ -35,7 +35,9 @@ func (BoltStore) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision settles where the file is. It creates nothing.
+// Provision settles where the file is, and refuses what is there if it can be
+// no store. It creates nothing. The sooner the better: once the new config's
+// servers run, their requests would be refused until the reload has failed.
 func (s *BoltStore) Provision(caddy.Context) error {
 	path := caddy.NewReplacer().ReplaceKnown(s.Path, "")
 	if s.Path != "" && path == "" {
@@ -49,7 +51,7 @@ func (s *BoltStore) Provision(caddy.Context) error {
 		return fmt.Errorf("the path of the key store: %w", err)
 	}
 	s.abs = abs
-	return nil
+	return keystore.CheckPath(abs)
 }
 
 func defaultStorePath() string {

@@ -127,6 +127,8 @@ func serveOffline(store keystore.Store, brand string, now func() time.Time, r *h
 		door:    "offline",
 		now:     now,
 		changed: func(_, _ string) {}, // the user sees what was done
+
+		workspaceChanged: func(_, _ string) {},
 	}
 	w := newPipedResponse()
 	go w.serve(func() error { return admin.serve(w, r) })

@@ -72,10 +72,13 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.explainCommand(),
 		c.usageCommand(),
 		c.scopesCommand(),
+		c.workspaceCommand(),
 		c.auditCommand(),
 		c.backupCommand(),
 		c.restoreCommand(),
 		c.checkCommand(),
+		c.compactCommand(),
+		c.healthCommand(),
 		c.exportCommand(),
 		c.importCommand(),
 	)

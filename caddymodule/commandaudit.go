@@ -94,8 +94,9 @@ func (c *console) auditPages() *pageTable[keystore.AuditEntry] {
 }
 
 // auditRows gives each field that changed a line of its own, below the first.
+// A change is one of a key or of a workspace.
 func (c *console) auditRows(e *keystore.AuditEntry) [][]cell {
-	first := []cell{auditTime(e.At, c.now()), {text: e.Action, colour: actionColour(e.Action)}, {text: e.Key.String()}, {}, {text: e.Via}}
+	first := []cell{auditTime(e.At, c.now()), {text: e.Action, colour: actionColour(e.Action)}, {text: e.Key.String() + e.Workspace}, {}, {text: e.Via}}
 	rows := [][]cell{first}
 	for i, field := range slices.Sorted(maps.Keys(e.Changes)) {
 		change := e.Changes[field]

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -42,9 +43,10 @@ type engine struct {
 	failuresMu sync.Mutex
 	failures   map[int]*ratelimit.Failures // by budget per minute
 
-	saving    sync.Mutex
-	unsaved   []apikey.Usage // what one save writes; its room is kept for the next
-	unsavable rarely
+	saving          sync.Mutex
+	unsaved         []apikey.Usage // what one save writes; its room is kept for the next
+	unsavedTogether []apikey.WorkspaceUsage
+	unsavable       rarely
 
 	retention atomic.Int64  // of audit entries, in nanoseconds
 	retained  chan struct{} // tells that retention has changed
@@ -78,14 +80,32 @@ func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
 		retained: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
-	if err := store.UsageOn(apikey.DayOf(timeNow()), e.limits.Restore); err != nil {
+	if err := e.restoreLimits(timeNow()); err != nil {
 		_ = store.Close()
-		return nil, fmt.Errorf("reading today's use: %w", err)
+		return nil, err
 	}
 	e.stopped.Go(e.keepSaving)
 	e.stopped.Go(e.keepPruning)
 	e.stopped.Go(e.keepCheckingSockets)
 	return e, nil
+}
+
+// restoreLimits goes on with the limits where the process before stopped.
+func (e *engine) restoreLimits(now time.Time) error {
+	err := e.store.UsageSince(apikey.DayOf(now), e.limits.Restore, e.limits.RestoreWorkspace)
+	if errors.Is(err, keystore.ErrDamaged) {
+		e.logger.Error("a record of today's use is damaged; what it counts for has no quota left today", zap.Error(err))
+	} else if err != nil {
+		return fmt.Errorf("reading today's use: %w", err)
+	}
+	err = e.store.Buckets(func(b apikey.Bucket) { e.limits.RestoreBucket(b, now) })
+	if errors.Is(err, keystore.ErrDamaged) {
+		e.logger.Error("a saved minute bucket is damaged; it is full", zap.Error(err))
+	} else if err != nil {
+		return fmt.Errorf("reading the minute buckets: %w", err)
+	}
+	e.limits.Sweep(now) // closes the days before
+	return nil
 }
 
 // Destruct ends the WebSockets, saves what is not saved yet and closes the
@@ -95,6 +115,9 @@ func (e *engine) Destruct() error {
 	close(e.stop)
 	e.stopped.Wait()
 	e.save()
+	if err := e.store.SaveBuckets(e.limits.Buckets(timeNow())); err != nil {
+		e.logger.Error("the minute buckets could not be saved; they will be full after the start", zap.Error(err))
+	}
 	return e.store.Close()
 }
 
@@ -120,12 +143,12 @@ func (e *engine) keepSaving() {
 func (e *engine) save() {
 	e.saving.Lock()
 	defer e.saving.Unlock()
-	e.unsaved = e.limits.Drain(e.unsaved[:0])
-	if len(e.unsaved) == 0 {
+	e.unsaved, e.unsavedTogether = e.limits.Drain(e.unsaved[:0], e.unsavedTogether[:0])
+	if len(e.unsaved)+len(e.unsavedTogether) == 0 {
 		return
 	}
-	if err := e.store.SaveUsage(e.unsaved); err != nil {
-		e.limits.Undrain(e.unsaved)
+	if err := e.store.SaveUsage(e.unsaved, e.unsavedTogether); err != nil {
+		e.limits.Undrain(e.unsaved, e.unsavedTogether)
 		metrics.storeErrors.Inc()
 		e.unsavable.error(e.logger, timeNow(), "the use of keys could not be saved; trying again every second", zap.Error(err))
 	}
@@ -180,6 +203,16 @@ func (e *engine) keepCheckingSockets() {
 			e.sockets.check(e.store, timeNow())
 		}
 	}
+}
+
+// capsOf returns the limits that hold for a key. Those of its workspace are its
+// own, or else the config's.
+func capsOf(store keystore.Store, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
+	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, Together: config}
+	if own, ok := store.WorkspaceLimits(g.Workspace); ok {
+		caps.Together = own
+	}
+	return caps
 }
 
 // failuresWithin returns the budgets for a limit of perMinute. All handlers

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -75,22 +74,23 @@ func freeAddress(t *testing.T) string {
 func TestEvents(t *testing.T) {
 	admin, site := freeAddress(t), freeAddress(t)
 	loadCaddy(t, fmt.Sprintf(`{
-		admin %s
+		admin %[1]s
 		persist_config off
+		storage file_system %[2]s
 		keygate {
-			store bbolt %s
+			store bbolt %[2]s/data/keys.db
 		}
 		events {
 			on keygate.denied keygate_test
 			on keygate.key_changed keygate_test
 		}
 	}
-	http://%s {
+	http://%[3]s {
 		keygate {
 			scope posts:read GET /v1/posts
 		}
 		respond served
-	}`, admin, filepath.Join(t.TempDir(), "data", "keys.db"), site))
+	}`, admin, t.TempDir(), site))
 
 	post := func(path, body string) map[string]any {
 		t.Helper()

@@ -198,12 +198,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
 	case d.Authenticated && d.Reason == access.Allowed:
-		a.keyed, a.caps = true, d.Grant.Limits
-		a.limits = engine.limits.Take(d.ID, d.Grant.Limits, d.Route.Cost, now)
+		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
+		a.limits = engine.limits.Take(d.ID, a.caps, d.Route.Cost, now)
 		d.Reason = limitReason(&a.limits)
 	case d.Authenticated:
-		a.keyed, a.caps = true, d.Grant.Limits
-		a.limits = engine.limits.Deny(d.ID, d.Grant.Limits, now)
+		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
+		a.limits = engine.limits.Deny(d.ID, a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
 		within, retryAfter := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now)
 		if !within {
@@ -223,13 +223,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // unavailable bounds what a store that cannot answer writes to the log.
 var unavailable rarely
 
-// limitReason turns the outcome of the limits into a reason. Where both are
-// exhausted the day is named, for it is the later one.
+// limitReason turns the outcome of the limits into a reason. Where minute and
+// day are exhausted the day is named, for it is the later one.
 func limitReason(res *ratelimit.Result) access.Reason {
 	switch {
 	case res.Allowed:
 		return access.Allowed
-	case res.DayExhausted:
+	case res.DayExhausted || res.WorkspaceDayExhausted:
 		return access.QuotaExceeded
 	default:
 		return access.RateLimited

@@ -68,7 +68,7 @@ func problemBody(d *access.Decision, a *answer) []byte {
 	}
 	switch d.Reason {
 	case access.RateLimited, access.QuotaExceeded:
-		return render(limitProblem(d, &a.limits))
+		return render(limitProblem(d, &a.caps, &a.limits))
 	case access.TooManyFailures:
 		return render(newProblem(d.Reason, fmt.Sprintf("Too many requests with invalid API keys came from this address. Check the key, and send the next request in %s.", seconds(a.retryAfter))))
 	case access.InsufficientScope:
@@ -94,25 +94,43 @@ func scopeDetail(d *access.Decision) string {
 }
 
 // limitProblem uses the type that the RateLimit draft registers for quotas.
-func limitProblem(d *access.Decision, res *ratelimit.Result) problem {
-	var detail string
-	if d.Reason == access.RateLimited {
-		detail = fmt.Sprintf("The key allows %s per minute; the next is allowed in %s.", requests(d.Grant.Limits.PerMinute), seconds(res.RetryAfter))
-	} else {
-		detail = fmt.Sprintf("The key allows %s per day; the next is allowed in %s, at 00:00 UTC.", requests(d.Grant.Limits.PerDay), seconds(res.RetryAfter))
-	}
-	if res.Never {
-		detail = fmt.Sprintf("This request costs %d, more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota.", d.Route.Cost)
-	}
-	p := newProblem(d.Reason, detail)
+func limitProblem(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) problem {
+	p := newProblem(d.Reason, limitDetail(d, caps, res))
 	p.Type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
-	if res.MinuteExhausted {
-		p.ViolatedPolicies = append(p.ViolatedPolicies, "minute")
-	}
-	if res.DayExhausted {
-		p.ViolatedPolicies = append(p.ViolatedPolicies, "day")
+	for _, limit := range []struct {
+		exhausted bool
+		policy    string
+	}{
+		{res.MinuteExhausted, policyMinute},
+		{res.DayExhausted, policyDay},
+		{res.WorkspaceMinuteExhausted, policyWorkspaceMinute},
+		{res.WorkspaceDayExhausted, policyWorkspaceDay},
+	} {
+		if limit.exhausted {
+			p.ViolatedPolicies = append(p.ViolatedPolicies, limit.policy)
+		}
 	}
 	return p
+}
+
+// limitDetail names the key's own limit where that is exhausted, for the key's
+// holder can do more about it.
+func limitDetail(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) string {
+	next := seconds(res.RetryAfter)
+	switch {
+	case res.Never && (res.MinuteExhausted || res.DayExhausted):
+		return fmt.Sprintf("This request costs %d, more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota.", d.Route.Cost)
+	case res.Never:
+		return fmt.Sprintf("This request costs %d, more than the limits of the workspace ever allow at once. Ask its admin for larger ones.", d.Route.Cost)
+	case d.Reason == access.RateLimited && res.MinuteExhausted:
+		return fmt.Sprintf("The key allows %s per minute; the next is allowed in %s.", requests(caps.PerMinute), next)
+	case d.Reason == access.RateLimited:
+		return fmt.Sprintf("All keys of the workspace together allow %s per minute; the next is allowed in %s.", requests(caps.Together.PerMinute), next)
+	case res.DayExhausted:
+		return fmt.Sprintf("The key allows %s per day; the next is allowed in %s, at 00:00 UTC.", requests(caps.PerDay), next)
+	default:
+		return fmt.Sprintf("All keys of the workspace together allow %s per day; the next is allowed in %s, at 00:00 UTC.", requests(caps.Together.PerDay), next)
+	}
 }
 
 func requests(n uint32) string { return plural(int(n), "request") }

@@ -13,15 +13,22 @@ import (
 
 // The bodies of all denials are golden: clients parse them, and people read them.
 func TestProblemBodies(t *testing.T) {
-	caps := apikey.Limits{PerMinute: 60, PerDay: 10000, Burst: 60}
+	caps := ratelimit.Caps{
+		Limits:   apikey.Limits{PerMinute: 60, PerDay: 10000, Burst: 60},
+		Together: apikey.WorkspaceLimits{PerMinute: 600, PerDay: 100_000},
+	}
 	minute := ratelimit.Result{MinuteExhausted: true, RetryAfter: 1}
 	day := ratelimit.Result{DayExhausted: true, RetryAfter: 31044}
 	both := ratelimit.Result{MinuteExhausted: true, DayExhausted: true, RetryAfter: 31044}
 	never := ratelimit.Result{MinuteExhausted: true, Never: true, RetryAfter: 60}
+	workspaceMinute := ratelimit.Result{WorkspaceMinuteExhausted: true, RetryAfter: 1}
+	workspaceDay := ratelimit.Result{MinuteExhausted: true, WorkspaceMinuteExhausted: true, WorkspaceDayExhausted: true, RetryAfter: 31044}
+	workspaceNever := ratelimit.Result{WorkspaceMinuteExhausted: true, Never: true, RetryAfter: 60}
 	cases := []struct {
 		reason access.Reason
 		limits ratelimit.Result
-	}{{access.RateLimited, minute}, {access.QuotaExceeded, day}, {access.QuotaExceeded, both}, {access.RateLimited, never}}
+	}{{access.RateLimited, minute}, {access.QuotaExceeded, day}, {access.QuotaExceeded, both}, {access.RateLimited, never},
+		{access.RateLimited, workspaceMinute}, {access.QuotaExceeded, workspaceDay}, {access.RateLimited, workspaceNever}}
 	for _, reason := range access.Reasons() {
 		switch reason {
 		case access.Allowed, access.RateLimited, access.QuotaExceeded:
@@ -38,9 +45,9 @@ func TestProblemBodies(t *testing.T) {
 			Reason: c.reason,
 			Detail: "What access says.",
 			Route:  &access.Route{Scopes: []string{"posts:write", "media:upload"}, Cost: 5},
-			Grant:  apikey.Grant{Limits: caps, Scopes: apikey.NewScopeSet([]string{"posts:write"})},
+			Grant:  apikey.Grant{Scopes: apikey.NewScopeSet([]string{"posts:write"})},
 		}
-		body := problemBody(&d, &answer{limits: c.limits, retryAfter: 7})
+		body := problemBody(&d, &answer{caps: caps, limits: c.limits, retryAfter: 7})
 		if !json.Valid(body) {
 			t.Errorf("%s: not JSON: %s", c.reason, body)
 		}

@@ -1,0 +1,21 @@
+package caddymodule
+
+import "net/http"
+
+// healthResponse says that requests can be decided. Where they cannot, the
+// answer is an error.
+type healthResponse struct {
+	Status  string `json:"status"`            // ready
+	Warning string `json:"warning,omitempty"` // what does not work all the same
+}
+
+func (a *keyAdmin) health(r *http.Request) (any, int, error) {
+	if err := eachParam(r, params{}); err != nil {
+		return nil, 0, err
+	}
+	resp := healthResponse{Status: "ready"}
+	if err := a.store.Writable(); err != nil {
+		resp.Warning = err.Error()
+	}
+	return resp, http.StatusOK, nil
+}

@@ -1,0 +1,181 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+const workspacesPath = "/keygate/workspaces"
+
+// workspaceOf takes the name from /keygate/workspaces/{workspace}.
+func workspaceOf(r *http.Request) (string, error) {
+	name := strings.TrimPrefix(r.URL.Path, workspacesPath+"/")
+	return name, apikey.CheckWorkspace(name)
+}
+
+// listWorkspaces answers with the workspaces that have limits of their own, in
+// the order of their names.
+func (a *keyAdmin) listWorkspaces(r *http.Request) (any, int, error) {
+	limit, after := keystore.DefaultPage, ""
+	err := eachParam(r, params{
+		"limit": func(value string) (err error) {
+			limit, err = number(value, "limit", keystore.MaxPage)
+			return err
+		},
+		"cursor": func(value string) error {
+			if apikey.CheckWorkspace(value) != nil {
+				return &apikey.FieldError{Field: "cursor", Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
+			}
+			after = value
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	own := a.store.AllWorkspaceLimits()
+	names := slices.Sorted(maps.Keys(own))
+	first, found := slices.BinarySearch(names, after)
+	if found {
+		first++
+	}
+	names = names[first:]
+	resp := workspacesResponse{Workspaces: []workspaceRecord{}}
+	if len(names) > limit {
+		names = names[:limit]
+		resp.NextCursor = names[limit-1]
+	}
+	for _, name := range names {
+		resp.Workspaces = append(resp.Workspaces, workspaceRecord{name, limitsRecordOf(own[name]), sourceOwn})
+	}
+	return resp, http.StatusOK, nil
+}
+
+// showWorkspace answers with the limits that are in force.
+func (a *keyAdmin) showWorkspace(r *http.Request) (any, int, error) {
+	name, err := workspaceOf(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	return a.workspace(name), http.StatusOK, nil
+}
+
+func (a *keyAdmin) workspace(name string) workspaceRecord {
+	if own, ok := a.store.WorkspaceLimits(name); ok {
+		return workspaceRecord{name, limitsRecordOf(own), sourceOwn}
+	}
+	if a.together.IsZero() {
+		return workspaceRecord{name, limitsRecordOf(a.together), sourceNone}
+	}
+	return workspaceRecord{name, limitsRecordOf(a.together), sourceConfig}
+}
+
+// limitWorkspace gives a workspace limits of its own: those in force, changed
+// by what the body names.
+func (a *keyAdmin) limitWorkspace(r *http.Request) (any, int, error) {
+	name, err := workspaceOf(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	var req workspaceRequest
+	if err := decodeBody(r, &req); err != nil {
+		return nil, 0, err
+	}
+	record := a.workspace(name).Limits
+	if err := record.change("per_minute", &record.PerMinute, req.Limits.PerMinute); err != nil {
+		return nil, 0, err
+	}
+	if err := record.change("per_day", &record.PerDay, req.Limits.PerDay); err != nil {
+		return nil, 0, err
+	}
+	limits, err := apikey.CheckWorkspaceLimits(record.PerMinute, record.PerDay)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := a.store.SetWorkspaceLimits(name, &limits, a.actor()); err != nil {
+		return nil, 0, err
+	}
+	a.workspaceChanged("limit", name)
+	return a.workspace(name), http.StatusOK, nil
+}
+
+// unlimitWorkspace takes the limits of its own from a workspace.
+func (a *keyAdmin) unlimitWorkspace(r *http.Request) (any, int, error) {
+	name, err := workspaceOf(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := a.store.SetWorkspaceLimits(name, nil, a.actor()); err != nil {
+		return nil, 0, err
+	}
+	a.workspaceChanged("unlimit", name)
+	return nil, http.StatusNoContent, nil
+}
+
+// Where the limits of a workspace come from.
+const (
+	sourceOwn    = "own"
+	sourceConfig = "config"
+	sourceNone   = "none"
+)
+
+// workspaceRecord is the limits of all keys of a workspace together.
+type workspaceRecord struct {
+	Workspace string          `json:"workspace"`
+	Limits    workspaceLimits `json:"limits"`
+	Source    string          `json:"source"` // own, config (workspace_limits) or none
+}
+
+// workspaceLimits are limits as JSON has them; null: not limited.
+type workspaceLimits struct {
+	PerMinute *int64 `json:"per_minute"`
+	PerDay    *int64 `json:"per_day"`
+}
+
+func limitsRecordOf(lim apikey.WorkspaceLimits) workspaceLimits {
+	orNull := func(n uint32) *int64 {
+		if n == 0 {
+			return nil
+		}
+		v := int64(n)
+		return &v
+	}
+	return workspaceLimits{orNull(lim.PerMinute), orNull(lim.PerDay)}
+}
+
+// workspaceRequest changes limits. What is absent stays as it is; null: not
+// limited.
+type workspaceRequest struct {
+	Limits struct {
+		PerMinute json.RawMessage `json:"per_minute,omitempty"`
+		PerDay    json.RawMessage `json:"per_day,omitempty"`
+	} `json:"limits"`
+}
+
+func (*workspaceLimits) change(field string, limit **int64, to json.RawMessage) error {
+	switch {
+	case to == nil:
+		return nil
+	case bytes.Equal(to, []byte("null")):
+		*limit = nil
+		return nil
+	}
+	var n int64
+	if err := json.Unmarshal(to, &n); err != nil {
+		return &apikey.FieldError{Field: field, Problem: "is not a whole number", Accepted: "1 to 1,000,000,000, or null for no limit"}
+	}
+	*limit = &n
+	return nil
+}
+
+type workspacesResponse struct {
+	Workspaces []workspaceRecord `json:"workspaces"`
+	NextCursor string            `json:"next_cursor"`
+}

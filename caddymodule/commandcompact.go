@@ -1,0 +1,60 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// compactResult is what compact --json prints.
+type compactResult struct {
+	File   string `json:"file"`
+	Keys   int    `json:"keys"`
+	Before int64  `json:"before"`
+	After  int64  `json:"after"`
+}
+
+func (c *cli) compactCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compact --db <store>",
+		Short: "Gives back the space that a store does not use any more",
+		Long: `Writes a store that no process holds anew, without the space that deleted keys,
+old use and old history took, and puts it in the place of the old file once it
+is whole and verified. A store does not shrink by itself: it uses that space
+for what comes next. Stop the Caddy that serves it first.
+
+With --json the result is {"file":"…","keys":0,"before":0,"after":0}, in bytes.`,
+		Example: `  $ caddy keygate compact --db ./data/keygate.db`,
+		Args:    noArgument,
+		RunE: func(*cobra.Command, []string) error {
+			return oneLine(c.compact())
+		},
+	}
+}
+
+func (c *cli) compact() error {
+	path := c.target.db
+	switch {
+	case path == "":
+		return errors.New("compact works on a store that nobody serves; stop its Caddy and name the store with --db FILE")
+	case c.target.address != "" || c.target.config != "":
+		return errors.New("--db excludes --address and --config: compact works on a store that nobody serves")
+	}
+	if _, err := os.Stat(path); err != nil { // OpenBolt would make one
+		return err
+	}
+	done, err := keystore.CompactFile(path)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(compactResult{path, done.Keys, done.Before, done.After})
+	}
+	return c.say("Compacted %s: %s to %s (%s).", path, megabytes(done.Before), megabytes(done.After), plural(done.Keys, "key"))
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

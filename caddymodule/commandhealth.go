@@ -1,0 +1,36 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) healthCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "health",
+		Short: "Says whether requests can be decided",
+		Long: `Says whether the running Caddy can decide requests, for health checks: the exit
+status is 0 if it can, and 1 with the reason if not. What does not work all the
+same, such as changes on a broken disk, is told on stderr.
+
+With --json the result is {"status":"ready"}, with "warning":"…" where there is one.`,
+		Example:           `  $ caddy keygate health --address unix//run/caddy/admin.sock`,
+		Args:              noArgument,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
+			var resp healthResponse
+			if err := api.call(ctx, http.MethodGet, "/keygate/health", nil, &resp); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(resp)
+			}
+			if resp.Warning != "" {
+				c.note("warning: %s", resp.Warning)
+			}
+			return c.say("%s", resp.Status)
+		}),
+	}
+}

@@ -1,0 +1,159 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+func (c *cli) workspaceCommand() *cobra.Command {
+	var perMinute, perDay json.RawMessage
+	var reset bool
+	cmd := &cobra.Command{
+		Use:   "workspace [<name>]",
+		Short: "Shows and changes the limits over all keys of a workspace",
+		Long: `Shows the limits that all keys of a workspace have together, and changes them
+where a flag says so. They are charged with the limits of each key, so that
+many keys do not make many quotas. The change is in force for the next request.
+
+A workspace without limits of its own has those of workspace_limits in the
+config, if any; --reset goes back to these. Without a name, all workspaces that
+have limits of their own are listed.
+
+With --json the result is {"workspace":"…","limits":{"per_minute":600,"per_day":null},
+"source":"own"}; source is own, config or none, and null means not limited.`,
+		Example: `  $ caddy keygate workspace acme
+  $ caddy keygate workspace acme --per-minute 600 --per-day 100000
+  $ caddy keygate workspace acme --per-day none
+  $ caddy keygate workspace acme --reset`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Var(limitFlag{&perMinute, "per_minute"}, "per-minute", "Requests per minute of all keys, 1 to 1,000,000,000, or none")
+	flags.Var(limitFlag{&perDay, "per_day"}, "per-day", "Requests per UTC day of all keys, 1 to 1,000,000,000, or none")
+	flags.BoolVar(&reset, "reset", false, "Take the workspace's own limits away")
+	c.completeFlags(cmd)
+	cmd.RunE = c.run(func(ctx context.Context, api *client, args []string) error {
+		changes := perMinute != nil || perDay != nil
+		switch {
+		case len(args) == 0 && (changes || reset):
+			return usageError(cmd, "workspace takes the name of a workspace with these flags")
+		case len(args) == 0:
+			return c.listWorkspaces(ctx, api)
+		case changes && reset:
+			return usageError(cmd, "--reset and limits exclude each other")
+		}
+		if err := apikey.CheckWorkspace(args[0]); err != nil {
+			return err
+		}
+		path := workspacesPath + "/" + args[0]
+		if reset {
+			if err := api.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
+				return err
+			}
+		}
+		var record workspaceRecord
+		if changes {
+			var req workspaceRequest
+			req.Limits.PerMinute, req.Limits.PerDay = perMinute, perDay
+			if err := api.call(ctx, http.MethodPatch, path, req, &record); err != nil {
+				return err
+			}
+		} else if err := api.call(ctx, http.MethodGet, path, nil, &record); err != nil {
+			return err
+		}
+		if c.json {
+			return c.printJSON(record)
+		}
+		_, err := c.out.Write(c.describeWorkspace(&record))
+		return err
+	})
+	return cmd
+}
+
+// limitFlag takes a whole number, or none.
+type limitFlag struct {
+	dst   *json.RawMessage
+	field string
+}
+
+func (limitFlag) String() string { return "" }
+func (limitFlag) Type() string   { return "number" }
+
+func (f limitFlag) Set(s string) error {
+	if s == "none" {
+		*f.dst = json.RawMessage("null")
+		return nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return &apikey.FieldError{Field: f.field, Problem: "is not a whole number", Accepted: "1 to 1,000,000,000, or none"}
+	}
+	*f.dst = strconv.AppendInt(nil, n, 10)
+	return nil
+}
+
+// sourceTexts say where limits come from.
+var sourceTexts = map[string]string{
+	sourceOwn:    "limits of its own",
+	sourceConfig: "workspace_limits of the config",
+	sourceNone:   "no limits over all keys",
+}
+
+func (c *console) describeWorkspace(w *workspaceRecord) []byte {
+	var text []byte
+	line := func(label, value string) { text = appendField(text, label, value, c.width) }
+	line("Workspace", w.Workspace)
+	line("Per minute", limitText(w.Limits.PerMinute))
+	line("Per day", limitText(w.Limits.PerDay))
+	line("From", sourceTexts[w.Source])
+	return text
+}
+
+func limitText(limit *int64) string {
+	if limit == nil {
+		return "not limited"
+	}
+	return strconv.FormatInt(*limit, 10)
+}
+
+func (c *cli) listWorkspaces(ctx context.Context, api *client) error {
+	var printer pagePrinter[workspaceRecord] = c.workspacePages()
+	if c.json {
+		printer = &pageJSON[workspaceRecord]{out: c.out, field: "workspaces"}
+	}
+	next, err := eachPage(url.Values{}, nil, func(query url.Values) (string, error) {
+		var page workspacesResponse
+		if err := api.call(ctx, http.MethodGet, workspacesPath+"?"+query.Encode(), nil, &page); err != nil {
+			return "", err
+		}
+		return page.NextCursor, printer.page(page.Workspaces)
+	})
+	if err != nil {
+		return err
+	}
+	return printer.end(next)
+}
+
+func (c *console) workspacePages() *pageTable[workspaceRecord] {
+	return &pageTable[workspaceRecord]{
+		console: c,
+		table: &table{
+			columns: []column{{title: "WORKSPACE"}, {title: "PER MINUTE"}, {title: "PER DAY"}},
+			width:   c.width,
+			colour:  c.colour,
+		},
+		rows: func(w *workspaceRecord) [][]cell {
+			return [][]cell{{{text: w.Workspace}, {text: limitText(w.Limits.PerMinute)}, {text: limitText(w.Limits.PerDay)}}}
+		},
+		what: "workspaces with limits of their own",
+	}
+}
