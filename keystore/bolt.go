@@ -31,7 +31,7 @@ type Bolt struct {
 	// writing is held by a change from its first look at the old state until
 	// the index has the new one, so that the index never goes back in time.
 	writing sync.Mutex
-	failed  error // with writing: why there are no more changes
+	failed  atomic.Pointer[error] // why there are no more changes
 }
 
 var _ Store = (*Bolt)(nil)
@@ -95,6 +95,9 @@ func (b *Bolt) SetBrand(brand string) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	if have, err := b.Brand(); err != nil || have == brand {
+		if err == nil {
+			err = b.accepting()
+		}
 		return err
 	}
 	return b.commit(func(tx *bolt.Tx) error {
@@ -131,15 +134,7 @@ func (f *firstError) Write(p []byte) (int, error) {
 
 // Writable implements [Store].
 func (b *Bolt) Writable() error {
-	if b.closed.Load() {
-		return ErrClosed
-	}
-	b.writing.Lock()
-	defer b.writing.Unlock()
-	if b.failed != nil {
-		return fmt.Errorf("%w: %w", ErrReadOnly, b.failed)
-	}
-	return nil
+	return b.accepting()
 }
 
 // Close implements [Store]. It waits for calls under way.
@@ -162,34 +157,4 @@ func (b *Bolt) view(fn func(*bolt.Tx) error) error {
 		return ErrClosed
 	}
 	return err
-}
-
-// commit runs fn as one transaction, on disk when commit returns nil. The
-// caller holds b.writing. An error of fn leaves everything as it was; when the
-// disk fails, nobody knows what it kept.
-func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
-	switch {
-	case b.closed.Load():
-		return ErrClosed
-	case b.failed != nil:
-		return fmt.Errorf("%w: %w", ErrReadOnly, b.failed)
-	}
-	committing := false
-	err := guarded(func() error {
-		tx, err := b.db.Begin(true)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() // does nothing after Commit
-		if err := fn(tx); err != nil {
-			return err
-		}
-		committing = true
-		return tx.Commit()
-	})
-	if err == nil || !committing {
-		return err
-	}
-	b.failed = fmt.Errorf("a change failed: %w", err)
-	return fmt.Errorf("%w: %w; it shows when the store is opened again, and until then no change is accepted", ErrUnknownOutcome, err)
 }

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -48,6 +49,9 @@ func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.K
 	if err != nil {
 		return apikey.Key{}, err
 	}
+	if err := b.accepting(); err != nil {
+		return apikey.Key{}, err
+	}
 	if bytes.Equal(encodeKey(&k), encodeKey(&old)) {
 		return k, nil
 	}
@@ -57,6 +61,9 @@ func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.K
 	err = b.commit(func(tx *bolt.Tx) error {
 		return changeKey(tx, action, &old, &k, by)
 	})
+	if errors.Is(err, ErrUnknownOutcome) {
+		b.narrow(id, grant, k.Opaque)
+	}
 	if err != nil {
 		return apikey.Key{}, err
 	}
@@ -98,6 +105,9 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 		}
 		return changeKey(tx, "rotate", &stored, &old, by)
 	})
+	if errors.Is(err, ErrUnknownOutcome) { // nobody has the token of the successor
+		b.narrow(old.ID, oldGrant, old.Opaque)
+	}
 	if err != nil {
 		return apikey.Key{}, err
 	}
@@ -113,10 +123,18 @@ func (b *Bolt) Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) err
 	err := b.commit(func(tx *bolt.Tx) error {
 		return removeKey(tx, id, by, check)
 	})
-	if err == nil {
+	if err == nil || errors.Is(err, ErrUnknownOutcome) {
 		b.index.Delete(id)
 	}
 	return err
+}
+
+// narrow holds a key to what both its old and its new grant allow, as nobody
+// knows which of them the disk has.
+func (b *Bolt) narrow(id apikey.ID, g apikey.Grant, opaque bool) {
+	if old, ok := b.index.Lookup(id); ok {
+		b.index.Put(id, apikey.Narrower(old, g), opaque)
+	}
 }
 
 // prepare brings a key into the form in which it is stored, and returns its

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -196,54 +195,4 @@ func TestTruncatedWhileServing(t *testing.T) {
 		}
 	}
 	b.Close() // must return
-}
-
-// TestFailedCommit has the disk fail by closing the file under bbolt.
-func TestFailedCommit(t *testing.T) {
-	var file *os.File
-	db, err := bolt.Open(writeStore(t, 2), 0o600, &bolt.Options{
-		InitialMmapSize: reservedMap(),
-		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-			file, err = os.OpenFile(name, flag, mode)
-			return file, err
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &Bolt{db: db}
-	defer b.Close()
-	if _, err := b.load(); err != nil {
-		t.Fatal(err)
-	}
-	id := numberedID(0)
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
-	revoke := func() error {
-		_, err := b.Update(id, "revoke", testActor, func(k *apikey.Key) error { k.RevokedAt = time.Unix(1, 0); return nil })
-		return err
-	}
-	if err := revoke(); !errors.Is(err, ErrUnknownOutcome) || !errors.Is(err, os.ErrClosed) {
-		t.Errorf("update: %v; want ErrUnknownOutcome and the reason", err)
-	}
-	k := testKey(t)
-	k.ID = numberedID(99)
-	for name, err := range map[string]error{
-		"update": revoke(),
-		"create": b.Create(k, testActor),
-		"delete": b.Delete(id, testActor, nil),
-		"usage":  b.SaveUsage([]apikey.Usage{{ID: id, Day: 1, Charged: 1}}, nil),
-		"brand":  b.SetBrand("acme"),
-	} {
-		if !errors.Is(err, ErrReadOnly) || errors.Is(err, ErrUnknownOutcome) {
-			t.Errorf("%s after it: %v; want ErrReadOnly", name, err)
-		}
-	}
-	if _, ok, err := b.Lookup(id); !ok || err != nil {
-		t.Errorf("lookup: %t, %v", ok, err)
-	}
-	if _, err := b.Get(id); err != nil {
-		t.Errorf("get: %v", err)
-	}
 }

@@ -19,8 +19,13 @@ var (
 	// ErrInUse is wrapped where another process holds the store.
 	ErrInUse = errors.New("in use")
 
+	// ErrNotWritten is wrapped where a change could not be written, and nothing
+	// was changed. The next change may succeed.
+	ErrNotWritten = errors.New("nothing was changed")
+
 	// ErrUnknownOutcome is wrapped where a change may or may not have reached
-	// the disk. The store takes no more changes after that.
+	// the disk. The store takes no more changes after that, and holds the keys
+	// concerned to the stricter of what was and what may be.
 	ErrUnknownOutcome = errors.New("the outcome of the change is unknown")
 
 	// ErrReadOnly is wrapped where the store takes no more changes, because of

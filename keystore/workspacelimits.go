@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -62,12 +63,14 @@ func (b *Bolt) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits,
 		now = new(*lim)
 	}
 	if !damaged && sameLimits(old, now) {
-		return nil
+		return b.accepting()
 	}
 	err = b.commit(func(tx *bolt.Tx) error {
 		return putLimits(tx, workspace, old, now, by)
 	})
-	if err != nil {
+	if errors.Is(err, ErrUnknownOutcome) {
+		now = stricter(old, now)
+	} else if err != nil {
 		return err
 	}
 	all := maps.Clone(b.AllWorkspaceLimits())
@@ -78,7 +81,24 @@ func (b *Bolt) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits,
 		all[workspace] = *now
 	}
 	b.publishLimits(all)
-	return nil
+	return err
+}
+
+// stricter returns limits that grant no more than either of two does. Where a
+// workspace had none of its own, the new ones may be wider than the config's.
+func stricter(old, now *apikey.WorkspaceLimits) *apikey.WorkspaceLimits {
+	if old == nil || now == nil {
+		return old
+	}
+	return &apikey.WorkspaceLimits{PerMinute: lower(old.PerMinute, now.PerMinute), PerDay: lower(old.PerDay, now.PerDay)}
+}
+
+// lower returns the lower of two limits, of which zero is none.
+func lower(x, y uint32) uint32 {
+	if x == 0 || y == 0 {
+		return max(x, y)
+	}
+	return min(x, y)
 }
 
 func (b *Bolt) publishLimits(all map[string]apikey.WorkspaceLimits) {
