@@ -14,7 +14,7 @@ import (
 )
 
 func TestCompactFile(t *testing.T) {
-	const all, left = 3000, 100
+	const all, left = 800, 50
 	path := filepath.Join(t.TempDir(), "keygate.db")
 	b := openTest(t, path)
 	var keys []apikey.Key

@@ -3,8 +3,11 @@ package keystore
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,8 +74,8 @@ func changesUnderTest(t *testing.T) []changeUnderTest {
 	}
 }
 
-// limitedStore is a store of three keys, in a workspace with limits.
-func limitedStore(t *testing.T) string {
+// limitedStore returns what makes stores of three keys, in a workspace with limits.
+func limitedStore(t *testing.T) func(*testing.T) string {
 	t.Helper()
 	path := writeStore(t, 3)
 	b := openTest(t, path)
@@ -82,11 +85,23 @@ func limitedStore(t *testing.T) string {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T) string {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "keygate.db")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 }
 
 // TestFailedWrites refuses each write of each change in turn.
 func TestFailedWrites(t *testing.T) {
+	newStore := limitedStore(t)
 	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EROFS, unix.EIO} {
 		changes := changesUnderTest(t)
 		if errno != unix.ENOSPC {
@@ -94,20 +109,21 @@ func TestFailedWrites(t *testing.T) {
 		}
 		for _, c := range changes {
 			t.Run(fmt.Sprintf("%s/%s", unix.ErrnoName(errno), c.name), func(t *testing.T) {
-				failing := 0 // the write to refuse; 0: none
-				for at, writes := 1, 1; at <= writes; at++ {
-					b := openTest(t, limitedStore(t))
-					before, seen := contentOf(t, b), 0
+				t.Parallel()
+				for at, writes := int64(1), int64(1); at <= writes; at++ {
+					b := openTest(t, newStore(t))
+					before := contentOf(t, b)
+					var failing, seen atomic.Int64 // the write to refuse, and the last one; 0: none
 					withDisk(t, func(call diskCall) unix.Errno {
 						if call.op != "write" {
 							return 0
 						}
-						if seen++; seen == failing {
+						if seen.Add(1) == failing.Load() {
 							return errno
 						}
 						return 0
 					}, func() {
-						failing = at
+						failing.Store(at)
 						err := c.change(b)
 						if !errors.Is(err, ErrNotWritten) || errors.Is(err, ErrUnknownOutcome) || !errors.Is(err, errno) {
 							t.Errorf("write %d: %v; want ErrNotWritten", at, err)
@@ -123,11 +139,12 @@ func TestFailedWrites(t *testing.T) {
 						if err := b.Writable(); err != nil {
 							t.Errorf("write %d: %v", at, err)
 						}
-						failing, seen = 0, 0
+						failing.Store(0)
+						seen.Store(0)
 						if err := c.change(b); err != nil { // there is room again
 							t.Errorf("write %d: again: %v", at, err)
 						}
-						writes = seen
+						writes = seen.Load()
 					})
 					if _, err := b.Check(func(name string, err error) { t.Errorf("%s: %v", name, err) }); err != nil {
 						t.Error(err)
@@ -141,10 +158,12 @@ func TestFailedWrites(t *testing.T) {
 
 // TestFailedSyncs fails each sync of each change in turn.
 func TestFailedSyncs(t *testing.T) {
+	newStore := limitedStore(t)
 	for _, c := range changesUnderTest(t) {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			for at := 1; at <= 2; at++ { // of the pages, and of the meta page
-				path := limitedStore(t)
+				path := newStore(t)
 				b := openTest(t, path)
 				before, syncs := contentOf(t, b), 0
 				withDisk(t, func(call diskCall) unix.Errno {
@@ -179,14 +198,14 @@ func TestFailedSyncs(t *testing.T) {
 					t.Errorf("sync %d: lookup: %t, %v", at, ok, err)
 				}
 				b.Close()
-				wantEither(t, path, before, c)
+				wantEither(t, path, newStore(t), before, c)
 			}
 		})
 	}
 }
 
 // wantEither opens a store again, in which a change is whole or not there.
-func wantEither(t *testing.T, path string, before map[string]map[string]string, c changeUnderTest) {
+func wantEither(t *testing.T, path, another string, before map[string]map[string]string, c changeUnderTest) {
 	t.Helper()
 	b := openTest(t, path)
 	defer b.Close()
@@ -199,7 +218,7 @@ func wantEither(t *testing.T, path string, before map[string]map[string]string, 
 		}
 		return
 	}
-	whole := openTest(t, limitedStore(t))
+	whole := openTest(t, another)
 	defer whole.Close()
 	if err := c.change(whole); err != nil {
 		t.Fatal(err)
