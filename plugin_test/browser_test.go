@@ -77,6 +77,8 @@ func startPages(t *testing.T, gateway string) *pages {
 				w.Header().Set("Content-Security-Policy", "sandbox allow-scripts")
 			}
 			fmt.Fprint(w, p.html.String())
+		case "/client.mjs":
+			http.ServeFile(w, r, "../docs/clients/client.mjs")
 		case "/report":
 			body, _ := io.ReadAll(r.Body)
 			p.reports <- body
@@ -98,6 +100,19 @@ func (p *pages) visit(t *testing.T, origin string, sandbox bool, fetches ...*fet
 	if err := page.Execute(&p.html, map[string]any{"Fetches": fetches, "Gateway": p.gateway, "Report": origin + "/report"}); err != nil {
 		t.Fatal(err)
 	}
+	report := p.open(t, origin)
+	var seen []fetch
+	if err := json.Unmarshal(report, &seen); err != nil || len(seen) != len(fetches) {
+		t.Fatalf("the page reported %s (%v)", report, err)
+	}
+	for i := range seen {
+		*fetches[i] = seen[i]
+	}
+}
+
+// open shows the page to a browser and returns what it reports.
+func (p *pages) open(t *testing.T, origin string) []byte {
+	t.Helper()
 	home, err := os.MkdirTemp("", "keygate-browser-") //nolint:usetesting // Chromium may still write there when the test ends
 	if err != nil {
 		t.Fatal(err)
@@ -121,16 +136,11 @@ func (p *pages) visit(t *testing.T, origin string, sandbox bool, fetches ...*fet
 	select {
 	case report := <-p.reports:
 		end()
-		var seen []fetch
-		if err := json.Unmarshal(report, &seen); err != nil || len(seen) != len(fetches) {
-			t.Fatalf("the page reported %s (%v)", report, err)
-		}
-		for i := range seen {
-			*fetches[i] = seen[i]
-		}
+		return report
 	case <-time.After(2 * patience):
 		end()
 		t.Fatalf("the page reported nothing\n%s", log.String())
+		return nil
 	}
 }
 
