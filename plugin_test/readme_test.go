@@ -33,15 +33,22 @@ type command struct {
 }
 
 // transcript returns the commands of the console blocks of a section.
-func transcript(t testing.TB, readme, section string) (commands []command) {
+func transcript(t testing.TB, readme, section string) []command {
 	t.Helper()
 	_, text, ok := strings.Cut(readme, "\n## "+section+"\n")
 	if !ok {
 		t.Fatalf("the README has no section %q", section)
 	}
 	text, _, _ = strings.Cut(text, "\n## ")
-	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(text, -1) {
-		for line := range strings.Lines(block[1]) {
+	return consoleCommands(text)
+}
+
+// consoleCommands returns the commands of all console blocks of a text. A
+// block in a list is indented as a whole.
+func consoleCommands(text string) (commands []command) {
+	for _, block := range regexp.MustCompile("(?ms)^( *)```console\n(.*?)^ *```").FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[2]) {
+			line = strings.TrimPrefix(line, block[1])
 			if rest, ok := strings.CutPrefix(line, "$ "); ok {
 				commands = append(commands, command{line: strings.TrimSuffix(rest, "\n")})
 				continue
@@ -67,6 +74,16 @@ func TestReadmeTranscript(t *testing.T) {
 	commands = commands[1:] // the harness has built that
 
 	g := startCaddy(t, exampleSite(t))
+	for i := range commands {
+		commands[i].line = strings.ReplaceAll(commands[i].line, "localhost:8080", strings.TrimPrefix(g.URL, "http://"))
+	}
+	g.replay(t, commands)
+}
+
+// replay runs commands in one shell in the gateway's folder, where both caddy
+// and ./caddy are the binary, and compares what they print with what is shown.
+func (g *gateway) replay(t testing.TB, commands []command) {
+	t.Helper()
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -76,9 +93,9 @@ func TestReadmeTranscript(t *testing.T) {
 	}
 	const end = "\x1e" // ends the output of a command, before its status
 	var script strings.Builder
+	script.WriteString("PATH=$PWD:$PATH\n")
 	for _, c := range commands {
-		line := strings.ReplaceAll(c.line, "localhost:8080", strings.TrimPrefix(g.URL, "http://"))
-		fmt.Fprintf(&script, "%s\nprintf '\\n%s%%d%s' $?\n", line, end, end)
+		fmt.Fprintf(&script, "%s\nprintf '\\n%s%%d%s' $?\n", c.line, end, end)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -101,7 +118,7 @@ func TestReadmeTranscript(t *testing.T) {
 		}
 		want := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(c.output)), "…", ".+")
 		if c.output != "" && !regexp.MustCompile("^"+want+"$").MatchString(strings.TrimSpace(got)) {
-			t.Errorf("$ %s\nprinted\n%s\nthe README says\n%s", c.line, got, c.output)
+			t.Errorf("$ %s\nprinted\n%s\nthe page says\n%s", c.line, got, c.output)
 		}
 	}
 }

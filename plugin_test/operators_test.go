@@ -1,0 +1,76 @@
+package plugin_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// anchors returns the headings of a page in the form in which links name them.
+func anchors(page string) map[string]bool {
+	found := make(map[string]bool)
+	for _, h := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
+		name := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(h[1]), "")
+		found[strings.ReplaceAll(name, " ", "-")] = true
+	}
+	return found
+}
+
+// The commands that docs/operators.md shows after a $ work, in that order, on
+// the config that it tells to install.
+func TestOperatorsTranscript(t *testing.T) {
+	commands := consoleCommands(readFile(t, "docs/operators.md"))
+	if len(commands) < 20 {
+		t.Fatalf("the page lost its commands: %q", commands)
+	}
+	g, metrics := startDeployed(t)
+	for i := range commands {
+		commands[i].line = strings.NewReplacer("https://api.example.com", g.URL, "http://127.0.0.1:9180/metrics", metrics).Replace(commands[i].line)
+	}
+	g.replay(t, commands)
+}
+
+// Every subcommand and flag of caddy keygate that the page names exists, also
+// in commands that need another machine.
+func TestOperatorsCommandsExist(t *testing.T) {
+	page := regexp.MustCompile(`\$\((echo|date)[^)]*\)`).ReplaceAllString(readFile(t, "docs/operators.md"), "…")
+	g := idleGateway(t)
+	help := make(map[string]string)
+	uses := regexp.MustCompile("caddy keygate ([a-z]+)([^\n`|)&]*)").FindAllStringSubmatch(page, -1)
+	for _, use := range uses {
+		name := use[1]
+		if _, ok := help[name]; !ok {
+			help[name] = g.cli(t, "keygate", name, "--help").Stdout
+			if !strings.Contains(help[name], "caddy keygate "+name) {
+				t.Errorf("there is no caddy keygate %s", name)
+			}
+		}
+		for _, flag := range regexp.MustCompile(`\s(--?[a-z][a-z-]*)`).FindAllStringSubmatch(use[2], -1) {
+			if !regexp.MustCompile(`(?m)^ +(-\w, )?([^\n]*\s)?` + flag[1] + `[ ,]`).MatchString(help[name]) {
+				t.Errorf("caddy keygate %s has no flag %s", name, flag[1])
+			}
+		}
+	}
+	for _, name := range []string{"health", "backup", "restore", "check", "compact", "audit", "usage", "rotate", "revoke"} {
+		if help[name] == "" {
+			t.Errorf("the page does not use caddy keygate %s", name)
+		}
+	}
+}
+
+func TestOperatorsLinks(t *testing.T) {
+	page := readFile(t, "docs/operators.md")
+	for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(page, -1) {
+		file, anchor, _ := strings.Cut(link[1], "#")
+		switch {
+		case file == "" && !anchors(page)[anchor]:
+			t.Errorf("there is no heading for %s", link[1])
+		case file != "" && !strings.Contains(file, "://"):
+			if _, err := os.Stat(filepath.Join("../docs", file)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
