@@ -12,7 +12,7 @@ import (
 // warnOfLoss tells what a restore of the backup would undo: above all, which
 // keys it would bring back to work.
 func (c *cli) warnOfLoss(backup string, old *replaced) error {
-	then, err := keystore.OpenBolt(backup)
+	then, err := keystore.ReadBolt(backup)
 	if err != nil {
 		return err
 	}

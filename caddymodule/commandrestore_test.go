@@ -1,6 +1,9 @@
 package caddymodule
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,4 +152,32 @@ func TestCommandRestoreOverDamage(t *testing.T) {
 		t.Fatalf("%+v", o)
 	}
 	person{}.mustRun(t, "show", ids["delete"], "--db", store)
+}
+
+// TestCommandRestoreKeepsTheSchema restores what an older Keygate made, as an
+// upgrade that is taken back does: it must be able to read it.
+func TestCommandRestoreKeepsTheSchema(t *testing.T) {
+	packed, err := os.Open("../keystore/testdata/schema1.db.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	r, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup, store := filepath.Join(t.TempDir(), "keys.bak"), filepath.Join(t.TempDir(), "keys.db")
+	if err := os.WriteFile(backup, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o := (person{}).run("restore", backup, "--db", store, "--yes"); o.failed {
+		t.Fatal(o.stderr)
+	}
+	if restored, err := os.ReadFile(store); err != nil || !bytes.Equal(restored, content) {
+		t.Errorf("what was restored is not the backup, byte for byte (%v)", err)
+	}
 }

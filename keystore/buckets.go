@@ -63,7 +63,11 @@ func (b *Bolt) SaveBuckets(buckets []apikey.Bucket) error {
 func (b *Bolt) Buckets(yield func(apikey.Bucket)) error {
 	var damaged error
 	err := b.view(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketMinutes).ForEach(func(name, value []byte) error {
+		saved := tx.Bucket(bucketMinutes)
+		if saved == nil { // of a newer schema than the store's
+			return nil
+		}
+		return saved.ForEach(func(name, value []byte) error {
 			saved, err := decodeBucket(name, value)
 			if err != nil {
 				damaged = errors.Join(damaged, err)

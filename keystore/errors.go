@@ -28,8 +28,8 @@ var (
 	// concerned to the stricter of what was and what may be.
 	ErrUnknownOutcome = errors.New("the outcome of the change is unknown")
 
-	// ErrReadOnly is wrapped where the store takes no more changes, because of
-	// an earlier [ErrUnknownOutcome].
+	// ErrReadOnly is wrapped where the store takes no changes, because of an
+	// earlier [ErrUnknownOutcome], or because [ReadBolt] opened it.
 	ErrReadOnly = errors.New("the key store takes no more changes until it is opened again")
 )
 

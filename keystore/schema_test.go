@@ -3,7 +3,9 @@ package keystore
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -69,6 +71,48 @@ func TestUpgradeFromSchema1(t *testing.T) {
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestReadBolt(t *testing.T) {
+	path := schema1(t)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ReadBolt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page, err := b.List(Query{}); err != nil || len(page.Keys) != 3 {
+		t.Errorf("list: %d keys, %v", len(page.Keys), err)
+	}
+	if page, err := b.Audit(AuditQuery{}); err != nil || len(page.Entries) != 3 {
+		t.Errorf("audit: %d entries, %v", len(page.Entries), err)
+	}
+	used := 0
+	if err := b.UsageSince(0, func(apikey.Usage) { used++ }, nil); err != nil || used != 1 {
+		t.Errorf("usage: %d, %v", used, err)
+	}
+	if err := b.Buckets(nil); err != nil {
+		t.Errorf("buckets: %v", err)
+	}
+	if _, ok := b.WorkspaceLimits("acme"); ok || b.AllWorkspaceLimits() != nil {
+		t.Error("there are limits of workspaces")
+	}
+	for _, err := range []error{b.SetBrand("acme"), b.SetBrand("other"), b.Delete(numberedID(0), testActor, nil), b.SetWorkspaceLimits("acme", nil, testActor), b.Writable()} {
+		if !errors.Is(err, ErrReadOnly) {
+			t.Errorf("a change: %v; want ErrReadOnly", err)
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("reading has changed the file")
+	}
+	if _, err := ReadBolt(path + ".gone"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("read nothing: %v", err)
 	}
 }
 

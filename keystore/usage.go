@@ -104,6 +104,10 @@ func (b *Bolt) eachSince(bucket []byte, day apikey.Day, read func(name, value []
 	for next := appendDay(nil, day); next != nil; {
 		var page []func()
 		err := b.view(func(tx *bolt.Tx) error {
+			if tx.Bucket(bucket) == nil { // of a newer schema than the store's
+				next = nil
+				return nil
+			}
 			cursor := tx.Bucket(bucket).Cursor()
 			name, value := cursor.Seek(next)
 			for ; name != nil && len(page) < MaxPage; name, value = cursor.Next() {

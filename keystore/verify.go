@@ -41,3 +41,23 @@ func verifyFile(path string) (int, error) {
 	}
 	return keys, first
 }
+
+// ReadBolt opens the store in a file that exists for reading, and changes
+// nothing in it: one of an older schema stays as it is. Every change is an error
+// that wraps [ErrReadOnly].
+func ReadBolt(path string) (*Bolt, error) {
+	b := new(Bolt)
+	b.failed.Store(&errOpenedToRead)
+	var err error
+	if b.db, err = openDB(path, true); err == nil {
+		if _, err = b.load(); err != nil {
+			b.db.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key store %s: %w", path, err)
+	}
+	return b, nil
+}
+
+var errOpenedToRead = errors.New("it was opened to be read")

@@ -50,6 +50,9 @@ func (b *Bolt) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits,
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
+	if err := b.accepting(); err != nil {
+		return err
+	}
 	var old, now *apikey.WorkspaceLimits
 	damaged := false
 	err := b.view(func(tx *bolt.Tx) (err error) {
@@ -63,7 +66,7 @@ func (b *Bolt) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits,
 		now = new(*lim)
 	}
 	if !damaged && sameLimits(old, now) {
-		return b.accepting()
+		return nil
 	}
 	err = b.commit(func(tx *bolt.Tx) error {
 		return putLimits(tx, workspace, old, now, by)

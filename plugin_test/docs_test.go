@@ -29,7 +29,7 @@ type fenced struct {
 }
 
 var (
-	fencedPattern = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	fencedPattern = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$") // also in lists
 	inlinePattern = regexp.MustCompile("`[^`\n]*`")
 	linkPattern   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
