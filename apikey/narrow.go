@@ -20,9 +20,8 @@ func Narrower(a, b Grant) Grant {
 		Burst:     min(a.Limits.Burst, b.Limits.Burst),
 	}
 	n.Scopes = NewScopeSet(inBoth(a.Scopes.List, b.Scopes.List))
-	sure := true
-	n.Places, sure = narrowerPlaces(a.Places, b.Places)
-	if !sure {
+	var sure bool
+	if n.Places, sure = narrowerPlaces(a.Places, b.Places); !sure {
 		n.State = max(n.State, StateDisabled)
 	}
 	return n

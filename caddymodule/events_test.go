@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"reflect"
@@ -14,7 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // the HTTP server and its Caddyfile
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
 func init() { caddy.RegisterModule(eventCatcher{}) }
@@ -37,9 +38,7 @@ func (eventCatcher) Handle(_ context.Context, e caddy.Event) error {
 	caught.Lock()
 	defer caught.Unlock()
 	data := map[string]any{"name": e.Name(), "module": string(e.Origin().CaddyModule().ID)}
-	for k, v := range e.Data {
-		data[k] = v
-	}
+	maps.Copy(data, e.Data)
 	caught.events = append(caught.events, data)
 	return nil
 }

@@ -188,6 +188,7 @@ func (k *modelKey) denial(path string, now time.Time) string {
 		return "key_disabled"
 	case apikey.Expired:
 		return "key_expired"
+	case apikey.Active:
 	}
 	if (path == "/posts") != (k.scope == "posts:read") {
 		return "insufficient_scope"

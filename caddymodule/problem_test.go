@@ -27,8 +27,15 @@ func TestProblemBodies(t *testing.T) {
 	cases := []struct {
 		reason access.Reason
 		limits ratelimit.Result
-	}{{access.RateLimited, minute}, {access.QuotaExceeded, day}, {access.QuotaExceeded, both}, {access.RateLimited, never},
-		{access.RateLimited, workspaceMinute}, {access.QuotaExceeded, workspaceDay}, {access.RateLimited, workspaceNever}}
+	}{
+		{access.RateLimited, minute},
+		{access.QuotaExceeded, day},
+		{access.QuotaExceeded, both},
+		{access.RateLimited, never},
+		{access.RateLimited, workspaceMinute},
+		{access.QuotaExceeded, workspaceDay},
+		{access.RateLimited, workspaceNever},
+	}
 	for _, reason := range access.Reasons() {
 		switch reason {
 		case access.Allowed, access.RateLimited, access.QuotaExceeded:

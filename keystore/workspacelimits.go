@@ -55,9 +55,9 @@ func (b *Bolt) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits,
 	}
 	var old, now *apikey.WorkspaceLimits
 	damaged := false
-	err := b.view(func(tx *bolt.Tx) (err error) {
-		old, damaged, err = storedLimits(tx, workspace)
-		return err
+	err := b.view(func(tx *bolt.Tx) error {
+		old, damaged = storedLimits(tx, workspace)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -117,16 +117,16 @@ func sameLimits(x, y *apikey.WorkspaceLimits) bool {
 }
 
 // storedLimits returns nil where there are none, or none that can be read.
-func storedLimits(tx *bolt.Tx, workspace string) (lim *apikey.WorkspaceLimits, damaged bool, err error) {
+func storedLimits(tx *bolt.Tx, workspace string) (lim *apikey.WorkspaceLimits, damaged bool) {
 	value := tx.Bucket(bucketTogether).Get([]byte(workspace))
 	if value == nil {
-		return nil, false, nil
+		return nil, false
 	}
 	found, err := decodeLimits([]byte(workspace), value)
 	if err != nil {
-		return nil, true, nil //nolint:nilerr // it is replaced
+		return nil, true // it is replaced
 	}
-	return &found, false, nil
+	return &found, false
 }
 
 func putLimits(tx *bolt.Tx, workspace string, old, now *apikey.WorkspaceLimits, by Actor) error {

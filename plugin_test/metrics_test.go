@@ -50,7 +50,7 @@ func TestMetrics(t *testing.T) {
 	g.mustCLI(t, "revoke", revoked.ID)
 	g.mustCLI(t, "disable", disabled.ID)
 
-	var want = map[string]float64{}
+	want := map[string]float64{}
 	expect := func(reason string, status int, method, path string, headers ...string) {
 		t.Helper()
 		if resp := g.do(t, method, path, "", headers...); resp.Status != status {
