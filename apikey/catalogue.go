@@ -37,3 +37,7 @@ func catalogueScopes() []string {
 	}
 	return scopes
 }
+
+func inCatalogue(scope string) bool {
+	return slices.ContainsFunc(catalogue[:], func(info ScopeInfo) bool { return info.Scope == scope })
+}

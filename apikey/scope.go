@@ -49,16 +49,15 @@ func isScopePart(s string) bool {
 // extra is what the running config knows besides. The error is a
 // [*FieldError] for "scopes".
 func CheckKnown(scopes, extra []string) error {
-	known := append(catalogueScopes(), extra...)
 	for _, s := range scopes {
-		if slices.Contains(known, s) {
+		if inCatalogue(s) || slices.Contains(extra, s) {
 			continue
 		}
 		if err := CheckScope(s); err != nil {
 			return err
 		}
 		e := &FieldError{Field: "scopes", Problem: quote(s) + " is not a known scope"}
-		if near := nearest(s, known); near != "" {
+		if near := nearest(s, append(catalogueScopes(), extra...)); near != "" {
 			e.Problem += " (did you mean " + near + "?)"
 		} else {
 			e.Accepted = "those that caddy keygate scopes lists"

@@ -71,6 +71,10 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	a.workspaceChanged = func(action, workspace string) {
 		app.logger.Info("workspace changed", zap.String("action", action), zap.String("workspace", workspace), zap.String("via", a.door))
 	}
+	a.imported = func(keys int) { // a line for each would be a log of its own; the audit trail has them
+		app.logger.Info("keys imported", zap.Int("keys", keys), zap.String("via", a.door))
+		app.events.keysImported(keys, a.door)
+	}
 	err = a.serve(w, r)
 	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {
 		metrics.storeErrors.Inc()
@@ -104,6 +108,7 @@ func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Path == importPath {
 		// Caddy gives requests ten seconds, which a gigabyte may not keep.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not offline
+		a.progress = tellProgress(w, r)
 	}
 	body, status, err := handle(r)
 	if err != nil {

@@ -59,6 +59,7 @@ func serveAPI(t *testing.T) *apiServer {
 			now:     func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
 			changed: func(string, string) {},
 
+			imported:         func(int) {},
 			together:         apikey.WorkspaceLimits{PerMinute: 600},
 			workspaceChanged: func(string, string) {},
 		}

@@ -32,9 +32,16 @@ func decodeBody(r *http.Request, v any) error {
 	return decodeJSON(http.MaxBytesReader(nil, r.Body, maxBody), v)
 }
 
-func decodeJSON(r io.Reader, v any) error {
+func decodeJSON(r io.Reader, v any) error { return decodeOnly(strictDecoder(r), v) }
+
+func strictDecoder(r io.Reader) *json.Decoder {
 	dec := json.NewDecoder(r)
 	dec.DisallowUnknownFields()
+	return dec
+}
+
+// decodeOnly decodes what must be the only value that is left.
+func decodeOnly(dec *json.Decoder, v any) error {
 	err := dec.Decode(v)
 	if err == nil {
 		if _, err = dec.Token(); errors.Is(err, io.EOF) {

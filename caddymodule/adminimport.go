@@ -24,6 +24,9 @@ const (
 	maxTold       = 1000
 )
 
+// importBlock is how many keys are in one block of memory.
+const importBlock = 1024
+
 // importRefusal is the answer where a bad line kept all others out.
 type importRefusal struct {
 	Error string `json:"error"`
@@ -36,7 +39,8 @@ type importer struct {
 	now          time.Time
 	anyScope     bool
 	routeScopes  []string
-	keys         []apikey.Key
+	keys         [][]apikey.Key // in blocks, as growing one slice of them copies gigabytes
+	decoder      lineDecoder
 	lineOfID     map[apikey.ID]int
 	lineOfOpaque map[apikey.Hash]int
 	refused      []importError
@@ -72,21 +76,22 @@ func (a *keyAdmin) load(r *http.Request) (any, int, error) {
 		return nil, 0, describeImportError(err)
 	}
 	if im.bad > 0 && !keepGoing {
-		text := fmt.Sprintf("line %d: %s; nothing was imported", im.refused[0].Line, im.refused[0].Error)
-		if im.bad > 1 {
-			text += fmt.Sprintf(" (%d lines are bad)", im.bad)
-		}
-		return importRefusal{text, importResponse{Errors: im.refused}}, statusOf(im.firstBad), nil
+		return im.refusal(), statusOf(im.firstBad), nil
 	}
-	if len(im.keys) > 0 {
-		if err := a.store.CreateAll(im.keys, a.actor()); err != nil {
-			return nil, 0, err
-		}
+	imported, err := im.store()
+	if err != nil {
+		return nil, 0, err
 	}
-	for i := range im.keys {
-		a.changed("import", im.keys[i].ID.String())
+	return importResponse{Imported: imported, Errors: im.refused}, http.StatusOK, nil
+}
+
+// refusal says that a bad line kept all others out.
+func (im *importer) refusal() importRefusal {
+	text := fmt.Sprintf("line %d: %s; nothing was imported", im.refused[0].Line, im.refused[0].Error)
+	if im.bad > 1 {
+		text += fmt.Sprintf(" (%d lines are bad)", im.bad)
 	}
-	return importResponse{Imported: len(im.keys), Errors: im.refused}, http.StatusOK, nil
+	return importRefusal{text, importResponse{Errors: im.refused}}
 }
 
 // line takes one line; tooLong says that it was not read.
@@ -104,6 +109,11 @@ func (im *importer) line(n int, text []byte, tooLong bool) error {
 	if status := statusOf(err); status >= http.StatusInternalServerError {
 		return err // of the store, not of the line
 	}
+	im.refuse(n, err)
+	return nil
+}
+
+func (im *importer) refuse(n int, err error) {
 	im.bad++
 	if im.firstBad == nil {
 		im.firstBad = err
@@ -111,12 +121,11 @@ func (im *importer) line(n int, text []byte, tooLong bool) error {
 	if len(im.refused) < maxTold {
 		im.refused = append(im.refused, importError{Line: n, Error: err.Error()})
 	}
-	return nil
 }
 
 func (im *importer) add(n int, text []byte) error {
 	var line importedKey
-	if err := decodeJSON(bytes.NewReader(text), &line); err != nil {
+	if err := im.decoder.decode(text, &line); err != nil {
 		return err
 	}
 	k, err := line.key(im.admin.brand, im.now)
@@ -138,7 +147,12 @@ func (im *importer) add(n int, text []byte) error {
 		im.lineOfOpaque[k.Hash] = n
 	}
 	im.lineOfID[k.ID] = n
-	im.keys = append(im.keys, k)
+	last := len(im.keys) - 1
+	if last < 0 || len(im.keys[last]) == importBlock {
+		im.keys = append(im.keys, make([]apikey.Key, 0, importBlock))
+		last++
+	}
+	im.keys[last] = append(im.keys[last], k)
 	return nil
 }
 
@@ -146,7 +160,7 @@ func (im *importer) admitID(n int, id apikey.ID) error {
 	if first, ok := im.lineOfID[id]; ok {
 		return &apikey.FieldError{Field: "id", Problem: fmt.Sprintf("%s is in line %d already", id, first)}
 	}
-	switch _, err := im.admin.store.Get(id); {
+	switch _, err := im.admin.store.Get(id); { // Lookup does not know of damaged ones
 	case err == nil, errors.Is(err, keystore.ErrDamaged):
 		return fmt.Errorf("%s: %w", id, keystore.ErrExists)
 	case errors.Is(err, keystore.ErrNotFound):

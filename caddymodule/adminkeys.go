@@ -32,6 +32,9 @@ type keyAdmin struct {
 	now     func() time.Time
 	changed func(action, keyID string)
 
+	imported func(keys int)
+	progress func(done, all int) // of an import; nil where nobody asked for it
+
 	workspaceChanged func(action, workspace string)
 }
 

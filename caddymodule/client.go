@@ -84,6 +84,7 @@ type payload struct {
 	contentType string
 	body        io.Reader
 	again       func() (io.ReadCloser, error) // the body from its start, where that can be had
+	progress    func(done, all int)           // told what an import tells; nil: it is not asked
 }
 
 // send returns an answer that was no refusal, for the caller to close.
@@ -116,6 +117,9 @@ func (c *client) send(ctx context.Context, method, path string, sent payload) (*
 	}
 	if sent.again != nil {
 		req.GetBody = sent.again
+	}
+	if sent.progress != nil {
+		req = askProgress(req, sent.progress, watch)
 	}
 	if c.link.origin != "" {
 		req.Header.Set("Origin", c.link.origin)

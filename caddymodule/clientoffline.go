@@ -96,7 +96,7 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body.Close()
 	if err := t.open(); err != nil {
-		w := newPipedResponse()
+		w := newPipedResponse(r)
 		go w.serve(func() error { return apiError(http.StatusServiceUnavailable, err) })
 		return w.response(r), nil
 	}
@@ -107,9 +107,10 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // emptyStore takes any key and keeps none. It serves creations and imports only.
 type emptyStore struct{ keystore.Store }
 
-func (emptyStore) Create(apikey.Key, keystore.Actor) error      { return nil }
-func (emptyStore) CreateAll([]apikey.Key, keystore.Actor) error { return nil }
-func (emptyStore) Get(apikey.ID) (apikey.Key, error)            { return apikey.Key{}, keystore.ErrNotFound }
+func (emptyStore) Create(apikey.Key, keystore.Actor) error                 { return nil }
+func (emptyStore) CreateAll([]apikey.Key, keystore.Actor, func(int)) error { return nil }
+
+func (emptyStore) Get(apikey.ID) (apikey.Key, error) { return apikey.Key{}, keystore.ErrNotFound }
 
 func (emptyStore) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
 	return apikey.ID{}, apikey.Grant{}, false, nil
@@ -120,17 +121,18 @@ func serveOffline(store keystore.Store, brand string, now func() time.Time, r *h
 		brand = apikey.DefaultBrand
 	}
 	admin := &keyAdmin{
-		store:   store,
-		brand:   brand,
-		forget:  func(apikey.ID) {}, // no limits run here
-		flush:   func() {},          // and no use is counted
-		door:    "offline",
-		now:     now,
-		changed: func(_, _ string) {}, // the user sees what was done
+		store:    store,
+		brand:    brand,
+		forget:   func(apikey.ID) {}, // no limits run here
+		flush:    func() {},          // and no use is counted
+		door:     "offline",
+		now:      now,
+		changed:  func(_, _ string) {}, // the user sees what was done
+		imported: func(int) {},
 
 		workspaceChanged: func(_, _ string) {},
 	}
-	w := newPipedResponse()
+	w := newPipedResponse(r)
 	go w.serve(func() error { return admin.serve(w, r) })
 	return w.response(r)
 }

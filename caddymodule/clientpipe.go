@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,6 +16,7 @@ import (
 // pipedResponse is a ResponseWriter whose body is read while it is written, so
 // that a backup needs no memory for the whole of it.
 type pipedResponse struct {
+	trace  *httptrace.ClientTrace // nil: nobody wants to know
 	header http.Header
 	sent   http.Header // as it was when the status was
 	status int
@@ -24,8 +27,13 @@ type pipedResponse struct {
 	writer *io.PipeWriter
 }
 
-func newPipedResponse() *pipedResponse {
-	w := &pipedResponse{header: make(http.Header), begun: make(chan struct{}), done: make(chan struct{})}
+func newPipedResponse(r *http.Request) *pipedResponse {
+	w := &pipedResponse{
+		trace:  httptrace.ContextClientTrace(r.Context()),
+		header: make(http.Header),
+		begun:  make(chan struct{}),
+		done:   make(chan struct{}),
+	}
 	w.reader, w.writer = io.Pipe()
 	return w
 }
@@ -33,6 +41,12 @@ func newPipedResponse() *pipedResponse {
 func (w *pipedResponse) Header() http.Header { return w.header }
 
 func (w *pipedResponse) WriteHeader(status int) {
+	if status < http.StatusOK { // of an answer that is not the last
+		if w.trace != nil && w.trace.Got1xxResponse != nil {
+			_ = w.trace.Got1xxResponse(status, textproto.MIMEHeader(w.header.Clone())) // can only end the call
+		}
+		return
+	}
 	w.begin.Do(func() {
 		w.status, w.sent = status, w.header.Clone()
 		close(w.begun)

@@ -15,9 +15,10 @@ import (
 
 func piped(t *testing.T, handle func(http.ResponseWriter) error) *http.Response {
 	t.Helper()
-	w := newPipedResponse()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	w := newPipedResponse(r)
 	go w.serve(func() error { return handle(w) })
-	resp := w.response(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	resp := w.response(r)
 	t.Cleanup(func() { resp.Body.Close() })
 	return resp
 }

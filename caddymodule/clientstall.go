@@ -33,6 +33,8 @@ func (w *stallWatch) cause(err error) error {
 	return err
 }
 
+func (w *stallWatch) moved() { w.timer.Reset(w.most) }
+
 func (w *stallWatch) stop() {
 	w.timer.Stop()
 	w.cancel(nil)
@@ -57,7 +59,7 @@ type watchedBody struct {
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		b.watch.timer.Reset(b.watch.most)
+		b.watch.moved()
 	}
 	return n, b.watch.cause(err)
 }

@@ -18,6 +18,7 @@ type person struct {
 	types   string // on stdin
 	answers bool   // stdin is a terminal
 	width   int
+	watched int // width of the terminal that stderr is
 	colour  bool
 }
 
@@ -40,7 +41,7 @@ func (p person) runCaddy(args ...string) outcome {
 	keygate := &cobra.Command{Use: "keygate "}
 	buildCommand(keygate, &console{
 		in: strings.NewReader(p.types), out: &out, err: &errs,
-		answers: p.answers, width: p.width, colour: p.colour,
+		answers: p.answers, width: p.width, watched: p.watched, colour: p.colour,
 		now: func() time.Time { return cliNow },
 	})
 	root.AddCommand(keygate)

@@ -20,6 +20,7 @@ type console struct {
 	answers  bool // in is a terminal: somebody can answer a question
 	terminal bool // out is one
 	width    int  // columns of the terminal that out is; 0: out is none
+	watched  int  // columns of the terminal that err is; 0: err is none
 	colour   bool
 	now      func() time.Time
 }
@@ -36,6 +37,9 @@ func systemConsole() *console {
 		c.terminal = true
 		c.width, _, _ = term.GetSize(fd) // 0 where the terminal does not know
 		c.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
+		c.watched, _, _ = term.GetSize(fd)
 	}
 	return c
 }

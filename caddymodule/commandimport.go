@@ -26,6 +26,9 @@ token goes on working as it is.
 If any line is refused, nothing is imported; with --keep-going everything else
 is. Refused lines are told on stderr by their number, and the exit status is 1.
 
+On a terminal a bar shows how much of the file was sent and checked, and then
+how many keys are ready to be written. Then all are written at once.
+
 With --json the result is {"imported":0,"errors":[{"line":1,"error":"…"}]}. With
 --db FILE, a store that does not exist yet is made from a file.`,
 		Example: `  $ caddy keygate import keys.jsonl
@@ -55,7 +58,12 @@ With --json the result is {"imported":0,"errors":[{"line":1,"error":"…"}]}. Wi
 }
 
 func (c *cli) importFrom(ctx context.Context, api *client, path string, query url.Values) (*importResponse, error) {
-	sent := payload{contentType: "application/jsonl", body: c.in}
+	bar := &importBar{out: c.err}
+	if !c.json {
+		bar.width = c.watched
+	}
+	defer bar.end()
+	sent := payload{contentType: "application/jsonl", body: bar.body(io.NopCloser(c.in)), progress: bar.stored}
 	if path != stdinOut {
 		file, err := os.Open(path)
 		if err != nil {
@@ -66,9 +74,16 @@ func (c *cli) importFrom(ctx context.Context, api *client, path string, query ur
 		if err != nil {
 			return nil, err
 		}
-		sent.body = file
+		sent.body = bar.body(file)
 		if info.Mode().IsRegular() { // a pipe can be read but once
-			sent.again = func() (io.ReadCloser, error) { return os.Open(path) }
+			bar.size = info.Size()
+			sent.again = func() (io.ReadCloser, error) {
+				again, err := os.Open(path)
+				if err != nil {
+					return nil, err
+				}
+				return bar.body(again), nil
+			}
 			api.makesStore = true
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -66,6 +68,13 @@ func doors(t *testing.T) []door {
 // adminHandler serves the admin API as Caddy does.
 func adminHandler(store keystore.Store) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
+				maps.Copy(w.Header(), http.Header(header))
+				w.WriteHeader(status)
+				return nil
+			},
+		}))
 		resp := serveOffline(store, "", func() time.Time { return cliNow }, r)
 		maps.Copy(w.Header(), resp.Header)
 		w.WriteHeader(resp.StatusCode)

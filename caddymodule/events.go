@@ -15,7 +15,8 @@ const (
 	eventDenied = "keygate.denied"
 
 	// eventKeyChanged has action, such as "revoke", key_id, and via, the door
-	// that the change came through.
+	// that the change came through. An import is one event, with keys (int), how
+	// many there were, in place of key_id.
 	eventKeyChanged = "keygate.key_changed"
 )
 
@@ -53,4 +54,11 @@ func (e *events) keyChanged(action, keyID, via string) {
 		return
 	}
 	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": action, "key_id": keyID, "via": via})
+}
+
+func (e *events) keysImported(keys int, via string) {
+	if !e.app.ShouldEmit(eventKeyChanged) {
+		return
+	}
+	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": "import", "keys": keys, "via": via})
 }

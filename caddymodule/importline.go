@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -93,6 +94,25 @@ func parseHash(s string) (apikey.Hash, error) {
 	}
 	// What was sent is not shown: it may be the token itself.
 	return apikey.Hash{}, &apikey.FieldError{Field: "hash", Problem: "is not the hash of a token", Accepted: hashTag + " and 64 hexadecimal digits"}
+}
+
+// lineDecoder decodes lines as decodeJSON does, with a decoder that it keeps
+// for as long as the lines are good: one that failed says so for ever.
+type lineDecoder struct {
+	line bytes.Reader
+	dec  *json.Decoder // nil: to be made
+}
+
+func (d *lineDecoder) decode(line []byte, v any) error {
+	d.line.Reset(line)
+	if d.dec == nil {
+		d.dec = strictDecoder(&d.line)
+	}
+	err := decodeOnly(d.dec, v)
+	if err != nil {
+		d.dec = nil
+	}
+	return err
 }
 
 // eachLine calls yield with the lines of r, counted from 1, until it returns

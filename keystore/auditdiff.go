@@ -4,55 +4,108 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// changes compares two keys field by field as their JSON records show them at
-// one instant, which hold neither token nor hash. A nil key is one that does
-// not exist: all that is set changes from or to null.
-func changes(from, to *apikey.Key, at time.Time) (map[string]Change, error) {
-	before, err := recordFields(from, at)
-	if err != nil {
-		return nil, err
-	}
-	after, err := recordFields(to, at)
-	if err != nil {
-		return nil, err
-	}
-	return compare(before, after, from == nil, to == nil), nil
+// recordField is a field of the JSON record that a change can change.
+type recordField struct {
+	name  string
+	index int // in apikey.Record
 }
 
-// compare returns the fields that differ. Where one side does not exist, its
-// values become null.
-func compare(before, after map[string]json.RawMessage, created, deleted bool) map[string]Change {
-	changed := make(map[string]Change)
-	for name := range after {
-		// Who was changed is in the entry, and use is no change.
-		if name == "id" || name == "last_used_at" || bytes.Equal(before[name], after[name]) {
-			continue
+// recordFields are in the order of their names, as JSON objects are written.
+// Who was changed is in the entry, and use is no change.
+var recordFields = func() []recordField {
+	var fields []recordField
+	record := reflect.TypeFor[apikey.Record]()
+	for i := range record.NumField() {
+		name, _, _ := strings.Cut(record.Field(i).Tag.Get("json"), ",")
+		if name != "id" && name != "last_used_at" {
+			fields = append(fields, recordField{name, i})
 		}
-		c := Change{From: before[name], To: after[name]}
-		if created {
-			c.From = nil
-		}
-		if deleted {
-			c.To = nil
-		}
-		changed[name] = c
 	}
-	return changed
+	slices.SortFunc(fields, func(x, y recordField) int { return strings.Compare(x.name, y.name) })
+	return fields
+}()
+
+// recordValues are the values of recordFields as JSON, one after the other in
+// a buffer that is used again: an import fills a million of them.
+type recordValues struct {
+	text bytes.Buffer
+	ends []int // by index in recordFields
 }
 
-func recordFields(k *apikey.Key, at time.Time) (map[string]json.RawMessage, error) {
+// set takes what the JSON record of a key shows at one instant, which holds
+// neither token nor hash. A nil key is one that does not exist.
+func (v *recordValues) set(k *apikey.Key, at time.Time) error {
 	if k == nil {
 		k = new(apikey.Key)
 	}
-	text, err := json.Marshal(k.Record(at, time.Time{}))
-	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", k.ID, err)
+	v.text.Reset()
+	v.ends = v.ends[:0]
+	record := k.Record(at, time.Time{})
+	fields, enc := reflect.ValueOf(&record).Elem(), json.NewEncoder(&v.text)
+	for _, f := range recordFields {
+		if err := enc.Encode(fields.Field(f.index).Addr().Interface()); err != nil {
+			return fmt.Errorf("key %s: %w", k.ID, err)
+		}
+		v.text.Truncate(v.text.Len() - 1) // the line's end
+		v.ends = append(v.ends, v.text.Len())
 	}
-	var fields map[string]json.RawMessage
-	return fields, json.Unmarshal(text, &fields)
+	return nil
+}
+
+func (v *recordValues) at(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = v.ends[i-1]
+	}
+	return v.text.Bytes()[start:v.ends[i]]
+}
+
+// changes compares two keys field by field, and returns those that differ as
+// appendChanges does. A nil key is one that does not exist: all that is set
+// changes from or to null.
+func changes(from, to *apikey.Key, at time.Time) ([]byte, error) {
+	var before, after recordValues
+	if err := before.set(from, at); err != nil {
+		return nil, err
+	}
+	if err := after.set(to, at); err != nil {
+		return nil, err
+	}
+	return appendChanges(nil, &before, &after, from == nil, to == nil), nil
+}
+
+// appendChanges appends the fields that differ as the JSON of a map of
+// [Change], or nothing where none does. Where one side does not exist, its
+// values become null.
+func appendChanges(b []byte, before, after *recordValues, created, deleted bool) []byte {
+	start, null := len(b), []byte("null")
+	for i, f := range recordFields {
+		from, to := before.at(i), after.at(i)
+		if bytes.Equal(from, to) {
+			continue
+		}
+		if created {
+			from = null
+		}
+		if deleted {
+			to = null
+		}
+		b = append(append(b, `,"`...), f.name...)
+		b = append(append(b, `":{"from":`...), from...)
+		b = append(append(b, `,"to":`...), to...)
+		b = append(b, '}')
+	}
+	if len(b) == start {
+		return b
+	}
+	b[start] = '{'
+	return append(b, '}')
 }

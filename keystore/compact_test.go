@@ -23,7 +23,7 @@ func TestCompactFile(t *testing.T) {
 		k.ID, k.Hash[0] = numberedID(i), byte(i)
 		keys = append(keys, k)
 	}
-	if err := b.CreateAll(keys, testActor); err != nil {
+	if err := b.CreateAll(keys, testActor, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.SaveUsage([]apikey.Usage{{ID: numberedID(1), Day: 1, Charged: 2}}, []apikey.WorkspaceUsage{{Workspace: "acme", Day: 1, Charged: 2}}); err != nil {

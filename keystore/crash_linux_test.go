@@ -123,7 +123,7 @@ func randomChange(r *rand.Rand, b *Bolt, n int) error {
 		for i := range 30 {
 			many = append(many, fresh(i))
 		}
-		return b.CreateAll(many, testActor)
+		return b.CreateAll(many, testActor, nil)
 	case 2:
 		return update(func(k *apikey.Key) { k.RevokedAt = time.Unix(int64(n)+1, 0) })
 	case 3:

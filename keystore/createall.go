@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -10,15 +11,14 @@ import (
 )
 
 // CreateAll implements [Store]. It is one transaction, in which every bucket is
-// filled in the order of its names: that way a hundred thousand keys take a few
-// seconds, of which other changes wait only for the transaction.
-func (b *Bolt) CreateAll(keys []apikey.Key, by Actor) error {
+// filled in the order of its names: a million keys take some tens of seconds,
+// during which other changes wait and look-ups do not. The whole of
+// the transaction is in memory until it is written, some 3 kB for a key.
+func (b *Bolt) CreateAll(keys []apikey.Key, by Actor, progress func(done int)) error {
 	if len(keys) == 0 && !b.closed.Load() {
 		return nil
 	}
-	keys = slices.Clone(keys)
-	slices.SortFunc(keys, func(x, y apikey.Key) int { return bytes.Compare(x.ID[:], y.ID[:]) })
-	batch, err := newBatch(keys, by)
+	batch, err := newBatch(keys, by, progress)
 	if err != nil {
 		return err
 	}
@@ -33,32 +33,38 @@ func (b *Bolt) CreateAll(keys []apikey.Key, by Actor) error {
 		return err
 	}
 	for i := range keys {
-		b.index.Put(keys[i].ID, batch.grants[i], keys[i].Opaque)
+		k := keys[i]
+		// Grants are made anew because a million of them are a lot to keep.
+		if grant, err := prepare(&k); err == nil { // as it was before
+			b.index.Put(k.ID, grant, k.Opaque)
+		}
 	}
 	return nil
 }
 
-// keyBatch is what there is to write of keys in the order of their IDs.
+// progressEvery is after how many keys CreateAll tells how far it is.
+const progressEvery = 1000
+
+// keyBatch is what there is to write.
 type keyBatch struct {
-	keys    []apikey.Key
-	grants  []apikey.Grant
-	entries []AuditEntry
+	keys     []*apikey.Key // in the order of their IDs
+	by       Actor
+	progress func(done int)
+
+	nothing, values recordValues // of a key that does not exist, and of the one at hand
+	changed         []byte       // of the one at hand
 }
 
-// newBatch prepares keys, and refuses two with one ID or one opaque hash.
-func newBatch(keys []apikey.Key, by Actor) (*keyBatch, error) {
-	batch := &keyBatch{keys: keys, grants: make([]apikey.Grant, len(keys)), entries: make([]AuditEntry, len(keys))}
-	opaque := make(map[apikey.Hash]apikey.ID)
-	nothing, err := recordFields(nil, by.At) // once, for it takes as long as a key
-	if err != nil {
-		return nil, err
-	}
+// newBatch refuses two keys with one ID or one opaque hash.
+func newBatch(keys []apikey.Key, by Actor, progress func(done int)) (*keyBatch, error) {
+	batch := &keyBatch{keys: make([]*apikey.Key, len(keys)), by: by, progress: progress}
 	for i := range keys {
-		k := &keys[i]
-		if batch.grants[i], err = prepare(k); err != nil {
-			return nil, err
-		}
-		if i > 0 && keys[i-1].ID == k.ID {
+		batch.keys[i] = &keys[i]
+	}
+	slices.SortFunc(batch.keys, func(x, y *apikey.Key) int { return bytes.Compare(x.ID[:], y.ID[:]) })
+	opaque := make(map[apikey.Hash]apikey.ID)
+	for i, k := range batch.keys {
+		if i > 0 && batch.keys[i-1].ID == k.ID {
 			return nil, &ExistsError{ID: k.ID}
 		}
 		if k.Opaque {
@@ -67,45 +73,57 @@ func newBatch(keys []apikey.Key, by Actor) (*keyBatch, error) {
 			}
 			opaque[k.Hash] = k.ID
 		}
-		fields, err := recordFields(k, by.At)
-		if err != nil {
-			return nil, err
-		}
-		batch.entries[i] = newAudit("import", k.ID, compare(nothing, fields, true, false), by)
 	}
-	return batch, nil
+	return batch, batch.nothing.set(nil, by.At)
 }
 
+// bulkFill is how full the pages of a bucket get that is filled in order: what
+// comes later needs some room.
+const bulkFill = 0.9
+
 func (batch *keyBatch) write(tx *bolt.Tx) error {
-	keys := tx.Bucket(bucketKeys)
-	for i := range batch.keys {
-		k := &batch.keys[i]
-		if keys.Get(k.ID[:]) != nil {
+	for _, name := range [][]byte{bucketKeys, bucketWorkspaces, bucketAuditByKey} {
+		tx.Bucket(name).FillPercent = bulkFill
+	}
+	for _, k := range batch.keys { // before any is put, while it costs least
+		if tx.Bucket(bucketKeys).Get(k.ID[:]) != nil {
 			return &ExistsError{ID: k.ID}
 		}
-		if err := keys.Put(k.ID[:], encodeKey(k)); err != nil {
+	}
+	for i, k := range batch.keys {
+		if err := batch.put(tx, *k); err != nil {
 			return err
 		}
-	}
-	for _, name := range batch.workspaceKeys() {
-		if err := tx.Bucket(bucketWorkspaces).Put(name, nil); err != nil {
-			return err
+		if done := i + 1; batch.progress != nil && (done%progressEvery == 0 || done == len(batch.keys)) {
+			batch.progress(done)
 		}
 	}
-	for i := range batch.entries {
-		if err := putAudit(tx, batch.entries[i]); err != nil {
+	slices.SortFunc(batch.keys, func(x, y *apikey.Key) int {
+		if order := strings.Compare(x.Workspace, y.Workspace); order != 0 {
+			return order
+		}
+		return bytes.Compare(x.ID[:], y.ID[:])
+	})
+	workspaces := tx.Bucket(bucketWorkspaces)
+	for _, k := range batch.keys {
+		if err := workspaces.Put(workspaceKey(k.Workspace, k.ID), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// workspaceKeys returns the names in the bucket workspaces, sorted.
-func (batch *keyBatch) workspaceKeys() [][]byte {
-	names := make([][]byte, len(batch.keys))
-	for i := range batch.keys {
-		names[i] = workspaceKey(batch.keys[i].Workspace, batch.keys[i].ID)
+// put writes all of a key but its place in its workspace.
+func (batch *keyBatch) put(tx *bolt.Tx, k apikey.Key) error {
+	if _, err := prepare(&k); err != nil {
+		return err
 	}
-	slices.SortFunc(names, bytes.Compare)
-	return names
+	if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(&k)); err != nil {
+		return err
+	}
+	if err := batch.values.set(&k, batch.by.At); err != nil {
+		return err
+	}
+	batch.changed = appendChanges(batch.changed[:0], &batch.nothing, &batch.values, true, false)
+	return putAudit(tx, newAudit("import", k.ID, batch.by), batch.changed)
 }

@@ -23,7 +23,7 @@ func BenchmarkCreateAll(b *testing.B) {
 			binary.BigEndian.PutUint32(keys[i].Hash[8:], uint32(i))
 		}
 		b.StartTimer()
-		if err := s.CreateAll(keys, testActor); err != nil {
+		if err := s.CreateAll(keys, testActor, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -37,7 +37,7 @@ func BenchmarkUpkeep(b *testing.B) {
 		keys[i] = testKey(b)
 		keys[i].ID = numberedID(i + 10)
 	}
-	if err := s.CreateAll(keys, testActor); err != nil {
+	if err := s.CreateAll(keys, testActor, nil); err != nil {
 		b.Fatal(err)
 	}
 	b.Run("check", func(b *testing.B) {

@@ -57,7 +57,7 @@ func changesUnderTest(t *testing.T) []changeUnderTest {
 		}},
 		{"delete", func(b *Bolt) error { return b.Delete(id, testActor, nil) }, func(b *Bolt) bool { _, ok, _ := b.Lookup(id); return !ok }},
 		{"create", func(b *Bolt) error { return b.Create(another, testActor) }, func(b *Bolt) bool { _, ok, _ := b.Lookup(another.ID); return !ok }},
-		{"create all", func(b *Bolt) error { return b.CreateAll([]apikey.Key{another}, testActor) }, func(b *Bolt) bool { _, ok, _ := b.Lookup(another.ID); return !ok }},
+		{"create all", func(b *Bolt) error { return b.CreateAll([]apikey.Key{another}, testActor, nil) }, func(b *Bolt) bool { _, ok, _ := b.Lookup(another.ID); return !ok }},
 		{"limit a workspace", func(b *Bolt) error {
 			return b.SetWorkspaceLimits("acme", &apikey.WorkspaceLimits{PerMinute: 5}, testActor)
 		}, func(b *Bolt) bool {

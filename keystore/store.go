@@ -53,8 +53,10 @@ type Store interface {
 
 	// CreateAll adds keys together or not at all, with the action "import" in
 	// the audit trail of each. An [*ExistsError] says which key exists already,
-	// or shares its hash with another opaque key.
-	CreateAll(keys []apikey.Key, by Actor) error
+	// or shares its hash with another opaque key. progress, unless it is nil, is
+	// called now and then with how many keys are ready to be written; it must
+	// return soon, and not call the store.
+	CreateAll(keys []apikey.Key, by Actor, progress func(done int)) error
 
 	// Update changes one key. It calls edit with a copy of the stored key, in
 	// turn with all other writes, and stores what edit left there; ID, Hash,

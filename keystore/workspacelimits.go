@@ -140,17 +140,13 @@ func putLimits(tx *bolt.Tx, workspace string, old, now *apikey.WorkspaceLimits, 
 	if err != nil {
 		return err
 	}
-	from, err := json.Marshal(old)
+	changed, err := json.Marshal(map[string]Change{"limits": {From: old, To: now}})
 	if err != nil {
 		return err
 	}
-	to, err := json.Marshal(now)
-	if err != nil {
-		return err
-	}
-	e := newAudit(action, apikey.ID{}, map[string]Change{"limits": {From: json.RawMessage(from), To: json.RawMessage(to)}}, by)
+	e := newAudit(action, apikey.ID{}, by)
 	e.Workspace = workspace
-	return putAudit(tx, e)
+	return putAudit(tx, e, changed)
 }
 
 // loadLimits reads all limits of workspaces.

@@ -10,7 +10,7 @@ import (
 
 func testCreateAll(t *testing.T, f Factory) {
 	s := f.New(t)
-	if err := s.CreateAll(nil, by); err != nil {
+	if err := s.CreateAll(nil, by, nil); err != nil {
 		t.Fatal(err)
 	}
 	create(t, s, newKey(t, 50))
@@ -23,7 +23,7 @@ func testCreateAll(t *testing.T, f Factory) {
 	full.CreatedAt = full.CreatedAt.Add(time.Millisecond) // as Create drops it
 	keys = append(keys, full, opaque)
 	given := keys[len(keys)-2]
-	if err := s.CreateAll(keys, by); err != nil {
+	if err := s.CreateAll(keys, by, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := keys[len(keys)-2]; got.ID != given.ID || !got.CreatedAt.Equal(given.CreatedAt) {
@@ -58,12 +58,12 @@ func testCreateAllRefused(t *testing.T, f Factory) {
 		{"two with one hash", []apikey.Key{sameHash, newKey(t, 2), opaqueKey(t, 1)}, keyID(3), keyID(1)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			wantExists(t, s.CreateAll(tt.keys, by), tt.id, tt.sameHash)
+			wantExists(t, s.CreateAll(tt.keys, by, nil), tt.id, tt.sameHash)
 		})
 	}
 	wrong := newKey(t, 2)
 	wrong.AllowedIPs = []string{"localhost"}
-	if err := s.CreateAll([]apikey.Key{newKey(t, 1), wrong}, by); err == nil {
+	if err := s.CreateAll([]apikey.Key{newKey(t, 1), wrong}, by, nil); err == nil {
 		t.Error("a key that cannot be decided on was stored")
 	}
 	for n := range 4 {

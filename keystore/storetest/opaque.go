@@ -85,7 +85,7 @@ func testOpaqueHash(t *testing.T, f Factory) {
 	same.Hash = k.Hash
 	create(t, s, k)
 	wantExists(t, s.Create(same, by), same.ID, k.ID)
-	wantExists(t, s.CreateAll([]apikey.Key{opaqueKey(t, 3), same}, by), same.ID, k.ID)
+	wantExists(t, s.CreateAll([]apikey.Key{opaqueKey(t, 3), same}, by, nil), same.ID, k.ID)
 	wantNone(t, s, same.ID)
 	wantNone(t, s, keyID(3))
 	_, err := s.Rotate(k.ID, by, func(_, successor *apikey.Key) error {

@@ -31,7 +31,7 @@ func testCheck(t *testing.T, f Factory) {
 	for n := range 1200 { // more than any page
 		many = append(many, newKey(t, 1000+n))
 	}
-	if err := s.CreateAll(append(many, opaqueKey(t, 4000)), by); err != nil {
+	if err := s.CreateAll(append(many, opaqueKey(t, 4000)), by, nil); err != nil {
 		t.Fatal(err)
 	}
 	update(t, s, keyID(4000), "update", func(k *apikey.Key) { k.Name = "renamed" })
@@ -108,7 +108,7 @@ func testPruneMany(t *testing.T, f Factory) {
 		old = append(old, apikey.Usage{ID: keyID(i), Day: 19999, Allowed: 1})
 	}
 	kept = append(kept, apikey.Usage{ID: keyID(1), Day: 20000, Allowed: 1})
-	if err := s.CreateAll(keys, by); err != nil {
+	if err := s.CreateAll(keys, by, nil); err != nil {
 		t.Fatal(err)
 	}
 	saveUsage(t, s, append(old, kept...)...)

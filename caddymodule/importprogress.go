@@ -1,0 +1,59 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"time"
+)
+
+// progressHeader is sent by a client that wants to be told how far an import
+// is. The answers to it, with the status 102, have it as "400000/1000000": so
+// many keys of all are ready to be written. It must be asked for, because some
+// clients give up after a few answers that are not the last.
+const progressHeader = "Keygate-Progress"
+
+// progressPause is how long there is nothing more to tell.
+const progressPause = 200 * time.Millisecond
+
+// tellProgress returns how to answer with progress, or nil where the request
+// does not ask for it.
+func tellProgress(w http.ResponseWriter, r *http.Request) func(done, all int) {
+	if r.Header.Get(progressHeader) == "" {
+		return nil
+	}
+	var told time.Time
+	return func(done, all int) {
+		if done < all && time.Since(told) < progressPause {
+			return
+		}
+		told = time.Now()
+		w.Header().Set(progressHeader, fmt.Sprintf("%d/%d", done, all))
+		w.WriteHeader(http.StatusProcessing)
+		w.Header().Del(progressHeader)
+	}
+}
+
+// askProgress asks for what tellProgress answers, and hands it on. watch, which
+// may be nil, learns that the call moves.
+func askProgress(r *http.Request, progress func(done, all int), watch *stallWatch) *http.Request {
+	r.Header.Set(progressHeader, "1")
+	return r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
+			if done, all, ok := parseProgress(header.Get(progressHeader)); ok {
+				if watch != nil {
+					watch.moved()
+				}
+				progress(done, all)
+			}
+			return nil
+		},
+	}))
+}
+
+// parseProgress reads what tellProgress wrote.
+func parseProgress(s string) (done, all int, ok bool) {
+	n, err := fmt.Sscanf(s, "%d/%d", &done, &all)
+	return done, all, err == nil && n == 2 && done >= 0 && done <= all
+}
