@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,8 +23,8 @@ func init() {
 //		keygate {
 //			store <module> [<arguments…>]   # bbolt [<path>]
 //			key_prefix <brand>
-//			audit_retention <duration>           # 400d
-//			workspace_limits <n>/min [<n>/day]   # or either of the two
+//			audit_retention <duration>      # 400d
+//			workspace_limits <n>/min <n>/day    # or one of the two
 //		}
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -44,7 +43,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("the global option keygate has '%s' before its block; accepted: nothing", d.Val())
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch option := d.Val(); option {
@@ -53,9 +52,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return alreadySpecified(d, option)
 			}
 			if !d.NextArg() {
-				return d.ArgErr()
+				return wrongCount(d, "store <module>, such as store bbolt ./data/keygate.db")
 			}
 			name := d.Val()
+			if _, err := caddy.GetModule("keygate.stores." + name); err != nil {
+				return d.Errf("unrecognized store '%s'; accepted: %s", name, strings.Join(storeNames(), ", "))
+			}
 			module, err := caddyfile.UnmarshalModule(d, "keygate.stores."+name)
 			if err != nil {
 				return err
@@ -65,23 +67,20 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if a.KeyPrefix != "" {
 				return alreadySpecified(d, option)
 			}
-			if !d.AllArgs(&a.KeyPrefix) {
-				return d.ArgErr()
-			}
-			if err := apikey.CheckBrand(a.KeyPrefix); err != nil {
-				return d.WrapErr(err)
+			if err := checked(d, &a.KeyPrefix, apikey.CheckBrand, "key_prefix <brand>, such as patra"); err != nil {
+				return err
 			}
 		case "audit_retention":
 			if a.AuditRetention != 0 {
 				return alreadySpecified(d, option)
 			}
 			var value string
-			if !d.AllArgs(&value) {
-				return d.ArgErr()
+			if err := oneArg(d, &value, "audit_retention <duration>, a day or more, such as 400d"); err != nil {
+				return err
 			}
 			retention, err := caddy.ParseDuration(value)
 			if err != nil {
-				return d.Errf("audit_retention: %v", err)
+				return d.Errf("audit_retention %s is not a duration; accepted: a day or more, such as 400d", value)
 			}
 			if err := checkRetention(retention); err != nil {
 				return d.WrapErr(err)
@@ -91,7 +90,11 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if !a.WorkspaceLimits.IsZero() {
 				return alreadySpecified(d, option)
 			}
-			limits, err := parseWorkspaceLimits(d.RemainingArgs())
+			args := d.RemainingArgs()
+			if len(args) == 0 {
+				return wrongCount(d, "workspace_limits 600/min 100000/day, or one of the two")
+			}
+			limits, err := parseWorkspaceLimits(args)
 			if err != nil {
 				return d.WrapErr(err)
 			}
@@ -105,7 +108,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // parseWorkspaceLimits reads <n>/min and <n>/day, in any order.
 func parseWorkspaceLimits(args []string) (apikey.WorkspaceLimits, error) {
-	const accepted = "accepted: 600/min, 100000/day or both"
+	const accepted = "accepted: 600/min, 100000/day or both, each once"
 	var perMinute, perDay *int64
 	for _, arg := range args {
 		number, unit, _ := strings.Cut(arg, "/")
@@ -116,9 +119,6 @@ func parseWorkspaceLimits(args []string) (apikey.WorkspaceLimits, error) {
 		}
 		*limit = &n
 	}
-	if len(args) == 0 {
-		return apikey.WorkspaceLimits{}, errors.New("workspace_limits takes at least one limit; " + accepted)
-	}
 	limits, err := apikey.CheckWorkspaceLimits(perMinute, perDay)
 	if err != nil {
 		return apikey.WorkspaceLimits{}, fmt.Errorf("workspace_limits: %w", err)
@@ -126,8 +126,16 @@ func parseWorkspaceLimits(args []string) (apikey.WorkspaceLimits, error) {
 	return limits, nil
 }
 
+// storeNames lists the stores that are built into this binary.
+func storeNames() (names []string) {
+	for _, module := range caddy.GetModules("keygate.stores") {
+		names = append(names, module.ID.Name())
+	}
+	return names
+}
+
 func alreadySpecified(d *caddyfile.Dispenser, option string) error {
-	return d.Errf("%s is already specified", option)
+	return d.Errf("%s is already specified; it may be given once", option)
 }
 
 var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -82,7 +82,7 @@ func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		s.Path = d.Val()
 	}
 	if d.NextArg() {
-		return d.ArgErr()
+		return wrongCount(d, "bbolt [<path>], such as bbolt ./data/keygate.db")
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		return d.Errf("unrecognized subdirective '%s'; the bbolt store takes a path and nothing else", d.Val())

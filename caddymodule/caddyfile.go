@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		errors            problem|caddy
 //		auth_failures     <per minute>|off
 //		ratelimit_headers on|off
+//		authorize         forward_auth|auth_request
 //		cors off
 //		cors {
 //			allow_headers <names...>
@@ -54,7 +56,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("keygate has '%s' before its block; accepted: a matcher such as /v1/* or @name, or nothing", d.Val())
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -73,12 +75,17 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.unmarshalOption(d, option); err != nil {
 			return err
 		}
+		if err := h.checkAuthorize(); err != nil {
+			return d.WrapErr(err)
+		}
 	}
 	if len(h.Routes) == 0 {
 		return d.Err("keygate has no routes, so that it would deny every request; add lines such as: scope posts:read GET /v1/posts")
 	}
-	if _, err := access.NewTable(accessRoutes(h.Routes)); err != nil {
-		return d.WrapErr(err)
+	// Each route is right by itself; what is left is that two are the same.
+	var twice *access.RouteError
+	if _, err := access.NewTable(accessRoutes(h.Routes)); errors.As(err, &twice) {
+		return fmt.Errorf("%s, at %s", twice.Problem, twice.Where)
 	}
 	return nil
 }
@@ -86,27 +93,29 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "header":
-		return checked(d, &h.Header, checkKeyHeader)
+		return checked(d, &h.Header, checkKeyHeader, "header <name>, such as X-API-Key")
 	case "missing_origin":
-		return oneOf(d, &h.MissingOrigin, "deny", "allow")
+		return oneOf(d, option, &h.MissingOrigin, "deny", "allow")
 	case "identity_prefix":
-		return checked(d, &h.IdentityPrefix, checkIdentityPrefix)
+		return checked(d, &h.IdentityPrefix, checkIdentityPrefix, "identity_prefix <prefix>, such as SocialPatra-")
 	case "errors":
-		return oneOf(d, &h.Errors, "problem", "caddy")
+		return oneOf(d, option, &h.Errors, "problem", "caddy")
 	case "ratelimit_headers":
-		return oneOf(d, &h.RateLimitHeaders, "on", "off")
+		return oneOf(d, option, &h.RateLimitHeaders, "on", "off")
+	case "authorize":
+		return oneOf(d, option, &h.Authorize, "forward_auth", "auth_request")
 	case "auth_failures":
 		return h.unmarshalAuthFailures(d)
 	case "cors":
 		return h.unmarshalCORS(d)
 	default:
-		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, cors", option)
+		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, authorize, cors", option)
 	}
 }
 
 func (h *Handler) unmarshalAuthFailures(d *caddyfile.Dispenser) error {
 	var value string
-	if err := oneArg(d, &value); err != nil {
+	if err := oneArg(d, &value, "auth_failures <failures per minute>, or auth_failures off"); err != nil {
 		return err
 	}
 	if value == "off" {
@@ -125,7 +134,7 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 	h.CORS = new(CORS)
 	if d.NextArg() {
 		if d.Val() != "off" || d.NextArg() {
-			return d.Err("cors takes a block, or the word off")
+			return d.Err("cors takes a block, or the word off; accepted in the block: allow_headers, max_age")
 		}
 		h.CORS.Off = true
 		return nil
@@ -141,11 +150,11 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 		case "allow_headers":
 			h.CORS.AllowHeaders = d.RemainingArgs()
 			if len(h.CORS.AllowHeaders) == 0 {
-				return d.ArgErr()
+				return wrongCount(d, "allow_headers <name>..., such as Content-Type")
 			}
 		case "max_age":
 			var value string
-			if err := oneArg(d, &value); err != nil {
+			if err := oneArg(d, &value, "max_age <duration>, up to 24h, such as 10m"); err != nil {
 				return err
 			}
 			age, err := caddy.ParseDuration(value)
@@ -156,9 +165,9 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 		default:
 			return d.Errf("unrecognized cors option '%s'; accepted: allow_headers, max_age", option)
 		}
-	}
-	if err := h.CORS.check(); err != nil {
-		return d.WrapErr(err)
+		if err := h.CORS.check(); err != nil {
+			return d.WrapErr(err)
+		}
 	}
 	return nil
 }
@@ -203,6 +212,9 @@ func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []str
 	route.Methods = strings.Split(args[0], ",")
 	route.Path = args[1]
 	route.source = fmt.Sprintf("%s:%d", filepath.Base(d.File()), d.Line())
+	if err := checkRoute(d, &route); err != nil {
+		return err
+	}
 	for _, option := range args[2:] {
 		cost, isCost := strings.CutPrefix(option, "cost=")
 		switch {
@@ -220,22 +232,42 @@ func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []str
 			return d.Errf("unrecognized route option '%s'; accepted: cost=<n>, websocket", option)
 		}
 	}
-	if _, err := access.NewTable([]access.Route{route.accessRoute()}); err != nil {
-		return d.WrapErr(err)
+	if err := checkRoute(d, &route); err != nil { // with its options
+		return err
 	}
 	h.Routes = append(h.Routes, route)
-	return nil
+	return noBlock(d, "<methods> <pattern> [cost=<n>] [websocket]")
 }
 
-func oneArg(d *caddyfile.Dispenser, value *string) error {
-	if !d.AllArgs(value) {
-		return d.ArgErr()
+func checkRoute(d *caddyfile.Dispenser, r *Route) error {
+	var wrong *access.RouteError
+	if _, err := access.NewTable([]access.Route{r.accessRoute()}); errors.As(err, &wrong) {
+		return d.Errf("%s %s: %s", strings.Join(r.Methods, ","), r.Path, wrong.Problem)
 	}
 	return nil
 }
 
-func checked(d *caddyfile.Dispenser, value *string, check func(string) error) error {
-	if err := oneArg(d, value); err != nil {
+// oneArg takes the one argument of an option, whose form is for the error.
+func oneArg(d *caddyfile.Dispenser, value *string, form string) error {
+	if !d.AllArgs(value) {
+		return wrongCount(d, form)
+	}
+	return noBlock(d, form)
+}
+
+func noBlock(d *caddyfile.Dispenser, form string) error {
+	if d.NextBlock(d.Nesting()) {
+		return d.Errf("unexpected block, with '%s' in it; accepted: %s, without one", d.Val(), form)
+	}
+	return nil
+}
+
+func wrongCount(d *caddyfile.Dispenser, form string) error {
+	return d.Errf("wrong argument count after '%s'; accepted: %s", d.Val(), form)
+}
+
+func checked(d *caddyfile.Dispenser, value *string, check func(string) error, form string) error {
+	if err := oneArg(d, value, form); err != nil {
 		return err
 	}
 	if err := check(*value); err != nil {
@@ -244,14 +276,15 @@ func checked(d *caddyfile.Dispenser, value *string, check func(string) error) er
 	return nil
 }
 
-func oneOf(d *caddyfile.Dispenser, value *string, words ...string) error {
-	if err := oneArg(d, value); err != nil {
+func oneOf(d *caddyfile.Dispenser, option string, value *string, words ...string) error {
+	accepted := strings.Join(words, " or ")
+	if err := oneArg(d, value, option+" "+accepted); err != nil {
 		return err
 	}
 	if slices.Contains(words, *value) {
 		return nil
 	}
-	return d.Errf("'%s' is not accepted here; accepted: %s", *value, strings.Join(words, " or "))
+	return d.Errf("%s %s is not accepted; accepted: %s", option, *value, accepted)
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -19,6 +19,7 @@ import (
 type CORS struct {
 	// Leave CORS to the backend: preflights are ordinary requests, and the
 	// backend's Access-Control headers pass.
+	// Default: false.
 	Off bool `json:"off,omitempty"`
 
 	// Request headers that pages may send, besides Authorization and the

@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,16 +12,11 @@ import (
 // error of one line. The block goes to the directive without Caddy's parser
 // before it, so that nothing is imported, and braces need not match.
 func FuzzCaddyfile(f *testing.F) {
-	files, err := filepath.Glob("testdata/adapt/*.Caddyfile")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no golden files: %v", err)
+	for _, file := range goldenFiles(f, "adapt") {
+		f.Add(file.caddyfile)
 	}
-	for _, file := range files {
-		golden, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(string(golden))
+	for _, file := range goldenFiles(f, "mistakes") {
+		f.Add(file.caddyfile)
 	}
 	f.Add("scope a:b c:d GET,HEAD /a/{id}/* cost=5 websocket\npublic * /b\nerrors caddy\nauth_failures off")
 	f.Add("public GET /a\ncors {\nallow_headers X-A X-B\nmax_age 1h\n}\nheader X_Y.Z\nidentity_prefix A-")

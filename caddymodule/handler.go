@@ -22,26 +22,34 @@ func init() {
 // limits their rate. What it passes on carries the key's workspace, ID and
 // scopes in headers and no credential; what it refuses never reaches the
 // handlers after it.
+//
+// Method and path are judged as they are when a request comes here, so that it
+// belongs after whatever rewrites them and right before what serves.
 type Handler struct {
 	// Which requests pass, and what they need. A request that matches no route
-	// is denied. The most specific path wins, never the order.
+	// is denied. The most specific path wins, never the order. Required, at
+	// least one.
 	Routes []Route `json:"routes,omitempty"`
 
-	// A header that may carry the token as well, such as X-API-Key. Its values
-	// are in Caddy's access logs unless a log filter takes them out; those of
-	// Authorization never are. Default: none.
+	// A header that may carry the token as well, such as X-API-Key, instead of
+	// Authorization: Bearer; up to 64 characters. Its values are in Caddy's
+	// access logs unless a log filter takes them out; those of Authorization
+	// never are. Default: none.
 	Header string `json:"header,omitempty"`
 
 	// What to do with a request without Origin when its key has
 	// allowed_origins: deny or allow. Default: deny.
 	MissingOrigin string `json:"missing_origin,omitempty"`
 
-	// What the identity headers to the backend start with. Every header of the
-	// client that starts with it is removed. Default: SocialPatra-.
+	// What the identity headers to the backend start with: Workspace, Key-Id and
+	// Scopes follow it. 2–32 letters, digits and dashes, beginning with a letter
+	// and ending in a dash. Every header of the client that starts with it is
+	// removed. Default: SocialPatra-.
 	IdentityPrefix string `json:"identity_prefix,omitempty"`
 
 	// Who writes the denials: problem (Keygate, as application/problem+json) or
-	// caddy (the site's handle_errors routes). Default: problem.
+	// caddy (the server's error routes, with {http.error.status_code} and the
+	// code of the denial in {http.auth.keygate.reason}). Default: problem.
 	Errors string `json:"errors,omitempty"`
 
 	// How many failed authentications a client address (an IPv6 client: its
@@ -53,9 +61,18 @@ type Handler struct {
 	// RateLimit-Policy: on or off. Default: on.
 	RateLimitHeaders string `json:"ratelimit_headers,omitempty"`
 
-	// Which browser pages may call. Default: pages of any origin that the key
-	// itself allows.
+	// How browser pages may call. Default: preflights are answered here, and
+	// pages of any origin may call that their key allows.
 	CORS *CORS `json:"cors,omitempty"`
+
+	// Makes the handler an authorisation endpoint, which judges the request
+	// that a proxy asks about and passes nothing on: forward_auth takes it from
+	// X-Forwarded-Method and X-Forwarded-Uri, as Caddy's forward_auth sends
+	// them, auth_request from X-Original-Method and X-Original-URI, as nginx can
+	// be told to. Only proxies in the server's trusted_proxies are answered: 204
+	// with the identity headers, or the denial. CORS is left to the proxy that
+	// asks. Default: the request itself is judged, and passed on.
+	Authorize string `json:"authorize,omitempty"`
 
 	app      *App
 	logger   *zap.Logger
@@ -63,6 +80,7 @@ type Handler struct {
 	policy   access.Policy // without Keys, which only the open store has
 	identity identity
 	cors     corsHeaders
+	asked    question
 }
 
 // CaddyModule returns the Caddy module information.
@@ -102,6 +120,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app.policies = append(h.app.policies, h.policy)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
+	h.asked = questions[h.Authorize]
 	if h.Header != "" {
 		h.logger.Warn("tokens in this header are written to access logs unless a log filter takes them out; Authorization never is",
 			zap.String("header", h.Header))
@@ -145,6 +164,12 @@ func (h *Handler) setDefaults() error {
 			return fmt.Errorf("%s %q is not accepted; accepted: %s or %s", choice.name, *choice.value, choice.words[0], choice.words[1])
 		}
 	}
+	if err := h.checkAuthorize(); err != nil {
+		return err
+	}
+	if h.Authorize != "" {
+		h.CORS = &CORS{Off: true}
+	}
 	return h.CORS.check()
 }
 
@@ -185,7 +210,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	} else {
 		policy.Keys = closedStore{err}
 	}
-	d := policy.Decide(&q)
+	d := h.asked.decide(&policy, &q, r)
 
 	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth()) {
 		return a.tooEarly(w)
@@ -216,6 +241,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	metrics.decided(d.Reason, timeNow().Sub(now))
 	if d.Reason != access.Allowed {
 		return a.deny(w, &d)
+	}
+	if h.Authorize != "" {
+		return a.permit(w, &d)
 	}
 	return a.forward(w, r, next, &d, engine)
 }

@@ -10,24 +10,25 @@ type Route struct {
 	// HEAD follows GET unless it is mapped itself. Required.
 	Methods []string `json:"methods"`
 
-	// The path pattern, case-sensitive. A segment is a literal or {name}, which
-	// is exactly one non-empty segment; a last segment * is one or more.
-	// A trailing slash is a different path. Required.
+	// The path pattern, case-sensitive, such as /v1/posts/{id}. A segment is a
+	// literal or {name}, which is exactly one non-empty segment; a last segment
+	// * is one or more. A trailing slash is a different path. Required.
 	Path string `json:"path"`
 
-	// Scopes that a key must hold, all of them. Required unless access says
-	// otherwise.
+	// Scopes that a key must hold, all of them, such as posts:read: 1–64 of
+	// resource:action. Required unless access says otherwise.
 	Scopes []string `json:"scopes,omitempty"`
 
 	// Who may call without scopes: authenticated (any valid key) or public (no
 	// key). Default: keys that hold the scopes.
 	Access string `json:"access,omitempty"`
 
-	// What one request charges to both limits of its key, 1–1,000. Default: 1.
+	// What one request charges to the minute and the day limit of its key,
+	// 1–1,000. Default: 1.
 	Cost int `json:"cost,omitempty"`
 
-	// Whether the request may be upgraded to a WebSocket. Other upgrades are
-	// never forwarded. Default: false.
+	// Whether a GET may be upgraded to a WebSocket, which is closed when its key
+	// ends. Other upgrades are never forwarded. Default: false.
 	WebSocket bool `json:"websocket,omitempty"`
 
 	source string // file and line, where known

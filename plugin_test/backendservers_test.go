@@ -114,18 +114,24 @@ func startNginx(t *testing.T) string {
 		t.Fatal(err)
 	}
 	runBackend(t, dir, "nginx", "-p", dir, "-e", "nginx.log", "-c", conf)
-	addr := "127.0.0.1:" + port
+	awaitListener(t, "127.0.0.1:"+port)
+	return "127.0.0.1:" + port
+}
+
+// awaitListener returns once something listens.
+func awaitListener(t testing.TB, addr string) {
+	t.Helper()
 	deadline, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			conn.Close()
-			return addr
+			return
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatal("nginx does not listen")
+			t.Fatalf("nothing listens on %s", addr)
 		}
 	}
 }
@@ -177,12 +183,12 @@ func runBackendWithPort(t *testing.T, dir, name string, args ...string) string {
 	return strings.TrimSpace(port)
 }
 
-func runBackend(t *testing.T, dir, name string, args ...string) {
+func runBackend(t testing.TB, dir, name string, args ...string) {
 	t.Helper()
 	runBackendTo(t, nil, dir, name, args...)
 }
 
-func runBackendTo(t *testing.T, stdout *os.File, dir, name string, args ...string) {
+func runBackendTo(t testing.TB, stdout *os.File, dir, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr

@@ -1,0 +1,65 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/socialpatra/keygate/access"
+)
+
+// question is where a front proxy puts the request that it asks about. The
+// zero question is none: the request itself is judged. Canonical header names.
+type question struct {
+	method, uri string
+}
+
+// questions are what front proxies send, by the name of their directive.
+var questions = map[string]question{
+	"forward_auth": {"X-Forwarded-Method", "X-Forwarded-Uri"},
+	"auth_request": {"X-Original-Method", "X-Original-Uri"},
+}
+
+func (h *Handler) checkAuthorize() error {
+	if h.Authorize == "" {
+		return nil
+	}
+	if _, ok := questions[h.Authorize]; !ok {
+		return fmt.Errorf("authorize %q is not accepted; accepted: forward_auth or auth_request", h.Authorize)
+	}
+	if h.CORS != nil && !h.CORS.Off {
+		return fmt.Errorf("authorize %s leaves CORS to the proxy that asks; accepted beside it: cors off, or no cors", h.Authorize)
+	}
+	return nil
+}
+
+// decide judges the request, or the one that a front proxy asks about.
+func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) access.Decision {
+	if qn.uri == "" {
+		return p.Decide(q)
+	}
+	methods, uris := r.Header[qn.method], r.Header[qn.uri]
+	if len(methods) != 1 || len(uris) != 1 || !fromTrustedProxy(r) {
+		return access.Decision{
+			Reason: access.MalformedRequest,
+			Detail: "This endpoint answers only proxies in trusted_proxies that send " + qn.method + " and " + qn.uri + ", once each.",
+		}
+	}
+	q.Method = methods[0]
+	// As it was received: what is decoded first would not be what is forwarded.
+	q.Path, _, _ = strings.Cut(uris[0], "?")
+	return p.Decide(q)
+}
+
+// permit tells the front proxy that the request may pass, and whose it is.
+func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
+	h := w.Header()
+	a.tell(d)
+	a.setHeaders(h)
+	h["Cache-Control"] = noStore
+	if d.Authenticated {
+		a.handler.identity.set(h, d)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,133 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// configStructs are what a JSON config consists of, by the name of their type.
+var configStructs = map[string]reflect.Type{
+	"App":       reflect.TypeFor[App](),
+	"Handler":   reflect.TypeFor[Handler](),
+	"Route":     reflect.TypeFor[Route](),
+	"CORS":      reflect.TypeFor[CORS](),
+	"BoltStore": reflect.TypeFor[BoltStore](),
+}
+
+// jsonFields returns the JSON names of a struct's fields.
+func jsonFields(t *testing.T, typ reflect.Type) map[string]bool {
+	t.Helper()
+	names := make(map[string]bool)
+	for field := range typ.Fields() {
+		if !field.IsExported() {
+			continue
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			t.Errorf("%s.%s has no JSON name", typ.Name(), field.Name)
+		}
+		names[name] = true
+	}
+	return names
+}
+
+// usedFields are the fields in objects of ours, by type.
+type usedFields map[string]map[string]bool
+
+func (u usedFields) add(name string, object any, inline string) {
+	if u[name] == nil {
+		u[name] = make(map[string]bool)
+	}
+	for field := range object.(map[string]any) {
+		if field != inline {
+			u[name][field] = true
+		}
+	}
+}
+
+// walk adds what there is of ours in a config.
+func (u usedFields) walk(value any) {
+	switch value := value.(type) {
+	case []any:
+		for _, element := range value {
+			u.walk(element)
+		}
+	case map[string]any:
+		if value["handler"] == "keygate" {
+			u.add("Handler", value, "handler")
+			for _, route := range value["routes"].([]any) {
+				u.add("Route", route, "")
+			}
+			if cors, ok := value["cors"]; ok {
+				u.add("CORS", cors, "")
+			}
+			return
+		}
+		for name, member := range value {
+			if name == "keygate" {
+				u.add("App", member, "")
+				if store, ok := member.(map[string]any)["store"]; ok {
+					u.add("BoltStore", store, "module")
+				}
+				continue
+			}
+			u.walk(member)
+		}
+	}
+}
+
+// All that JSON can say, the Caddyfile can, and the other way round.
+func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
+	used := make(usedFields)
+	for _, file := range goldenFiles(t, "adapt") {
+		var config any
+		if err := json.Unmarshal([]byte(file.want), &config); err != nil {
+			t.Fatalf("%s: %v", file.path, err)
+		}
+		used.walk(config)
+	}
+	for name, typ := range configStructs {
+		fields := jsonFields(t, typ)
+		if want, got := slices.Sorted(maps.Keys(fields)), slices.Sorted(maps.Keys(used[name])); !slices.Equal(got, want) {
+			t.Errorf("Caddyfiles adapt to the fields %v of %s; it has %v", got, name, want)
+		}
+	}
+}
+
+// The comments are the manual on caddyserver.com.
+func TestEveryJSONFieldIsDocumented(t *testing.T) {
+	found := make(map[string]bool)
+	for _, name := range []string{"app.go", "handler.go", "routes.go", "cors.go", "boltstore.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			spec, ok := node.(*ast.TypeSpec)
+			if !ok || configStructs[spec.Name.Name] == nil {
+				return true
+			}
+			found[spec.Name.Name] = true
+			for _, field := range spec.Type.(*ast.StructType).Fields.List {
+				if field.Tag == nil {
+					continue
+				}
+				doc := strings.Join(strings.Fields(field.Doc.Text()), " ")
+				if !strings.Contains(doc, "Default: ") && !strings.Contains(doc, "Required") {
+					t.Errorf("%s.%s does not say what it is by default: %q", spec.Name.Name, field.Names[0].Name, doc)
+				}
+			}
+			return false
+		})
+	}
+	if len(found) != len(configStructs) {
+		t.Errorf("found only %v", found)
+	}
+}

@@ -1,0 +1,63 @@
+//go:build backends
+
+package plugin_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// startNginxServer runs nginx with one server block until the test ends.
+func startNginxServer(t testing.TB, server, addr string) {
+	t.Helper()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "nginx.conf")
+	text := fmt.Sprintf(`daemon off; master_process off; pid nginx.pid; error_log nginx.log;
+events {}
+http {
+access_log off; client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;
+%s}
+`, server)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runBackend(t, dir, "nginx", "-p", dir, "-e", "nginx.log", "-c", conf)
+	awaitListener(t, addr)
+}
+
+// nginx forwards what Keygate judged as well, in the bytes that it came in.
+func TestAuthRequest(t *testing.T) {
+	endpoint, _, nginx := authorizationPage(t)
+	endpoint = with(t, endpoint, map[string]string{"authorize forward_auth": "authorize auth_request"})
+	a := startAuthorizer(t, endpoint, func(endpoint, backend string) *gateway {
+		addr := "127.0.0.1:" + freePort(t)
+		startNginxServer(t, with(t, nginx, map[string]string{"127.0.0.1:8080": addr, ":9100": endpoint, ":9000": backend}), addr)
+		return &gateway{URL: "http://" + addr, Dir: t.TempDir(), client: newClient(t)}
+	})
+	a.check(t, false)
+
+	k := bearer(a.gateway.token(t, "--scope", "posts:read", "--per-minute", "1"))
+	if resp := a.front.do(t, "GET", "/v1/posts", "", k); resp.Status != http.StatusOK {
+		t.Errorf("answered %d %s", resp.Status, resp.Body)
+	}
+	resp := a.front.do(t, "GET", "/v1/posts", "", k)
+	if resp.Status != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" || resp.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("answered %d with %v", resp.Status, resp.Header)
+	}
+	writer := bearer(a.gateway.token(t, "--scope", "posts:write"))
+	a.backend.take()
+	if resp := a.front.do(t, "POST", "/v1/posts", "hello", writer, "Content-Type: text/plain"); resp.Status != http.StatusOK {
+		t.Errorf("answered %d %s", resp.Status, resp.Body)
+	}
+	if seen := a.backend.takeOne(t); seen.Method != "POST" || string(seen.Body) != "hello" || !strings.HasPrefix(seen.Header.Get("Content-Type"), "text/plain") {
+		t.Errorf("the backend saw %s with %q and %v", seen.Method, seen.Body, seen.Header)
+	}
+	a.gateway.stop(t)
+	if resp := a.front.do(t, "GET", "/v1/posts", "", k); resp.Status != http.StatusServiceUnavailable {
+		t.Errorf("without the endpoint: answered %d", resp.Status)
+	}
+}
