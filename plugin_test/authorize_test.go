@@ -23,8 +23,8 @@ func authorizationPage(t testing.TB) (endpoint, caddy, nginx string) {
 	return blocks[0][2], blocks[1][2], blocks[2][2]
 }
 
-// with returns a config of the page on other ports than the page's.
-func with(t testing.TB, config string, ports map[string]string) string {
+// onPorts returns a config of the page on other ports than the page's.
+func onPorts(t testing.TB, config string, ports map[string]string) string {
 	t.Helper()
 	for old, port := range ports {
 		if !strings.Contains(config, old) {
@@ -49,7 +49,7 @@ type authorizer struct {
 func startAuthorizer(t testing.TB, endpoint string, front func(endpoint, backend string) *gateway) *authorizer {
 	t.Helper()
 	a := &authorizer{backend: startBackend(t)}
-	a.gateway = startCaddy(t, with(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}"}))
+	a.gateway = startCaddy(t, onPorts(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}"}))
 	a.reader, a.token = a.createKey(t, "--scope", "posts:read", "--per-minute", "1000000", "--per-day", "1000000")
 	a.front = front(portOf(a.URL), portOf(a.backend.Addr))
 	return a
@@ -187,7 +187,7 @@ func (a *authorizer) wantForwarded(t *testing.T, request string, public bool) {
 func TestForwardAuth(t *testing.T) {
 	endpoint, caddy, _ := authorizationPage(t)
 	a := startAuthorizer(t, endpoint, func(endpoint, backend string) *gateway {
-		return startCaddy(t, with(t, caddy, map[string]string{"http://:8080": "http://:{$PORT}", ":9100": endpoint, ":9000": backend}))
+		return startCaddy(t, onPorts(t, caddy, map[string]string{"http://:8080": "http://:{$PORT}", ":9100": endpoint, ":9000": backend}))
 	})
 	a.check(t, true)
 
@@ -225,7 +225,7 @@ func TestForwardAuth(t *testing.T) {
 // The endpoint itself, as a proxy sees it.
 func TestAuthorizationEndpoint(t *testing.T) {
 	endpoint, _, _ := authorizationPage(t)
-	g := startCaddy(t, with(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}"}))
+	g := startCaddy(t, onPorts(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}"}))
 	k, token := g.createKey(t, "--scope", "posts:read")
 	const method, uri = "X-Forwarded-Method: GET", "X-Forwarded-Uri: /v1/posts?a=b"
 
@@ -263,7 +263,7 @@ func TestAuthorizationEndpoint(t *testing.T) {
 	denied(t, g.do(t, "GET", "/", "", bearer(token), method, "X-Forwarded-Uri: /v1/posts#a"), 400, "ambiguous_path")
 	denied(t, g.do(t, "GET", "/", "", bearer(token), method, "X-Forwarded-Uri: "), 400, "ambiguous_path")
 
-	if r := g.reload(t, with(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}", "127.0.0.1/32": "203.0.113.7/32"})); r.Code != 0 {
+	if r := g.reload(t, onPorts(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}", "127.0.0.1/32": "203.0.113.7/32"})); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	denied(t, g.do(t, "GET", "/", "", bearer(token), method, uri), 400, "malformed_request")

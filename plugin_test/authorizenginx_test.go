@@ -32,10 +32,10 @@ access_log off; client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t;
 // nginx forwards what Keygate judged as well, in the bytes that it came in.
 func TestAuthRequest(t *testing.T) {
 	endpoint, _, nginx := authorizationPage(t)
-	endpoint = with(t, endpoint, map[string]string{"authorize forward_auth": "authorize auth_request"})
+	endpoint = onPorts(t, endpoint, map[string]string{"authorize forward_auth": "authorize auth_request"})
 	a := startAuthorizer(t, endpoint, func(endpoint, backend string) *gateway {
 		addr := "127.0.0.1:" + freePort(t)
-		startNginxServer(t, with(t, nginx, map[string]string{"127.0.0.1:8080": addr, ":9100": endpoint, ":9000": backend}), addr)
+		startNginxServer(t, onPorts(t, nginx, map[string]string{"127.0.0.1:8080": addr, ":9100": endpoint, ":9000": backend}), addr)
 		return &gateway{URL: "http://" + addr, Dir: t.TempDir(), client: newClient(t)}
 	})
 	a.check(t, false)
