@@ -78,7 +78,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	err = a.serve(w, r)
 	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {
 		metrics.storeErrors.Inc()
-		app.logger.Error("the key store cannot answer the admin API", zap.String("path", r.URL.Path), zap.Error(refused.Err))
+		adminFailing.error(app.logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", r.URL.Path), zap.Error(refused.Err))
 	}
 	if broken := (*brokenStreamError)(nil); errors.As(err, &broken) {
 		app.logger.Error("an answer of the admin API broke off", zap.String("path", r.URL.Path), zap.Error(err))
@@ -86,6 +86,10 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	}
 	return err
 }
+
+// adminFailing bounds what a broken store writes to the log: health checks ask
+// again and again.
+var adminFailing rarely
 
 // doorOf names the way by which a request came, for the audit trail.
 func doorOf(r *http.Request) string {
