@@ -93,6 +93,7 @@ func sameFile(one, other string) bool {
 type replaced struct {
 	path   string
 	exists bool
+	info   fs.FileInfo    // if it exists
 	store  *keystore.Bolt // nil where it does not exist, or cannot be read
 }
 
@@ -116,7 +117,7 @@ func (c *cli) openReplaced(path string) (*replaced, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file; give the path of the store itself", path)
 	}
-	r.exists = true
+	r.exists, r.info = true, info
 	r.store, err = keystore.OpenBolt(path)
 	switch {
 	case errors.Is(err, keystore.ErrInUse), errors.Is(err, fs.ErrPermission):
@@ -167,6 +168,11 @@ func (c *cli) replace(backup string, keys int, old *replaced, yes bool) (restore
 	if old.exists {
 		result.Kept = old.path + ".before-restore-" + c.now().UTC().Format("20060102T150405Z")
 		if err := keepAs(old.path, result.Kept); err != nil {
+			return result, err
+		}
+	}
+	if old.exists {
+		if err := keystore.KeepOwner(temp.Name(), old.info); err != nil {
 			return result, err
 		}
 	}

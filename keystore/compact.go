@@ -49,9 +49,11 @@ func (b *Bolt) compactTo(path string) (result Compaction, err error) {
 	case first != nil:
 		return result, fmt.Errorf("%w; caddy keygate check lists all that is damaged", first)
 	}
-	if result.Before, err = fileSize(path); err != nil {
+	old, err := os.Lstat(path)
+	if err != nil {
 		return result, err
 	}
+	result.Before = old.Size()
 	folder := filepath.Dir(path)
 	temp, err := os.CreateTemp(folder, "."+filepath.Base(path)+".compact-*") // mode 0600
 	if err != nil {
@@ -69,7 +71,12 @@ func (b *Bolt) compactTo(path string) (result Compaction, err error) {
 	} else if keys != result.Keys {
 		return result, fmt.Errorf("the compacted copy has %d keys of %d", keys, result.Keys)
 	}
-	if result.After, err = fileSize(temp.Name()); err != nil {
+	compacted, err := os.Lstat(temp.Name())
+	if err != nil {
+		return result, err
+	}
+	result.After = compacted.Size()
+	if err := KeepOwner(temp.Name(), old); err != nil {
 		return result, err
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {
@@ -90,12 +97,4 @@ func (b *Bolt) copyCompact(path string) error {
 		err = dst.Sync()
 	}
 	return errors.Join(err, dst.Close())
-}
-
-func fileSize(path string) (int64, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
 }

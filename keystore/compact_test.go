@@ -107,3 +107,28 @@ func TestCompactRefusesDamage(t *testing.T) {
 		t.Error("the file has changed")
 	}
 }
+
+// TestReplacedWhileOpened is of who waited for the lock of a file that a
+// compaction has replaced since.
+func TestReplacedWhileOpened(t *testing.T) {
+	path := writeStore(t, 1)
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkPlace(path, info); err != nil {
+		t.Error(err)
+	}
+	if _, err := CompactFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkPlace(path, info); !errors.Is(err, errReplaced) {
+		t.Errorf("another file is there: %v; want errReplaced", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkPlace(path, info); !errors.Is(err, errReplaced) {
+		t.Errorf("no file is there: %v; want errReplaced", err)
+	}
+}

@@ -122,7 +122,7 @@ func openDB(path string, readOnly bool) (*bolt.DB, error) {
 			}
 			if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
 				f.Close()
-				return nil, errors.New("was replaced while it was opened: try again")
+				return nil, errReplaced
 			}
 			file = f
 			return f, nil
@@ -142,12 +142,27 @@ func openDB(path string, readOnly bool) (*bolt.DB, error) {
 		}
 		return nil, explainOpen(err, info)
 	}
-	if err := checkDB(db, file); err != nil {
+	err = checkPlace(path, info) // again: it may have waited for the lock
+	if err == nil {
+		err = checkDB(db, file)
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
 	return db, nil
 }
+
+// checkPlace refuses to go on with a file that is not at its path any more:
+// what is written to one that a restore or a compaction has replaced is lost.
+func checkPlace(path string, info fs.FileInfo) error {
+	if there, err := os.Lstat(path); err != nil || !os.SameFile(info, there) {
+		return errReplaced
+	}
+	return nil
+}
+
+var errReplaced = errors.New("was replaced while it was opened: try again")
 
 // reservedMap is how much address space, not memory, to map at once, in bytes.
 // bbolt maps anew when a file outgrows its map, and waits for all readers to
