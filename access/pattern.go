@@ -76,8 +76,11 @@ func parseSegment(text string) (segment, string) {
 	}
 	if name, ok := strings.CutPrefix(text, "{"); ok {
 		name, ok = strings.CutSuffix(name, "}")
-		if !ok || !isParamName(name) {
-			return segment{}, "has the segment " + quote(text) + "; accepted: {name} as a whole segment, of letters, digits, - . and _, starting with a letter"
+		switch {
+		case !ok || !isParamName(name):
+			return segment{}, "has the segment " + quote(text) + "; accepted: {name} as a whole segment, of letters, digits, - and _, starting with a letter"
+		case isPlaceholder(name):
+			return segment{}, "has the placeholder " + quote(text) + ", which is not expanded here and would be any segment; accepted: {name} without dots, for any one segment"
 		}
 		return segment{text: name, param: true}, ""
 	}
@@ -104,4 +107,12 @@ func isParamName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isPlaceholder tells {env.DIR} from a name: as one it would open every segment
+// where one was meant. What begins with http. is a name: Caddyfiles turn
+// {file}, {path} and their like into {http.request.uri.path.file} before
+// anybody sees them.
+func isPlaceholder(name string) bool {
+	return strings.Contains(name, ".") && !strings.HasPrefix(name, "http.")
 }

@@ -60,6 +60,10 @@ func TestNewTableRefuses(t *testing.T) {
 		"pattern: star for a name":       {get("/a/{*}"), "{name} as a whole segment"},
 		"pattern: catch-all of ServeMux": {get("/a/{id...}x"), "{name} as a whole segment"},
 		"pattern: name and suffix":       {get("/a/{id}.json"), "{name} as a whole segment"},
+		"pattern: environment":           {get("/{env.DIR}/a"), `has the placeholder "{env.DIR}", which is not expanded here`},
+		"pattern: file":                  {get("/a/{file.name}"), `has the placeholder "{file.name}"`},
+		"pattern: dot at the end":        {get("/a/{id.}"), `has the placeholder "{id.}"`},
+		"pattern: almost of Caddy":       {get("/a/{httpx.name}"), `has the placeholder "{httpx.name}"`},
 		"pattern: prefix and name":       {get("/a/v{id}"), "only as a whole segment"},
 		"pattern: name twice":            {get("/{id}/a/{id}"), "has {id} twice"},
 		"pattern: percent":               {get("/a%20b"), "patterns are not percent-encoded"},
@@ -103,7 +107,7 @@ func TestNewTableRefuses(t *testing.T) {
 
 func TestNewTableAccepts(t *testing.T) {
 	for _, pattern := range []string{
-		"/", "/*", "/{id}", "/{id}/", "/a", "/a/", "/a/*", "/A-Z.a~z_0!$&'()+,=:@", "/.well-known", "/...", "/{post-id}/{post.id}/{post_id}/{Post1}",
+		"/", "/*", "/{id}", "/{id}/", "/a", "/a/", "/a/*", "/A-Z.a~z_0!$&'()+,=:@", "/.well-known", "/...", "/{post-id}/{http.request.uri.path.file}/{post_id}/{Post1}",
 		"/" + strings.Repeat("a", 255), strings.Repeat("/a", 512),
 	} {
 		t.Run(pattern, func(t *testing.T) {

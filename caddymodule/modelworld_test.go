@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,10 +31,10 @@ type world struct {
 	folder string
 	files  int // stores so far, of which the last is in use
 
-	offset  time.Duration
-	strict  bool      // the clock was never set back: everything can be told exactly
-	started time.Time // when the engine was opened, in the time of tickers
-	flushed time.Time // when the admin API last saved counts, in the same time
+	offset  atomic.Int64 // in nanoseconds; the engine reads the clock whenever it likes
+	strict  bool         // the clock was never set back: everything can be told exactly
+	started time.Time    // when the engine was opened, in the time of tickers
+	flushed time.Time    // when the admin API last saved counts, in the same time
 
 	engine  *engine
 	handler *Handler
@@ -72,7 +73,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 
 // now is the clock. It has no monotonic reading, so that the gateway sees
 // every step of it.
-func (w *world) now() time.Time { return time.Now().Round(0).Add(w.offset).UTC() }
+func (w *world) now() time.Time { return time.Now().Round(0).Add(time.Duration(w.offset.Load())).UTC() }
 
 func (w *world) path() string { return filepath.Join(w.folder, fmt.Sprint(w.files), "keys.db") }
 
@@ -196,7 +197,7 @@ func (w *world) setClock() {
 		by = -by
 		w.strict = false
 	}
-	w.offset += by
+	w.offset.Add(int64(by))
 	w.say("the clock is set by %v", by)
 }
 

@@ -12,7 +12,8 @@ type Route struct {
 
 	// The path pattern, case-sensitive, such as /v1/posts/{id}. A segment is a
 	// literal or {name}, which is exactly one non-empty segment; a last segment
-	// * is one or more. A trailing slash is a different path. Required.
+	// * is one or more. A trailing slash is a different path. Placeholders are
+	// refused. Required.
 	Path string `json:"path"`
 
 	// Scopes that a key must hold, all of them, such as posts:read: 1–64 of
