@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
@@ -78,12 +79,8 @@ func (a *keyAdmin) export(r *http.Request) (any, int, error) {
 		out := bufio.NewWriter(w)
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)
-		err := a.eachKey(func(k *apikey.Key) error {
-			record, err := a.record(k)
-			if err != nil {
-				return err
-			}
-			line := exportedKey{Record: record, Disabled: k.Disabled, Hash: hashTag + hex.EncodeToString(k.Hash[:])}
+		err := a.eachKey(func(k *apikey.Key, lastUsed time.Time) error {
+			line := exportedKey{Record: k.Record(a.now(), lastUsed), Disabled: k.Disabled, Hash: hashTag + hex.EncodeToString(k.Hash[:])}
 			if k.Opaque {
 				line.TokenFormat = formatOpaque
 			}
@@ -98,7 +95,7 @@ func (a *keyAdmin) export(r *http.Request) (any, int, error) {
 }
 
 // eachKey goes through the keys page by page, so that writers need not wait.
-func (a *keyAdmin) eachKey(yield func(*apikey.Key) error) error {
+func (a *keyAdmin) eachKey(yield func(k *apikey.Key, lastUsed time.Time) error) error {
 	q := keystore.Query{Limit: keystore.MaxPage}
 	for {
 		page, err := a.store.List(q)
@@ -106,7 +103,7 @@ func (a *keyAdmin) eachKey(yield func(*apikey.Key) error) error {
 			return err
 		}
 		for i := range page.Keys {
-			if err := yield(&page.Keys[i]); err != nil {
+			if err := yield(&page.Keys[i], page.LastUsed[i]); err != nil {
 				return err
 			}
 		}

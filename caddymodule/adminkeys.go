@@ -124,16 +124,11 @@ func (a *keyAdmin) actor() keystore.Actor {
 // one answers with a single key and its ETag.
 func (a *keyAdmin) one(k *apikey.Key) (any, int, error) {
 	a.flush()
-	record, err := a.record(k)
-	return tagged{record, etag(k)}, http.StatusOK, err
-}
-
-func (a *keyAdmin) record(k *apikey.Key) (apikey.Record, error) {
 	used, err := a.store.LastUsed(k.ID)
 	if err != nil {
-		return apikey.Record{}, err
+		return nil, 0, err
 	}
-	return k.Record(a.now(), used), nil
+	return tagged{k.Record(a.now(), used), etag(k)}, http.StatusOK, nil
 }
 
 func (a *keyAdmin) create(r *http.Request) (any, int, error) {
@@ -179,11 +174,7 @@ func (a *keyAdmin) list(r *http.Request) (any, int, error) {
 	}
 	resp := listResponse{Keys: make([]apikey.Record, 0, len(page.Keys)), NextCursor: page.Next.String()}
 	for i := range page.Keys {
-		record, err := a.record(&page.Keys[i])
-		if err != nil {
-			return nil, 0, err
-		}
-		resp.Keys = append(resp.Keys, record)
+		resp.Keys = append(resp.Keys, page.Keys[i].Record(q.Now, page.LastUsed[i]))
 	}
 	return resp, http.StatusOK, nil
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -62,29 +61,13 @@ func (a *keyAdmin) unknownScopes() ([]unknownScope, error) {
 	for _, scope := range routeScopes(a.tables) {
 		known[scope] = true
 	}
-	held := make(map[string]*unknownScope)
-	err := a.eachKey(func(k *apikey.Key) error {
-		for _, scope := range k.Scopes {
-			if known[scope] {
-				continue
-			}
-			u := held[scope]
-			if u == nil {
-				u = &unknownScope{Scope: scope}
-				held[scope] = u
-			}
-			if u.Count++; u.Count <= maxUnknownKeys {
-				u.Keys = append(u.Keys, k.ID)
-			}
-		}
-		return nil
-	})
+	held, err := a.store.HeldScopes(func(scope string) bool { return !known[scope] }, maxUnknownKeys)
 	if err != nil {
 		return nil, err
 	}
-	unknown := make([]unknownScope, 0, len(held))
-	for _, scope := range slices.Sorted(maps.Keys(held)) {
-		unknown = append(unknown, *held[scope])
+	unknown := make([]unknownScope, len(held))
+	for i, h := range held {
+		unknown[i] = unknownScope{Scope: h.Scope, Keys: h.Keys, Count: h.Count}
 	}
 	return unknown, nil
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/socialpatra/keygate/apikey"
@@ -36,6 +37,10 @@ func (im *importer) store() (int, error) {
 	}
 	if imported > 0 {
 		im.admin.imported(imported)
+	}
+	if imported > importBatch {
+		im.keys, keys = nil, nil
+		debug.FreeOSMemory() // of the lines, which may be a gigabyte, at once
 	}
 	return imported, nil
 }

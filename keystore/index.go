@@ -2,8 +2,9 @@ package keystore
 
 import (
 	"encoding/binary"
-	"strings"
-	"sync"
+	"hash/maphash"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
@@ -17,108 +18,126 @@ import (
 // three times as slow. What many keys share is interned.
 type Index struct {
 	shards [indexShards]indexShard
+	seed   maphash.Seed // imported IDs are chosen by others, who must not know which collide
 
 	workspaces *interned[string]
-	scopes     *interned[*apikey.ScopeSet]
+	terms      *interned[terms]
 	places     *interned[*apikey.Places]
 
 	opaque opaqueIDs
 }
 
 // indexShards is enough that a reader next to never meets a writer, and that
-// growing one shard among a million keys takes microseconds.
-const indexShards = 256
+// growing one shard among a million keys takes a fraction of a millisecond.
+const (
+	shardBits   = 8
+	indexShards = 1 << shardBits
+)
 
-type indexShard struct {
-	mu      sync.RWMutex
-	slots   map[apikey.ID]uint32
-	entries []indexEntry // the first belongs to no key
-	free    []uint32
-	_       [40]byte // keeps the locks of two shards out of one cache line
-}
-
-// indexEntry is a grant without pointers. The last three are references, and
-// count as used for as long as the entry holds them.
+// indexEntry is a grant without pointers. Its 64 bytes are a line of the cache,
+// so that reading one is one miss. workspace, terms and places are references,
+// and count as used for as long as the entry holds them.
 type indexEntry struct {
+	id        apikey.ID
+	workspace uint32
 	hash      apikey.Hash
 	expiresAt int64
-	limits    apikey.Limits
-	state     apikey.State
-	live      bool
-	opaque    bool // its hash is in opaqueIDs
-	workspace uint32
-	scopes    uint32
+	terms     uint32 // 0: the entry is no key's
 	places    uint32 // 0: nil
 }
+
+// terms is what an entry has no room for, and what many keys have alike. Those
+// that one key has alone take some 300 bytes.
+type terms struct {
+	scopes *apikey.ScopeSet
+	limits apikey.Limits
+	state  apikey.State
+	opaque bool // the hash is in opaqueIDs
+}
+
+// noEntry is what an unknown ID finds.
+var noEntry indexEntry
 
 // NewIndex returns an empty index.
 func NewIndex() *Index {
 	x := &Index{
+		seed:       maphash.MakeSeed(),
 		workspaces: newInterned[string](),
-		scopes:     newInterned[*apikey.ScopeSet](),
+		terms:      newInterned[terms](),
 		places:     newInterned[*apikey.Places](),
 	}
-	for i := range x.shards {
-		x.shards[i].slots = make(map[apikey.ID]uint32)
-		x.shards[i].entries = make([]indexEntry, 1)
-	}
+	x.reserve(0)
 	return x
 }
 
-// shard spreads IDs by Fibonacci hashing of eight of their characters.
-func (x *Index) shard(id *apikey.ID) *indexShard {
-	const golden = 0x9E3779B97F4A7C15 // 2⁶⁴ divided by the golden ratio
-	return &x.shards[binary.LittleEndian.Uint64(id[:8])*golden>>56]
+// reserve makes an empty index, which nobody else has yet, as large as so many
+// keys need.
+func (x *Index) reserve(keys int) {
+	// Keys spread by chance: next to no shard gets more than four standard
+	// deviations above the mean, and one that does grows.
+	mean := float64(keys) / indexShards
+	most := int(mean + 4*math.Sqrt(mean))
+	for i := range x.shards {
+		x.shards[i].resize(most, x.hash)
+	}
 }
+
+func (x *Index) hash(id *apikey.ID) uint64 { return maphash.Comparable(x.seed, *id) }
+
+func (x *Index) shard(hash uint64) *indexShard { return &x.shards[hash>>(64-shardBits)] }
 
 // Lookup returns the grant of a key, and whether there is such a key. It
 // allocates nothing, and waits only for a writer of the same shard. An unknown
 // ID costs the same as a known one, for it reads the entry that is no key's:
 // how long a refusal takes must not tell which IDs exist.
 func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
-	s := x.shard(&id)
+	hash := x.hash(&id)
+	s := x.shard(hash)
+	e := &noEntry
 	s.mu.RLock()
-	slot, ok := s.slots[id] // 0 for an unknown ID
-	e := &s.entries[slot]
+	cell := s.find(hash, &id)
+	if cell >= 0 {
+		e = &s.entries[cell]
+	}
+	t := x.terms.at(e.terms)
 	g := apikey.Grant{
 		Hash:      e.hash,
-		State:     e.state,
+		State:     t.state,
 		ExpiresAt: e.expiresAt,
-		Limits:    e.limits,
+		Limits:    t.limits,
 		Workspace: x.workspaces.at(e.workspace),
-		Scopes:    x.scopes.at(e.scopes),
+		Scopes:    t.scopes,
 		Places:    x.places.at(e.places),
 	}
 	s.mu.RUnlock()
-	return g, ok
+	return g, cell >= 0
 }
 
 // Put adds a key or replaces its grant. Scopes must not be nil. An opaque key
 // is also found by its hash, which no other opaque key may have, and which is
 // the same in every grant of the key.
 func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
+	var buf [512]byte
+	t := terms{g.Scopes, g.Limits, g.State, opaque}
 	e := indexEntry{
+		id:        id,
+		workspace: x.workspaces.acquire(append(buf[:0], g.Workspace...), g.Workspace),
 		hash:      g.Hash,
 		expiresAt: g.ExpiresAt,
-		limits:    g.Limits,
-		state:     g.State,
-		live:      true,
-		opaque:    opaque,
-		workspace: x.workspaces.acquire(g.Workspace, g.Workspace),
-		scopes:    x.scopes.acquire(g.Scopes.Joined, g.Scopes),
+		terms:     x.terms.acquire(t.appendText(buf[:0]), t),
 	}
 	if g.Places != nil {
-		e.places = x.places.acquire(placesText(g.Places), g.Places)
+		e.places = x.places.acquire(appendPlaces(buf[:0], g.Places), g.Places)
 	}
-	s := x.shard(&id)
+	var old indexEntry
+	hash := x.hash(&id)
+	s := x.shard(hash)
 	s.mu.Lock()
-	slot, ok := s.slots[id]
-	if !ok {
-		slot = s.newSlot()
-		s.slots[id] = slot
+	if cell := s.find(hash, &id); cell >= 0 {
+		old, s.entries[cell] = s.entries[cell], e
+	} else {
+		s.put(hash, &e, x.hash)
 	}
-	old := s.entries[slot]
-	s.entries[slot] = e
 	if opaque {
 		x.opaque.put(g.Hash, id)
 	}
@@ -128,37 +147,26 @@ func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
 
 // Delete removes a key, if it is there.
 func (x *Index) Delete(id apikey.ID) {
-	s := x.shard(&id)
+	hash := x.hash(&id)
+	s := x.shard(hash)
 	s.mu.Lock()
-	slot, ok := s.slots[id]
-	if !ok {
+	cell := s.find(hash, &id)
+	if cell < 0 {
 		s.mu.Unlock()
 		return
 	}
-	delete(s.slots, id)
-	old := s.entries[slot]
-	s.entries[slot] = indexEntry{}
-	s.free = append(s.free, slot)
-	if old.opaque {
+	old := s.entries[cell]
+	s.remove(cell)
+	if x.terms.at(old.terms).opaque {
 		x.opaque.remove(old.hash)
 	}
 	s.mu.Unlock()
 	x.release(&old)
 }
 
-func (s *indexShard) newSlot() uint32 {
-	if last := len(s.free) - 1; last >= 0 {
-		slot := s.free[last]
-		s.free = s.free[:last]
-		return slot
-	}
-	s.entries = append(s.entries, indexEntry{})
-	return uint32(len(s.entries) - 1)
-}
-
 func (x *Index) release(e *indexEntry) {
 	x.workspaces.release(e.workspace)
-	x.scopes.release(e.scopes)
+	x.terms.release(e.terms)
 	x.places.release(e.places)
 }
 
@@ -168,7 +176,7 @@ func (x *Index) Len() int {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.RLock()
-		n += len(s.slots)
+		n += s.live
 		s.mu.RUnlock()
 	}
 	return n
@@ -183,11 +191,12 @@ func (x *Index) Counts(now time.Time) map[apikey.Status]int {
 		s := &x.shards[i]
 		s.mu.RLock()
 		for j := range s.entries {
-			switch e := &s.entries[j]; {
-			case !e.live:
-			case e.state == apikey.StateRevoked:
+			e := &s.entries[j]
+			switch state := x.terms.at(e.terms).state; {
+			case e.terms == 0:
+			case state == apikey.StateRevoked:
 				revoked++
-			case e.state == apikey.StateDisabled:
+			case state == apikey.StateDisabled:
 				disabled++
 			case e.expiresAt != 0 && nanos >= e.expiresAt:
 				expired++
@@ -202,17 +211,26 @@ func (x *Index) Counts(now time.Time) map[apikey.Status]int {
 	}
 }
 
-// placesText stands for places: neither origins nor addresses hold spaces.
-func placesText(p *apikey.Places) string {
-	var b strings.Builder
+// appendText appends what stands for terms: numbers of a fixed length, then the
+// scopes.
+func (t *terms) appendText(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, t.limits.PerMinute)
+	b = binary.LittleEndian.AppendUint32(b, t.limits.PerDay)
+	b = binary.LittleEndian.AppendUint32(b, t.limits.Burst)
+	b = append(b, byte(t.state))
+	b = strconv.AppendBool(b, t.opaque)
+	return append(b, t.scopes.Joined...)
+}
+
+// appendPlaces appends what stands for places: neither origins nor addresses
+// hold spaces.
+func appendPlaces(b []byte, p *apikey.Places) []byte {
 	for _, o := range p.Origins {
-		b.WriteString(o.String())
-		b.WriteByte(' ')
+		b = append(append(b, o.String()...), ' ')
 	}
-	b.WriteByte('|')
+	b = append(b, '|')
 	for _, ip := range p.IPs {
-		b.WriteString(apikey.FormatIP(ip))
-		b.WriteByte(' ')
+		b = append(append(b, apikey.FormatIP(ip)...), ' ')
 	}
-	return b.String()
+	return b
 }

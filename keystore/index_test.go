@@ -64,12 +64,12 @@ func TestIndexModel(t *testing.T) {
 	}
 	now := time.Unix(1000, 0)
 	counts := make(map[apikey.Status]int)
-	workspaces, scopes, places := make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	workspaces, kinds, places := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for _, g := range model {
 		counts[g.Status(now)]++
-		workspaces[g.Workspace], scopes[g.Scopes.Joined] = true, true
+		workspaces[g.Workspace], kinds[fmt.Sprint(g.Scopes.Joined, g.Limits, g.State)] = true, true
 		if g.Places != nil {
-			places[placesText(g.Places)] = true
+			places[fmt.Sprint(*g.Places)] = true
 		}
 	}
 	if got := x.Counts(now); !reflect.DeepEqual(got, counts) {
@@ -80,7 +80,7 @@ func TestIndexModel(t *testing.T) {
 	}
 	for what, n := range map[string][2]int{
 		"workspaces": {x.workspaces.len(), len(workspaces)},
-		"scope sets": {x.scopes.len(), len(scopes)},
+		"terms":      {x.terms.len(), len(kinds)},
 		"places":     {x.places.len(), len(places)},
 	} {
 		if n[0] != n[1] {
@@ -90,7 +90,7 @@ func TestIndexModel(t *testing.T) {
 	for id := range model {
 		x.Delete(id)
 	}
-	if n := x.workspaces.len() + x.scopes.len() + x.places.len() + x.Len(); n != 0 {
+	if n := x.workspaces.len() + x.terms.len() + x.places.len() + x.Len(); n != 0 {
 		t.Errorf("%d things are kept by an empty index", n)
 	}
 }
@@ -107,8 +107,8 @@ func TestIndexReuses(t *testing.T) {
 		x.Put(id, g, false)
 		x.Delete(id)
 	}
-	if n := len(x.shard(&id).entries); n != 2 { // the one of no key, and its own
-		t.Errorf("%d entries for one key", n)
+	if n := len(x.shard(x.hash(&id)).tags); n != 1 {
+		t.Errorf("%d groups of entries for one key", n)
 	}
 	if n := len(*x.workspaces.values.Load()); n > 3 { // none, and two in turn
 		t.Errorf("%d workspaces for one key", n)

@@ -37,13 +37,13 @@ func newInterned[T any]() *interned[T] {
 func (in *interned[T]) at(ref uint32) T { return (*in.values.Load())[ref] }
 
 // acquire returns a counted reference to the value that text stands for. Equal
-// texts must stand for equal values.
-func (in *interned[T]) acquire(text string, value T) uint32 {
+// texts must stand for equal values. It does not keep text.
+func (in *interned[T]) acquire(text []byte, value T) uint32 {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	ref, ok := in.refs[text]
+	ref, ok := in.refs[string(text)]
 	if !ok {
-		ref = in.add(text, value)
+		ref = in.add(string(text), value)
 	}
 	in.users[ref].count++
 	return ref

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -22,7 +23,11 @@ func (b *Bolt) List(q Query) (Page, error) {
 				page.Next = page.Keys[limit-1].ID
 				return nil
 			}
-			page.Keys = append(page.Keys, k)
+			used, err := lastUsed(tx, id)
+			if err != nil {
+				used = time.Time{} // one damaged record must not hide all keys; Check tells of it
+			}
+			page.Keys, page.LastUsed = append(page.Keys, k), append(page.LastUsed, used)
 		}
 		return nil
 	})

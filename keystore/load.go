@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,17 @@ import (
 // byte.
 func (b *Bolt) load() (last int, err error) {
 	b.index, b.damaged = NewIndex(), nil
+	keys, err := b.countKeys()
+	if err != nil {
+		return 0, err
+	}
+	b.index.reserve(keys)
+	if keys >= manyKeys {
+		defer debug.FreeOSMemory()
+		// What is kept would lie scattered among the garbage: the less of that
+		// there is at a time, the fewer pages stay half empty.
+		defer debug.SetGCPercent(debug.SetGCPercent(50))
+	}
 	var (
 		next    atomic.Int32 // first byte that no worker has taken
 		mu      sync.Mutex
@@ -50,6 +62,24 @@ func (b *Bolt) load() (last int, err error) {
 	}
 	slices.SortFunc(b.damaged, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	return last, err
+}
+
+// manyKeys is from how many keys on loading leaves so much garbage, some 400
+// bytes for each, that it is collected and given back at once. Otherwise it
+// would stay with the process, which allocates little while it serves.
+const manyKeys = 100_000
+
+// countKeys returns how many records the bucket keys has, for the index to get
+// its size at once.
+func (b *Bolt) countKeys() (keys int, err error) {
+	err = b.view(func(tx *bolt.Tx) error {
+		cursor := tx.Bucket(bucketKeys).Cursor()
+		for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {
+			keys++
+		}
+		return nil
+	})
+	return keys, err
 }
 
 // loadFrom indexes the keys with one first byte, and returns those that it

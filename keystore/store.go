@@ -119,6 +119,12 @@ type Store interface {
 	// the zero time means never.
 	LastUsed(id apikey.ID) (time.Time, error)
 
+	// HeldScopes returns the scopes that keys hold and that want chooses, sorted,
+	// each with how many keys hold it and the first of these in the order of
+	// their IDs, at most so many. It answers from memory; want must not call the
+	// store.
+	HeldScopes(want func(scope string) bool, most int) ([]HeldScope, error)
+
 	// Audit returns changes, newest first.
 	Audit(AuditQuery) (AuditPage, error)
 
@@ -166,8 +172,9 @@ const (
 
 // Page is one page of a list. Next is the ID to go on after, zero at the end.
 type Page struct {
-	Keys []apikey.Key
-	Next apikey.ID
+	Keys     []apikey.Key
+	LastUsed []time.Time // of each key, see [Store.LastUsed]; zero also where that fails
+	Next     apikey.ID
 }
 
 // Actor says who changes a key, when and through which door.

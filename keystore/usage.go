@@ -151,12 +151,18 @@ func (b *Bolt) Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, error) 
 func (b *Bolt) LastUsed(id apikey.ID) (time.Time, error) {
 	var at time.Time
 	err := b.view(func(tx *bolt.Tx) (err error) {
-		if value := tx.Bucket(bucketLastUsed).Get(id[:]); value != nil {
-			at, err = decodeLastUsed(id, value)
-		}
+		at, err = lastUsed(tx, id)
 		return err
 	})
 	return at, err
+}
+
+func lastUsed(tx *bolt.Tx, id apikey.ID) (time.Time, error) {
+	value := tx.Bucket(bucketLastUsed).Get(id[:])
+	if value == nil {
+		return time.Time{}, nil
+	}
+	return decodeLastUsed(id, value)
 }
 
 // usageOf yields the usage records of one key from one day to another, oldest

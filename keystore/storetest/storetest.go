@@ -55,6 +55,7 @@ func Run(t *testing.T, f Factory) {
 		{"list in pages", testListPages},
 		{"list filters", testListFilters},
 		{"list while keys come and go", testListChanging},
+		{"scopes that are held", testHeldScopes},
 		{"usage", testUsage},
 		{"usage never shrinks", testUsageGrows},
 		{"usage since a day", testUsageSince},

@@ -45,6 +45,16 @@ func wantLastUsed(t *testing.T, s keystore.Store, id apikey.ID, want time.Time) 
 	if got, err := s.LastUsed(id); err != nil || !got.Equal(want) {
 		t.Errorf("last use of %s: %v, %v; want %v", id, got, err, want)
 	}
+	page, err := s.List(keystore.Query{Limit: keystore.MaxPage})
+	if err != nil || len(page.LastUsed) != len(page.Keys) {
+		t.Fatalf("%d keys, last use of %d, %v", len(page.Keys), len(page.LastUsed), err)
+	}
+	listed := slices.IndexFunc(page.Keys, func(k apikey.Key) bool { return k.ID == id })
+	switch {
+	case listed < 0 && want.IsZero(): // deleted
+	case listed < 0, !page.LastUsed[listed].Equal(want):
+		t.Errorf("last use of %s is not %v in the list: %v", id, want, page.LastUsed)
+	}
 }
 
 func testUsage(t *testing.T, f Factory) {
