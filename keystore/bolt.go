@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 // are answered by an [Index] in memory, which holds what was last committed.
 type Bolt struct {
 	db    *bolt.DB
+	file  *os.File // of db
 	index *Index
 
 	// together are the limits of workspaces. The map is never written: a change
@@ -32,6 +34,7 @@ type Bolt struct {
 	// the index has the new one, so that the index never goes back in time.
 	writing sync.Mutex
 	failed  atomic.Pointer[error] // why there are no more changes
+	stuck   atomic.Pointer[error] // why bbolt is not called any more
 }
 
 var _ Store = (*Bolt)(nil)
@@ -144,6 +147,10 @@ func (b *Bolt) Close() error {
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
+	if stuck := b.stuck.Load(); stuck != nil {
+		_ = b.file.Close() // and with it the lock; bbolt would wait for its own ones
+		return *stuck
+	}
 	return b.db.Close()
 }
 
@@ -152,9 +159,41 @@ func (b *Bolt) view(fn func(*bolt.Tx) error) error {
 	if b.closed.Load() {
 		return ErrClosed
 	}
-	err := guarded(func() error { return b.db.View(fn) })
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-		return ErrClosed
+	tx, err := b.begin(false)
+	if err != nil {
+		return err
 	}
-	return err
+	return guarded(func() error {
+		defer tx.Rollback()
+		return fn(tx)
+	})
 }
+
+// begin begins a transaction. Where the first pages of the file cannot be read
+// any more bbolt panics and keeps its locks, so that every later call would
+// wait for ever: then none is made.
+func (b *Bolt) begin(writable bool) (*bolt.Tx, error) {
+	if stuck := b.stuck.Load(); stuck != nil {
+		return nil, *stuck
+	}
+	var tx *bolt.Tx
+	begun := false
+	err := guarded(func() (err error) {
+		if info, err := b.file.Stat(); err == nil && info.Size() < minSize() {
+			return fmt.Errorf("%w: %d bytes are left of the file; %s", ErrDamaged, info.Size(), adviceDamaged)
+		}
+		begun = true
+		tx, err = b.db.Begin(writable)
+		return err
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
+		return nil, ErrClosed
+	case begun && errors.Is(err, ErrDamaged):
+		b.stuck.Store(&err)
+	}
+	return tx, err
+}
+
+// minSize is that of the two pages that every transaction begins with.
+func minSize() int64 { return 2 * int64(os.Getpagesize()) }

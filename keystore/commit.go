@@ -19,11 +19,11 @@ func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
 		return err
 	}
 	committing, id := false, 0
-	err := guarded(func() error {
-		tx, err := b.db.Begin(true)
-		if err != nil {
-			return err
-		}
+	tx, err := b.begin(true)
+	if err != nil {
+		return err
+	}
+	err = guarded(func() error {
 		defer tx.Rollback() // does nothing after Commit
 		if err := fn(tx); err != nil {
 			return err
@@ -35,7 +35,7 @@ func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
 	case err == nil || !committing:
 		return err
 	case unwritten(err) && b.lastCommitted() < id:
-		return fmt.Errorf("%w: %w%s", ErrNotWritten, err, adviceFull(err))
+		return fmt.Errorf("%w: %w%s", ErrNotWritten, err, advice(err))
 	}
 	b.failed.Store(new(fmt.Errorf("a change failed: %w", err)))
 	return fmt.Errorf("%w: %w; it shows when Caddy is restarted, and until then no change is accepted and what may have been taken away is denied",
@@ -79,7 +79,11 @@ func (b *Bolt) lastCommitted() int {
 	return last
 }
 
-func adviceFull(err error) string {
+// advice says what to do about a disk that takes nothing.
+func advice(err error) string {
+	if strings.Contains(err.Error(), syscall.EROFS.Error()) {
+		return "; make the disk of the key store writable, and send the change again"
+	}
 	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
 		if strings.Contains(err.Error(), full.Error()) {
 			return "; free space on the disk of the key store, and send the change again"

@@ -130,6 +130,9 @@ func TestDamagedUsage(t *testing.T) {
 	if _, err := b.LastUsed(ids[0]); !errors.Is(err, ErrDamaged) {
 		t.Errorf("last use of the damaged: %v", err)
 	}
+	if page, err := b.List(Query{}); err != nil || !page.LastUsed[0].IsZero() || page.LastUsed[1].Unix() != 60 {
+		t.Errorf("last use in the list: %v, %v; want never and 60 s", page.LastUsed, err)
+	}
 	if got, err := b.Usage(ids[1], 0, 30000); err != nil || len(got) != 1 {
 		t.Errorf("usage of the other: %+v, %v", got, err)
 	}
@@ -195,4 +198,33 @@ func TestTruncatedWhileServing(t *testing.T) {
 		}
 	}
 	b.Close() // must return
+}
+
+// TestStuck destroys what every transaction begins with, under a store in use:
+// bbolt then keeps its locks, for which nobody may wait.
+func TestStuck(t *testing.T) {
+	path := writeStore(t, 3)
+	b := openTest(t, path)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(make([]byte, 2*os.Getpagesize()), 0); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	id := numberedID(0)
+	for range 2 {
+		if _, err := b.Get(id); !errors.Is(err, ErrDamaged) {
+			t.Errorf("get: %v; want ErrDamaged", err)
+		}
+		if err := b.Delete(id, testActor, nil); !errors.Is(err, ErrDamaged) {
+			t.Errorf("delete: %v; want ErrDamaged", err)
+		}
+		if _, ok, err := b.Lookup(id); !ok || err != nil {
+			t.Errorf("lookup: %t, %v", ok, err)
+		}
+	}
+	if err := b.Close(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("close: %v; want ErrDamaged", err)
+	}
 }

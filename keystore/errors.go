@@ -30,7 +30,7 @@ var (
 
 	// ErrReadOnly is wrapped where the store takes no changes, because of an
 	// earlier [ErrUnknownOutcome], or because [ReadBolt] opened it.
-	ErrReadOnly = errors.New("the key store takes no more changes until it is opened again")
+	ErrReadOnly = errors.New("the key store takes no more changes until Caddy is restarted")
 )
 
 // ExistsError says which key could not be added, and wraps [ErrExists].

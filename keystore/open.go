@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
@@ -49,17 +50,22 @@ func openBolt(path string) (*Bolt, error) {
 	// this takes count as memory of the process until the map is gone.
 	b := &Bolt{}
 	var err error
-	if b.db, err = openDB(path, true); err != nil {
+	if b.db, b.file, err = openDB(path, true); err != nil {
 		return nil, err
 	}
 	seen, err := b.load()
 	if err = errors.Join(err, b.db.Close()); err != nil {
 		return nil, err
 	}
-	if b.db, err = openDB(path, false); err != nil {
+	if b.db, b.file, err = openDB(path, false); err != nil {
 		return nil, err
 	}
 	b.db.AllocSize = growStep
+	// The process that made the store may have ended before its name was on disk.
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		b.db.Close()
+		return nil, err
+	}
 	if err := b.reloadUnless(seen); err != nil {
 		b.db.Close()
 		return nil, err
@@ -104,13 +110,12 @@ func (b *Bolt) reloadUnless(seen int) error {
 }
 
 // openDB opens and locks a file that exists, and checks that it is whole and a
-// store.
-func openDB(path string, readOnly bool) (*bolt.DB, error) {
+// store. The file is the database's own, to be asked for its size.
+func openDB(path string, readOnly bool) (db *bolt.DB, file *os.File, err error) {
 	info, err := checkFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var file *os.File
 	options := &bolt.Options{
 		Timeout:      lockTimeout,
 		ReadOnly:     readOnly,
@@ -131,7 +136,6 @@ func openDB(path string, readOnly bool) (*bolt.DB, error) {
 	if !readOnly {
 		options.InitialMmapSize = reservedMap()
 	}
-	var db *bolt.DB
 	err = guarded(func() (err error) {
 		db, err = bolt.Open(path, 0o600, options)
 		return err
@@ -140,7 +144,7 @@ func openDB(path string, readOnly bool) (*bolt.DB, error) {
 		if file != nil {
 			file.Close() // and with it the lock, which bbolt keeps when it panics
 		}
-		return nil, explainOpen(err, info)
+		return nil, nil, explainOpen(err, info)
 	}
 	err = checkPlace(path, info) // again: it may have waited for the lock
 	if err == nil {
@@ -148,9 +152,9 @@ func openDB(path string, readOnly bool) (*bolt.DB, error) {
 	}
 	if err != nil {
 		db.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	return db, nil
+	return db, file, nil
 }
 
 // checkPlace refuses to go on with a file that is not at its path any more:

@@ -20,11 +20,11 @@ func verifyFile(path string) (int, error) {
 	if path == "" {
 		return 0, errors.New("no path is given")
 	}
-	db, err := openDB(path, true)
+	db, file, err := openDB(path, true)
 	if err != nil {
 		return 0, err
 	}
-	b := &Bolt{db: db, index: NewIndex()}
+	b := &Bolt{db: db, file: file, index: NewIndex()}
 	defer b.Close()
 	var first error
 	problems := 0
@@ -49,7 +49,7 @@ func ReadBolt(path string) (*Bolt, error) {
 	b := new(Bolt)
 	b.failed.Store(&errOpenedToRead)
 	var err error
-	if b.db, err = openDB(path, true); err == nil {
+	if b.db, b.file, err = openDB(path, true); err == nil {
 		if _, err = b.load(); err != nil {
 			b.db.Close()
 		}
