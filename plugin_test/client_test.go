@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -53,10 +54,18 @@ func (g *gateway) adminDo(t testing.TB, method, path, body string) response {
 
 func send(t testing.TB, client *http.Client, method, url, body string, headers []string) response {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	resp, err := attempt(t.Context(), client, method, url, body, headers)
 	if err != nil {
 		t.Error(err)
-		return response{}
+	}
+	return resp
+}
+
+// attempt is send where no answer may come.
+func attempt(ctx context.Context, client *http.Client, method, url, body string, headers []string) (response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return response{}, err
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
@@ -64,10 +73,9 @@ func send(t testing.TB, client *http.Client, method, url, body string, headers [
 	}
 	resp, err := client.Do(r)
 	if err != nil {
-		t.Error(err)
-		return response{}
+		return response{}, err
 	}
-	return readAll(t, resp)
+	return readBody(resp)
 }
 
 // raw sends bytes that no client would, one request with line ends as \n, and
@@ -93,10 +101,15 @@ func (g *gateway) raw(t testing.TB, request string) response {
 
 func readAll(t testing.TB, resp *http.Response) response {
 	t.Helper()
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := readBody(resp)
 	if err != nil {
 		t.Error(err)
 	}
-	return response{resp.StatusCode, resp.Header, string(body)}
+	return answer
+}
+
+func readBody(resp *http.Response) (response, error) {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return response{resp.StatusCode, resp.Header, string(body)}, err
 }

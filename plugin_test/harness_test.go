@@ -58,6 +58,7 @@ type gateway struct {
 	Log   string // file with all that the process wrote, over restarts
 
 	env    []string
+	wrap   func(*exec.Cmd) // changes how the process is run; nil: not at all
 	client *http.Client
 	admin  *http.Client
 	cmd    *exec.Cmd
@@ -113,6 +114,9 @@ func (g *gateway) start(t testing.TB) {
 	// The test's context ends before its cleanup, which ends the process well.
 	g.cmd = g.command(t, context.WithoutCancel(t.Context()), "run", "--config", "Caddyfile")
 	g.cmd.Stdout, g.cmd.Stderr = log, log
+	if g.wrap != nil {
+		g.wrap(g.cmd)
+	}
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
