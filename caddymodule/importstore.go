@@ -39,7 +39,7 @@ func (im *importer) store() (int, error) {
 		im.admin.imported(imported)
 	}
 	if imported > importBatch {
-		im.keys, keys = nil, nil
+		im.keys = nil
 		debug.FreeOSMemory() // of the lines, which may be a gigabyte, at once
 	}
 	return imported, nil
