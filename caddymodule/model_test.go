@@ -54,6 +54,8 @@ type modelUse struct {
 	today   uint64 // charged on the day
 
 	charges []modelCharge
+
+	passed, most uint64 // since the clock was first set back: in all, and the highest quota
 }
 
 type modelCharge struct {
@@ -115,6 +117,7 @@ func (u *modelUse) crash(saved time.Time) {
 			kept = append(kept, c)
 		} else {
 			u.today -= c.cost
+			u.passed -= min(u.passed, c.cost)
 		}
 	}
 	u.charges = kept

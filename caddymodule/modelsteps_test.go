@@ -128,6 +128,7 @@ func (w *world) limitWorkspace() {
 
 // request sends one with a key, and holds the answer against the model.
 func (w *world) request(k *modelKey) {
+	w.turn()
 	path, cost := "/posts", uint64(1)
 	if w.r.IntN(4) == 0 {
 		path, cost = "/media", 3
@@ -196,8 +197,9 @@ func (k *modelKey) denial(path string, now time.Time) string {
 	return ""
 }
 
-// requestAfterSetBack knows no more than this: what passes is within the quota
-// of some day that the clock has shown.
+// requestAfterSetBack knows no more than this: only going forward to another
+// day starts a count at nothing, and two are remembered. So what passes is
+// within as many quotas.
 func (w *world) requestAfterSetBack(k *modelKey, cost uint64, code string, lim apikey.WorkspaceLimits) {
 	if code != "" && code != "rate_limited" && code != "quota_exceeded" {
 		w.t.Errorf("answered %q", code)
@@ -205,14 +207,14 @@ func (w *world) requestAfterSetBack(k *modelKey, cost uint64, code string, lim a
 	if code != "" {
 		return
 	}
-	today := apikey.DayOf(w.now())
 	for what, u := range map[string]*modelUse{"key": &k.use, "workspace": w.workspaces[k.workspace]} {
 		perDay := uint64(k.limits.PerDay)
 		if what == "workspace" {
 			perDay = uint64(lim.PerDay)
 		}
-		if u.chargedToday(today)+cost > perDay {
-			w.t.Errorf("the %s passed %d on a day of %d", what, u.today+cost, perDay)
+		u.most = max(u.most, perDay)
+		if u.passed += cost; u.passed > u.most*(w.newDays+2) {
+			w.t.Errorf("the %s passed %d with %d a day and %d new days", what, u.passed, u.most, w.newDays)
 		}
 		u.charge(cost, time.Now())
 	}

@@ -33,6 +33,8 @@ type world struct {
 
 	offset  atomic.Int64 // in nanoseconds; the engine reads the clock whenever it likes
 	strict  bool         // the clock was never set back: everything can be told exactly
+	day     apikey.Day   // that requests last came on
+	newDays uint64       // how often that was a later one than before
 	started time.Time    // when the engine was opened, in the time of tickers
 	flushed time.Time    // when the admin API last saved counts, in the same time
 
@@ -107,6 +109,15 @@ func (w *world) lastSave() time.Time {
 func (w *world) flush() {
 	w.engine.save()
 	w.flushed = time.Now()
+}
+
+// turn notes the day that the clock shows.
+func (w *world) turn() {
+	today := apikey.DayOf(w.now())
+	if today > w.day {
+		w.newDays++
+	}
+	w.day = today
 }
 
 // step does one thing. Whoever waits, waits for an odd time, so that nothing

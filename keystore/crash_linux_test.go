@@ -107,7 +107,7 @@ func randomChange(r *rand.Rand, b *Bolt, n int) error {
 	some := func() apikey.ID { return ids[r.IntN(len(ids))] }
 	fresh := func(i int) apikey.Key {
 		k := heir(&page.Keys[0])
-		k.ID, k.Prefix, k.Workspace = numberedID(1000*n+i), "patra_x", fmt.Sprintf("workspace%d", r.IntN(3))
+		k.ID, k.Prefix, k.Workspace = numberedID(1000*(n+1)+i), "patra_x", fmt.Sprintf("workspace%d", r.IntN(3))
 		k.Hash[0] = 1
 		return k
 	}
@@ -132,7 +132,7 @@ func randomChange(r *rand.Rand, b *Bolt, n int) error {
 		return update(func(k *apikey.Key) { k.Limits.PerDay++ })
 	case 5:
 		_, err := b.Rotate(some(), testActor, func(old, next *apikey.Key) error {
-			next.ID, next.Hash[0], old.ExpiresAt = numberedID(1000*n+999), 2, time.Unix(int64(n)+5, 0)
+			next.ID, next.Hash[0], old.ExpiresAt = numberedID(1000*(n+1)+999), 2, time.Unix(int64(n)+5, 0)
 			return nil
 		})
 		return err
