@@ -56,6 +56,9 @@ const (
 	Active   Status = "active"
 )
 
+// Statuses returns every status that there is.
+func Statuses() []Status { return []Status{Active, Disabled, Expired, Revoked} }
+
 // Status returns the key's status at the instant now. A key is expired from
 // the instant ExpiresAt on.
 func (k *Key) Status(now time.Time) Status {

@@ -1,9 +1,6 @@
 package apikey
 
-import (
-	"net/netip"
-	"slices"
-)
+import "slices"
 
 // Narrower returns a grant that allows no more than either of two grants of one
 // key does, for when nobody knows which of them holds. A key of which nothing
@@ -19,7 +16,7 @@ func Narrower(a, b Grant) Grant {
 		PerDay:    min(a.Limits.PerDay, b.Limits.PerDay),
 		Burst:     min(a.Limits.Burst, b.Limits.Burst),
 	}
-	n.Scopes = NewScopeSet(inBoth(a.Scopes.List, b.Scopes.List))
+	n.Scopes = NewScopeSet(common(a.Scopes.List, b.Scopes.List))
 	var sure bool
 	if n.Places, sure = narrowerPlaces(a.Places, b.Places); !sure {
 		n.State = max(n.State, StateDisabled)
@@ -38,30 +35,28 @@ func narrowerPlaces(a, b *Places) (narrower *Places, sure bool) {
 	}
 	n := new(Places)
 	var origins, ips bool
-	n.Origins, origins = narrowerList(a.Origins, b.Origins, func(x, y Origin) bool { return x == y })
-	n.IPs, ips = narrowerList(a.IPs, b.IPs, func(x, y netip.Prefix) bool { return x == y })
+	n.Origins, origins = narrowerList(a.Origins, b.Origins)
+	n.IPs, ips = narrowerList(a.IPs, b.IPs)
 	return n, origins && ips
 }
 
-func narrowerList[T any](a, b []T, same func(x, y T) bool) (narrower []T, sure bool) {
+// narrowerList takes an empty list for no restriction.
+func narrowerList[T comparable](a, b []T) (narrower []T, sure bool) {
 	switch {
 	case len(a) == 0:
 		return b, true
 	case len(b) == 0:
 		return a, true
 	}
-	for _, x := range a {
-		if slices.ContainsFunc(b, func(y T) bool { return same(x, y) }) {
-			narrower = append(narrower, x)
-		}
-	}
+	narrower = common(a, b)
 	return narrower, len(narrower) > 0
 }
 
-func inBoth(a, b []string) []string {
-	both, _ := narrowerList(a, b, func(x, y string) bool { return x == y })
-	if len(a) == 0 || len(b) == 0 {
-		return nil // a list of scopes that is empty allows nothing
+func common[T comparable](a, b []T) (both []T) {
+	for _, x := range a {
+		if slices.Contains(b, x) {
+			both = append(both, x)
+		}
 	}
 	return both
 }

@@ -188,18 +188,15 @@ func (a *keyAdmin) listQuery(r *http.Request) (keystore.Query, error) {
 		},
 		"status": func(value string) error {
 			q.Status = apikey.Status(value)
-			if !slices.Contains([]apikey.Status{apikey.Active, apikey.Disabled, apikey.Expired, apikey.Revoked}, q.Status) {
+			if !slices.Contains(apikey.Statuses(), q.Status) {
 				return &apikey.FieldError{Field: "status", Problem: printable(value) + " is not a status", Accepted: "active, disabled, expired or revoked"}
 			}
 			return nil
 		},
-		"limit": func(value string) (err error) {
-			q.Limit, err = number(value, "limit", keystore.MaxPage)
-			return err
-		},
+		"limit": pageLimit(&q.Limit),
 		"cursor": func(value string) (err error) {
 			if q.After, err = apikey.ParseID(value); err != nil {
-				err = &apikey.FieldError{Field: "cursor", Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
+				err = noCursor()
 			}
 			return err
 		},

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // params says what to do with each parameter that a resource has.
@@ -40,6 +41,19 @@ func number(value, field string, most int) (int, error) {
 		return 0, &apikey.FieldError{Field: field, Problem: printable(value) + " is not accepted", Accepted: fmt.Sprintf("1–%d", most)}
 	}
 	return n, nil
+}
+
+// pageLimit reads how many entries a page has at most.
+func pageLimit(dst *int) func(value string) error {
+	return func(value string) (err error) {
+		*dst, err = number(value, "limit", keystore.MaxPage)
+		return err
+	}
+}
+
+// noCursor refuses a cursor that no page gave.
+func noCursor() error {
+	return &apikey.FieldError{Field: "cursor", Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
 }
 
 // printable shows what a caller sent on one line, and no token.

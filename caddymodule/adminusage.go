@@ -50,10 +50,7 @@ func (a *keyAdmin) audit(r *http.Request) (any, int, error) {
 			q.Key, err = apikey.ParseRef(value)
 			return err
 		},
-		"limit": func(value string) (err error) {
-			q.Limit, err = number(value, "limit", keystore.MaxPage)
-			return err
-		},
+		"limit": pageLimit(&q.Limit),
 		"cursor": func(value string) (err error) {
 			q.Before, err = auditCursor(value)
 			return err
@@ -74,7 +71,7 @@ func (a *keyAdmin) audit(r *http.Request) (any, int, error) {
 func auditCursor(value string) (uint64, error) {
 	n, err := strconv.ParseUint(value, 10, 64)
 	if err != nil || n == 0 {
-		return 0, &apikey.FieldError{Field: "cursor", Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
+		return 0, noCursor()
 	}
 	return n, nil
 }

@@ -25,13 +25,10 @@ func workspaceOf(r *http.Request) (string, error) {
 func (a *keyAdmin) listWorkspaces(r *http.Request) (any, int, error) {
 	limit, after := keystore.DefaultPage, ""
 	err := eachParam(r, params{
-		"limit": func(value string) (err error) {
-			limit, err = number(value, "limit", keystore.MaxPage)
-			return err
-		},
+		"limit": pageLimit(&limit),
 		"cursor": func(value string) error {
 			if apikey.CheckWorkspace(value) != nil {
-				return &apikey.FieldError{Field: "cursor", Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
+				return noCursor()
 			}
 			after = value
 			return nil
@@ -89,10 +86,10 @@ func (a *keyAdmin) limitWorkspace(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	record := a.workspace(name).Limits
-	if err := record.change("per_minute", &record.PerMinute, req.Limits.PerMinute); err != nil {
+	if err := changeLimit("per_minute", &record.PerMinute, req.Limits.PerMinute); err != nil {
 		return nil, 0, err
 	}
-	if err := record.change("per_day", &record.PerDay, req.Limits.PerDay); err != nil {
+	if err := changeLimit("per_day", &record.PerDay, req.Limits.PerDay); err != nil {
 		return nil, 0, err
 	}
 	limits, err := apikey.CheckWorkspaceLimits(record.PerMinute, record.PerDay)
@@ -159,7 +156,7 @@ type workspaceRequest struct {
 	} `json:"limits"`
 }
 
-func (*workspaceLimits) change(field string, limit **int64, to json.RawMessage) error {
+func changeLimit(field string, limit **int64, to json.RawMessage) error {
 	switch {
 	case to == nil:
 		return nil

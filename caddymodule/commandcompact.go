@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -38,11 +37,8 @@ With --json the result is {"file":"…","keys":0,"before":0,"after":0}, in bytes
 
 func (c *cli) compact() error {
 	path := c.target.db
-	switch {
-	case path == "":
-		return errors.New("compact works on a store that nobody serves; stop its Caddy and name the store with --db FILE")
-	case c.target.address != "" || c.target.config != "":
-		return errors.New("--db excludes --address and --config: compact works on a store that nobody serves")
+	if err := c.offlineOnly("compact"); err != nil {
+		return err
 	}
 	if _, err := os.Stat(path); err != nil { // OpenBolt would make one
 		return err

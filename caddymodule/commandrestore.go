@@ -47,11 +47,10 @@ With --json the result is {"file":"…","keys":0,"kept":"…"}.`,
 }
 
 func (c *cli) restore(backup string, yes bool) error {
+	if err := c.offlineOnly("restore"); err != nil {
+		return err
+	}
 	switch path := c.target.db; {
-	case path == "":
-		return errors.New("restore works on a store that nobody serves; stop its Caddy and name the store with --db FILE")
-	case c.target.address != "" || c.target.config != "":
-		return errors.New("--db excludes --address and --config: restore works on a store that nobody serves")
 	case !yes && !c.answers:
 		return errors.New("a restore loses whatever changed since the backup; say --yes to do it")
 	case sameFile(backup, path):
@@ -77,6 +76,17 @@ func (c *cli) restore(backup string, yes bool) error {
 		return c.say("Restored %s to %s.", plural(keys, "key"), result.File)
 	}
 	return c.say("Restored %s to %s. The store that was there is %s.", plural(keys, "key"), result.File, result.Kept)
+}
+
+// offlineOnly refuses what would make a command speak to a running Caddy.
+func (c *cli) offlineOnly(command string) error {
+	switch {
+	case c.target.db == "":
+		return fmt.Errorf("%s works on a store that nobody serves; stop its Caddy and name the store with --db FILE", command)
+	case c.target.address != "" || c.target.config != "":
+		return fmt.Errorf("--db excludes --address and --config: %s works on a store that nobody serves", command)
+	}
+	return nil
 }
 
 func sameFile(one, other string) bool {

@@ -93,11 +93,11 @@ func (f limitFlag) Set(s string) error {
 		*f.dst = json.RawMessage("null")
 		return nil
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return &apikey.FieldError{Field: f.field, Problem: "is not a whole number", Accepted: "1 to 1,000,000,000, or none"}
+	var n *int64
+	if err := (numberFlag{&n, f.field, "1 to 1,000,000,000, or none"}).Set(s); err != nil {
+		return err
 	}
-	*f.dst = strconv.AppendInt(nil, n, 10)
+	*f.dst = strconv.AppendInt(nil, *n, 10)
 	return nil
 }
 

@@ -82,7 +82,7 @@ func (keysCollector) Collect(found chan<- prometheus.Metric) {
 		}
 		return true
 	})
-	for _, status := range []apikey.Status{apikey.Active, apikey.Disabled, apikey.Expired, apikey.Revoked} {
+	for _, status := range apikey.Statuses() {
 		found <- prometheus.MustNewConstMetric(keysDesc, prometheus.GaugeValue, float64(total[status]), string(status))
 	}
 }

@@ -120,10 +120,14 @@ func (w *world) turn() {
 	w.day = today
 }
 
+// wait moves the bubble's time on, and has its tickers run. Nobody waits for it:
+// once all goroutines of the bubble wait, its time jumps.
+func (*world) wait(d time.Duration) { time.Sleep(d) }
+
 // step does one thing. Whoever waits, waits for an odd time, so that nothing
 // happens at the very moment of a save.
 func (w *world) step() {
-	time.Sleep(time.Duration(1+w.r.IntN(60))*10*time.Millisecond + 3*time.Microsecond)
+	w.wait(time.Duration(1+w.r.IntN(60))*10*time.Millisecond + 3*time.Microsecond)
 	switch n := w.r.IntN(100); {
 	case len(w.keys) == 0, n < 10:
 		w.create()
@@ -134,7 +138,7 @@ func (w *world) step() {
 	case n < 82:
 		w.limitWorkspace()
 	case n < 86:
-		time.Sleep(time.Duration(w.r.IntN(90)) * time.Second)
+		w.wait(time.Duration(w.r.IntN(90)) * time.Second)
 	case n < 87:
 		w.setClock()
 	case n < 90:
@@ -218,7 +222,7 @@ func (w *world) restart() {
 	for _, k := range w.keys {
 		k.use.stopped = k.use.bucket
 	}
-	time.Sleep(time.Duration(w.r.IntN(5000)) * time.Millisecond)
+	w.wait(time.Duration(w.r.IntN(5000)) * time.Millisecond)
 	w.open()
 }
 

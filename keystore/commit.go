@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"strings"
 	"syscall"
 
@@ -71,7 +72,7 @@ const resizeFailed = "file resize error: "
 // as the system would show it to everyone. A transaction is in force from the
 // moment that its meta page is written, the last of its writes.
 func (b *Bolt) lastCommitted() int {
-	last := int(^uint(0) >> 1) // where it cannot be read, nobody knows
+	last := math.MaxInt // where it cannot be read, nobody knows
 	_ = b.view(func(tx *bolt.Tx) error {
 		last = tx.ID()
 		return nil

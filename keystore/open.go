@@ -62,15 +62,14 @@ func openBolt(path string) (*Bolt, error) {
 	}
 	b.db.AllocSize = growStep
 	// The process that made the store may have ended before its name was on disk.
-	if err := syncFolder(filepath.Dir(path)); err != nil {
-		b.db.Close()
-		return nil, err
+	err = syncFolder(filepath.Dir(path))
+	if err == nil {
+		err = b.reloadUnless(seen)
 	}
-	if err := b.reloadUnless(seen); err != nil {
-		b.db.Close()
-		return nil, err
+	if err == nil {
+		err = b.upgrade()
 	}
-	if err := b.upgrade(); err != nil {
+	if err != nil {
 		b.db.Close()
 		return nil, err
 	}
@@ -204,7 +203,7 @@ func explainOpen(err error, info fs.FileInfo) error {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return inUse(info)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch),
-		info.Size() < 2*int64(os.Getpagesize()):
+		info.Size() < minSize():
 		return errNotAStore
 	case errors.Is(err, bolterrors.ErrChecksum):
 		return fmt.Errorf("%w: %w; %s", ErrDamaged, err, adviceDamaged)
