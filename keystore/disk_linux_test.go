@@ -1,14 +1,14 @@
 package keystore
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"sync"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/socialpatra/keygate/internal/unotify"
 )
 
 // diskCall is a system call that changes a file, or puts it on disk.
@@ -39,9 +39,9 @@ func withDisk(t testing.TB, handle func(diskCall) unix.Errno, run func()) {
 		// Without an unlock the thread is never used again, and its filter, which
 		// cannot be taken off, does no harm.
 		runtime.LockOSThread()
-		fd, err := notifyDiskCalls()
+		fd, err := unotify.Listen(unotify.Writing)
 		if err != nil {
-			t.Errorf("seccomp: %v", err)
+			t.Error(err)
 			close(listener)
 			return
 		}
@@ -49,80 +49,13 @@ func withDisk(t testing.TB, handle func(diskCall) unix.Errno, run func()) {
 		run()
 	})
 	if fd, ok := <-listener; ok {
-		serveDiskCalls(t, fd, int(stop.Fd()), handle)
+		err := unotify.Serve(fd, int(stop.Fd()), func(c *unotify.Call) unix.Errno { return handle(diskCallOf(t, c)) })
+		if err != nil {
+			t.Errorf("answering for the kernel: %v", err)
+		}
 		unix.Close(fd)
 	}
 	done.Wait()
-}
-
-// notifyDiskCalls puts the filter on this thread, and returns where its calls
-// are told.
-func notifyDiskCalls() (int, error) {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return 0, err
-	}
-	calls := []uint32{unix.SYS_PWRITE64, unix.SYS_FDATASYNC, unix.SYS_FSYNC, unix.SYS_FTRUNCATE}
-	filter := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}} // the number of the call
-	for i, nr := range calls {
-		filter = append(filter, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: nr, Jt: uint8(len(calls) - i)})
-	}
-	filter = append(filter,
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF})
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	// A signal to the thread, such as those of Go's scheduler, must not make the
-	// kernel tell a call twice.
-	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&program)))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(fd), nil
-}
-
-// The structures of seccomp_unotify(2).
-type (
-	seccompNotif struct {
-		id    uint64
-		pid   uint32
-		flags uint32
-		nr    int32
-		arch  uint32
-		ip    uint64
-		args  [6]uint64
-	}
-	seccompResponse struct {
-		id    uint64
-		value int64
-		errno int32 // negative
-		flags uint32
-	}
-)
-
-const seccompContinue = 1 // the call is made
-
-// serveDiskCalls answers until stop is closed.
-func serveDiskCalls(t testing.TB, fd, stop int, handle func(diskCall) unix.Errno) {
-	for {
-		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(stop), Events: unix.POLLIN}}
-		if _, err := unix.Poll(poll, -1); err == unix.EINTR {
-			continue
-		}
-		if poll[0].Revents&unix.POLLIN == 0 {
-			return
-		}
-		var call seccompNotif
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&call))); errno != 0 {
-			continue // the call is gone
-		}
-		answer := seccompResponse{id: call.id, flags: seccompContinue}
-		if errno := handle(diskCallOf(t, &call)); errno != 0 {
-			answer.errno, answer.flags = -int32(errno), 0
-		}
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&answer))); errno != 0 {
-			t.Errorf("seccomp: answering: %v", errno)
-		}
-	}
 }
 
 // readMemory reads what a thread of this process is about to write. It waits in
@@ -142,14 +75,13 @@ func readMemory(t testing.TB, at int64, length int) []byte {
 	return data
 }
 
-func diskCallOf(t testing.TB, n *seccompNotif) diskCall {
-	c := diskCall{op: "sync"}
-	c.file, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", int32(n.args[0])))
-	switch n.nr {
+func diskCallOf(t testing.TB, call *unotify.Call) diskCall {
+	c := diskCall{op: "sync", file: call.File()}
+	switch call.Number {
 	case unix.SYS_PWRITE64:
-		c.op, c.at, c.data = "write", int64(n.args[3]), readMemory(t, int64(n.args[1]), int(n.args[2]))
+		c.op, c.at, c.data = "write", int64(call.Args[3]), readMemory(t, int64(call.Args[1]), int(call.Args[2]))
 	case unix.SYS_FTRUNCATE:
-		c.op, c.size = "resize", int64(n.args[1])
+		c.op, c.size = "resize", int64(call.Args[1])
 	}
 	return c
 }

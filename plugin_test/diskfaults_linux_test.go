@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/socialpatra/keygate/internal/unotify"
 )
 
 // unavailable checks that the admin API could not do something, and says so
@@ -159,12 +161,12 @@ func TestDiskDoesNotConfirm(t *testing.T) {
 func TestDiskRefusesWrites(t *testing.T) {
 	for name, test := range map[string]struct {
 		err   unix.Errno
-		calls []uintptr
+		calls []uint32
 		words []string
 	}{
-		"full":           {unix.ENOSPC, []uintptr{unix.SYS_PWRITE64, unix.SYS_FTRUNCATE}, []string{"nothing was changed", "free space"}},
-		"read-only":      {unix.EROFS, []uintptr{unix.SYS_PWRITE64, unix.SYS_FTRUNCATE}, []string{"nothing was changed", "read-only"}},
-		"over its quota": {unix.EDQUOT, []uintptr{unix.SYS_PWRITE64}, []string{"nothing was changed", "free space"}},
+		"full":           {unix.ENOSPC, []uint32{unix.SYS_PWRITE64, unix.SYS_FTRUNCATE}, []string{"nothing was changed", "free space"}},
+		"read-only":      {unix.EROFS, []uint32{unix.SYS_PWRITE64, unix.SYS_FTRUNCATE}, []string{"nothing was changed", "read-only"}},
+		"over its quota": {unix.EDQUOT, []uint32{unix.SYS_PWRITE64}, []string{"nothing was changed", "free space"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -220,7 +222,7 @@ func TestStartOnAFaultyDisk(t *testing.T) {
 	token := g.token(t, "--scope", "posts:read")
 	g.stop(t)
 	f := g.startWithFaults(t)
-	f.fail(unix.ENOSPC, 0, faultyCalls...)
+	f.fail(unix.ENOSPC, 0, unotify.Writing...)
 	if r := g.reload(t, strings.Replace(siteWith(), "store bbolt", "key_prefix other\n\t\tstore bbolt", 1)); r.Code == 0 || !strings.Contains(r.Stderr, "free space") {
 		t.Errorf("a config that has to write to the store: %d %s", r.Code, r.Stderr)
 	}

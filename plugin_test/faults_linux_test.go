@@ -6,15 +6,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/socialpatra/keygate/internal/unotify"
 )
 
 // faults are what a test does to the disk of a gateway: chosen system calls on
@@ -24,17 +24,14 @@ type faults struct {
 	store string // absolute path, without symbolic links
 
 	mu    sync.Mutex
-	calls []uintptr // fail with err
-	after int       // so many of them run before that
+	calls []uint32 // fail with err
+	after int      // so many of them run before that
 	err   unix.Errno
 	hits  int // how many failed
 }
 
-// What can be made to fail: all that a store writes with.
-var faultyCalls = []uintptr{unix.SYS_PWRITE64, unix.SYS_FTRUNCATE, unix.SYS_FDATASYNC, unix.SYS_FSYNC}
-
 // fail lets the calls fail from now on, after so many that do not.
-func (f *faults) fail(err unix.Errno, after int, calls ...uintptr) {
+func (f *faults) fail(err unix.Errno, after int, calls ...uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls, f.after, f.err = calls, after, err
@@ -51,77 +48,18 @@ func (f *faults) mend(t testing.TB) {
 	f.calls, f.hits = nil, 0
 }
 
-// notification is struct seccomp_notif of linux/seccomp.h.
-type notification struct {
-	id    uint64
-	tid   uint32
-	flags uint32
-	call  int32
-	arch  uint32
-	ip    uint64
-	args  [6]uint64
-}
-
-// verdict is struct seccomp_notif_resp.
-type verdict struct {
-	id    uint64
-	value int64
-	err   int32 // negative
-	flags uint32
-}
-
-func (f *faults) judge(n *notification) verdict {
-	// The target of the link: the calls all take the file first.
-	path, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", n.tid, int32(n.args[0])))
+// judge answers for the kernel.
+func (f *faults) judge(call *unotify.Call) unix.Errno {
+	path := call.File()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if path == f.store && slices.Contains(f.calls, uintptr(n.call)) {
+	if path == f.store && slices.Contains(f.calls, uint32(call.Number)) {
 		if f.after--; f.after < 0 {
 			f.hits++
-			return verdict{id: n.id, err: -int32(f.err)}
+			return f.err
 		}
 	}
-	return verdict{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-}
-
-// answer judges calls until the process is gone.
-func (f *faults) answer(listener int) error {
-	for {
-		// Receiving does not end with the process, polling does.
-		ready := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
-		if _, err := unix.Poll(ready, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			return err
-		}
-		switch {
-		case ready[0].Revents&unix.POLLIN != 0:
-		case ready[0].Revents&unix.POLLHUP != 0:
-			return nil
-		default:
-			continue
-		}
-		var n notification
-		if err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); err != nil {
-			if gone(err) {
-				continue
-			}
-			return err
-		}
-		v := f.judge(&n)
-		if err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&v)); err != nil && !gone(err) {
-			return err
-		}
-	}
-}
-
-// gone reports whether the caller has ended or was interrupted, after which it
-// calls again.
-func gone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINTR) }
-
-func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg)); errno != 0 {
-		return errno
-	}
-	return nil
+	return 0
 }
 
 // faultsEnv makes this test binary run its arguments as a command whose system
@@ -141,29 +79,12 @@ func init() {
 
 // execFiltered returns only where it fails.
 func execFiltered(argv, env []string) error {
-	// The number of the call is at 0 of struct seccomp_data. Nobody here makes
-	// calls of another architecture.
-	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}}
-	for i, call := range faultyCalls {
-		toNotify := len(faultyCalls) - i
-		program = append(program, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(call), Jt: uint8(toNotify)})
-	}
-	program = append(program,
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF},
-	)
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("prctl: %w", err)
-	}
-	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	listener, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&filter)))
-	runtime.KeepAlive(program)
-	if errno != 0 {
-		return fmt.Errorf("seccomp: %w", errno)
+	listener, err := unotify.Listen(unotify.Writing)
+	if err != nil {
+		return err
 	}
 	const socket = 3
-	if err := unix.Sendmsg(socket, []byte{0}, unix.UnixRights(int(listener)), nil, 0); err != nil {
+	if err := unix.Sendmsg(socket, []byte{0}, unix.UnixRights(listener), nil, 0); err != nil {
 		return fmt.Errorf("sending the listener: %w", err)
 	}
 	unix.CloseOnExec(socket)
@@ -228,5 +149,5 @@ func (f *faults) serve(socket int) error {
 		return err
 	}
 	defer unix.Close(fds[0])
-	return f.answer(fds[0])
+	return unotify.Serve(fds[0], -1, f.judge)
 }
