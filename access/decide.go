@@ -160,10 +160,8 @@ func checkRoute(r *Route, q *Request) (reason Reason, detail string) {
 }
 
 func checkScopes(g *apikey.Grant, r *Route) Reason {
-	for _, scope := range r.Scopes {
-		if !g.Scopes.Has(scope) {
-			return InsufficientScope
-		}
+	if r.Scopes.HeldBy(g.Scopes) {
+		return Allowed
 	}
-	return Allowed
+	return InsufficientScope
 }

@@ -24,8 +24,8 @@ func (memory) HasOpaque() bool { return false }
 
 func Example() {
 	table, err := access.NewTable([]access.Route{
-		{Methods: []string{"GET"}, Pattern: "/v1/posts/{id}", Scopes: []string{"posts:read"}},
-		{Methods: []string{"PUT", "PATCH"}, Pattern: "/v1/posts/{id}", Scopes: []string{"posts:write"}},
+		{Methods: []string{"GET"}, Pattern: "/v1/posts/{id}", Scopes: access.AllOf("posts:read")},
+		{Methods: []string{"PUT", "PATCH"}, Pattern: "/v1/posts/{id}", Scopes: access.AllOf("posts:write")},
 		{Methods: []string{"GET"}, Pattern: "/v1/status", Access: access.Public},
 	})
 	if err != nil {
@@ -57,7 +57,7 @@ func Example() {
 func ExampleTable_Match() {
 	table, err := access.NewTable([]access.Route{
 		{Methods: []string{"GET"}, Pattern: "/v1/users/*", Access: access.Authenticated},
-		{Methods: []string{"GET"}, Pattern: "/v1/users/{id}", Scopes: []string{"connections:read"}},
+		{Methods: []string{"GET"}, Pattern: "/v1/users/{id}", Scopes: access.AllOf("connections:read")},
 		{Methods: []string{"GET"}, Pattern: "/v1/users/me", Access: access.Authenticated},
 	})
 	if err != nil {

@@ -281,9 +281,9 @@ func (e *explainer) scopes() {
 		e.pass("scopes", "the route needs none")
 	default:
 		held := &e.Key.Grant
-		compared := e.Route.ScopeList() + " with " + showList(held.Scopes.List)
+		compared := e.Route.Scopes.String() + " with " + showList(held.Scopes.List)
 		if reason := checkScopes(held, e.Route); reason != Allowed {
-			e.fail("scopes", reason, compared, "Give the key "+missingScopes(held, e.Route)+" as well.")
+			e.fail("scopes", reason, compared, "Give the key "+showMissing(e.Route.Scopes.Missing(held.Scopes))+" as well.")
 			return
 		}
 		e.pass("scopes", compared)

@@ -38,7 +38,7 @@ func (e *explainer) isSecret(s string) bool {
 }
 
 func showRoute(r *Route) string {
-	return "the route " + strings.Join(r.Methods, ",") + " " + r.Pattern
+	return "the route " + r.String()
 }
 
 func showCredentials(q *Request) string {
@@ -147,7 +147,7 @@ func (e *explainer) compareOrigin() (compared, fix string) {
 // nearRoutes says what is mapped near a request that has no route.
 func (e *explainer) nearRoutes(otherwise string) string {
 	m, _ := parseMethod(e.q.Method) // the shape was right
-	if near, exact := e.policy.Table.root.find(m, e.q.Path); near != nil && !exact {
+	if near, exact := e.policy.Table.find(m, e.q.Path); near != nil && !exact {
 		return "Send the path exactly as in " + showRoute(near) + ": case counts, and so does a slash at the end."
 	}
 	var mapped []string
@@ -162,12 +162,10 @@ func (e *explainer) nearRoutes(otherwise string) string {
 	return otherwise
 }
 
-func missingScopes(g *apikey.Grant, r *Route) string {
-	var missing []string
-	for _, scope := range r.Scopes {
-		if !g.Scopes.Has(scope) {
-			missing = append(missing, scope)
-		}
+func showMissing(missing Scopes) string {
+	sets := make([]string, len(missing))
+	for i, set := range missing {
+		sets[i] = showList(set)
 	}
-	return showList(missing)
+	return strings.Join(sets, ", or ")
 }

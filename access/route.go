@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/socialpatra/keygate/apikey"
 )
 
 // Route maps requests of the backend to what they need.
@@ -22,7 +20,7 @@ type Route struct {
 	Pattern string
 
 	Access Access
-	Scopes []string // all needed; at least one if Scoped, none otherwise
+	Scopes Scopes // at least one set if Scoped, none otherwise
 
 	// What one request charges to both limits of its key: 1–1,000. 0 means 1.
 	Cost int
@@ -33,6 +31,10 @@ type Route struct {
 	// Where the route was written, such as "Caddyfile:12", for messages.
 	// "" means "route 3", by its place in the list.
 	Source string
+
+	// Imported says that the route is from a document of the backend. Routes
+	// that are not take precedence over it, see [Table.Match].
+	Imported bool
 }
 
 // Access is who may call a route.
@@ -40,7 +42,7 @@ type Access string
 
 // The kinds of access. The zero Access is the strictest.
 const (
-	Scoped        Access = ""              // keys that hold all scopes
+	Scoped        Access = ""              // keys that hold the scopes
 	Authenticated Access = "authenticated" // any valid key
 	Public        Access = "public"        // anybody, without a key
 )
@@ -48,8 +50,8 @@ const (
 // MaxCost is the highest cost of a route.
 const MaxCost = 1000
 
-// ScopeList returns the scopes of the route, joined by single spaces.
-func (r *Route) ScopeList() string { return strings.Join(r.Scopes, " ") }
+// String returns the methods and the pattern: "PUT,PATCH /v1/posts/{id}".
+func (r *Route) String() string { return strings.Join(r.Methods, ",") + " " + r.Pattern }
 
 // ErrNoRoutes is returned for a table without routes, which would deny every
 // request.
@@ -126,18 +128,7 @@ func (r *Route) checkAccess() string {
 	default:
 		return "access " + quote(string(r.Access)) + " is not known; accepted: authenticated or public, or none for keys that hold the scopes"
 	}
-	if len(r.Scopes) > apikey.MaxScopes {
-		return fmt.Sprintf("has %d scopes, more than a key can hold; accepted: at most %d", len(r.Scopes), apikey.MaxScopes)
-	}
-	for i, scope := range r.Scopes {
-		if err := apikey.CheckScope(scope); err != nil {
-			return err.Error()
-		}
-		if slices.Contains(r.Scopes[:i], scope) {
-			return "has the scope " + scope + " twice"
-		}
-	}
-	return ""
+	return r.Scopes.check()
 }
 
 // quote shows what was written, escaped and of bounded length.

@@ -8,18 +8,22 @@ import (
 // Table finds the route of a request. It does not change, and may be used from
 // many goroutines.
 type Table struct {
-	routes []Route
-	root   node
+	routes  []Route
+	written node  // the routes that are not imported
+	all     *node // those and the imported ones; nil where there are none
 }
 
 // NewTable builds a table. The order of routes is of no consequence. The error
 // is [ErrNoRoutes] or a [*RouteError], also for two routes with the same method
-// and pattern, whatever the names in it.
+// and pattern, whatever the names in it, unless just one of them is imported.
 func NewTable(routes []Route) (*Table, error) {
 	if len(routes) == 0 {
 		return nil, ErrNoRoutes
 	}
 	t := &Table{routes: make([]Route, len(routes))}
+	if slices.ContainsFunc(routes, func(r Route) bool { return r.Imported }) {
+		t.all = new(node)
+	}
 	for i := range routes {
 		if err := t.add(i, &routes[i]); err != nil {
 			return nil, err
@@ -43,14 +47,25 @@ func (t *Table) add(index int, given *Route) error {
 
 	r := &t.routes[index]
 	*r = *given
-	r.Methods, r.Scopes = slices.Clone(given.Methods), slices.Clone(given.Scopes)
+	r.Methods, r.Scopes = slices.Clone(given.Methods), given.Scopes.clone()
 	r.Cost = max(r.Cost, 1)
-	leaf := t.root.insert(p)
-	for i, m := range methods {
-		if before := leaf[m]; before != nil {
-			return fail("%s %s is mapped already, by %s as %s", r.Methods[i], quote(r.Pattern), t.whereIs(before), quote(before.Pattern))
+	var leaves []*leaf
+	if !r.Imported {
+		leaves = append(leaves, t.written.insert(p))
+	}
+	if t.all != nil {
+		leaves = append(leaves, t.all.insert(p))
+	}
+	for _, leaf := range leaves {
+		for i, m := range methods {
+			before := leaf[m]
+			if before != nil && before.Imported == r.Imported {
+				return fail("%s %s is mapped already, by %s as %s", r.Methods[i], quote(r.Pattern), t.whereIs(before), quote(before.Pattern))
+			}
+			if before == nil || before.Imported {
+				leaf[m] = r
+			}
 		}
-		leaf[m] = r
 	}
 	return nil
 }
@@ -73,7 +88,9 @@ func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 //
 // The most specific pattern with a route for the method wins, compared segment
 // by segment: a literal, then {name}, then *. At one pattern a method's own
-// route comes before that of *, and for HEAD that of GET in between.
+// route comes before that of *, and for HEAD that of GET in between. Imported
+// routes are only for requests that none of the others matches: what a document
+// says never opens more of what an operator has mapped.
 //
 // Some backends ignore case, a trailing slash, or whether reserved characters
 // came percent-encoded. So the search takes literals and slashes that differ
@@ -85,8 +102,17 @@ func (t *Table) Match(method, escapedPath string) *Route {
 	if !ok {
 		return nil
 	}
-	if r, exact := t.root.find(m, escapedPath); exact {
+	if r, exact := t.find(m, escapedPath); exact {
 		return r
 	}
 	return nil
+}
+
+// find returns the most specific candidate, and whether the path matches it
+// exactly.
+func (t *Table) find(m method, escapedPath string) (r *Route, exact bool) {
+	if r, exact = t.written.find(m, escapedPath); exact || t.all == nil {
+		return r, exact
+	}
+	return t.all.find(m, escapedPath)
 }

@@ -33,7 +33,7 @@ func TestNewTableRefuses(t *testing.T) {
 		return Route{Methods: []string{"GET"}, Pattern: pattern, Access: Public, Source: "Caddyfile:3"}
 	}
 	with := func(change func(*Route)) Route {
-		r := Route{Methods: []string{"GET"}, Pattern: "/a", Scopes: []string{"posts:read"}}
+		r := Route{Methods: []string{"GET"}, Pattern: "/a", Scopes: AllOf("posts:read")}
 		change(&r)
 		return r
 	}
@@ -85,9 +85,9 @@ func TestNewTableRefuses(t *testing.T) {
 		"method: twice":                  {with(func(r *Route) { r.Methods = []string{"GET", "PUT", "GET"} }), "has the method GET twice"},
 		"method: any and another":        {with(func(r *Route) { r.Methods = []string{"GET", "*"} }), "* beside others"},
 		"scope: none":                    {with(func(r *Route) { r.Scopes = nil }), "has no scope"},
-		"scope: bad":                     {with(func(r *Route) { r.Scopes = []string{"Posts:read"} }), `scopes: "Posts:read" is not a scope`},
-		"scope: twice":                   {with(func(r *Route) { r.Scopes = []string{"a:b", "c:d", "a:b"} }), "has the scope a:b twice"},
-		"scope: too many":                {with(func(r *Route) { r.Scopes = make([]string, 65) }), "has 65 scopes"},
+		"scope: bad":                     {with(func(r *Route) { r.Scopes = AllOf("Posts:read") }), `scopes: "Posts:read" is not a scope`},
+		"scope: twice":                   {with(func(r *Route) { r.Scopes = AllOf("a:b", "c:d", "a:b") }), "has the scope a:b twice"},
+		"scope: too many":                {with(func(r *Route) { r.Scopes = Scopes{make([]string, 65)} }), "has 65 scopes"},
 		"scope: of a public route":       {with(func(r *Route) { r.Access = Public }), "is public and has scopes"},
 		"scope: without need":            {with(func(r *Route) { r.Access = Authenticated }), "is authenticated and has scopes"},
 		"access: unknown":                {with(func(r *Route) { r.Access = "private" }), `access "private" is not known`},
@@ -161,24 +161,24 @@ func TestConflicts(t *testing.T) {
 
 func TestTableKeepsItsOwnRoutes(t *testing.T) {
 	given := []Route{
-		{Methods: []string{"POST"}, Pattern: "/a", Scopes: []string{"posts:write", "media:upload"}},
+		{Methods: []string{"POST"}, Pattern: "/a", Scopes: AllOf("posts:write", "media:upload")},
 		{Methods: []string{"GET"}, Pattern: "/a", Access: Public, Cost: 5, WebSocket: true, Source: "x:1"},
 	}
 	table := mustTable(t, given...)
-	given[0].Methods[0], given[0].Scopes[0], given[0].Cost = "PUT", "x:y", 7
+	given[0].Methods[0], given[0].Scopes[0][0], given[0].Cost = "PUT", "x:y", 7
 	table.Routes()[0].Cost = 9
 
 	routes := table.Routes()
 	if len(routes) != 2 {
 		t.Fatalf("%d routes", len(routes))
 	}
-	if r := routes[0]; r.Methods[0] != "POST" || r.ScopeList() != "posts:write media:upload" || r.Cost != 1 {
+	if r := routes[0]; r.Methods[0] != "POST" || r.Scopes.String() != "posts:write media:upload" || r.Cost != 1 {
 		t.Errorf("the first route is %+v", r)
 	}
-	if r := routes[1]; r.Cost != 5 || !r.WebSocket || r.Source != "x:1" || r.ScopeList() != "" {
+	if r := routes[1]; r.Cost != 5 || !r.WebSocket || r.Source != "x:1" || r.Scopes.String() != "" {
 		t.Errorf("the second route is %+v", r)
 	}
-	if r := table.Match("POST", "/a"); r == nil || r.ScopeList() != "posts:write media:upload" {
+	if r := table.Match("POST", "/a"); r == nil || r.Scopes.String() != "posts:write media:upload" {
 		t.Errorf("Match = %+v", r)
 	}
 }
@@ -196,7 +196,7 @@ func manyRoutes(n int) []Route {
 			{"GET", resource + "/stats/*"},
 		} {
 			if len(routes) < n {
-				routes = append(routes, Route{Methods: strings.Split(line.methods, ","), Pattern: line.pattern, Scopes: []string{"posts:read"}})
+				routes = append(routes, Route{Methods: strings.Split(line.methods, ","), Pattern: line.pattern, Scopes: AllOf("posts:read")})
 			}
 		}
 	}

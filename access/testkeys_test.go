@@ -72,10 +72,10 @@ func newKeys() *keys { return &keys{grants: make(map[apikey.ID]apikey.Grant)} }
 
 func testPolicy(t testing.TB, k *keys) *Policy {
 	return &Policy{Brand: "patra", Keys: k, CORS: true, Table: mustTable(t,
-		Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: []string{"posts:read"}},
-		Route{Methods: []string{"POST"}, Pattern: "/v1/posts", Scopes: []string{"posts:write"}},
-		Route{Methods: []string{"POST"}, Pattern: "/v1/posts/with-media", Scopes: []string{"posts:write", "media:upload"}},
-		Route{Methods: []string{"*"}, Pattern: "/v1/queue/live", Scopes: []string{"posts:read"}, WebSocket: true},
+		Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: AllOf("posts:read")},
+		Route{Methods: []string{"POST"}, Pattern: "/v1/posts", Scopes: AllOf("posts:write")},
+		Route{Methods: []string{"POST"}, Pattern: "/v1/posts/with-media", Scopes: AllOf("posts:write", "media:upload")},
+		Route{Methods: []string{"*"}, Pattern: "/v1/queue/live", Scopes: AllOf("posts:read"), WebSocket: true},
 		Route{Methods: []string{"GET"}, Pattern: "/v1/me", Access: Authenticated},
 		Route{Methods: []string{"OPTIONS"}, Pattern: "/v1/me", Access: Authenticated},
 		Route{Methods: []string{"GET"}, Pattern: "/v1/status", Access: Public},

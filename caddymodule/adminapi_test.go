@@ -42,7 +42,7 @@ func serveAPI(t *testing.T) *apiServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	table, err := access.NewTable([]access.Route{{Methods: []string{"GET"}, Pattern: "/v1/invoices", Scopes: []string{"invoices:read"}}})
+	table, err := access.NewTable([]access.Route{{Methods: []string{"GET"}, Pattern: "/v1/invoices", Scopes: access.AllOf("invoices:read")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,11 +44,11 @@ func explainAdmin(t *testing.T) (a *keyAdmin, limits *ratelimit.Limiter, token s
 	return &keyAdmin{
 		store: store, brand: "patra", now: func() time.Time { return cliNow }, peek: limits.Peek,
 		policies: []access.Policy{
-			policy(access.Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: []string{"posts:read"}}),
+			policy(access.Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: access.AllOf("posts:read")}),
 			policy(
-				access.Route{Methods: []string{"GET"}, Pattern: "/v2/posts", Scopes: []string{"posts:read"}},
-				access.Route{Methods: []string{"POST"}, Pattern: "/v2/posts", Scopes: []string{"posts:write"}},
-				access.Route{Methods: []string{"GET"}, Pattern: "/v2/export", Scopes: []string{"posts:read"}, Cost: 3},
+				access.Route{Methods: []string{"GET"}, Pattern: "/v2/posts", Scopes: access.AllOf("posts:read")},
+				access.Route{Methods: []string{"POST"}, Pattern: "/v2/posts", Scopes: access.AllOf("posts:write")},
+				access.Route{Methods: []string{"GET"}, Pattern: "/v2/export", Scopes: access.AllOf("posts:read"), Cost: 3},
 				access.Route{Methods: []string{"GET"}, Pattern: "/v2/status", Access: access.Public},
 			),
 		},

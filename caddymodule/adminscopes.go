@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
@@ -15,8 +14,8 @@ func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
 	opens := make(map[string][]string)
 	for _, table := range a.tables {
 		for _, route := range table.Routes() {
-			line := strings.Join(route.Methods, ",") + " " + route.Pattern
-			for _, scope := range route.Scopes {
+			line := route.String()
+			for _, scope := range route.Scopes.Distinct() {
 				opens[scope] = append(opens[scope], line)
 			}
 		}
@@ -77,7 +76,7 @@ func routeScopes(tables []*access.Table) []string {
 	var scopes []string
 	for _, table := range tables {
 		for _, route := range table.Routes() {
-			scopes = append(scopes, route.Scopes...)
+			scopes = append(scopes, route.Scopes.Distinct()...)
 		}
 	}
 	slices.Sort(scopes)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -117,7 +118,7 @@ func (a *answer) challenge(d *access.Decision) string {
 	case access.InvalidKey, access.KeyRevoked, access.KeyDisabled, access.KeyExpired:
 		return `Bearer realm="keygate", error="invalid_token"`
 	case access.InsufficientScope:
-		return `Bearer realm="keygate", error="insufficient_scope", scope="` + d.Route.ScopeList() + `"`
+		return `Bearer realm="keygate", error="insufficient_scope", scope="` + strings.Join(d.Route.Scopes.Nearest(d.Grant.Scopes), " ") + `"`
 	default:
 		return ""
 	}

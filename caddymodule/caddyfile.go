@@ -30,8 +30,8 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens:
 //
 //	keygate [<matcher>] {
-//		scope <scope>... <methods> <pattern> [cost=<n>] [websocket]
-//		scope <scope>... {
+//		scope <scopes> <methods> <pattern> [cost=<n>] [websocket]
+//		scope <scopes> {
 //			<methods> <pattern> [cost=<n>] [websocket]
 //		}
 //		authenticated <methods> <pattern> [options...]   # or a block
@@ -51,6 +51,8 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		}
 //	}
 //
+// Scopes are one or several, all of which a key needs, or alternatives of such,
+// with a | between them: posts:write media:upload | posts:approve.
 // Methods are one or several joined by commas, or * for any. Every option but
 // the route lines may be given once. See [Handler] and [Route] for the values.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -181,13 +183,11 @@ func (h *Handler) unmarshalRoutes(d *caddyfile.Dispenser, word string) error {
 	}
 	args := d.RemainingArgs()
 	if word == "scope" {
-		for len(args) > 0 && strings.Contains(args[0], ":") && !strings.HasPrefix(args[0], "/") {
-			template.Scopes = append(template.Scopes, args[0])
-			args = args[1:]
+		sets, rest := scopeSets(args)
+		if slices.ContainsFunc(sets, func(set []string) bool { return len(set) == 0 }) {
+			return d.Err("scope needs one scope or several, such as posts:write, before the method, and after each |")
 		}
-		if len(template.Scopes) == 0 {
-			return d.Err("scope needs one scope or several, such as posts:write, before the method")
-		}
+		template.Scopes, template.OrScopes, args = sets[0], sets[1:], rest
 	}
 	if len(args) > 0 {
 		return h.unmarshalRoute(d, template, args)
@@ -204,6 +204,23 @@ func (h *Handler) unmarshalRoutes(d *caddyfile.Dispenser, word string) error {
 	return nil
 }
 
+// scopeSets takes the scopes at the start of args, as sets with a | between
+// them. The last set is empty where a | comes last.
+func scopeSets(args []string) (sets [][]string, rest []string) {
+	sets = make([][]string, 1)
+	for i, arg := range args {
+		switch last := len(sets) - 1; {
+		case arg == "|":
+			sets = append(sets, nil)
+		case strings.Contains(arg, ":") && !strings.HasPrefix(arg, "/"):
+			sets[last] = append(sets[last], arg)
+		default:
+			return sets, args[i:]
+		}
+	}
+	return sets, nil
+}
+
 // unmarshalRoute parses <methods> <pattern> [options...].
 func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []string) error {
 	if len(args) < 2 {
@@ -211,7 +228,7 @@ func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []str
 	}
 	route.Methods = strings.Split(args[0], ",")
 	route.Path = args[1]
-	route.source = fmt.Sprintf("%s:%d", filepath.Base(d.File()), d.Line())
+	route.Source = fmt.Sprintf("%s:%d", filepath.Base(d.File()), d.Line())
 	if err := checkRoute(d, &route); err != nil {
 		return err
 	}

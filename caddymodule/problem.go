@@ -81,16 +81,20 @@ func problemBody(d *access.Decision, a *answer) []byte {
 // scopeDetail names the scopes that are missing, where the challenge names all
 // that the route needs.
 func scopeDetail(d *access.Decision) string {
-	var missing []string
-	for _, scope := range d.Route.Scopes {
-		if !d.Grant.Scopes.Has(scope) {
-			missing = append(missing, scope)
-		}
+	missing := d.Route.Scopes.Missing(d.Grant.Scopes)
+	lacks, one := make([]string, len(missing)), true
+	for i, set := range missing {
+		lacks[i] = strings.Join(set, " and ")
+		one = one && len(set) == 1
 	}
-	if len(missing) == 1 {
-		return fmt.Sprintf("The API key lacks the scope %s. Ask the workspace's admin for a key that has it.", missing[0])
+	switch {
+	case len(missing) > 1:
+		return fmt.Sprintf("The API key lacks %s. Ask the workspace's admin for a key that has the one or the other.", strings.Join(lacks, ", or instead "))
+	case one:
+		return fmt.Sprintf("The API key lacks the scope %s. Ask the workspace's admin for a key that has it.", lacks[0])
+	default:
+		return fmt.Sprintf("The API key lacks the scopes %s. Ask the workspace's admin for a key that has them.", lacks[0])
 	}
-	return fmt.Sprintf("The API key lacks the scopes %s. Ask the workspace's admin for a key that has them.", strings.Join(missing, " and "))
 }
 
 // limitProblem uses the type that the RateLimit draft registers for quotas.

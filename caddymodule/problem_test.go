@@ -51,7 +51,7 @@ func TestProblemBodies(t *testing.T) {
 		d := access.Decision{
 			Reason: c.reason,
 			Detail: "What access says.",
-			Route:  &access.Route{Scopes: []string{"posts:write", "media:upload"}, Cost: 5},
+			Route:  &access.Route{Scopes: access.AllOf("posts:write", "media:upload"), Cost: 5},
 			Grant:  apikey.Grant{Scopes: apikey.NewScopeSet([]string{"posts:write"})},
 		}
 		body := problemBody(&d, &answer{caps: caps, limits: c.limits, retryAfter: 7})

@@ -20,6 +20,10 @@ type Route struct {
 	// resource:action. Required unless access says otherwise.
 	Scopes []string `json:"scopes,omitempty"`
 
+	// Other sets of scopes: a key that holds all scopes of one of them needs
+	// none of the scopes above. Up to 15. Default: none.
+	OrScopes [][]string `json:"or_scopes,omitempty"`
+
 	// Who may call without scopes: authenticated (any valid key) or public (no
 	// key). Default: keys that hold the scopes.
 	Access string `json:"access,omitempty"`
@@ -32,7 +36,10 @@ type Route struct {
 	// ends. Other upgrades are never forwarded. Default: false.
 	WebSocket bool `json:"websocket,omitempty"`
 
-	source string // file and line, where known
+	// Where the route was written, such as Caddyfile:12, for messages and for
+	// `caddy keygate routes`. The Caddyfile adapter fills it in. Default: the
+	// place in this list.
+	Source string `json:"source,omitempty"`
 }
 
 func accessRoutes(routes []Route) []access.Route {
@@ -48,9 +55,16 @@ func (r *Route) accessRoute() access.Route {
 		Methods:   r.Methods,
 		Pattern:   r.Path,
 		Access:    access.Access(r.Access),
-		Scopes:    r.Scopes,
+		Scopes:    r.scopes(),
 		Cost:      r.Cost,
 		WebSocket: r.WebSocket,
-		Source:    r.source,
+		Source:    r.Source,
 	}
+}
+
+func (r *Route) scopes() access.Scopes {
+	if r.Scopes == nil {
+		return r.OrScopes // without scopes there is nothing to be an alternative to
+	}
+	return append(access.AllOf(r.Scopes...), r.OrScopes...)
 }

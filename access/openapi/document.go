@@ -1,0 +1,84 @@
+// Package openapi reads which operation of a backend needs which scopes from
+// the backend's own OpenAPI document, 3.0 or 3.1, as YAML or JSON. It reads
+// what says that (paths, security, servers) and what these refer to, and leaves
+// schemas alone. It fetches nothing from a network.
+package openapi
+
+import "github.com/socialpatra/keygate/access"
+
+// Options choose how a document is read.
+type Options struct {
+	// Scheme names the security scheme of the API keys. "" is for documents
+	// whose operations use only one that can be: http bearer, apiKey in a header,
+	// oauth2 or openIdConnect.
+	Scheme string
+
+	// BasePath is put before every path in place of that of servers: "/", or a
+	// path such as "/v1". "": that of servers.
+	BasePath string
+}
+
+// Document is what a document says of a backend's operations.
+type Document struct {
+	File   string // as it was given to Read
+	Digest string // of the bytes of all files that were read: hex SHA-256
+
+	Operations []Operation // in the order of the document
+
+	// Declared are the scopes that the flows of an oauth2 scheme declare, in
+	// the order of the document.
+	Declared []DeclaredScope
+
+	// KeyHeader is where clients are told to send the key, if the scheme is an
+	// apiKey in a header other than Authorization, canonical: "X-Api-Key".
+	KeyHeader string
+
+	// SchemeSource is where the scheme is declared: "socialpatra.openapi.yaml:12".
+	SchemeSource string
+}
+
+// Operation is a method of a path.
+type Operation struct {
+	Method string // in capitals
+	Path   string // with the base path before it, otherwise as it was written
+	Source string // file, relative to the folder of the document, and line: "paths/posts.yaml:31"
+
+	// Route is what the operation becomes, or nil where that is nothing that a
+	// request can be allowed by: then Problem says why, and requests are denied.
+	Route   *access.Route
+	Problem *Problem
+}
+
+// Problem is why an operation becomes no route. Its text is for people, and
+// says what to do.
+type Problem struct {
+	Kind Kind
+	Text string
+}
+
+// Kind is what is wrong with an operation.
+type Kind string
+
+// The kinds of problems.
+const (
+	NoSecurity Kind = "no_security"    // neither the operation nor the document says what it needs
+	Ambiguous  Kind = "ambiguous_path" // no request may have such a path
+	Unmappable Kind = "unmappable"     // a method, path, scope or scheme that a route cannot have
+)
+
+// DeclaredScope is a scope that a document declares.
+type DeclaredScope struct {
+	Scope  string
+	Source string
+}
+
+// Routes returns the routes of all operations that have one.
+func (d *Document) Routes() []access.Route {
+	var routes []access.Route
+	for i := range d.Operations {
+		if r := d.Operations[i].Route; r != nil {
+			routes = append(routes, *r)
+		}
+	}
+	return routes
+}

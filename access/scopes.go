@@ -1,0 +1,127 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// Scopes says what a key must hold: all scopes of at least one of the sets.
+type Scopes [][]string
+
+// AllOf needs every one of the scopes.
+func AllOf(scopes ...string) Scopes { return Scopes{scopes} }
+
+// HeldBy reports whether a key with these scopes holds what is needed.
+func (s Scopes) HeldBy(held *apikey.ScopeSet) bool {
+	for _, set := range s {
+		if holdsAll(held, set) {
+			return true
+		}
+	}
+	return len(s) == 0
+}
+
+func holdsAll(held *apikey.ScopeSet, set []string) bool {
+	for _, scope := range set {
+		if !held.Has(scope) {
+			return false
+		}
+	}
+	return true
+}
+
+// Missing returns what each of the sets has that held lacks.
+func (s Scopes) Missing(held *apikey.ScopeSet) Scopes {
+	missing := make(Scopes, len(s))
+	for i, set := range s {
+		for _, scope := range set {
+			if !held.Has(scope) {
+				missing[i] = append(missing[i], scope)
+			}
+		}
+	}
+	return missing
+}
+
+// Nearest returns the set of which held lacks the fewest, the first of several.
+func (s Scopes) Nearest(held *apikey.ScopeSet) []string {
+	var nearest []string
+	fewest := 0
+	for i, missing := range s.Missing(held) {
+		if i == 0 || len(missing) < fewest {
+			nearest, fewest = s[i], len(missing)
+		}
+	}
+	return nearest
+}
+
+// Distinct returns every scope of any set, sorted.
+func (s Scopes) Distinct() []string {
+	all := slices.Concat(s...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// String returns the sets as a Caddyfile has them: "posts:write media:upload |
+// posts:approve".
+func (s Scopes) String() string {
+	sets := make([]string, len(s))
+	for i, set := range s {
+		sets[i] = strings.Join(set, " ")
+	}
+	return strings.Join(sets, " | ")
+}
+
+// clone copies the sets, so that they do not change with those they are from.
+func (s Scopes) clone() Scopes {
+	if s == nil {
+		return nil
+	}
+	sets := make(Scopes, len(s))
+	for i, set := range s {
+		sets[i] = slices.Clone(set)
+	}
+	return sets
+}
+
+// maxAlternatives bounds the sets of one route: each is looked at in turn.
+const maxAlternatives = 16
+
+// check returns what is wrong with the sets, if anything.
+func (s Scopes) check() (problem string) {
+	if len(s) > maxAlternatives {
+		return fmt.Sprintf("has %d alternatives of scopes; accepted: at most %d", len(s), maxAlternatives)
+	}
+	for i, set := range s {
+		if problem := checkSet(set); problem != "" {
+			return problem
+		}
+		for _, before := range s[:i] {
+			if len(before) == len(set) && !slices.ContainsFunc(set, func(scope string) bool { return !slices.Contains(before, scope) }) {
+				return "has the alternative " + strings.Join(set, " ") + " twice"
+			}
+		}
+	}
+	return ""
+}
+
+func checkSet(set []string) (problem string) {
+	if len(set) == 0 {
+		return "has an alternative without scopes; accepted in each: one or more such as posts:read"
+	}
+	if len(set) > apikey.MaxScopes {
+		return fmt.Sprintf("has %d scopes, more than a key can hold; accepted: at most %d", len(set), apikey.MaxScopes)
+	}
+	for i, scope := range set {
+		if err := apikey.CheckScope(scope); err != nil {
+			return err.Error()
+		}
+		if slices.Contains(set[:i], scope) {
+			return "has the scope " + scope + " twice"
+		}
+	}
+	return ""
+}
