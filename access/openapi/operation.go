@@ -1,0 +1,137 @@
+package openapi
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/socialpatra/keygate/access"
+)
+
+// operation is an operation as the document has it.
+type operation struct {
+	method string
+	path   string
+	source string
+	inherited
+
+	cost      int // 0: not said
+	websocket bool
+}
+
+const (
+	ourPrefix    = "x-keygate"
+	costKey      = "x-keygate-cost"
+	webSocketKey = "x-keygate-websocket"
+)
+
+// isOurs tells keys that are for the gateway from those of others, and is not
+// particular about case: what is misspelt must not be ignored.
+func isOurs(key string) bool {
+	return len(key) >= len(ourPrefix) && strings.EqualFold(key[:len(ourPrefix)], ourPrefix)
+}
+
+// operation reads all of an operation that is its own (OpenAPI 3.1.1 §4.8.10).
+// It may have a $ref, which OpenAPI does not know: to take such an operation for
+// one without security of its own could open it.
+func (r *reader) operation(f *field, above inherited) (operation, error) {
+	o := operation{source: f.where(), inherited: above}
+	l, err := r.layers(f.value, "operation "+f.name())
+	if err != nil {
+		return o, err
+	}
+	servers, err := l.get("servers")
+	if err != nil {
+		return o, err
+	}
+	if o.base, err = r.basePath(servers, above.base); err != nil {
+		return o, err
+	}
+	security, err := l.get("security")
+	if err != nil {
+		return o, err
+	}
+	if o.security, err = r.security(security, above.security); err != nil {
+		return o, err
+	}
+	for _, m := range l {
+		fields, err := r.each(m)
+		if err != nil {
+			return o, err
+		}
+		for i := range fields {
+			if err := o.setOurs(&fields[i], f.name(), l); err != nil {
+				return o, err
+			}
+		}
+	}
+	return o, nil
+}
+
+// setOurs reads a key of an operation of a method, if it is for the gateway.
+func (o *operation) setOurs(f *field, method string, l layers) error {
+	if !isOurs(f.name()) {
+		return nil
+	}
+	if _, err := l.get(f.name()); err != nil {
+		return err // twice
+	}
+	value := f.value.node
+	switch f.name() {
+	case costKey:
+		n, err := strconv.Atoi(value.Value)
+		if err != nil || value.Tag != "!!int" || n < 1 || n > access.MaxCost {
+			return fail(f.where(), costKey+" is not what a request can cost; accepted: a whole number, 1 to %d", access.MaxCost)
+		}
+		o.cost = n
+	case webSocketKey:
+		on, err := strconv.ParseBool(value.Value)
+		switch {
+		case err != nil || value.Tag != "!!bool":
+			return fail(f.where(), webSocketKey+" is neither true nor false")
+		case on && method != "get":
+			return fail(f.where(), webSocketKey+" is for %s; accepted: with get", method)
+		}
+		o.websocket = on
+	default:
+		return fail(f.where(), "%s is not known; accepted: "+costKey+" and "+webSocketKey, quote(f.name()))
+	}
+	return nil
+}
+
+// build makes what the operation becomes, if keys are for a security scheme.
+func (o *operation) build(scheme string) Operation {
+	op := Operation{Method: o.method, Path: o.path, Source: o.source}
+	op.Route, op.Problem = o.route(scheme)
+	return op
+}
+
+func (o *operation) route(scheme string) (*access.Route, *Problem) {
+	if o.method == http.MethodTrace {
+		return nil, &Problem{Unmappable, "the gateway refuses TRACE, whatever the route"}
+	}
+	pattern, problem := toPattern(o.path)
+	if problem != nil {
+		return nil, problem
+	}
+	route := &access.Route{
+		Methods:   []string{o.method},
+		Pattern:   pattern,
+		Cost:      o.cost,
+		WebSocket: o.websocket,
+		Source:    o.source,
+		Imported:  true,
+	}
+	if route.Access, route.Scopes, problem = o.security.needs(scheme); problem != nil {
+		return nil, problem
+	}
+	if _, err := access.NewTable([]access.Route{*route}); err != nil {
+		text := err.Error()
+		if e, ok := errors.AsType[*access.RouteError](err); ok {
+			text = e.Problem
+		}
+		return nil, &Problem{Unmappable, text}
+	}
+	return route, nil
+}

@@ -1,0 +1,110 @@
+package openapi
+
+import "strings"
+
+// inherited is what an operation has from above unless it says otherwise.
+type inherited struct {
+	base     string
+	security *security // nil: nothing said
+}
+
+// operations returns all operations of the document, in its order.
+func (r *reader) operations(doc *mapping, basePath string) (all []operation, err error) {
+	var above inherited
+	if r.fixed = basePath != ""; r.fixed {
+		above.base, err = givenBase(basePath)
+	} else {
+		above.base, err = r.basePath(doc.get("servers"), "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if above.security, err = r.security(doc.get("security"), nil); err != nil {
+		return nil, err
+	}
+	if f := doc.get("paths"); f != nil {
+		if all, err = r.paths(f.value, above); err != nil {
+			return nil, err
+		}
+	}
+	if len(all) == 0 {
+		return nil, fail(doc.where(), "has no operation; accepted: at least one, in paths")
+	}
+	return all, nil
+}
+
+func (r *reader) paths(p place, above inherited) (all []operation, err error) {
+	paths, err := r.layers(p, "paths")
+	if err != nil {
+		return nil, err
+	}
+	for _, layer := range paths {
+		for i := range layer.fields {
+			f := &layer.fields[i]
+			switch {
+			case f.name() == "$ref" || strings.HasPrefix(f.name(), "x-"):
+				continue
+			case !strings.HasPrefix(f.name(), "/"):
+				return nil, fail(f.where(), "path %s does not start with a slash", quote(f.name()))
+			}
+			if _, err := paths.get(f.name()); err != nil {
+				return nil, err
+			}
+			if all, err = r.pathItem(all, f, above); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// pathItem appends the operations of a path (OpenAPI 3.1.1 §4.8.9).
+func (r *reader) pathItem(all []operation, path *field, above inherited) ([]operation, error) {
+	item, err := r.layers(path.value, "path "+quote(path.name()))
+	if err != nil {
+		return nil, err
+	}
+	servers, err := item.get("servers")
+	if err != nil {
+		return nil, err
+	}
+	if above.base, err = r.basePath(servers, above.base); err != nil {
+		return nil, err
+	}
+	for _, layer := range item {
+		fields, err := r.each(layer)
+		if err != nil {
+			return nil, err
+		}
+		for i := range fields {
+			f := &fields[i]
+			// A path has no security. To ignore what is meant for it could open it.
+			if f.name() == "security" || isOurs(f.name()) {
+				return nil, fail(f.where(), "%s is beside the operations; accepted: in each operation that it is for", quote(f.name()))
+			}
+			method := methods[f.name()]
+			if method == "" {
+				continue
+			}
+			if _, err := item.get(f.name()); err != nil {
+				return nil, err
+			}
+			if len(all) == maxOperations {
+				return nil, fail(f.where(), "is one operation too many; accepted: at most %d", maxOperations)
+			}
+			o, err := r.operation(f, above)
+			if err != nil {
+				return nil, err
+			}
+			o.method, o.path = method, o.base+path.name()
+			all = append(all, o)
+		}
+	}
+	return all, nil
+}
+
+// methods are the keys of a path item that are operations.
+var methods = map[string]string{
+	"get": "GET", "put": "PUT", "post": "POST", "delete": "DELETE",
+	"options": "OPTIONS", "head": "HEAD", "patch": "PATCH", "trace": "TRACE",
+}

@@ -1,0 +1,115 @@
+package openapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds of what one document may make us do. Nothing in a document that people
+// write comes near.
+const (
+	maxBytes  = 32 << 20 // of all its files together
+	maxFiles  = 1000
+	maxDepth  = 256     // of lists and mappings in each other
+	maxRefs   = 16      // from one $ref to the next
+	maxVisits = 2 << 20 // keys and items looked at, with what aliases, merge keys and $refs repeat
+
+	maxOperations = 100_000
+)
+
+// Read reads the document at a path, with the files in its folder that its
+// $refs name. It knows OpenAPI 3.0.x and 3.1.x, as YAML or JSON. The error is an
+// [*Error].
+//
+// Operations that can be no route are no error: each has its Problem.
+func Read(path string, o Options) (*Document, error) {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fail(path, "cannot be read: %s", reason(err))
+	}
+	defer root.Close()
+
+	r := &reader{
+		root:     root,
+		files:    make(map[string]*file),
+		left:     maxBytes,
+		digest:   sha256.New(),
+		mappings: make(map[*yaml.Node]*mapping),
+		schemes:  make(map[string]*scheme),
+	}
+	entry, err := r.open(filepath.Base(path), path, "the document")
+	if err != nil {
+		return nil, err
+	}
+	d := &Document{File: path}
+	if err := r.read(d, entry, o); err != nil {
+		return nil, err
+	}
+	d.Digest = hex.EncodeToString(r.digest.Sum(nil))
+	return d, nil
+}
+
+// read fills in the document from its first file.
+func (r *reader) read(d *Document, entry *file, o Options) error {
+	doc, err := r.mapping(entry.whole(), "the document")
+	if err != nil {
+		return err
+	}
+	if err := checkVersion(doc); err != nil {
+		return err
+	}
+	if err := r.readSchemes(doc); err != nil {
+		return err
+	}
+	operations, err := r.operations(doc, o.BasePath)
+	if err != nil {
+		return err
+	}
+	s, err := r.scheme(doc, o.Scheme)
+	if err != nil {
+		return err
+	}
+	d.KeyHeader, d.SchemeSource = s.header, s.where
+	if d.Declared, err = r.declaredScopes(s); err != nil {
+		return err
+	}
+	d.Operations = make([]Operation, len(operations))
+	for i := range operations {
+		d.Operations[i] = operations[i].build(s.name)
+	}
+	return nil
+}
+
+var version = regexp.MustCompile(`^3\.[01]\.\d+(-.+)?$`)
+
+// checkVersion refuses what is no OpenAPI document of a version that we know
+// (OpenAPI 3.1.1 §4.1).
+func checkVersion(doc *mapping) error {
+	const accepted = "; accepted: openapi 3.0.x or 3.1.x"
+	if f := doc.get("swagger"); f != nil {
+		return fail(f.where(), "is Swagger %s"+accepted, quote(f.value.node.Value))
+	}
+	f := doc.get("openapi")
+	if f == nil {
+		return fail(doc.where(), "is no OpenAPI document, as it has no key openapi"+accepted)
+	}
+	if s, ok := f.value.text(); !ok || !version.MatchString(s) {
+		return fail(f.where(), "openapi %s is not known"+accepted, quote(f.value.node.Value))
+	}
+	return nil
+}
+
+// reason returns why a file cannot be opened, without its name.
+func reason(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return err.Error()
+}

@@ -1,0 +1,168 @@
+package openapi
+
+import (
+	"net/http"
+	"strings"
+)
+
+const acceptedSchemes = "http bearer, apiKey in a header, oauth2 or openIdConnect"
+
+// scheme is a declared security scheme (OpenAPI 3.1.1 §4.8.27).
+type scheme struct {
+	name    string
+	where   string
+	used    bool   // some requirement names it
+	refused string // why keys cannot be for it
+	header  string // see Document.KeyHeader
+	flows   *field // of oauth2, or nil
+}
+
+// readSchemes reads the security schemes that the document declares.
+func (r *reader) readSchemes(doc *mapping) error {
+	m := doc
+	for _, key := range []string{"components", "securitySchemes"} {
+		f := m.get(key)
+		if f == nil {
+			return nil
+		}
+		var err error
+		if m, err = r.mapping(f.value, key); err != nil {
+			return err
+		}
+	}
+	for i := range m.fields {
+		f := &m.fields[i]
+		l, err := r.layers(f.value, "security scheme "+quote(f.name()))
+		if err != nil {
+			return err
+		}
+		s := newScheme(l[len(l)-1])
+		s.name, s.where = f.name(), f.where()
+		r.schemes[s.name] = s
+		r.names = append(r.names, s.name)
+	}
+	return nil
+}
+
+func newScheme(m *mapping) *scheme {
+	text := func(key string) string {
+		if f := m.get(key); f != nil {
+			return f.value.node.Value
+		}
+		return ""
+	}
+	s := new(scheme)
+	switch kind := text("type"); kind {
+	case "http":
+		if !strings.EqualFold(text("scheme"), "bearer") {
+			s.refused = "is http " + quote(text("scheme"))
+		}
+	case "apiKey":
+		switch {
+		case text("in") != "header":
+			s.refused = "is an apiKey in " + quote(text("in")) + ", and keys are never read from a query or a cookie"
+		case text("name") == "":
+			s.refused = "is an apiKey in a header without a name"
+		case !strings.EqualFold(text("name"), "Authorization"):
+			s.header = http.CanonicalHeaderKey(text("name"))
+		}
+	case "oauth2":
+		s.flows = m.get("flows")
+	case "openIdConnect":
+	default:
+		s.refused = "is of the type " + quote(kind)
+	}
+	return s
+}
+
+// scheme returns the scheme that keys are for: the one asked for, or the only
+// one that can be. If none can, it has no name.
+func (r *reader) scheme(doc *mapping, want string) (*scheme, error) {
+	if want != "" {
+		s := r.schemes[want]
+		switch {
+		case s == nil:
+			return nil, fail(doc.where(), "security scheme %s is not declared; accepted: %s", quote(want), r.declaredNames())
+		case s.refused != "":
+			return nil, fail(s.where, "security scheme %s %s; accepted: "+acceptedSchemes+"; declared: %s", quote(want), s.refused, r.declaredNames())
+		}
+		return s, nil
+	}
+	var can []string
+	for _, name := range r.names {
+		if s := r.schemes[name]; s.used && s.refused == "" {
+			can = append(can, name)
+		}
+	}
+	switch len(can) {
+	case 0:
+		return new(scheme), nil
+	case 1:
+		return r.schemes[can[0]], nil
+	default:
+		return nil, fail(r.schemes[can[1]].where, "several security schemes could be that of the keys: %s; choose one by scheme <name>", list(can))
+	}
+}
+
+func (r *reader) declaredNames() string {
+	if len(r.names) == 0 {
+		return "one that components/securitySchemes declares, which there is not"
+	}
+	return list(r.names)
+}
+
+// list shows names, but not very many.
+func list(names []string) string {
+	const most = 16
+	var shown []string
+	for _, name := range names[:min(len(names), most)] {
+		shown = append(shown, quote(name))
+	}
+	if len(names) > most {
+		shown = append(shown, "…")
+	}
+	return strings.Join(shown, ", ")
+}
+
+// declaredScopes returns the scopes of the flows of oauth2 (OpenAPI 3.1.1
+// §4.8.29), each where it is first.
+func (r *reader) declaredScopes(s *scheme) ([]DeclaredScope, error) {
+	if s.flows == nil {
+		return nil, nil
+	}
+	flows, err := r.mapping(s.flows.value, "flows")
+	if err != nil {
+		return nil, err
+	}
+	var declared []DeclaredScope
+	seen := make(map[string]bool)
+	for i := range flows.fields {
+		f := &flows.fields[i]
+		if strings.HasPrefix(f.name(), "x-") {
+			continue
+		}
+		flow, err := r.mapping(f.value, "flow "+quote(f.name()))
+		if err != nil {
+			return nil, err
+		}
+		scopes := flow.get("scopes")
+		if scopes == nil {
+			continue
+		}
+		m, err := r.mapping(scopes.value, "scopes")
+		if err != nil {
+			return nil, err
+		}
+		fields, err := r.each(m)
+		if err != nil {
+			return nil, err
+		}
+		for i := range fields {
+			if scope := fields[i].name(); !seen[scope] {
+				seen[scope] = true
+				declared = append(declared, DeclaredScope{scope, fields[i].where()})
+			}
+		}
+	}
+	return declared, nil
+}

@@ -1,0 +1,100 @@
+package openapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// parseYAML returns what a file of YAML holds. Aliases in it are not expanded.
+func (f *file) parseYAML(text []byte) (*yaml.Node, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, second yaml.Node
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, fail(f.at(1), "is empty; accepted: an OpenAPI document, or a part of one")
+	} else if err != nil {
+		return nil, f.yamlError(err, text)
+	}
+	if err := dec.Decode(&second); err == nil {
+		return nil, fail(f.at(second.Line), "begins a second YAML document; accepted: one in a file")
+	} else if !errors.Is(err, io.EOF) {
+		return nil, f.yamlError(err, text)
+	}
+	root := doc.Content[0]
+	if deep := tooDeep(root, maxDepth); deep != nil {
+		return nil, f.depthError(deep.Line)
+	}
+	return root, nil
+}
+
+func (f *file) depthError(line int) error {
+	return fail(f.at(line), "is nested too deep; accepted: at most %d lists and mappings in each other", maxDepth)
+}
+
+// tooDeep returns a list or mapping that is inside more than most others.
+func tooDeep(n *yaml.Node, most int) *yaml.Node {
+	if len(n.Content) > 0 && most == 0 {
+		return n
+	}
+	for _, child := range n.Content {
+		if deep := tooDeep(child, most-1); deep != nil {
+			return deep
+		}
+	}
+	return nil
+}
+
+// yamlError tells a syntax error and its line, which the library has only in
+// its text, counts from 0 in what its parser says and from 1 in what its
+// scanner says, and leaves out in the first line and for some errors.
+func (f *file) yamlError(err error, text []byte) error {
+	line, problem := 1, strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := yamlLine.FindStringSubmatch(problem); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		problem = m[2]
+		if slices.ContainsFunc(parserSays, func(start string) bool { return strings.HasPrefix(problem, start) }) {
+			line++
+		}
+	} else if m := unknownAnchor.FindStringSubmatch(problem); m != nil {
+		line = lineAt(text, max(0, bytes.Index(text, []byte("*"+m[1]))))
+	} else if strings.Contains(problem, "UTF-8") || strings.HasPrefix(problem, "control characters") {
+		line = lineAt(text, unprintable(text))
+	}
+	return fail(f.at(min(line, lineAt(text, len(text)))), "is not YAML: %s", problem)
+}
+
+var (
+	yamlLine      = regexp.MustCompile(`^line (\d+): (.*)`)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced`)
+	parserSays    = []string{
+		"did not find expected <", "did not find expected node content", "did not find expected key",
+		"did not find expected '-' indicator", "did not find expected ',' or ", "found undefined tag handle",
+		"found duplicate %", "found incompatible YAML document",
+	}
+)
+
+// unprintable returns where the first character is that YAML does not accept
+// (YAML 1.2.2 §5.1), or the end.
+func unprintable(text []byte) int {
+	for i := 0; i < len(text); {
+		c, n := utf8.DecodeRune(text[i:])
+		if c == utf8.RuneError && n == 1 || c < ' ' && c != '\t' && c != '\n' && c != '\r' || 0x7f <= c && c <= 0x9f && c != 0x85 {
+			return i
+		}
+		i += n
+	}
+	return len(text)
+}
+
+// lineAt returns the line of a place in a text, from 1. A line break at the end
+// begins none.
+func lineAt(text []byte, offset int) int {
+	return 1 + bytes.Count(text[:min(offset, max(0, len(text)-1))], []byte("\n"))
+}

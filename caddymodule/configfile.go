@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+)
+
+var errNoHandler = errors.New("has no keygate handler; add the keygate directive to a site")
+
+// readConfig returns the gateways that a config file describes, without a Caddy
+// that runs it: "" is the Caddyfile in the working folder. Nothing is opened but
+// the config and its documents.
+func readConfig(file, adapter string) ([]gateway, error) {
+	var config []byte
+	err := quietly(func() (err error) {
+		config, file, _, err = caddycmd.LoadConfig(file, adapter)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the config: %w", err)
+	case len(config) == 0:
+		return nil, errors.New("there is no Caddyfile in this folder; name a config file")
+	}
+	var tree any
+	if err := json.Unmarshal(config, &tree); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	var gateways []gateway
+	for _, encoded := range findHandlers(tree) {
+		g, err := newGateway(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		gateways = append(gateways, g)
+	}
+	if len(gateways) == 0 {
+		return nil, fmt.Errorf("%s %w", file, errNoHandler)
+	}
+	return gateways, nil
+}
+
+// findHandlers returns every keygate handler in a config, wherever it is:
+// routes are nested in subroutes, named routes and error routes.
+func findHandlers(tree any) (found []map[string]any) {
+	switch value := tree.(type) {
+	case []any:
+		for _, element := range value {
+			found = append(found, findHandlers(element)...)
+		}
+	case map[string]any:
+		if value["handler"] == "keygate" {
+			return []map[string]any{value}
+		}
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			found = append(found, findHandlers(value[name])...)
+		}
+	}
+	return found
+}
+
+func newGateway(fields map[string]any) (gateway, error) {
+	delete(fields, "handler") // as Caddy does when it loads the module
+	encoded, err := json.Marshal(fields)
+	if err != nil {
+		return gateway{}, err
+	}
+	var h Handler
+	if err := caddy.StrictUnmarshalJSON(encoded, &h); err != nil {
+		return gateway{}, err
+	}
+	if err := h.setDefaults(); err != nil {
+		return gateway{}, err
+	}
+	return h.gateway()
+}

@@ -1,0 +1,163 @@
+package caddymodule
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/access/openapi"
+)
+
+// OpenAPI imports routes from an OpenAPI document of the backend: each
+// operation with the scopes that its security requirement names. What becomes
+// no route is denied, and told in the log and by `caddy keygate lint`.
+type OpenAPI struct {
+	// The document, OpenAPI 3.0 or 3.1 as YAML or JSON. A relative path is
+	// relative to the folder that Caddy was started in, and in a Caddyfile to
+	// that file. Placeholders such as {env.API_DOCUMENT} are expanded. What the
+	// document refers to must be in its folder; nothing is fetched. Required.
+	File string `json:"file"`
+
+	// The security scheme that is the API key's: http bearer, apiKey in a
+	// header, oauth2 or openIdConnect. Default: the only such scheme that the
+	// operations use.
+	Scheme string `json:"scheme,omitempty"`
+
+	// What is put before every path, such as /v1, or / for nothing. Default: the
+	// path of the document's servers.
+	BasePath string `json:"base_path,omitempty"`
+
+	// A digest of the document, so that a config whose document has changed is
+	// a changed config: Caddy leaves out a reload to the one that it runs. The
+	// Caddyfile adapter fills it in; it is not checked. Default: none.
+	Digest string `json:"digest,omitempty"`
+}
+
+// read reads the document as it is now.
+func (o *OpenAPI) read() (*openapi.Document, error) {
+	file := caddy.NewReplacer().ReplaceKnown(o.File, "")
+	if file == "" {
+		return nil, fmt.Errorf("the path of the openapi document, %q, is empty; accepted: a file such as ./socialpatra.openapi.yaml", o.File)
+	}
+	document, err := openapi.Read(file, openapi.Options{Scheme: o.Scheme, BasePath: o.BasePath})
+	if err != nil {
+		return nil, fmt.Errorf("openapi %s: %w", o.File, err)
+	}
+	return document, nil
+}
+
+// unmarshalOpenAPI parses
+//
+//	openapi <file> {
+//		scheme    <name>
+//		base_path <path>
+//	}
+func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
+	var o OpenAPI
+	if !d.AllArgs(&o.File) {
+		return wrongCount(d, "openapi <file>, such as ./socialpatra.openapi.yaml")
+	}
+	if err := o.resolve(d.File()); err != nil {
+		return d.WrapErr(err)
+	}
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if seen[option] {
+			return alreadySpecified(d, "openapi "+option)
+		}
+		seen[option] = true
+		var err error
+		switch option {
+		case "scheme":
+			err = oneArg(d, &o.Scheme, "scheme <name>, of one of the document's securitySchemes")
+		case "base_path":
+			err = checked(d, &o.BasePath, openapi.CheckBasePath, "base_path <path>, such as /v1")
+		default:
+			err = d.Errf("unrecognized openapi option '%s'; accepted: scheme, base_path", option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	// What is wrong with the document is told where the config is provisioned:
+	// it may be adapted on another machine.
+	if document, err := o.read(); err == nil {
+		o.Digest = document.Digest
+	}
+	h.OpenAPI = append(h.OpenAPI, o)
+	return nil
+}
+
+// resolve makes a path relative to a Caddyfile absolute, as that of import is:
+// who reloads a config is often in another folder than Caddy. A placeholder at
+// the start may be anything.
+func (o *OpenAPI) resolve(caddyfile string) error {
+	if filepath.IsAbs(o.File) || strings.HasPrefix(o.File, "{") {
+		return nil
+	}
+	abs, err := filepath.Abs(filepath.Join(filepath.Dir(caddyfile), o.File))
+	if err != nil {
+		return fmt.Errorf("the path of the openapi document: %w", err)
+	}
+	o.File = abs
+	return nil
+}
+
+// gateway reads the documents and builds the table.
+func (h *Handler) gateway() (gateway, error) {
+	g := gateway{header: h.Header}
+	routes := accessRoutes(h.Routes)
+	for i := range h.OpenAPI {
+		document, err := h.OpenAPI[i].read()
+		if err != nil {
+			return gateway{}, err
+		}
+		g.documents = append(g.documents, document)
+		routes = append(routes, document.Routes()...)
+	}
+	table, err := access.NewTable(routes)
+	if err != nil {
+		return gateway{}, err
+	}
+	g.policy = access.Policy{
+		Table:              table,
+		AllowMissingOrigin: h.MissingOrigin == "allow",
+		CORS:               !h.CORS.off(),
+	}
+	return g, nil
+}
+
+// maxLogged is how many operations or routes one line of the log names.
+const maxLogged = 10
+
+// report tells what of the documents is not as one who only reads them thinks.
+func (g *gateway) report(logger *zap.Logger) {
+	for _, document := range g.documents {
+		var denied []string
+		for i := range document.Operations {
+			if op := &document.Operations[i]; op.Problem != nil {
+				denied = append(denied, fmt.Sprintf("%s: %s %s: %s", op.Source, op.Method, op.Path, op.Problem.Text))
+			}
+		}
+		if len(denied) > 0 {
+			logger.Warn("operations of the openapi document are no routes and denied; caddy keygate lint shows all",
+				zap.String("file", document.File), zap.Int("operations", len(denied)), zap.Strings("first", first(denied)))
+		}
+	}
+	var taken []string
+	for _, o := range g.policy.Table.Overlaps() {
+		taken = append(taken, fmt.Sprintf("%s: %s comes before %s: %s", o.Written.Source, o.Written, o.Imported.Source, o.Imported))
+	}
+	if len(taken) > 0 {
+		logger.Info("routes of the config come before those of openapi documents; caddy keygate lint shows all",
+			zap.Int("overlaps", len(taken)), zap.Strings("first", first(taken)))
+	}
+}
+
+func first(list []string) []string { return list[:min(len(list), maxLogged)] }
