@@ -103,6 +103,26 @@ func BenchmarkMatch(b *testing.B) {
 	}
 }
 
+// BenchmarkMatchImported has two routes of the Caddyfile before those of a
+// document, so that both trees are searched.
+func BenchmarkMatchImported(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		routes := manyRoutes(n)
+		for i := range routes {
+			routes[i].Imported = true
+		}
+		table := mustTable(b, append(routes, parseRoutes("GET /v1/status\nGET /v1/resource1/me")...)...)
+		for _, path := range []string{"/v1/resource1", "/v1/resource1/7Hk2Qp9aX3bC", "/v1/feeds"} {
+			b.Run(fmt.Sprintf("%d_routes%s", n, path), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					table.Match("GET", path)
+				}
+			})
+		}
+	}
+}
+
 func BenchmarkNewTable(b *testing.B) {
 	routes := manyRoutes(10_000)
 	b.ReportAllocs()

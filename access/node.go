@@ -60,19 +60,30 @@ func (n *node) child(s segment) *node {
 		}
 		return n.param
 	}
-	var buf [maxLiteralLen]byte
-	folded, _ := fold(buf[:0], s.text)
-	for _, c := range n.literals[string(folded)] {
-		if c.literal == s.text {
-			return c
-		}
+	c, folded := n.literalChild(s.text)
+	if c != nil {
+		return c
 	}
 	if n.literals == nil {
 		n.literals = make(map[string][]*node)
 	}
-	c := &node{literal: s.text}
-	n.literals[string(folded)] = append(n.literals[string(folded)], c)
+	c = &node{literal: s.text}
+	n.literals[folded] = append(n.literals[folded], c)
 	return c
+}
+
+// literalChild returns the node of exactly this segment, or nil, and what the
+// segment is folded to.
+func (n *node) literalChild(text string) (c *node, folded string) {
+	var buf [maxLiteralLen]byte
+	bytes, _ := fold(buf[:0], text)
+	folded = string(bytes)
+	for _, c := range n.literals[folded] {
+		if c.literal == text {
+			return c, folded
+		}
+	}
+	return nil, folded
 }
 
 // find returns the most specific candidate below n for what is left of a path,

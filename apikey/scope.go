@@ -19,7 +19,7 @@ func CheckScope(s string) error {
 	if ok && len(s) <= MaxScopeLen && isScopePart(resource) && isScopePart(action) && !ContainsToken(s) {
 		return nil
 	}
-	if near := nearest(s, catalogueScopes()); near != "" {
+	if near := Nearest(s, catalogueScopes()); near != "" {
 		return &FieldError{Field: "scopes", Problem: quote(s) + " is not a scope (did you mean " + near + "?)"}
 	}
 	return &FieldError{
@@ -57,7 +57,7 @@ func CheckKnown(scopes, extra []string) error {
 			return err
 		}
 		e := &FieldError{Field: "scopes", Problem: quote(s) + " is not a known scope"}
-		if near := nearest(s, append(catalogueScopes(), extra...)); near != "" {
+		if near := Nearest(s, append(catalogueScopes(), extra...)); near != "" {
 			e.Problem += " (did you mean " + near + "?)"
 		} else {
 			e.Accepted = "those that caddy keygate scopes lists"

@@ -2,10 +2,10 @@ package apikey
 
 import "strings"
 
-// nearest returns the candidate that s is most likely a misspelling of, the
+// Nearest returns the candidate that s is most likely a misspelling of, the
 // first of several equally near, or "" if none is reasonably near: a third of
 // the letters may be wrong.
-func nearest(s string, candidates []string) string {
+func Nearest(s string, candidates []string) string {
 	if len(s) > MaxScopeLen {
 		return ""
 	}

@@ -1,0 +1,26 @@
+package lint
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/socialpatra/keygate/access/openapi"
+)
+
+// Ten thousand operations, of which some have a problem, and 300 written
+// routes, of which some are in no document.
+func BenchmarkCheck(b *testing.B) {
+	var operations, routes []string
+	for i := range 2500 {
+		at := fmt.Sprintf("/v1/resource%d", i)
+		operations = append(operations, "GET "+at+" x:read", "POST "+at+" x:write", "GET "+at+"/{id} x:read", "PUT "+at+"/{id}.{format} !unmappable")
+		if i < 100 {
+			routes = append(routes, "* "+at+"/{x} x:write", "GET "+at+"/me x:me", "PUT "+at+"/ x:write")
+		}
+	}
+	gateways := []Gateway{gateway(written(routes...), []*openapi.Document{document(operations...)}...)}
+	b.ReportAllocs()
+	for b.Loop() {
+		Check(gateways, nil)
+	}
+}

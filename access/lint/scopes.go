@@ -1,0 +1,84 @@
+package lint
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// needed is the set of scopes that routes of any gateway need. What is never
+// reached needs nothing.
+type needed map[string]bool
+
+func (n needed) addSite(s *site) {
+	s.routes(func(r *access.Route, reached bool) {
+		if reached {
+			for _, scope := range r.Scopes.Distinct() {
+				n[scope] = true
+			}
+		}
+	})
+}
+
+// checkDeclared finds scopes of documents and of the catalogue that no route
+// needs. The catalogue is left alone where no route has a scope of it: a
+// foreign backend has its own.
+func (n needed) checkDeclared(gateways []Gateway, f *findings) {
+	declared := make(map[string]bool) // in any document
+	for _, g := range gateways {
+		for _, d := range g.Documents {
+			here := make(map[string]bool) // each flow may declare it again
+			for _, s := range d.Declared {
+				if !n[s.Scope] && !here[s.Scope] {
+					f.add(UnusedScope, s.Source, "%s is declared, and no route needs it; name it where it is needed, or remove it", s.Scope)
+				}
+				declared[s.Scope], here[s.Scope] = true, true
+			}
+		}
+	}
+	catalogue := apikey.Catalogue()
+	if !slices.ContainsFunc(catalogue, func(info apikey.ScopeInfo) bool { return n[info.Scope] }) {
+		return
+	}
+	for _, info := range catalogue {
+		if !n[info.Scope] && !declared[info.Scope] {
+			f.add(UnusedScope, "", "%s is in the catalogue, and no route needs it; add a route for what it opens, or give it to no key", info.Scope)
+		}
+	}
+}
+
+// checkHeld finds scopes of keys that no route needs.
+func (n needed) checkHeld(held []Held, f *findings) {
+	for _, h := range held {
+		if n[h.Scope] || h.Count == 0 {
+			continue
+		}
+		keys := "1 key"
+		if h.Count != 1 {
+			keys = fmt.Sprintf("%d keys", h.Count)
+		}
+		f.add(UselessKeyScope, "", "%s is held by %s and opens nothing%s: %s", h.Scope, keys, n.didYouMean(h.Scope), listKeys(h))
+	}
+}
+
+func listKeys(h Held) string {
+	names := make([]string, 0, len(h.Keys)+1)
+	for _, id := range h.Keys {
+		names = append(names, id.String())
+	}
+	if h.Count > len(h.Keys) {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+func (n needed) didYouMean(scope string) string {
+	if near := apikey.Nearest(scope, slices.Sorted(maps.Keys(n))); near != "" {
+		return " (did you mean " + near + "?)"
+	}
+	return ""
+}

@@ -1,0 +1,79 @@
+package lint
+
+import (
+	"testing"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/access/openapi"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// catalogueBut returns routes that need every scope of the catalogue but some.
+func catalogueBut(but ...string) []access.Route {
+	left := make(map[string]bool)
+	for _, scope := range but {
+		left[scope] = true
+	}
+	var lines []string
+	for _, info := range apikey.Catalogue() {
+		if !left[info.Scope] {
+			lines = append(lines, "GET /"+info.Scope+" "+info.Scope)
+		}
+	}
+	return written(lines...)
+}
+
+func declaring(d *openapi.Document, scopes ...string) *openapi.Document {
+	for i, s := range scopes {
+		d.Declared = append(d.Declared, openapi.DeclaredScope{Scope: s, Source: "api.yaml:" + string(rune('5'+i))})
+	}
+	return d
+}
+
+func TestUnusedScopes(t *testing.T) {
+	const (
+		inCatalogue = " is in the catalogue, and no route needs it; add a route for what it opens, or give it to no key"
+		isDeclared  = " is declared, and no route needs it; name it where it is needed, or remove it"
+	)
+	check(t, []Code{UnusedScope}, map[string]lintTest{
+		"the whole catalogue":                   one(gateway(catalogueBut())),
+		"two missing":                           one(gateway(catalogueBut("feeds:write", "posts:read")), ": feeds:write"+inCatalogue, ": posts:read"+inCatalogue),
+		"in another gateway":                    {gateways: []Gateway{gateway(catalogueBut("feeds:write")), gateway(nil, document("GET /a feeds:write"))}},
+		"in an alternative":                     one(gateway(append(catalogueBut("feeds:write", "ai:generate"), route("x:1", "GET /x x:y | feeds:write ai:generate")))),
+		"foreign":                               one(gateway(written("GET /a x:y"))),
+		"no scope at all":                       one(gateway(written("GET /a public"))),
+		"declared":                              one(gateway(nil, declaring(document("GET /a x:y"), "x:y", "x:z")), "api.yaml:6: x:z"+isDeclared),
+		"declared by each flow":                 one(gateway(nil, declaring(document("GET /a x:y"), "x:z", "x:z")), "api.yaml:5: x:z"+isDeclared),
+		"declared and catalogue":                one(gateway(catalogueBut("feeds:write"), declaring(document(), "feeds:write")), "api.yaml:5: feeds:write"+isDeclared),
+		"declared, not needed by the catalogue": one(gateway(written("GET /a x:y"), declaring(document(), "feeds:write")), "api.yaml:5: feeds:write"+isDeclared),
+		"never reached":                         one(gateway(written("GET /a x:y"), declaring(document("GET /a x:z"), "x:z")), "api.yaml:5: x:z"+isDeclared),
+		"reached by some":                       one(gateway(written("GET /a x:y"), declaring(document("GET /{b} x:z"), "x:z"))),
+	})
+}
+
+func TestHeldScopes(t *testing.T) {
+	none := written("GET /a posts:write", "GET /b x:things")
+	held := func(h Held, want ...string) lintTest {
+		return lintTest{gateways: []Gateway{gateway(none)}, held: []Held{h}, want: want}
+	}
+	check(t, []Code{UselessKeyScope}, map[string]lintTest{
+		"opens something":   held(Held{"posts:write", ids, 2}),
+		"one key":           held(Held{"feeds:read", ids[:1], 1}, ": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
+		"all named":         held(Held{"feeds:read", ids, 2}, ": feeds:read is held by 2 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001"),
+		"more":              held(Held{"feeds:read", ids, 1234}, ": feeds:read is held by 1234 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001, …"),
+		"by none":           held(Held{"feeds:read", nil, 0}),
+		"misspelt":          held(Held{"posts:wrte", ids[:1], 1}, ": posts:wrte is held by 1 key and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC"),
+		"misspelt, of ours": held(Held{"x:thing", ids[:1], 1}, ": x:thing is held by 1 key and opens nothing (did you mean x:things?): 7Hk2Qp9aX3bC"),
+		"near the useless":  held(Held{"feeds:rad", ids[:1], 1}, ": feeds:rad is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
+		"by no gateway":     {held: []Held{{"posts:write", ids[:1], 1}}, want: []string{": posts:write is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"}},
+		"of another gateway": {
+			gateways: []Gateway{gateway(none), gateway(nil, document("GET /c feeds:read"))},
+			held:     []Held{{"feeds:read", ids, 2}},
+		},
+		"never reached": {
+			gateways: []Gateway{gateway(none, document("GET /a feeds:read"))},
+			held:     []Held{{"feeds:read", ids[:1], 1}},
+			want:     []string{": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"},
+		},
+	})
+}

@@ -1,0 +1,72 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/socialpatra/keygate/access"
+)
+
+// checkShadowed finds imported routes that written ones take requests from.
+func (s *site) checkShadowed(f *findings) {
+	for _, t := range s.takings {
+		r := t.operation.Route
+		if r == nil {
+			continue
+		}
+		what := "loses some requests"
+		if t.whole {
+			what = "is never reached: it loses all requests"
+		}
+		is, takes := needsOf(r), needsOf(t.written)
+		need := "which needs the same: " + takes
+		if !needSame(r, t.written) {
+			need = "which needs " + takes + " where the document has " + is + "; make them the same, unless that is meant"
+		}
+		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s", r, what, t.written, inSource(t.written), need)
+	}
+}
+
+func inSource(r *access.Route) string {
+	if r.Source == "" {
+		return ""
+	}
+	return " (" + r.Source + ")"
+}
+
+// needSame reports whether two routes let the same requests in and charge the
+// same for them.
+func needSame(a, b *access.Route) bool {
+	return a.Access == b.Access && a.WebSocket == b.WebSocket && max(a.Cost, 1) == max(b.Cost, 1) &&
+		slices.EqualFunc(sortedSets(a.Scopes), sortedSets(b.Scopes), slices.Equal)
+}
+
+// sortedSets returns the sets in an order that depends on what is in them only.
+func sortedSets(scopes access.Scopes) [][]string {
+	sets := make([][]string, len(scopes))
+	for i, set := range scopes {
+		sets[i] = slices.Sorted(slices.Values(set))
+	}
+	slices.SortFunc(sets, slices.Compare)
+	return sets
+}
+
+// needsOf says what a route needs: "posts:write media:upload, cost 5".
+func needsOf(r *access.Route) string {
+	var needs string
+	switch r.Access {
+	case access.Public:
+		needs = "no key"
+	case access.Authenticated:
+		needs = "any valid key"
+	default:
+		needs = r.Scopes.String()
+	}
+	if r.Cost > 1 {
+		needs += fmt.Sprintf(", cost %d", r.Cost)
+	}
+	if r.WebSocket {
+		needs += ", websocket"
+	}
+	return needs
+}

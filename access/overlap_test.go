@@ -1,0 +1,163 @@
+package access
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestOverlaps(t *testing.T) {
+	for name, test := range map[string]struct {
+		routes []string // see importedTable
+		want   []string // "imported < written", with << for the whole of it
+	}{
+		"nothing imported":               {[]string{"GET /a", "* /{x}"}, nil},
+		"nothing written":                {[]string{"+GET /a", "+GET /{x}"}, nil},
+		"the same":                       {[]string{"GET /a", "+GET /a"}, []string{"GET /a << GET /a"}},
+		"other names":                    {[]string{"GET /{x}", "+GET /{y}"}, []string{"GET /{y} << GET /{x}"}},
+		"another literal":                {[]string{"GET /a", "+GET /b"}, nil},
+		"another case":                   {[]string{"GET /A", "+GET /a"}, nil},
+		"the right one of two cases":     {[]string{"GET /A", "PUT,GET /a", "+GET /a"}, []string{"GET /a << PUT,GET /a"}},
+		"literal of a name":              {[]string{"GET /me", "+GET /{id}"}, []string{"GET /{id} < GET /me"}},
+		"name of a literal":              {[]string{"GET /{id}", "+GET /me"}, []string{"GET /me << GET /{id}"}},
+		"crossing":                       {[]string{"GET /{x}/b", "+GET /a/{y}"}, []string{"GET /a/{y} < GET /{x}/b"}},
+		"longer":                         {[]string{"GET /a/b", "+GET /a"}, nil},
+		"shorter":                        {[]string{"GET /a", "+GET /a/b"}, nil},
+		"a slash at the end":             {[]string{"GET /a/", "+GET /a"}, nil},
+		"both with a slash":              {[]string{"GET /{x}/", "+GET /a/"}, []string{"GET /a/ << GET /{x}/"}},
+		"the root":                       {[]string{"GET /", "GET /*", "+GET /"}, []string{"GET / << GET /"}},
+		"below a star":                   {[]string{"GET /a/*", "+GET /a", "+GET /a/b/c", "+GET /a/b/"}, []string{"GET /a/b/c << GET /a/*"}},
+		"of a star":                      {[]string{"GET /a", "GET /a/b", "GET /a/b/", "+GET /a/*"}, []string{"GET /a/* < GET /a/b"}},
+		"a star of a name":               {[]string{"GET /{x}/*", "+GET /*"}, []string{"GET /* < GET /{x}/*"}},
+		"a name for one of a star":       {[]string{"GET /a/{x}", "+GET /a/*"}, []string{"GET /a/* < GET /a/{x}"}},
+		"a star and a narrower star":     {[]string{"GET /*", "+GET /a/*"}, []string{"GET /a/* << GET /*"}},
+		"other methods":                  {[]string{"POST,PUT /a", "+GET /a"}, nil},
+		"one of several methods":         {[]string{"POST,PUT /a", "+PUT /a"}, []string{"PUT /a << POST,PUT /a"}},
+		"any method":                     {[]string{"* /a", "+OPTIONS /a", "+GET /a"}, []string{"OPTIONS /a << * /a", "GET /a << * /a"}},
+		"HEAD of a written GET":          {[]string{"GET /a", "+HEAD /a"}, []string{"HEAD /a << GET /a"}},
+		"HEAD of an imported GET":        {[]string{"HEAD /a", "+GET /a"}, []string{"GET /a < HEAD /a"}},
+		"HEAD and GET, of two":           {[]string{"HEAD /a", "GET /a", "+GET /a"}, []string{"GET /a < HEAD /a", "GET /a << GET /a"}},
+		"the order is that of the table": {[]string{"GET /{x}/b", "+GET /a/{y}", "GET /a/*", "+GET /a/b", "GET /a/b"}, []string{"GET /a/{y} < GET /{x}/b", "GET /a/{y} << GET /a/*", "GET /a/{y} < GET /a/b", "GET /a/b << GET /{x}/b", "GET /a/b << GET /a/*", "GET /a/b << GET /a/b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, o := range importedTable(t, test.routes...).Overlaps() {
+				sign := " < "
+				if o.Whole {
+					sign = " << "
+				}
+				if !o.Imported.Imported || o.Written.Imported {
+					t.Errorf("%s is called imported, and %s written", o.Imported, o.Written)
+				}
+				got = append(got, o.Imported.String()+sign+o.Written.String())
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("Overlaps = %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestOverlapsPointIntoTheTable(t *testing.T) {
+	table := importedTable(t, "GET /a/*", "+GET /a/b", "+GET /{x}/b")
+	for _, o := range table.Overlaps() {
+		if o.Written != table.Match("GET", "/a/b") {
+			t.Errorf("Written is another %s", o.Written)
+		}
+		if o.Imported.Pattern == "/{x}/b" && o.Imported != table.Match("GET", "/c/b") {
+			t.Errorf("Imported is another %s", o.Imported)
+		}
+	}
+}
+
+// segmentLists returns all lists of at least and at most so many of the texts.
+func segmentLists(from, to int, texts ...string) []string {
+	var lists []string
+	last := []string{""}
+	for n := 0; n <= to; n++ {
+		if n >= from {
+			lists = append(lists, last...)
+		}
+		var next []string
+		for _, list := range last {
+			for _, text := range texts {
+				next = append(next, list+"/"+strings.ReplaceAll(text, "?", fmt.Sprintf("{p%d}", n)))
+			}
+		}
+		last = next
+	}
+	return lists
+}
+
+// Every pair of small patterns, each with some pairs of methods, against what
+// two tables of one route each say of all requests there are for them.
+func TestOverlapsAgainstMatch(t *testing.T) {
+	patterns := []string{"/", "/*"}
+	for _, p := range segmentLists(1, 3, "a", "b", "?") {
+		patterns = append(patterns, p, p+"/", p+"/*")
+	}
+	// One more segment than a pattern has, and one more text than it names.
+	paths := []string{"/"}
+	for _, p := range segmentLists(1, 4, "a", "b", "c") {
+		paths = append(paths, p, p+"/")
+	}
+	matched := make(map[string][]bool)
+	requestsOf := func(line string) []bool {
+		requests, ok := matched[line]
+		if !ok {
+			table := importedTable(t, line)
+			for _, m := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
+				for _, p := range paths {
+					requests = append(requests, table.Match(m, p) != nil)
+				}
+			}
+			matched[line] = requests
+		}
+		return requests
+	}
+
+	r := rand.New(rand.NewPCG(3, 4))
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	counts := make(map[string]int)
+	for _, wp := range patterns {
+		for _, ip := range patterns {
+			w, i := pick("GET", "GET", "*", "HEAD", "POST,GET")+" "+wp, "+"+pick("GET", "GET", "HEAD", "POST")+" "+ip
+			some, whole := false, true
+			ofW := requestsOf(w)
+			for n, wanted := range requestsOf(i) {
+				some = some || wanted && ofW[n]
+				whole = whole && (!wanted || ofW[n])
+			}
+			got := importedTable(t, w, i).Overlaps()
+			if (len(got) == 1) != some || some && got[0].Whole != whole {
+				t.Fatalf("%s takes from %s: %+v; want any: %t, whole: %t", w, i, got, some, whole)
+			}
+			counts[fmt.Sprint(some, whole)]++
+		}
+	}
+	for _, kind := range []string{"false false", "true false", "true true"} {
+		if counts[kind] < 300 {
+			t.Errorf("only %d of the kind %s", counts[kind], kind)
+		}
+	}
+}
+
+func BenchmarkOverlaps(b *testing.B) {
+	routes := manyRoutes(10_000)
+	for i := range routes {
+		routes[i].Methods, routes[i].Imported = routes[i].Methods[:1], true
+	}
+	for i := range 100 {
+		resource := fmt.Sprintf("/v1/resource%d", 7*i)
+		routes = append(routes, parseRoutes("* "+resource+"/{id}\nGET "+resource+"/stats/daily\nGET /v1/{any}"+resource)...)
+	}
+	table := mustTable(b, routes...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if n := len(table.Overlaps()); n < 300 {
+			b.Fatalf("only %d overlaps", n)
+		}
+	}
+}
