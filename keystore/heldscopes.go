@@ -15,12 +15,12 @@ type HeldScope struct {
 	Keys  []apikey.ID // the first of them, in order
 }
 
-// HeldScopes returns the scopes that keys hold and that want chooses, sorted,
-// each with at most so many IDs. It visits every key, but asks want only once
-// for each set of scopes: tens of milliseconds for a million keys.
-func (x *Index) HeldScopes(want func(scope string) bool, most int) []HeldScope {
+// HeldScopes returns the scopes that keys hold, sorted, each with at most so
+// many IDs, one or more. It visits every key: a hundred milliseconds or so for a
+// million.
+func (x *Index) HeldScopes(most int) []HeldScope {
 	held := make(map[string]*HeldScope)
-	chosen := make(map[*apikey.ScopeSet][]*HeldScope) // the entries of held for a set
+	known := make(map[*apikey.ScopeSet][]*HeldScope) // the entries of held for a set
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.RLock()
@@ -30,10 +30,10 @@ func (x *Index) HeldScopes(want func(scope string) bool, most int) []HeldScope {
 				continue
 			}
 			set := x.terms.at(e.terms).scopes
-			scopes, ok := chosen[set]
+			scopes, ok := known[set]
 			if !ok {
-				scopes = choose(set.List, want, held)
-				chosen[set] = scopes
+				scopes = entriesOf(set, held)
+				known[set] = scopes
 			}
 			for _, h := range scopes {
 				h.add(e.id, most)
@@ -50,27 +50,28 @@ func (x *Index) HeldScopes(want func(scope string) bool, most int) []HeldScope {
 	return list
 }
 
-// choose returns the entries of held for those scopes that want chooses, and
-// makes what is missing.
-func choose(scopes []string, want func(scope string) bool, held map[string]*HeldScope) (chosen []*HeldScope) {
-	for _, scope := range scopes {
-		if !want(scope) {
-			continue
-		}
+// entriesOf returns the entries of held for a set, and makes what is missing.
+func entriesOf(set *apikey.ScopeSet, held map[string]*HeldScope) []*HeldScope {
+	entries := make([]*HeldScope, len(set.List))
+	for i, scope := range set.List {
 		if held[scope] == nil {
 			held[scope] = &HeldScope{Scope: scope}
 		}
-		chosen = append(chosen, held[scope])
+		entries[i] = held[scope]
 	}
-	return chosen
+	return entries
 }
 
 // add counts a key. Keys come in no order, so that the first are only known in
-// the end; until then at most twice as many are kept.
+// the end. Until then at most twice as many are kept, and after the first cut
+// none that comes after as many others.
 func (h *HeldScope) add(id apikey.ID, most int) {
 	h.Count++
 	if len(h.Keys) >= 2*most {
 		h.cut(most)
+	}
+	if h.Count > 2*most && bytes.Compare(id[:], h.Keys[most-1][:]) > 0 {
+		return
 	}
 	h.Keys = append(h.Keys, id)
 }
@@ -81,9 +82,9 @@ func (h *HeldScope) cut(most int) {
 }
 
 // HeldScopes implements [Store]. Damaged keys hold none.
-func (b *Bolt) HeldScopes(want func(scope string) bool, most int) ([]HeldScope, error) {
+func (b *Bolt) HeldScopes(most int) ([]HeldScope, error) {
 	if b.closed.Load() {
 		return nil, ErrClosed
 	}
-	return b.index.HeldScopes(want, most), nil
+	return b.index.HeldScopes(most), nil
 }

@@ -119,11 +119,10 @@ type Store interface {
 	// the zero time means never.
 	LastUsed(id apikey.ID) (time.Time, error)
 
-	// HeldScopes returns the scopes that keys hold and that want chooses, sorted,
-	// each with how many keys hold it and the first of these in the order of
-	// their IDs, at most so many. It answers from memory; want must not call the
-	// store.
-	HeldScopes(want func(scope string) bool, most int) ([]HeldScope, error)
+	// HeldScopes returns the scopes that keys hold, sorted, each with how many
+	// keys hold it and the first of these in the order of their IDs, at most so
+	// many, one or more. It answers from memory.
+	HeldScopes(most int) ([]HeldScope, error)
 
 	// Audit returns changes, newest first.
 	Audit(AuditQuery) (AuditPage, error)
