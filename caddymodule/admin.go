@@ -53,10 +53,9 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	a := &keyAdmin{
 		store:  engine.store,
 		brand:  app.KeyPrefix,
-		tables: app.tables,
 		forget: engine.limits.Forget,
 
-		policies: app.policies,
+		gateways: app.gateways,
 		peek:     engine.limits.Peek,
 		together: app.WorkspaceLimits,
 

@@ -50,14 +50,14 @@ func serveAPI(t *testing.T) *apiServer {
 	s.clock.Store(apiStart.UnixNano())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &keyAdmin{
-			store:   store,
-			brand:   "patra",
-			tables:  []*access.Table{table},
-			forget:  func(apikey.ID) {},
-			flush:   s.flush,
-			door:    "api test",
-			now:     func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
-			changed: func(string, string) {},
+			store:    store,
+			brand:    "patra",
+			gateways: []gateway{{policy: access.Policy{Table: table}}},
+			forget:   func(apikey.ID) {},
+			flush:    s.flush,
+			door:     "api test",
+			now:      func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
+			changed:  func(string, string) {},
 
 			imported:         func(int) {},
 			together:         apikey.WorkspaceLimits{PerMinute: 600},

@@ -111,11 +111,11 @@ func (a *keyAdmin) namedKey(req *explainRequest) (*access.Identified, error) {
 // the policy has no routes.
 func (a *keyAdmin) policyFor(q *access.Request) access.Policy {
 	policy := access.Policy{Brand: a.brand}
-	if len(a.policies) > 0 {
-		chosen := max(0, slices.IndexFunc(a.policies, func(p access.Policy) bool {
-			return access.CheckPath(q.Path) == "" && p.Table.Match(q.Method, q.Path) != nil
+	if len(a.gateways) > 0 {
+		chosen := max(0, slices.IndexFunc(a.gateways, func(g gateway) bool {
+			return access.CheckPath(q.Path) == "" && g.policy.Table.Match(q.Method, q.Path) != nil
 		}))
-		policy = a.policies[chosen]
+		policy = a.gateways[chosen].policy
 	}
 	policy.Keys = a.store
 	return policy

@@ -33,17 +33,17 @@ func explainAdmin(t *testing.T) (a *keyAdmin, limits *ratelimit.Limiter, token s
 	if err := store.Create(key, keystore.Actor{At: cliNow, Via: "offline"}); err != nil {
 		t.Fatal(err)
 	}
-	policy := func(routes ...access.Route) access.Policy {
+	policy := func(routes ...access.Route) gateway {
 		table, err := access.NewTable(routes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return access.Policy{Brand: "patra", Table: table}
+		return gateway{policy: access.Policy{Brand: "patra", Table: table}}
 	}
 	limits = ratelimit.New()
 	return &keyAdmin{
 		store: store, brand: "patra", now: func() time.Time { return cliNow }, peek: limits.Peek,
-		policies: []access.Policy{
+		gateways: []gateway{
 			policy(access.Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: access.AllOf("posts:read")}),
 			policy(
 				access.Route{Methods: []string{"GET"}, Pattern: "/v2/posts", Scopes: access.AllOf("posts:read")},
@@ -163,7 +163,7 @@ func TestExplainLimits(t *testing.T) {
 
 func TestExplainOffline(t *testing.T) {
 	a, _, token, key := explainAdmin(t)
-	a.policies, a.peek = nil, nil
+	a.gateways, a.peek = nil, nil
 	req := explainRequest{Key: key.ID.String(), Method: "GET", Path: "/v1/posts", IP: "192.0.2.1", At: "2030-01-01T00:00:00Z"}
 	if resp := mustExplain(t, a, req); outcomes(resp) != "pssppFFpsss" || resp.Reason != "key_expired" {
 		t.Errorf("%s, %s", outcomes(resp), resp.Reason)

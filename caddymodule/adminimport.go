@@ -67,7 +67,7 @@ func (a *keyAdmin) load(r *http.Request) (any, int, error) {
 		admin:        a,
 		now:          a.now(),
 		anyScope:     anyScope,
-		routeScopes:  routeScopes(a.tables),
+		routeScopes:  routeScopes(a.gateways),
 		lineOfID:     make(map[apikey.ID]int),
 		lineOfOpaque: make(map[apikey.Hash]int),
 		refused:      []importError{},

@@ -145,7 +145,7 @@ func TestAPIScopesUnknown(t *testing.T) {
 	s := serveAPI(t)
 	s.send("GET /keygate/scopes", "").want(t, 200, `"unknown":[]`, `{"scope":"invoices:read","description":"","catalogue":false,"routes":["GET /v1/invoices"]}`)
 	var lines strings.Builder
-	for i := range maxUnknownKeys + 1 {
+	for i := range maxHolders + 1 {
 		lines.WriteString(strings.Replace(opaqueLine(string(rune('0'+i))), "posts:read", `b:x","a:x","invoices:read`, 1) + "\n")
 	}
 	s.send("POST /keygate/import?allow_unknown_scope=true", lines.String()).want(t, 200)
@@ -153,11 +153,14 @@ func TestAPIScopesUnknown(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.send("GET /keygate/scopes", "").want(t, 200).body), &resp); err != nil {
 		t.Fatal(err)
 	}
+	if len(resp.Held) != 3 || resp.Held[2].Scope != "invoices:read" || resp.Held[2].Count != maxHolders+1 {
+		t.Errorf("held are %+v", resp.Held)
+	}
 	if len(resp.Unknown) != 2 || resp.Unknown[0].Scope != "a:x" || resp.Unknown[1].Scope != "b:x" {
 		t.Fatalf("%+v", resp.Unknown)
 	}
 	for _, u := range resp.Unknown {
-		if u.Count != maxUnknownKeys+1 || len(u.Keys) != maxUnknownKeys {
+		if u.Count != maxHolders+1 || len(u.Keys) != maxHolders {
 			t.Errorf("%s: %d keys, %d named", u.Scope, u.Count, len(u.Keys))
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
@@ -18,12 +17,12 @@ import (
 type keyAdmin struct {
 	store  keystore.Store
 	brand  string
-	tables []*access.Table // of the running config; empty offline
 	forget func(apikey.ID) // drops the limits of a deleted key
 
-	// For explanations. Offline both are nil.
-	policies []access.Policy // of the handlers of the running config
-	peek     func(apikey.ID, ratelimit.Caps, int, time.Time) ratelimit.Result
+	gateways []gateway // of the running config; none offline
+
+	// For explanations: what is left of the limits. nil offline.
+	peek func(apikey.ID, ratelimit.Caps, int, time.Time) ratelimit.Result
 
 	together apikey.WorkspaceLimits // of the running config, for workspaces without their own
 
@@ -86,6 +85,8 @@ func (a *keyAdmin) route(r *http.Request) (func(*http.Request) (any, int, error)
 const (
 	keysPath    = "/keygate/keys"
 	explainPath = "/keygate/explain"
+	routesPath  = "/keygate/routes"
+	scopesPath  = "/keygate/scopes"
 )
 
 // resources are the paths of the admin API, as openapi.yaml writes them.
@@ -101,7 +102,8 @@ func (a *keyAdmin) resources() map[string]methods {
 		workspacesPath:                  {"GET": a.listWorkspaces},
 		workspacesPath + "/{workspace}": {"GET": a.showWorkspace, "PATCH": a.limitWorkspace, "DELETE": a.unlimitWorkspace},
 		"/keygate/health":               {"GET": a.health},
-		"/keygate/scopes":               {"GET": a.scopes},
+		scopesPath:                      {"GET": a.scopes},
+		routesPath:                      {"GET": a.routes},
 		explainPath:                     {"POST": a.explain},
 		"/keygate/audit":                {"GET": a.audit},
 		"/keygate/check":                {"GET": a.check},
@@ -148,7 +150,7 @@ func (a *keyAdmin) create(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	if !req.AllowUnknownScope {
-		if err := apikey.CheckKnown(key.Scopes, routeScopes(a.tables)); err != nil {
+		if err := apikey.CheckKnown(key.Scopes, routeScopes(a.gateways)); err != nil {
 			return nil, 0, err
 		}
 	}

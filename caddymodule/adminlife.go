@@ -26,7 +26,7 @@ func (a *keyAdmin) update(r *http.Request) (any, int, error) {
 		if req.Scopes == nil || req.AllowUnknownScope {
 			return nil // what the key holds already was accepted once
 		}
-		return apikey.CheckKnown(k.Scopes, routeScopes(a.tables))
+		return apikey.CheckKnown(k.Scopes, routeScopes(a.gateways))
 	})
 }
 

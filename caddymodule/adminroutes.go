@@ -49,6 +49,10 @@ func (a *keyAdmin) routes(r *http.Request) (any, int, error) {
 
 func routesOf(gateways []gateway) routesResponse {
 	resp := routesResponse{Routes: []routeInfo{}, Denied: []deniedOperation{}}
+	// Caddy provisions the servers of a config in no order.
+	gateways = slices.SortedStableFunc(slices.Values(gateways), func(x, y gateway) int {
+		return access.CompareSources(x.source(), y.source())
+	})
 	for i, g := range gateways {
 		number := i + 1
 		table := g.policy.Table
@@ -76,6 +80,9 @@ func routesOf(gateways []gateway) routesResponse {
 	})
 	return resp
 }
+
+// source returns where the first route of a gateway is from.
+func (g *gateway) source() string { return g.policy.Table.Routes()[0].Source }
 
 func newRouteInfo(gateway int, r *access.Route) routeInfo {
 	return routeInfo{

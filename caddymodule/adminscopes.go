@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -12,8 +11,8 @@ import (
 // knows, each with the routes of the running config that need it.
 func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
 	opens := make(map[string][]string)
-	for _, table := range a.tables {
-		for _, route := range table.Routes() {
+	for _, gateway := range a.gateways {
+		for _, route := range gateway.policy.Table.Routes() {
 			line := route.String()
 			for _, scope := range route.Scopes.Distinct() {
 				opens[scope] = append(opens[scope], line)
@@ -35,47 +34,38 @@ func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
 	for _, info := range apikey.Catalogue() {
 		add(info.Scope, info.Description, true)
 	}
-	for _, scope := range routeScopes(a.tables) {
+	for _, scope := range routeScopes(a.gateways) {
 		if _, ok := opens[scope]; ok {
 			add(scope, "", false)
 		}
 	}
-	unknown, err := a.unknownScopes()
+	known := make(map[string]bool)
+	for _, info := range resp.Scopes {
+		known[info.Scope] = true
+	}
+	held, err := a.store.HeldScopes(maxHolders)
 	if err != nil {
 		return nil, 0, err
 	}
-	resp.Unknown = unknown
+	resp.Held, resp.Unknown = []heldScope{}, []heldScope{}
+	for _, h := range held {
+		scope := heldScope{Scope: h.Scope, Keys: h.Keys, Count: h.Count}
+		resp.Held = append(resp.Held, scope)
+		if !known[h.Scope] {
+			resp.Unknown = append(resp.Unknown, scope)
+		}
+	}
 	return resp, http.StatusOK, nil
 }
 
-// maxUnknownKeys is how many keys are named of those with an unknown scope.
-const maxUnknownKeys = 100
+// maxHolders is how many of the keys are named that hold a scope.
+const maxHolders = 100
 
-// unknownScopes finds the scopes that keys hold and nothing knows, sorted.
-func (a *keyAdmin) unknownScopes() ([]unknownScope, error) {
-	known := make(map[string]bool)
-	for _, info := range apikey.Catalogue() {
-		known[info.Scope] = true
-	}
-	for _, scope := range routeScopes(a.tables) {
-		known[scope] = true
-	}
-	held, err := a.store.HeldScopes(func(scope string) bool { return !known[scope] }, maxUnknownKeys)
-	if err != nil {
-		return nil, err
-	}
-	unknown := make([]unknownScope, len(held))
-	for i, h := range held {
-		unknown[i] = unknownScope{Scope: h.Scope, Keys: h.Keys, Count: h.Count}
-	}
-	return unknown, nil
-}
-
-// routeScopes returns every scope that a route of the tables needs, sorted.
-func routeScopes(tables []*access.Table) []string {
+// routeScopes returns every scope that a route needs, sorted.
+func routeScopes(gateways []gateway) []string {
 	var scopes []string
-	for _, table := range tables {
-		for _, route := range table.Routes() {
+	for _, gateway := range gateways {
+		for _, route := range gateway.policy.Table.Routes() {
 			scopes = append(scopes, route.Scopes.Distinct()...)
 		}
 	}

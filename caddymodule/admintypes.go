@@ -50,12 +50,14 @@ type listResponse struct {
 type scopesResponse struct {
 	Scopes []scopeInfo `json:"scopes"`
 
-	// Unknown are scopes that keys hold and neither the catalogue nor the
-	// running config knows.
-	Unknown []unknownScope `json:"unknown"`
+	Held []heldScope `json:"held"` // by any key
+
+	// Unknown are those of Held that neither the catalogue nor the running
+	// config knows.
+	Unknown []heldScope `json:"unknown"`
 }
 
-type unknownScope struct {
+type heldScope struct {
 	Scope string      `json:"scope"`
 	Keys  []apikey.ID `json:"keys"` // the first 100 of them
 	Count int         `json:"count"`

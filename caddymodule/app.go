@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/access/openapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -51,14 +52,20 @@ type App struct {
 	store  StoreModule
 	logger *zap.Logger
 	events events
-	tables []*access.Table // of the handlers of this config
 
-	policies []access.Policy // of the same, without Keys
+	gateways []gateway // of this config
 
 	mu       sync.Mutex
 	released bool
 	openErr  error
 	engine   atomic.Pointer[engine]
+}
+
+// gateway is what those who administer a config need of one of its handlers.
+type gateway struct {
+	policy    access.Policy // without Keys, which only the open store has
+	documents []*openapi.Document
+	header    string // that may carry a token as well
 }
 
 // StoreModule is what a module in the namespace keygate.stores must be.

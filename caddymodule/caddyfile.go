@@ -36,6 +36,10 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		}
 //		authenticated <methods> <pattern> [options...]   # or a block
 //		public        <methods> <pattern> [options...]   # or a block
+//		openapi       <file> {
+//			scheme    <name>
+//			base_path <path>
+//		}
 //
 //		header            <name>
 //		missing_origin    deny|allow
@@ -54,7 +58,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 // Scopes are one or several, all of which a key needs, or alternatives of such,
 // with a | between them: posts:write media:upload | posts:approve.
 // Methods are one or several joined by commas, or * for any. Every option but
-// the route lines may be given once. See [Handler] and [Route] for the values.
+// the route lines and openapi may be given once. See [Handler] and [Route] for the values.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {
@@ -66,6 +70,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		switch option {
 		case "scope", "authenticated", "public":
 			if err := h.unmarshalRoutes(d, option); err != nil {
+				return err
+			}
+			continue
+		case "openapi":
+			if err := h.unmarshalOpenAPI(d); err != nil {
 				return err
 			}
 			continue
@@ -82,6 +91,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	if len(h.Routes) == 0 {
+		if len(h.OpenAPI) > 0 {
+			return nil
+		}
 		return d.Err("keygate has no routes, so that it would deny every request; add lines such as: scope posts:read GET /v1/posts")
 	}
 	// Each route is right by itself; what is left is that two are the same.
@@ -111,7 +123,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "cors":
 		return h.unmarshalCORS(d)
 	default:
-		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, authorize, cors", option)
+		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, openapi, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, authorize, cors", option)
 	}
 }
 
@@ -207,18 +219,18 @@ func (h *Handler) unmarshalRoutes(d *caddyfile.Dispenser, word string) error {
 // scopeSets takes the scopes at the start of args, as sets with a | between
 // them. The last set is empty where a | comes last.
 func scopeSets(args []string) (sets [][]string, rest []string) {
-	sets = make([][]string, 1)
+	var set []string
 	for i, arg := range args {
-		switch last := len(sets) - 1; {
+		switch {
 		case arg == "|":
-			sets = append(sets, nil)
+			sets, set = append(sets, set), nil
 		case strings.Contains(arg, ":") && !strings.HasPrefix(arg, "/"):
-			sets[last] = append(sets[last], arg)
+			set = append(set, arg)
 		default:
-			return sets, args[i:]
+			return append(sets, set), args[i:]
 		}
 	}
-	return sets, nil
+	return append(sets, set), nil
 }
 
 // unmarshalRoute parses <methods> <pattern> [options...].

@@ -72,6 +72,8 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.explainCommand(),
 		c.usageCommand(),
 		c.scopesCommand(),
+		c.routesCommand(),
+		c.lintCommand(),
 		c.workspaceCommand(),
 		c.auditCommand(),
 		c.backupCommand(),

@@ -77,7 +77,7 @@ func (c *cli) lint(ctx context.Context, api *client, file string) ([]lint.Findin
 			return nil, err
 		}
 		for _, h := range resp.Held {
-			held = append(held, lint.Held(h))
+			held = append(held, lint.Held{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
 		}
 	}
 	return lint.Check(checked, held), nil

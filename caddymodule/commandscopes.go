@@ -26,7 +26,7 @@ not imply posts:read. With --db no config runs, and no routes are shown.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
 			var resp scopesResponse
-			if err := api.call(ctx, http.MethodGet, "/keygate/scopes", nil, &resp); err != nil {
+			if err := api.call(ctx, http.MethodGet, scopesPath, nil, &resp); err != nil {
 				return err
 			}
 			if c.json {
@@ -68,7 +68,7 @@ func (c *cli) printScopes(resp *scopesResponse) error {
 }
 
 // printUnknown shows some of the keys that hold each scope; --json has more.
-func (c *cli) printUnknown(unknown []unknownScope) error {
+func (c *cli) printUnknown(unknown []heldScope) error {
 	const shown = 3
 	var rows [][]cell
 	for _, u := range unknown {

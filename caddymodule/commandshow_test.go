@@ -176,7 +176,7 @@ func TestPrintUnknownScopes(t *testing.T) {
 	id := sampleID("7Hk2Qp9aX3bC")
 	err := c.printScopes(&scopesResponse{
 		Scopes: []scopeInfo{{Scope: "posts:read", Description: "Read posts", Known: true}},
-		Unknown: []unknownScope{
+		Unknown: []heldScope{
 			{Scope: "old:scope", Keys: []apikey.ID{id}, Count: 1},
 			{Scope: "x:y", Keys: []apikey.ID{id, id, id, id}, Count: 250},
 		},

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,30 +19,31 @@ var errNoHandler = errors.New("has no keygate handler; add the keygate directive
 // the config and its documents.
 func readConfig(file, adapter string) ([]gateway, error) {
 	var config []byte
+	name := cmp.Or(file, "Caddyfile")
 	err := quietly(func() (err error) {
-		config, file, _, err = caddycmd.LoadConfig(file, adapter)
+		config, _, _, err = caddycmd.LoadConfig(file, adapter)
 		return err
 	})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("reading the config: %w", err)
+		return nil, fmt.Errorf("reading the config %s: %w", name, err)
 	case len(config) == 0:
 		return nil, errors.New("there is no Caddyfile in this folder; name a config file")
 	}
 	var tree any
 	if err := json.Unmarshal(config, &tree); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var gateways []gateway
 	for _, encoded := range findHandlers(tree) {
 		g, err := newGateway(encoded)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		gateways = append(gateways, g)
 	}
 	if len(gateways) == 0 {
-		return nil, fmt.Errorf("%s %w", file, errNoHandler)
+		return nil, fmt.Errorf("%s %w", name, errNoHandler)
 	}
 	return gateways, nil
 }

@@ -28,8 +28,13 @@ func init() {
 type Handler struct {
 	// Which requests pass, and what they need. A request that matches no route
 	// is denied. The most specific path wins, never the order. Required, at
-	// least one.
+	// least one, unless there is an openapi document.
 	Routes []Route `json:"routes,omitempty"`
+
+	// OpenAPI documents of the backend to import routes from. They are read
+	// when the config is loaded. The routes above come before imported ones,
+	// also where those are more specific. Default: none.
+	OpenAPI []OpenAPI `json:"openapi,omitempty"`
 
 	// A header that may carry the token as well, such as X-API-Key, instead of
 	// Authorization: Bearer; up to 64 characters. Its values are in Caddy's
@@ -106,18 +111,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.setDefaults(); err != nil {
 		return err
 	}
-	table, err := access.NewTable(accessRoutes(h.Routes))
+	g, err := h.gateway()
 	if err != nil {
 		return err
 	}
-	h.app.tables = append(h.app.tables, table)
-	h.policy = access.Policy{
-		Brand:              h.app.KeyPrefix,
-		Table:              table,
-		AllowMissingOrigin: h.MissingOrigin == "allow",
-		CORS:               !h.CORS.off(),
-	}
-	h.app.policies = append(h.app.policies, h.policy)
+	g.report(h.logger)
+	g.policy.Brand = h.app.KeyPrefix
+	h.policy = g.policy
+	h.app.gateways = append(h.app.gateways, g)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
 	h.asked = questions[h.Authorize]

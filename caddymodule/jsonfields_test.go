@@ -17,6 +17,7 @@ var configStructs = map[string]reflect.Type{
 	"App":       reflect.TypeFor[App](),
 	"Handler":   reflect.TypeFor[Handler](),
 	"Route":     reflect.TypeFor[Route](),
+	"OpenAPI":   reflect.TypeFor[OpenAPI](),
 	"CORS":      reflect.TypeFor[CORS](),
 	"BoltStore": reflect.TypeFor[BoltStore](),
 }
@@ -62,8 +63,11 @@ func (u usedFields) walk(value any) {
 	case map[string]any:
 		if value["handler"] == "keygate" {
 			u.add("Handler", value, "handler")
-			for _, route := range value["routes"].([]any) {
-				u.add("Route", route, "")
+			for field, name := range map[string]string{"routes": "Route", "openapi": "OpenAPI"} {
+				list, _ := value[field].([]any)
+				for _, object := range list {
+					u.add(name, object, "")
+				}
 			}
 			if cors, ok := value["cors"]; ok {
 				u.add("CORS", cors, "")
@@ -104,7 +108,7 @@ func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
 // The comments are the manual on caddyserver.com.
 func TestEveryJSONFieldIsDocumented(t *testing.T) {
 	found := make(map[string]bool)
-	for _, name := range []string{"app.go", "handler.go", "routes.go", "cors.go", "boltstore.go"} {
+	for _, name := range []string{"app.go", "handler.go", "routes.go", "openapi.go", "cors.go", "boltstore.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

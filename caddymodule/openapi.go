@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -45,8 +46,10 @@ func (o *OpenAPI) read() (*openapi.Document, error) {
 		return nil, fmt.Errorf("the path of the openapi document, %q, is empty; accepted: a file such as ./socialpatra.openapi.yaml", o.File)
 	}
 	document, err := openapi.Read(file, openapi.Options{Scheme: o.Scheme, BasePath: o.BasePath})
-	if err != nil {
-		return nil, fmt.Errorf("openapi %s: %w", o.File, err)
+	if wrong, ok := errors.AsType[*openapi.Error](err); ok && wrong.Where == file {
+		return nil, fmt.Errorf("openapi %w", err)
+	} else if err != nil {
+		return nil, fmt.Errorf("openapi %s: %w", file, err)
 	}
 	return document, nil
 }

@@ -73,6 +73,8 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("DELETE /keygate/workspaces/-", "").want(t, 400)
 	s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready"}`)
 	s.send("GET /keygate/scopes", "").want(t, 200)
+	s.send("GET /keygate/routes", "").want(t, 200)
+	s.send("GET /keygate/routes?deep=1", "").want(t, 400)
 	s.send("GET /keygate/audit", "").want(t, 200)
 	s.send("GET /keygate/audit?cursor=x", "").want(t, 400)
 	s.send("GET /keygate/check", "").want(t, 200)

@@ -160,17 +160,17 @@ func TestLintOfTheExamples(t *testing.T) {
 
 func TestLintRefuses(t *testing.T) {
 	g := lintFolder(t, map[string]string{
-		"Caddyfile":   lintSite,
-		"api.yaml":    strings.Replace(lintDocument, "3.0.3", "2.0", 1),
-		"plain":       ":8080 {\n\trespond hello\n}\n",
-		"broken.json": "{",
+		"Caddyfile":       lintSite,
+		"api.yaml":        strings.Replace(lintDocument, "3.0.3", "2.0", 1),
+		"plain.caddyfile": ":8080 {\n\trespond hello\n}\n",
+		"broken.json":     "{",
 	})
 	for name, tt := range map[string]struct {
 		args []string
 		want string
 	}{
 		"a broken document": {[]string{"Caddyfile"}, "api.yaml:1: "},
-		"no keygate":        {[]string{"plain"}, "plain has no keygate handler"},
+		"no keygate":        {[]string{"plain.caddyfile"}, "plain.caddyfile has no keygate handler"},
 		"no such file":      {[]string{"nothing"}, "no such file"},
 		"broken JSON":       {[]string{"broken.json"}, "broken.json"},
 		"two configs":       {[]string{"a", "b"}, "takes one config file"},
