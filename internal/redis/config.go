@@ -1,0 +1,94 @@
+// Package redis connects Keygate to Redis 6 or later, or Valkey: one server,
+// a Sentinel set or a Cluster. It holds the connection alone; what is stored
+// is the concern of the packages that use it.
+package redis
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"time"
+)
+
+// What a Config has where it says nothing.
+const (
+	DefaultPrefix    = "keygate"
+	DefaultTimeout   = 250 * time.Millisecond
+	DefaultHeartbeat = 250 * time.Millisecond
+)
+
+// Config says how to reach an engine.
+type Config struct {
+	Addresses []string    // host:port; several for a Cluster (any of its nodes) or Sentinel (the sentinels)
+	Master    string      // name of the Sentinel master set; "": no Sentinel
+	Username  string      // "": the default user
+	Password  string      // "": none
+	TLS       *tls.Config // nil: plain TCP
+
+	// Prefix begins the name of every key: letters, digits and ._- , at most 64.
+	// "": DefaultPrefix. Gateways with the same prefix are one fleet.
+	Prefix string
+
+	// Timeout is how long one call may take, connecting and writing included:
+	// 10 ms to 10 s. 0: DefaultTimeout.
+	Timeout time.Duration
+
+	// Heartbeat is how often the engine has to prove that it is there: 50 ms to
+	// 10 s. 0: DefaultHeartbeat. A gateway that is cut off notices within two.
+	Heartbeat time.Duration
+
+	// StaleMax is for how long, after the engine has stopped to prove itself,
+	// what is known already may be used. 0: not at all.
+	StaleMax time.Duration
+}
+
+var prefixForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// Check returns what is wrong with a Config, if anything. It connects to nothing.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
+// withDefaults fills in what is not given, and refuses what is out of range.
+func (c Config) withDefaults() (Config, error) {
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = DefaultHeartbeat
+	}
+	if len(c.Addresses) == 0 {
+		return c, errors.New("no address of the engine is given: give at least one host:port")
+	}
+	for _, address := range c.Addresses {
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			return c, fmt.Errorf("the address %q is not host:port", address)
+		}
+	}
+	if !prefixForm.MatchString(c.Prefix) {
+		return c, fmt.Errorf("the prefix %q is not 1 to 64 letters, digits, dots, underscores and hyphens", c.Prefix)
+	}
+	if err := within("timeout", c.Timeout, 10*time.Millisecond, 10*time.Second); err != nil {
+		return c, err
+	}
+	if err := within("heartbeat", c.Heartbeat, 50*time.Millisecond, 10*time.Second); err != nil {
+		return c, err
+	}
+	if c.StaleMax < 0 {
+		return c, fmt.Errorf("stale_max %s is negative", c.StaleMax)
+	}
+	return c, nil
+}
+
+func within(name string, d, least, most time.Duration) error {
+	if d < least || d > most {
+		return fmt.Errorf("%s %s is not between %s and %s", name, d, least, most)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// What callers decide on.
+var (
+	// ErrUnavailable is wrapped by all that means that the engine cannot answer
+	// now: it is not there, does not answer in time, is loading, has no master,
+	// lacks the replicas that it wants for a write, or is out of memory.
+	ErrUnavailable = errors.New("the engine is not available")
+
+	// ErrUncertain is wrapped, besides ErrUnavailable, where the engine may have
+	// done what it was asked to, but no answer came.
+	ErrUncertain = errors.New("it may or may not have been done")
+)
+
+// unavailable are the first words of those error replies that are about the
+// engine's state and not about the command. Redis sends all of them before it
+// has done any of the command.
+var unavailable = map[string]bool{
+	"LOADING": true, "CLUSTERDOWN": true, "MASTERDOWN": true, "NOREPLICAS": true, "READONLY": true,
+	"MISCONF": true, "OOM": true, "BUSY": true, "TRYAGAIN": true, "MOVED": true, "ASK": true,
+	"NOAUTH": true, "WRONGPASS": true, "NOPERM": true,
+	"LOST": true, // what scripts say of an engine without their data
+}
+
+// errNoScript is what the engine says of a script that it does not know by its
+// name, or does not know any more.
+var errNoScript = errors.New("the engine refused a command: NOSCRIPT")
+
+// notSentError is what a connection that could not be made leaves.
+type notSentError struct{ error }
+
+func (e notSentError) Unwrap() error { return e.error }
+
+// explain classifies an error of the client. Nil stays nil, also the reply nil.
+func (c *Conn) explain(err error) error {
+	if err == nil || rueidis.IsRedisNil(err) {
+		return nil
+	}
+	if reply, ok := rueidis.IsRedisErr(err); ok {
+		text := reply.Error()
+		word, _, _ := strings.Cut(text, " ")
+		if word == "NOSCRIPT" {
+			return errNoScript
+		}
+		if unavailable[word] || strings.HasPrefix(text, "Failed to refresh cluster slots") {
+			return fmt.Errorf("%w: %s", ErrUnavailable, c.redact(text))
+		}
+		return fmt.Errorf("the engine refused a command: %s", c.redact(text))
+	}
+	if _, ok := errors.AsType[notSentError](err); ok || errors.Is(err, rueidis.ErrClosing) {
+		return fmt.Errorf("%w: %s", ErrUnavailable, c.redact(err.Error()))
+	}
+	return fmt.Errorf("%w: %w: %s", ErrUnavailable, ErrUncertain, c.redact(err.Error()))
+}
+
+// redact keeps what must not be shown out of a text that the engine, or
+// something that stands in its place, has sent: some echo their arguments.
+func (c *Conn) redact(text string) string {
+	for _, secret := range []string{c.config.Password, c.config.Username} {
+		if secret != "" && strings.Contains(text, secret) {
+			return "(the text of the error is left out, for it holds the credentials)"
+		}
+	}
+	return text
+}

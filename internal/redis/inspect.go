@@ -1,0 +1,106 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// inspect refuses an engine that lacks what Keygate builds on, and returns what
+// else is to be told of it.
+func (c *Conn) inspect() (warnings []string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
+	defer cancel()
+	answered := false
+	var away error
+	for address, node := range c.client.Nodes() {
+		var told []string
+		err := node.Dedicated(func(conn rueidis.DedicatedClient) (err error) {
+			told, err = c.inspectNode(ctx, conn)
+			return err
+		})
+		if err != nil {
+			err = fmt.Errorf("the engine at %s: %w", address, err)
+		}
+		if errors.Is(err, ErrUnavailable) { // a Cluster may lack a replica
+			away = err
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		answered = true
+		for _, w := range told {
+			warnings = append(warnings, "the engine at "+address+" "+w)
+		}
+	}
+	if !answered {
+		return nil, away
+	}
+	return warnings, nil
+}
+
+func (c *Conn) inspectNode(ctx context.Context, node rueidis.DedicatedClient) (warnings []string, err error) {
+	hello, err := node.Do(ctx, node.B().Arbitrary("HELLO").Build()).AsMap()
+	if err != nil {
+		if _, ok := rueidis.IsRedisErr(err); ok {
+			return nil, fmt.Errorf("%w: it does not know HELLO", errTooOld)
+		}
+		return nil, c.explain(err)
+	}
+	version, name := hello["version"], hello["server"]
+	text, _ := version.ToString()
+	server, _ := name.ToString()
+	major, _, _ := strings.Cut(text, ".")
+	if n, err := strconv.Atoi(major); err != nil || n < 6 {
+		return nil, fmt.Errorf("%w but %s %s", errTooOld, server, text)
+	}
+	proto := hello["proto"]
+	if n, _ := proto.AsInt64(); n < 3 {
+		return nil, errors.New("it does not speak RESP3, which is how it tells of changes: connect to it directly, not through a proxy")
+	}
+	track := node.B().Arbitrary("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX").Args(c.config.Prefix + ":k:").Build()
+	if err := node.Do(ctx, track).Error(); err != nil {
+		return nil, fmt.Errorf("it does not tell of changes (CLIENT TRACKING): %w", c.explain(err))
+	}
+	if err := node.Do(ctx, node.B().Arbitrary("CLIENT", "TRACKING", "OFF").Build()).Error(); err != nil {
+		return nil, c.explain(err)
+	}
+	if role := hello["role"]; !isMaster(&role) {
+		return nil, nil // a replica has the settings that its master will need, but is not asked
+	}
+	info, err := node.Do(ctx, node.B().Info().Build()).ToString()
+	if err != nil { // not every service lets its users ask
+		return nil, nil //nolint:nilerr // and what cannot be asked for cannot be warned of
+	}
+	return judge(info), nil
+}
+
+func isMaster(role *rueidis.RedisMessage) bool {
+	text, _ := role.ToString()
+	return text == "master"
+}
+
+var errTooOld = errors.New("the engine is not Redis 6 or later, nor Valkey")
+
+// judge returns what INFO tells of settings with which keys can be lost.
+func judge(info string) (warnings []string) {
+	fields := make(map[string]string)
+	for line := range strings.Lines(info) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	if fields["aof_enabled"] == "0" {
+		warnings = append(warnings, "keeps no append-only file: a crash loses all changes since its last snapshot, revocations among them; set appendonly yes")
+	}
+	// Records have no time to live, so that volatile-* takes none of them.
+	if policy := fields["maxmemory_policy"]; strings.HasPrefix(policy, "allkeys-") && fields["maxmemory"] != "0" {
+		warnings = append(warnings, "drops keys when its memory is full (maxmemory-policy "+policy+"): set noeviction")
+	}
+	return warnings
+}

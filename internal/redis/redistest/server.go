@@ -1,0 +1,218 @@
+// Package redistest runs real redis-server processes for tests, and breaks them.
+package redistest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a redis-server process on a port of loopback, with its files in a
+// folder of the test.
+type Server struct {
+	Addr     string // host:port
+	Port     string
+	Password string // of the default user; "": none
+
+	t       testing.TB
+	program string
+	dir     string
+	args    []string
+	process *exec.Cmd
+	log     *lockedBuffer
+}
+
+// Start starts a server with an append-only file that outlives the process, and
+// stops it when the test ends. Arguments are those of redis-server, such as
+// "--requirepass", "secret".
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := newServer(t, "redis-server", append([]string{"--save", "", "--appendonly", "yes", "--appendfsync", "no"}, args...)...)
+	for i, arg := range args {
+		if arg == "--requirepass" {
+			s.Password = args[i+1]
+		}
+	}
+	s.start()
+	return s
+}
+
+func newServer(t testing.TB, program string, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Fatalf("%v: install redis-server", err)
+	}
+	s := &Server{t: t, program: program, dir: t.TempDir(), log: new(lockedBuffer)}
+	s.Port = freePort(t)
+	s.Addr = net.JoinHostPort("127.0.0.1", s.Port)
+	s.args = append([]string{
+		"--port", s.Port, "--bind", "127.0.0.1", "--dir", s.dir, "--enable-debug-command", "yes",
+	}, args...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s on %s:\n%s", s.program, s.Addr, tail(s.log.String()))
+		}
+		if s.process != nil {
+			s.Kill9()
+		}
+	})
+	return s
+}
+
+// freePort returns a port that nobody listens on. Its Cluster bus port is free
+// as well, unless somebody takes it meanwhile.
+func freePort(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if port+10000 <= 65535 {
+			return fmt.Sprint(port)
+		}
+	}
+	t.Fatal("no port below 55535 is free: see net.ipv4.ip_local_port_range")
+	return ""
+}
+
+func (s *Server) start() {
+	s.t.Helper()
+	s.launch()
+	Until(s.t, s.Addr+" answers", func() bool {
+		answer, err := s.Try("PING")
+		return err == nil && answer == "PONG"
+	})
+}
+
+func (s *Server) launch() {
+	s.t.Helper()
+	s.process = exec.Command(s.program, s.args...) //nolint:gosec // of this package
+	s.process.Stdout, s.process.Stderr = s.log, s.log
+	s.process.Dir = s.dir
+	s.process.SysProcAttr = childAttr()
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Kill9 ends the server with SIGKILL.
+func (s *Server) Kill9() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// Restart starts a server again that Kill9 has ended, with what its
+// append-only file has, and waits until it has loaded that.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.start()
+}
+
+// Relaunch is Restart that does not wait.
+func (s *Server) Relaunch() {
+	s.t.Helper()
+	s.launch()
+}
+
+// Stop makes the server hang, with SIGSTOP.
+func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
+
+// Cont lets a hung server go on.
+func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.process.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Dir is the folder with the server's files.
+func (s *Server) Dir() string { return filepath.Clean(s.dir) }
+
+// Do sends a command on a connection of its own, and returns the answer: a list
+// has its items on a line each.
+func (s *Server) Do(command ...string) string {
+	s.t.Helper()
+	answer, err := s.Try(command...)
+	if err != nil {
+		s.t.Fatalf("%s: %v", command[0], err)
+	}
+	return answer
+}
+
+// Try is Do that returns the error.
+func (s *Server) Try(command ...string) (string, error) {
+	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return "", err
+	}
+	r := bufio.NewReader(conn)
+	if s.Password != "" {
+		if _, err := roundTrip(conn, r, "AUTH", s.Password); err != nil {
+			return "", err
+		}
+	}
+	return roundTrip(conn, r, command...)
+}
+
+func roundTrip(w io.Writer, r *bufio.Reader, command ...string) (string, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "*%d\r\n", len(command))
+	for _, arg := range command {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(arg), arg)
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return "", err
+	}
+	return readReply(r)
+}
+
+func readReply(r *bufio.Reader) (string, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	kind, line := line[0], strings.TrimSuffix(line[1:], "\r\n")
+	var n int
+	switch kind {
+	case '-':
+		return "", errors.New(line)
+	case '$', '*':
+		if _, err := fmt.Sscan(line, &n); err != nil || n < 0 {
+			return "", err
+		}
+	default:
+		return line, nil
+	}
+	if kind == '$' {
+		text := make([]byte, n+2)
+		_, err := io.ReadFull(r, text)
+		return string(text[:n]), err
+	}
+	items := make([]string, n)
+	for i := range items {
+		if items[i], err = readReply(r); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(items, "\n"), nil
+}
