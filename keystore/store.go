@@ -180,7 +180,15 @@ type Page struct {
 type Actor struct {
 	At  time.Time
 	Via string // "api 127.0.0.1:51234", "unix /run/caddy/admin.sock", "offline"
+
+	// Replication, unless it is nil, is filled in by a change that succeeds in a
+	// store that asks for replicas. It is left alone by all others.
+	Replication *Replication
 }
+
+// Replication says how many replicas a change had to reach, and how many had it
+// when the change was acknowledged. With fewer, a failover may undo the change.
+type Replication struct{ Wanted, Have int }
 
 // AuditEntry is one change of one key or workspace. No entry holds a token or a hash.
 type AuditEntry struct {

@@ -1,0 +1,137 @@
+package keystore
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// Builder fills a new store file with what another store has. Where a method
+// fails, the file is of no use.
+type Builder struct {
+	b    *Bolt
+	tx   *bolt.Tx
+	puts int // in tx
+}
+
+// buildBatch is how many records are in one transaction, which is in memory.
+const buildBatch = 1000
+
+// BuildFile makes a store file at path, where there must be none, and fills it
+// with what fill gives to the Builder. brand and seq are the store's brand and
+// the number of its last audit entry.
+func BuildFile(path, brand string, seq uint64, fill func(*Builder) error) (err error) {
+	b, err := OpenBolt(path)
+	if err != nil {
+		return err
+	}
+	b.db.NoSync = true // nobody may use the file before it is whole
+	f := &Builder{b: b}
+	defer func() {
+		if f.tx != nil {
+			err = errors.Join(err, f.tx.Rollback())
+		}
+		err = errors.Join(err, b.Close())
+	}()
+	if err := f.put(func(tx *bolt.Tx) error {
+		if err := tx.Bucket(bucketAudit).SetSequence(seq); err != nil || brand == "" {
+			return err
+		}
+		return tx.Bucket(bucketMeta).Put(metaBrand, []byte(brand))
+	}); err != nil {
+		return err
+	}
+	if err := fill(f); err != nil {
+		return err
+	}
+	if err := f.commit(); err != nil {
+		return err
+	}
+	return b.db.Sync()
+}
+
+func (f *Builder) put(fn func(*bolt.Tx) error) (err error) {
+	if f.tx == nil {
+		if f.tx, err = f.b.db.Begin(true); err != nil {
+			return err
+		}
+	}
+	if err := fn(f.tx); err != nil {
+		return err
+	}
+	if f.puts++; f.puts < buildBatch {
+		return nil
+	}
+	return f.commit()
+}
+
+func (f *Builder) commit() error {
+	if f.tx == nil {
+		return nil
+	}
+	tx := f.tx
+	f.tx, f.puts = nil, 0
+	return tx.Commit()
+}
+
+// Key adds a key, without an audit entry.
+func (f *Builder) Key(k *apikey.Key) error {
+	return f.put(func(tx *bolt.Tx) error {
+		if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(k)); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketWorkspaces).Put(workspaceKey(k.Workspace, k.ID), nil)
+	})
+}
+
+// Usage adds what a key did on a day.
+func (f *Builder) Usage(u apikey.Usage) error {
+	return f.put(func(tx *bolt.Tx) error { return saveUsage(tx, u) })
+}
+
+// LastUsed adds when a key was last used, whose use of that day may be gone.
+func (f *Builder) LastUsed(id apikey.ID, at time.Time) error {
+	return f.put(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketLastUsed).Put(id[:], encodeLastUsed(id, at.Unix()))
+	})
+}
+
+// WorkspaceUsage adds what a workspace was charged on a day.
+func (f *Builder) WorkspaceUsage(u apikey.WorkspaceUsage) error {
+	return f.put(func(tx *bolt.Tx) error { return saveTogether(tx, u) })
+}
+
+// WorkspaceLimits adds the limits of a workspace.
+func (f *Builder) WorkspaceLimits(workspace string, lim apikey.WorkspaceLimits) error {
+	return f.put(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketTogether).Put([]byte(workspace), EncodeLimits(workspace, lim))
+	})
+}
+
+// Audit adds an audit entry under its own number.
+func (f *Builder) Audit(e AuditEntry) error {
+	changed, err := json.Marshal(e.Changes)
+	if err != nil {
+		return fmt.Errorf("audit entry %d: %w", e.Seq, err)
+	}
+	if len(e.Changes) == 0 {
+		changed = nil
+	}
+	return f.put(func(tx *bolt.Tx) error {
+		fields, err := encodeAudit(e, changed)
+		if err != nil {
+			return err
+		}
+		name := binary.BigEndian.AppendUint64(nil, e.Seq)
+		if err := tx.Bucket(bucketAudit).Put(name, seal(bucketAudit, name, fields)); err != nil || e.Key.IsZero() {
+			return err
+		}
+		return tx.Bucket(bucketAuditByKey).Put(append(e.Key[:], name...), nil)
+	})
+}

@@ -1,0 +1,169 @@
+//go:build fleet
+
+package redisstore
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/redis/redistest"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// long is how long tests run that find more the longer they do.
+func long(t *testing.T) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(os.Getenv("KEYGATE_LONG"))
+	if err != nil {
+		return time.Second
+	}
+	return d
+}
+
+// killTracking ends one of the connections that tell of changes.
+func killTracking(server *redistest.Server, which int) {
+	var ids []string
+	for line := range strings.Lines(server.Do("CLIENT", "LIST")) {
+		if id, _, ok := strings.Cut(strings.TrimPrefix(line, "id="), " "); ok && strings.Contains(line, "name=keygate-tracking ") {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > 0 {
+		_, _ = server.Try("CLIENT", "KILL", "ID", ids[which%len(ids)])
+	}
+}
+
+// TestCoherence changes and reads keys through three stores, two of which lose
+// their connections again and again. In the end every store has what the
+// engine has.
+func TestCoherence(t *testing.T) {
+	const keys = 60
+	seed := uint64(time.Now().UnixNano())
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d", seed)
+		}
+	}()
+	server := redistest.Start(t)
+	c := config(server.Addr)
+	c.Timeout, c.Heartbeat = time.Second, 250*time.Millisecond
+	stores := []*Store{open(t, c), open(t, c), open(t, c)}
+	var stop, calm atomic.Bool
+	var writes, reads, refused atomic.Int64
+	var wg sync.WaitGroup
+	for i, s := range stores {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			for !stop.Load() {
+				if err := change(s, r.IntN(keys), r); err != nil && !errors.Is(err, keystore.ErrNotFound) && !errors.Is(err, keystore.ErrExists) {
+					t.Errorf("a change: %v", err)
+					return
+				}
+				writes.Add(1)
+			}
+		})
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(seed, uint64(100+i)))
+			for !stop.Load() {
+				if _, _, err := s.Lookup(testKey(r.IntN(keys)).ID); err != nil {
+					refused.Add(1)
+				}
+				if reads.Add(1)%64 == 0 {
+					time.Sleep(time.Microsecond) // the writers are on the same processors
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for n := 0; !stop.Load(); n++ {
+			if !calm.Load() {
+				killTracking(server, n)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	d := long(t)
+	time.Sleep(d * 3 / 4)
+	calm.Store(true) // a lost connection would mend what was overlooked
+	time.Sleep(d / 4)
+	stop.Store(true)
+	wg.Wait()
+	for n := range keys {
+		record := server.Do("GET", stores[0].names.recordOf(testKey(n).ID))
+		for i, s := range stores {
+			redistest.Until(t, fmt.Sprintf("store %d has key %d as the engine has it", i, n), func() bool {
+				g, ok, err := s.Lookup(testKey(n).ID)
+				if err != nil || record == "" {
+					return err == nil && !ok
+				}
+				k, err := keystore.DecodeKey(testKey(n).ID, []byte(record))
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, _ := k.Grant()
+				return ok && g.State == want.State && g.Limits == want.Limits
+			})
+		}
+	}
+	if _, err := stores[0].Check(func(name string, problem error) { t.Errorf("%s: %v", name, problem) }); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d changes, %d reads of which %d were refused", writes.Load(), reads.Load(), refused.Load())
+	if writes.Load() < 100 || reads.Load() < 1000 || refused.Load()*2 > reads.Load() {
+		t.Errorf("%d changes, %d reads of which %d were refused are too little", writes.Load(), reads.Load(), refused.Load())
+	}
+}
+
+func change(s *Store, n int, r *rand.Rand) error {
+	k := testKey(n)
+	switch r.IntN(10) {
+	case 0:
+		return s.Delete(k.ID, by, nil)
+	case 1, 2, 3:
+		return s.Create(k, by)
+	default:
+		_, err := s.Update(k.ID, "update", by, func(k *apikey.Key) error {
+			k.Disabled = !k.Disabled
+			k.Limits.PerDay = r.Uint32N(1000) + 1
+			return nil
+		})
+		return err
+	}
+}
+
+// TestRevoked revokes keys through one store while two others serve them.
+func TestRevoked(t *testing.T) {
+	server := redistest.Start(t)
+	c := config(server.Addr)
+	c.Timeout, c.Heartbeat = time.Second, time.Second
+	a := openWith(t, c, 20)
+	others := []*Store{open(t, c), open(t, c)}
+	var worst time.Duration
+	for n := range 20 {
+		for _, s := range others {
+			wantState(t, s, n, apikey.StateUsable)
+		}
+		revokes(t, a, n)
+		acknowledged := time.Now()
+		wantState(t, a, n, apikey.StateRevoked)
+		for _, s := range others {
+			redistest.Until(t, "the revocation is in force everywhere", func() bool {
+				g, ok, err := s.Lookup(testKey(n).ID)
+				return err == nil && ok && g.State == apikey.StateRevoked
+			})
+		}
+		worst = max(worst, time.Since(acknowledged))
+	}
+	t.Logf("worst delay after the acknowledgement: %s", worst)
+	if worst > c.Heartbeat {
+		t.Errorf("a revocation was in force everywhere only after %s", worst)
+	}
+}

@@ -1,0 +1,147 @@
+package redisstore
+
+import (
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// List implements [keystore.Store]. Records that do not verify are left out. In
+// the rare statuses, revoked and disabled, it reads no other keys; for the rest
+// it reads until a page is full.
+func (s *Store) List(q keystore.Query) (keystore.Page, error) {
+	var page keystore.Page
+	limit := keystore.PageSize(q.Limit)
+	err := s.eachRecord(q.Workspace, q.Status, q.After, limit+1, func(id apikey.ID, record []byte, last string) bool {
+		k, err := keystore.DecodeKey(id, record)
+		switch {
+		case err != nil, q.Status != "" && k.Status(q.Now) != q.Status, q.Workspace != "" && k.Workspace != q.Workspace:
+			return true
+		case len(page.Keys) == limit:
+			page.Next = page.Keys[limit-1].ID
+			return false
+		}
+		at, _ := lastUsed(last) // one damaged record must not hide all keys; Check tells of it
+		page.Keys, page.LastUsed = append(page.Keys, k), append(page.LastUsed, at)
+		return true
+	})
+	if err != nil {
+		return keystore.Page{}, err
+	}
+	return page, nil
+}
+
+// eachRecord yields, in the order of IDs, the records of keys that the index
+// has for a workspace and a status, both "" for any, and the text of when each
+// was last used. It reads so many at a time.
+func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.ID, some int, yield func(id apikey.ID, record []byte, last string) bool) error {
+	some = min(some, pageLen)
+	for {
+		ids, more, err := s.idsAfter(workspace, status, after, some)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		var cmds []rueidis.Completed
+		for _, id := range ids {
+			cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(id)).Build(),
+				s.conn.B().Hget().Key(s.names.useOf(id)).Field("last").Build())
+		}
+		replies := s.conn.DoMulti(cmds...)
+		for i, id := range ids {
+			record, err := text(replies[2*i])
+			if err != nil {
+				return err
+			}
+			last, err := text(replies[2*i+1])
+			if err != nil {
+				return err
+			}
+			if record != "" && !yield(id, []byte(record), last) {
+				return nil
+			}
+		}
+		if !more {
+			return nil
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+// idsAfter returns the next IDs that the index has, and whether there may be more.
+func (s *Store) idsAfter(workspace string, status apikey.Status, after apikey.ID, some int) (ids []apikey.ID, more bool, err error) {
+	if err := s.open(); err != nil {
+		return nil, false, err
+	}
+	name, prefix, from, to := s.names.ids, "", "-", "+"
+	switch {
+	case workspace != "":
+		name, prefix = s.names.workspaces, inWorkspace(workspace, "")
+		from, to = "["+prefix, "("+workspace+"\x01"
+	case status == apikey.Revoked:
+		name = s.names.revoked
+	case status == apikey.Disabled:
+		name = s.names.disabled
+	}
+	if !after.IsZero() {
+		from = "(" + prefix + after.String()
+	}
+	m, err := s.conn.Do(s.conn.B().Zrangebylex().Key(name).Min(from).Max(to).Limit(0, int64(some)).Build())
+	if err != nil {
+		return nil, false, err
+	}
+	members, err := m.AsStrSlice()
+	if err != nil {
+		return nil, false, err
+	}
+	for _, member := range members {
+		if id, err := apikey.ParseID(strings.TrimPrefix(member, prefix)); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, len(members) == some, nil
+}
+
+// HeldScopes implements [keystore.Store]. It reads every key.
+func (s *Store) HeldScopes(most int) ([]keystore.HeldScope, error) {
+	index := keystore.NewIndex()
+	err := s.eachRecord("", "", apikey.ID{}, pageLen, func(id apikey.ID, record []byte, _ string) bool {
+		if k, err := keystore.DecodeKey(id, record); err == nil {
+			if g, err := k.Grant(); err == nil {
+				index.Put(id, g, false)
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return index.HeldScopes(most), nil
+}
+
+// Counts implements [keystore.Store]. It asks the index, and returns nothing
+// where the engine does not answer.
+func (s *Store) Counts(now time.Time) map[apikey.Status]int {
+	if s.closed.Load() {
+		return nil
+	}
+	b, n := s.conn.B(), &s.names
+	seconds := now.Unix()
+	var counts [4]int
+	for i, reply := range s.conn.DoMulti(
+		b.Zcard().Key(n.ids).Build(), b.Zcard().Key(n.disabled).Build(), b.Zcard().Key(n.revoked).Build(),
+		b.Zcount().Key(n.expires).Min("-inf").Max(formatInt(seconds)).Build()) {
+		count, err := integer(reply)
+		if err != nil {
+			return nil
+		}
+		counts[i] = int(count)
+	}
+	return map[apikey.Status]int{
+		apikey.Active:   max(0, counts[0]-counts[1]-counts[2]-counts[3]),
+		apikey.Disabled: counts[1], apikey.Revoked: counts[2], apikey.Expired: counts[3],
+	}
+}

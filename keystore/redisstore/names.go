@@ -1,0 +1,59 @@
+package redisstore
+
+import (
+	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// schemaVersion changes when an older Keygate could misread what is stored.
+const schemaVersion = "1"
+
+// names are the names of the engine's keys. What belongs to one API key is in
+// the slot of its ID, all that is only for administration in one other slot.
+type names struct {
+	record, use string // begin the names of what belongs to one API key
+
+	meta       string // HASH: schema, created, name, brand, seq (of the last audit entry)
+	ids        string // ZSET, all scores 0: the IDs of all keys
+	workspaces string // ZSET, all scores 0: workspace, 0, ID
+	disabled   string // ZSET, all scores 0: the IDs of disabled keys
+	revoked    string // ZSET, all scores 0: the IDs of revoked keys
+	expires    string // ZSET: the IDs of all other keys that expire, by Unix seconds
+	opaque     string // HASH: hash → ID
+	limits     string // HASH: workspace → record
+	used       string // ZSET: the IDs of keys with use, by the last day with some
+	charged    string // HASH: day, space, workspace → charged to the workspace
+	audit      string // ZSET by number: number, space, JSON
+	auditByKey string // ZSET, all scores 0: ID, colon, number of 20 digits
+	buckets    string // STRING: JSON
+	gateways   string // ZSET: the gateways that are there, by when they last said so
+	mending    string // STRING: a gateway looks for what is missing in the index
+}
+
+func newNames(prefix string) names {
+	admin := "{" + prefix + "}:"
+	return names{
+		record: prefix + ":k:", use: prefix + ":u:",
+		meta: admin + "meta", ids: admin + "idx", workspaces: admin + "byws",
+		disabled: admin + "disabled", revoked: admin + "revoked", expires: admin + "expires",
+		opaque: admin + "opaque", limits: admin + "ws", used: admin + "used", charged: admin + "uw",
+		audit: admin + "audit", auditByKey: admin + "auditby", buckets: admin + "buckets", mending: admin + "mending", gateways: admin + "gateways",
+	}
+}
+
+func (n *names) recordOf(id apikey.ID) string { return n.record + "{" + id.String() + "}" }
+
+func (n *names) useOf(id apikey.ID) string { return n.use + "{" + id.String() + "}" }
+
+// idOf undoes recordOf. It reports false for any other name.
+func (n *names) idOf(name string) (apikey.ID, bool) {
+	text, begins := strings.CutPrefix(name, n.record+"{")
+	text, ends := strings.CutSuffix(text, "}")
+	id, err := apikey.ParseID(text)
+	return id, begins && ends && err == nil
+}
+
+// inWorkspace is the member of the index of workspaces. No workspace has a zero
+// byte.
+func inWorkspace(workspace, id string) string { return workspace + "\x00" + id }

@@ -1,0 +1,80 @@
+package redisstore
+
+import (
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// reserve gives the hash of an opaque key to its ID before there is a record.
+// It reports whether that is new, and returns an error where another key has
+// the hash. A hash that belongs to no key, as a gateway may leave it that ends
+// between two steps, is taken over.
+func (s *Store) reserve(k *apikey.Key) (reserved bool, err error) {
+	from, deadline := "", time.Now().Add(s.dangling())
+	for {
+		m, err := s.conn.Run(reserveScript, []string{s.names.meta, s.names.opaque}, []string{string(k.Hash[:]), k.ID.String(), from})
+		if err != nil {
+			return false, changeError(err)
+		}
+		have, err := m.ToString()
+		switch {
+		case err != nil:
+			return false, changeError(err)
+		case have == from:
+			return true, nil
+		case have == k.ID.String():
+			return false, nil
+		}
+		holder, err := apikey.ParseID(have)
+		if err == nil {
+			taken, err := s.holdsHash(holder, k.Hash)
+			if err != nil {
+				return false, notRead(err)
+			}
+			if taken {
+				return false, &keystore.ExistsError{ID: k.ID, SameHash: holder}
+			}
+		}
+		if time.Now().After(deadline) {
+			from = have
+			continue
+		}
+		time.Sleep(s.dangling() / 20)
+	}
+}
+
+func (s *Store) holdsHash(id apikey.ID, hash apikey.Hash) (bool, error) {
+	record, err := s.raw(id)
+	if err != nil || record == nil {
+		return false, err
+	}
+	k, err := keystore.DecodeKey(id, record)
+	return err != nil || k.Opaque && k.Hash == hash, nil //nolint:nilerr // it may have it
+}
+
+// release undoes reserve. Where it fails the hash is taken over later.
+func (s *Store) release(k *apikey.Key) {
+	_, _ = s.conn.Run(releaseScript, []string{s.names.opaque}, []string{string(k.Hash[:]), k.ID.String()})
+	s.hashes.forgetAll()
+	_ = s.loadOpaque()
+}
+
+// workspaceOf looks through all workspaces for a key whose record no longer
+// tells its own. "" is none.
+func (s *Store) workspaceOf(id apikey.ID) (workspace string, err error) {
+	suffix := inWorkspace("", id.String())
+	err = s.scan(func(cursor uint64) rueidis.Completed {
+		return s.conn.B().Zscan().Key(s.names.workspaces).Cursor(cursor).Match("*" + suffix).Count(pageLen).Build()
+	}, func(elements []string) error {
+		if len(elements) > 0 {
+			workspace = strings.TrimSuffix(elements[0], suffix)
+		}
+		return nil
+	})
+	return workspace, err
+}

@@ -1,0 +1,158 @@
+package redisstore
+
+import "github.com/socialpatra/keygate/internal/redis"
+
+// swapScript replaces a record that is as the caller has read it, and returns
+// whether it was. KEYS: record, use. ARGV: the record as read, "" for none; the
+// new one, "" to delete.
+var swapScript = redis.NewScript(`
+local have = redis.call('GET', KEYS[1]) or ''
+if have ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1], KEYS[2])
+else
+  redis.call('SET', KEYS[1], ARGV[2])
+end
+return 1
+`)
+
+// lost is what scripts check first: after its data is gone, a store must not
+// begin anew with what happens to be changed next.
+const lost = `
+if redis.call('HEXISTS', KEYS[1], 'schema') == 0 then
+  return redis.error_reply('LOST the engine has lost the data of the key store')
+end
+`
+
+// enterScript brings the administration up to date with records. KEYS: see
+// adminKeys. ARGV: for each record the seven of entry.args.
+var enterScript = redis.NewScript(lost + `
+local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey = unpack(KEYS)
+for i = 1, #ARGV, 7 do
+  local op, id, ws, state, at, hash, entry = unpack(ARGV, i, i + 6)
+  if op ~= '' then
+    redis.call('ZREM', disabled, id)
+    redis.call('ZREM', revoked, id)
+    redis.call('ZREM', expires, id)
+  end
+  if op == 'put' then
+    redis.call('ZADD', ids, 0, id)
+    redis.call('ZADD', workspaces, 0, ws .. '\0' .. id)
+    if state == 'revoked' then
+      redis.call('ZADD', revoked, 0, id)
+    elseif state == 'disabled' then
+      redis.call('ZADD', disabled, 0, id)
+    elseif at ~= '' then
+      redis.call('ZADD', expires, at, id)
+    end
+    if hash ~= '' then redis.call('HSETNX', opaque, hash, id) end
+  elseif op == 'del' then
+    redis.call('ZREM', ids, id)
+    redis.call('ZREM', workspaces, ws .. '\0' .. id)
+    redis.call('ZREM', used, id)
+    if hash ~= '' and redis.call('HGET', opaque, hash) == id then redis.call('HDEL', opaque, hash) end
+  end
+  if entry ~= '' then
+    local seq = redis.call('HINCRBY', meta, 'seq', 1)
+    redis.call('ZADD', audit, seq, string.format('%.0f', seq) .. ' ' .. entry)
+    if id ~= '' then redis.call('ZADD', bykey, 0, id .. ':' .. string.format('%020.0f', seq)) end
+  end
+end
+return 1
+`)
+
+// reserveScript gives a hash to an ID, unless another has it, and returns who
+// had it before. KEYS: meta, opaque. ARGV: hash, ID, whom to take it from.
+var reserveScript = redis.NewScript(lost + `
+local have = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+if have == ARGV[3] then redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) end
+return have
+`)
+
+// releaseScript undoes reserveScript. KEYS: opaque. ARGV: hash, ID.
+var releaseScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+`)
+
+// limitsScript changes the limits of a workspace that are as the caller has
+// read them. KEYS: meta, limits, audit. ARGV: workspace, old, new, entry.
+var limitsScript = redis.NewScript(lost + `
+local have = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+if have ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then
+  redis.call('HDEL', KEYS[2], ARGV[1])
+else
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+end
+local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+redis.call('ZADD', KEYS[3], seq, string.format('%.0f', seq) .. ' ' .. ARGV[4])
+return 1
+`)
+
+// useScript adds to, or raises, the five counts of days of a key, unless there
+// is no such key. Numbers stay text where they are not added, for Lua's are
+// exact only up to 2^53. KEYS: record, use. ARGV: "add" or "max", then a day
+// and its five counts, and so on.
+var useScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local function higher(a, b) if tonumber(a) > tonumber(b) then return a end return b end
+local last = redis.call('HGET', KEYS[2], 'last') or '0'
+for i = 2, #ARGV, 6 do
+  local have, now = {}, {}
+  for n in string.gmatch(redis.call('HGET', KEYS[2], ARGV[i]) or '', '%S+') do
+    have[#have + 1] = tonumber(n) and n or '0'
+  end
+  for j = 1, 5 do
+    local h, n = have[j] or '0', ARGV[i + j]
+    if ARGV[1] == 'add' and j < 5 then
+      now[j] = string.format('%.0f', tonumber(h) + tonumber(n))
+    else
+      now[j] = higher(n, h)
+    end
+  end
+  redis.call('HSET', KEYS[2], ARGV[i], table.concat(now, ' '))
+  last = higher(ARGV[i + 5], last)
+end
+if last ~= '0' then redis.call('HSET', KEYS[2], 'last', last) end
+return 1
+`)
+
+// usedScript notes which keys have use, and raises what workspaces were
+// charged. KEYS: meta, ids, used, charged. ARGV: how many pairs of day and ID
+// follow, these, then pairs of a field of charged and its value.
+var usedScript = redis.NewScript(lost + `
+local pairs = tonumber(ARGV[1])
+for i = 2, 2 * pairs, 2 do
+  local day = redis.call('ZSCORE', KEYS[3], ARGV[i + 1])
+  if not day or tonumber(day) < tonumber(ARGV[i]) then redis.call('ZADD', KEYS[3], ARGV[i], ARGV[i + 1]) end
+end
+for i = 2 + 2 * pairs, #ARGV, 2 do
+  local have = redis.call('HGET', KEYS[4], ARGV[i])
+  if not have or tonumber(have) == nil or tonumber(have) < tonumber(ARGV[i + 1]) then
+    redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1])
+  end
+end
+return 1
+`)
+
+// createScript begins a store where there is none. KEYS: meta, ids. ARGV:
+// schema, created, a name that no other store has. It returns the schema and the
+// name that there are.
+var createScript = redis.NewScript(`
+local schema = redis.call('HGET', KEYS[1], 'schema')
+if not schema then
+  if redis.call('EXISTS', KEYS[2]) == 1 then
+    return redis.error_reply('LOST the engine has lost a part of the data of the key store: {prefix}:meta is gone')
+  end
+  schema = ARGV[1]
+  redis.call('HSET', KEYS[1], 'schema', schema, 'created', ARGV[2], 'name', ARGV[3], 'seq', 0)
+end
+return {schema, redis.call('HGET', KEYS[1], 'name') or ''}
+`)
+
+// brandScript records a brand, unless it is recorded. KEYS: meta. ARGV: brand.
+var brandScript = redis.NewScript(lost + `
+if (redis.call('HGET', KEYS[1], 'brand') or '') ~= ARGV[1] then redis.call('HSET', KEYS[1], 'brand', ARGV[1]) end
+return 1
+`)

@@ -1,0 +1,213 @@
+// Package redisstore keeps keys on Redis or Valkey, for several gateways that
+// share them. Records are the same bytes as in a store file. Look-ups are
+// answered from memory, which the engine's own word of changes keeps exact; see
+// [Store].
+package redisstore
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/redis"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// Config says how a store uses its engine.
+type Config struct {
+	// Replicas is how many replicas each change waits for, at most for what is
+	// left of the connection's timeout: a change that fewer have is in force all
+	// the same, see keystore.Actor.Replication. 0: none are asked for.
+	Replicas int
+}
+
+// Store is a [keystore.Store] on an engine that other gateways use as well. A
+// change through one of them is in force for the look-ups of all others as soon
+// as the engine's word of it has arrived; a gateway that is cut off accepts
+// nothing any more after two heartbeats and StaleMax.
+//
+// Changes are not locked but repeated where another gateway was faster, so that
+// the functions given to Update, Rotate and Delete may be called several times.
+// A record is changed first, then the index and the audit trail, in one step
+// for all of them. Where that second step has no answer, the error wraps
+// [keystore.ErrUnknownOutcome], and what is missing in the index is mended by
+// the next gateway that starts. Unlike a store file, this store takes changes
+// again as soon as the engine does. CreateAll and Rotate create what they
+// create key by key, and undo it where they fail: others may see a part of it
+// for a moment.
+//
+// Where the engine does not answer, changes fail at once with an error that
+// wraps [keystore.ErrNotWritten], and nothing is kept to be written later.
+type Store struct {
+	conn     *redis.Conn
+	tracking *redis.Tracking
+	names    names
+	name     string // of the store, which no other has
+	replicas int
+
+	keys   *cache[apikey.ID, apikey.Grant]
+	hashes *cache[apikey.Hash, apikey.ID]
+
+	hasOpaque  atomic.Bool
+	opaqueNews atomic.Uint64 // grows by every word of a change of names.opaque
+
+	limits     atomic.Pointer[map[string]apikey.WorkspaceLimits] // never written; nil: none
+	limitsNews atomic.Uint64                                     // grows by every word of a change, and every change
+	limitsOf   atomic.Pointer[redis.Generation]                  // in which limits were read
+	reload     chan struct{}                                     // the limits are to be read
+	loading    sync.Mutex
+
+	writing [64]sync.Mutex // by ID: writers of one process wait rather than repeat
+
+	ready    atomic.Bool  // tracking is set; before that there is nothing to drop
+	gateways atomic.Int64 // see Gateways
+
+	closed  atomic.Bool
+	closing chan struct{}
+	tasks   sync.WaitGroup
+}
+
+var _ keystore.Store = (*Store)(nil)
+
+// Open opens the store with the connection's prefix, and creates it where the
+// engine has none. The connection stays the caller's, and has to be closed
+// after the store.
+func Open(conn *redis.Conn, config Config) (*Store, error) {
+	if config.Replicas < 0 {
+		return nil, fmt.Errorf("%d replicas are asked for", config.Replicas)
+	}
+	s := &Store{
+		conn: conn, names: newNames(conn.Prefix()), replicas: config.Replicas,
+		reload: make(chan struct{}, 1), closing: make(chan struct{}),
+	}
+	patience := conn.Config().Timeout
+	s.keys = newCache(patience, s.readGrant)
+	s.hashes = newCache(patience, s.readHash)
+	if err := s.create(); err != nil {
+		return nil, fmt.Errorf("key store %s: %w", conn.Prefix(), err)
+	}
+	tracking, err := conn.Track([]string{s.names.record, s.names.opaque, s.names.limits}, s.changed, redis.Beat{Ask: s.ask, Heard: s.heard})
+	if err != nil {
+		return nil, fmt.Errorf("key store %s: %w", conn.Prefix(), err)
+	}
+	s.tracking, s.keys.tracking, s.hashes.tracking = tracking, tracking, tracking
+	s.ready.Store(true)
+	if err := errors.Join(s.loadLimits(), s.loadOpaque()); err != nil {
+		tracking.Close()
+		return nil, fmt.Errorf("key store %s: %w", conn.Prefix(), err)
+	}
+	s.tasks.Go(s.followLimits)
+	s.tasks.Go(s.sweep)
+	s.tasks.Go(s.present)
+	s.tasks.Go(s.mendAtStart)
+	return s, nil
+}
+
+// create begins the store where there is none, and refuses that of a newer
+// Keygate.
+func (s *Store) create() error {
+	m, err := s.conn.Run(createScript, []string{s.names.meta, s.names.ids},
+		[]string{schemaVersion, time.Now().UTC().Format(time.RFC3339), rand.Text()})
+	if err != nil {
+		return err
+	}
+	there, err := m.AsStrSlice()
+	if err != nil || len(there) != 2 {
+		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	if schema := there[0]; schema != schemaVersion {
+		return fmt.Errorf("%w (schema %s, this one knows %s)", keystore.ErrNewer, schema, schemaVersion)
+	}
+	s.name = there[1]
+	return nil
+}
+
+// errLost is why an engine that answers is not believed: it would call every
+// key unknown.
+var errLost = fmt.Errorf("%w: it has lost the data of the key store (or was emptied); "+
+	"bring the data back, or restart all gateways to go on with what there is", redis.ErrUnavailable)
+
+// ask is what the store wants to know with every heartbeat.
+func (s *Store) ask(b rueidis.Builder) []rueidis.Completed {
+	return []rueidis.Completed{b.Hget().Key(s.names.meta).Field("name").Build()}
+}
+
+// heard believes no other store than the one that was opened: a gateway that
+// starts on an engine without its data begins another, and knows no key.
+func (s *Store) heard(replies []redis.Reply) error {
+	if name, err := text(replies[0]); err != nil || name != s.name {
+		return errLost
+	}
+	if s.ready.Load() && s.limitsOf.Load() != s.tracking.Generation() { // words of changes may be missing
+		s.reloadLimits()
+		s.opaqueChanged()
+	}
+	return nil
+}
+
+// changed is called with the name of what has changed in the engine.
+func (s *Store) changed(name string) {
+	if !s.ready.Load() {
+		return
+	}
+	switch name {
+	case s.names.opaque:
+		s.opaqueChanged()
+	case s.names.limits:
+		s.limitsNews.Add(1)
+		s.reloadLimits()
+	default:
+		if id, ok := s.names.idOf(name); ok {
+			s.keys.heard(id)
+		}
+	}
+}
+
+// sweep drops what nobody asks for.
+func (s *Store) sweep() {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-ticker.C:
+			s.keys.sweep()
+			s.hashes.sweep()
+		}
+	}
+}
+
+// Writable implements [keystore.Store]. It tells what the last heartbeat, which
+// is a write, has shown.
+func (s *Store) Writable() error {
+	if s.closed.Load() {
+		return keystore.ErrClosed
+	}
+	return s.conn.Away()
+}
+
+// Close implements [keystore.Store]. The connection stays open.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return keystore.ErrClosed
+	}
+	close(s.closing)
+	s.tasks.Wait()
+	s.tracking.Close()
+	return nil
+}
+
+// open returns ErrClosed after Close.
+func (s *Store) open() error {
+	if s.closed.Load() {
+		return keystore.ErrClosed
+	}
+	return nil
+}
