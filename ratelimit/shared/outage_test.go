@@ -1,0 +1,235 @@
+//go:build fleet
+
+package shared_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/socialpatra/keygate/internal/redis"
+	"github.com/socialpatra/keygate/internal/redis/redistest"
+	"github.com/socialpatra/keygate/ratelimit"
+	"github.com/socialpatra/keygate/ratelimit/shared"
+)
+
+// timeout is that of the connections, and how much longer a call may take on a
+// busy machine.
+const (
+	timeout = 250 * time.Millisecond
+	slack   = 250 * time.Millisecond
+)
+
+// back waits until the engine answers a Limiter again, on all of the connections
+// that the client has: it notices only when it uses one that it is broken.
+func back(t *testing.T, l *shared.Limiter, caps ratelimit.Caps) {
+	t.Helper()
+	redistest.Until(t, "the engine answers the limiter again", func() bool {
+		for range 40 {
+			if _, err := l.Peek(keyA, caps, 1); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestOutages(t *testing.T) {
+	awayFromMidnight(t)
+	const burst, nodes, before = 30, 3, 6
+	caps := limits(60, burst, 1000)
+	tests := []struct {
+		name     string
+		o        shared.Options
+		requests int
+		// Of the requests, a gateway passes from least to most and one more for
+		// every so long.
+		least, most int
+		oneMoreIn   time.Duration
+		err         error
+	}{
+		{"closed", shared.Options{}, 500, 0, 0, 0, redis.ErrUnavailable},
+		{"share", shared.Options{OnOutage: shared.Share}, 500, burst / nodes, burst / nodes, nodes * time.Second, nil},
+		{"open", shared.Options{OnOutage: shared.Open}, 500, 500, 500, 0, nil},
+	}
+	outages := map[string]struct{ begin, end func(*redistest.Server) }{
+		"killed": {(*redistest.Server).Kill9, (*redistest.Server).Restart},
+		"hangs":  {(*redistest.Server).Stop, (*redistest.Server).Cont},
+	}
+	for _, tt := range tests {
+		tt.o.Nodes = func() int { return nodes }
+		for name, outage := range outages {
+			t.Run(tt.name+", "+name, func(t *testing.T) {
+				server := redistest.Start(t)
+				gateways := []*shared.Limiter{start(t, server.Addr, tt.o), start(t, server.Addr, tt.o)}
+				for range before {
+					take(t, gateways[0], caps, 1)
+				}
+				outage.begin(server)
+				for i, l := range gateways {
+					begin, passed := time.Now(), 0
+					var slowest, second time.Duration
+					for n := range tt.requests {
+						asked := time.Now()
+						r, err := l.Take(keyA, caps, 1, asked)
+						took := time.Since(asked)
+						if slowest = max(slowest, took); n == 1 {
+							second = took
+						}
+						if !errors.Is(err, tt.err) {
+							t.Fatalf("gateway %d: error %v, want %v", i, err, tt.err)
+						}
+						if r.Minute.Limit != burst && tt.err == nil {
+							t.Fatalf("gateway %d: got %+v, want the whole limit named", i, r)
+						}
+						if err != nil && r.Allowed {
+							t.Fatalf("gateway %d: allowed with the error %v", i, err)
+						}
+						if r.Allowed {
+							passed++
+						}
+					}
+					if slowest > timeout+slack || second > slack {
+						t.Errorf("gateway %d: the slowest answer took %s, the second %s", i, slowest, second)
+					}
+					most := tt.most
+					if tt.oneMoreIn != 0 {
+						most += int(time.Since(begin) / tt.oneMoreIn)
+					}
+					if passed < tt.least || passed > most {
+						t.Errorf("gateway %d: %d passed, want %d to %d", i, passed, tt.least, most)
+					}
+				}
+				outage.end(server)
+				for _, l := range gateways {
+					back(t, l, caps)
+				}
+				// The engine goes on from what it had counted.
+				r, err := gateways[0].Peek(keyA, caps, 1)
+				if charged := int(caps.PerDay - r.Day.Remaining); err != nil || charged < before+1 || charged > before+1+len(gateways) {
+					t.Errorf("%d are charged with one more (%v), want %d and at most those that were under way", charged, err, before+1)
+				}
+			})
+		}
+	}
+}
+
+// Nobody hangs when the engine does, also not who waits for a batch of others.
+func TestEngineHangsUnderLoad(t *testing.T) {
+	awayFromMidnight(t)
+	caps := limits(1_000_000, 1_000_000, 100_000_000)
+	const enough = 1000
+	for name, mode := range map[string]shared.Mode{"exact": shared.Exact, "leased": shared.Leased} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t, "--appendonly", "no")
+			l := start(t, server.Addr, shared.Options{Mode: mode})
+			var slowest, failed, passed atomic.Int64
+			var stopped atomic.Bool
+			resumed := make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			for range 16 {
+				wg.Go(func() {
+					for ctx.Err() == nil {
+						asked := time.Now()
+						r, err := l.Take(keyA, caps, 1, asked)
+						for took := int64(time.Since(asked)); ; {
+							if had := slowest.Load(); took <= had || slowest.CompareAndSwap(had, took) {
+								break
+							}
+						}
+						switch {
+						case err == nil && r.Allowed:
+							passed.Add(1)
+						case errors.Is(err, redis.ErrUnavailable) && stopped.Load():
+							if failed.Add(1) >= enough {
+								<-resumed // so as not to spin
+							}
+						default:
+							t.Errorf("got %+v, %v", r, err)
+							return
+						}
+					}
+				})
+			}
+			redistest.Until(t, "requests pass", func() bool { return passed.Load() > enough })
+			stopped.Store(true)
+			server.Stop()
+			redistest.Until(t, "requests fail", func() bool { return failed.Load() >= enough })
+			server.Cont()
+			back(t, l, caps)
+			close(resumed)
+			before := passed.Load()
+			redistest.Until(t, "requests pass again", func() bool { return passed.Load() > before+enough })
+			cancel()
+			wg.Wait()
+			if got := time.Duration(slowest.Load()); got > timeout+slack {
+				t.Errorf("the slowest answer took %s", got)
+			}
+		})
+	}
+}
+
+// What is charged survives a SIGKILL of the engine, so that a fleet passes what
+// a key allows and no more.
+func TestCountsSurviveAKill(t *testing.T) {
+	awayFromMidnight(t)
+	server := redistest.Start(t)
+	gateways := fleet(t, server, shared.Options{})
+	caps := limits(1_000_000, 1_000_000, 100)
+	passed := offer(t, gateways, 20, 1, caps, one, func() {})
+	server.Kill9()
+	for _, l := range gateways {
+		if _, err := l.Take(keyA, caps, 1, time.Now()); !errors.Is(err, redis.ErrUnavailable) {
+			t.Fatalf("got %v without an engine, want ErrUnavailable", err)
+		}
+	}
+	server.Restart()
+	for _, l := range gateways {
+		back(t, l, caps)
+	}
+	if passed += offer(t, gateways, 100, 1, caps, one, func() {}); passed != 100 {
+		t.Errorf("%d passed, want 100", passed)
+	}
+}
+
+// While the engine is away it is asked only to see whether it is back.
+func TestOneProbeAtATime(t *testing.T) {
+	awayFromMidnight(t)
+	server := redistest.Start(t)
+	l := start(t, server.Addr, shared.Options{OnOutage: shared.Open})
+	caps := limits(1_000_000, 1_000_000, 1_000_000)
+	take(t, l, caps, 1)
+	// An engine without the replicas that it wants reads, but does not write.
+	server.Do("CONFIG", "SET", "min-replicas-to-write", "1")
+	before, _ := calls(server)
+	begin := time.Now()
+	for time.Since(begin) < 500*time.Millisecond {
+		if r := take(t, l, caps, 1); !r.Allowed {
+			t.Fatalf("got %+v, want allowed", r)
+		}
+	}
+	after, _ := calls(server)
+	if got, most := after-before, 2+int(time.Since(begin)/(200*time.Millisecond)); got < 2 || got > most {
+		t.Errorf("%d calls, want 2 to %d", got, most)
+	}
+	server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
+	back(t, l, caps)
+}
+
+// A broken hash is no outage: nothing passes by it, and nobody else is held up.
+func TestBrokenHash(t *testing.T) {
+	server := redistest.Start(t)
+	l := start(t, server.Addr, shared.Options{OnOutage: shared.Open})
+	caps := limits(60, 60, 100)
+	server.Do("SET", "keygate:l:{acme}:"+keyA.String(), "no hash")
+	if r, err := l.Take(keyA, caps, 1, time.Now()); err == nil || errors.Is(err, redis.ErrUnavailable) || r.Allowed {
+		t.Errorf("got %+v, %v, want an error that is no outage", r, err)
+	}
+	if r, err := l.Take(keyB, caps, 1, time.Now()); err != nil || r.Minute.Remaining != 59 {
+		t.Errorf("another key: got %+v, %v", r, err)
+	}
+}

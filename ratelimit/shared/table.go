@@ -1,0 +1,70 @@
+package shared
+
+import (
+	"hash/maphash"
+	"sync"
+)
+
+// shardCount keeps contention small, and the pause of a sweep.
+const shardCount = 64
+
+// shardSize bounds what is remembered: 65,536 keys in about 200 bytes each, and
+// as many workspaces. What is forgotten costs a trip to the engine.
+const shardSize = 1024
+
+// table remembers what is known of keys or of workspaces.
+type table[K comparable, V any] struct {
+	seed   maphash.Seed
+	shards [shardCount]shard[K, V]
+}
+
+// shard is a part of a table. Who holds the lock of a key's shard may lock a
+// workspace's, never the other way round, and never two of one table.
+type shard[K comparable, V any] struct {
+	mu      sync.Mutex
+	entries map[K]*V
+	tallies map[tallyKey]tally // of keys, not saved yet
+}
+
+func (t *table[K, V]) init() {
+	t.seed = maphash.MakeSeed()
+	for i := range t.shards {
+		t.shards[i].entries = make(map[K]*V)
+		t.shards[i].tallies = make(map[tallyKey]tally)
+	}
+}
+
+func (t *table[K, V]) shard(k K) *shard[K, V] {
+	return &t.shards[maphash.Comparable(t.seed, k)%shardCount]
+}
+
+// entry returns the entry of k. One that it makes takes the place of any other
+// if there are too many. s.mu must be held.
+func (s *shard[K, V]) entry(k K) *V {
+	if v := s.entries[k]; v != nil {
+		return v
+	}
+	if len(s.entries) >= shardSize {
+		for other := range s.entries {
+			delete(s.entries, other)
+			break
+		}
+	}
+	v := new(V)
+	s.entries[k] = v
+	return v
+}
+
+// sweep drops the entries that are of no use any more.
+func (t *table[K, V]) sweep(useless func(*V) bool) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		for k, v := range s.entries {
+			if useless(v) {
+				delete(s.entries, k)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
