@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -53,10 +54,10 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	a := &keyAdmin{
 		store:  engine.store,
 		brand:  app.KeyPrefix,
-		forget: engine.limits.Forget,
+		forget: engine.forget,
 
 		gateways: app.gateways,
-		peek:     engine.limits.Peek,
+		peek:     engine.peek,
 		together: app.WorkspaceLimits,
 
 		flush: engine.save,
@@ -118,6 +119,9 @@ func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
 		return apiError(statusOf(err), err)
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if r := a.replication; r.Wanted > 0 {
+		w.Header().Set(replicatedHeader, strconv.FormatBool(r.Have >= r.Wanted))
+	}
 	if tagged, ok := body.(tagged); ok {
 		w.Header().Set("ETag", tagged.etag)
 		body = tagged.body
@@ -135,6 +139,11 @@ func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
 	enc.SetEscapeHTML(false)
 	return enc.Encode(body)
 }
+
+// replicatedHeader says of a change, in a store that asks for replicas, whether
+// so many had it in time: true or false. The change is in force either way, but
+// may be undone by a failover where they had not.
+const replicatedHeader = "Keygate-Replicated"
 
 func apiError(status int, err error) error {
 	return caddy.APIError{HTTPStatus: status, Err: err}

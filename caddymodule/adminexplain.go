@@ -137,7 +137,13 @@ func (a *keyAdmin) explainLimits(e *access.Explanation, now time.Time) (explainC
 	}
 	grant, cost := &e.Key.Grant, e.Route.Cost
 	caps := capsOf(a.store, grant, a.together)
-	res := a.peek(e.Key.ID, caps, cost, now)
+	res, err := a.peek(e.Key.ID, caps, cost, now)
+	if err != nil {
+		reason := access.StoreUnavailable
+		check.Outcome, check.Code = string(access.Fail), reason.String()
+		check.Compared, check.Fix = "the engine that keeps the limits does not answer", "See why in the log of Caddy."
+		return check, reason
+	}
 	check.Compared = compareLimits(&res, cost)
 	reason := limitReason(&res)
 	if reason == access.Allowed {

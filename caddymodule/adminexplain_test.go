@@ -42,7 +42,10 @@ func explainAdmin(t *testing.T) (a *keyAdmin, limits *ratelimit.Limiter, token s
 	}
 	limits = ratelimit.New()
 	return &keyAdmin{
-		store: store, brand: "patra", now: func() time.Time { return cliNow }, peek: limits.Peek,
+		store: store, brand: "patra", now: func() time.Time { return cliNow },
+		peek: func(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
+			return limits.Peek(id, caps, cost, now), nil
+		},
 		gateways: []gateway{
 			policy(access.Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: access.AllOf("posts:read")}),
 			policy(

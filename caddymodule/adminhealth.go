@@ -1,6 +1,10 @@
 package caddymodule
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/socialpatra/keygate/apikey"
+)
 
 // healthResponse says that requests can be decided. Where they cannot, the
 // answer is an error.
@@ -11,6 +15,9 @@ type healthResponse struct {
 
 func (a *keyAdmin) health(r *http.Request) (any, int, error) {
 	if err := eachParam(r, params{}); err != nil {
+		return nil, 0, err
+	}
+	if _, _, err := a.store.Lookup(apikey.ID{}); err != nil {
 		return nil, 0, err
 	}
 	resp := healthResponse{Status: "ready"}

@@ -22,7 +22,7 @@ type keyAdmin struct {
 	gateways []gateway // of the running config; none offline
 
 	// For explanations: what is left of the limits. nil offline.
-	peek func(apikey.ID, ratelimit.Caps, int, time.Time) ratelimit.Result
+	peek func(apikey.ID, ratelimit.Caps, int, time.Time) (ratelimit.Result, error)
 
 	together apikey.WorkspaceLimits // of the running config, for workspaces without their own
 
@@ -30,6 +30,8 @@ type keyAdmin struct {
 	door    string
 	now     func() time.Time
 	changed func(action, keyID string)
+
+	replication keystore.Replication // of the change that is made
 
 	imported func(keys int)
 	progress func(done, all int) // of an import; nil where nobody asked for it
@@ -120,7 +122,7 @@ func keyID(r *http.Request) (apikey.ID, error) {
 }
 
 func (a *keyAdmin) actor() keystore.Actor {
-	return keystore.Actor{At: a.now().UTC(), Via: a.door}
+	return keystore.Actor{At: a.now().UTC(), Via: a.door, Replication: &a.replication}
 }
 
 // one answers with a single key and its ETag.

@@ -135,7 +135,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	if err := e.store.SetBrand(a.KeyPrefix); err != nil {
+	if err := e.setBrand(a.KeyPrefix); err != nil {
 		return fmt.Errorf("recording key_prefix in the key store: %w", err)
 	}
 	e.retain(time.Duration(a.AuditRetention))

@@ -135,6 +135,9 @@ func (c *client) send(ctx context.Context, method, path string, sent payload) (*
 	if watch != nil {
 		resp.Body = watch.answer(resp.Body)
 	}
+	if resp.Header.Get(replicatedHeader) == "false" {
+		c.console.note("warning: it is done, but not all replicas that the store asks for had it in time; a failover of the engine now may undo it")
+	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer resp.Body.Close()
 		return nil, c.link.refusal(resp)

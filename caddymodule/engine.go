@@ -37,7 +37,8 @@ var timeNow = time.Now
 // failed-authentication budgets. It outlives the config that opened it.
 type engine struct {
 	store  keystore.Store
-	limits *ratelimit.Limiter
+	limits *ratelimit.Limiter // not used where there is a fleet
+	fleet  *fleetStore        // store, if it keeps the limits as well; otherwise nil
 	logger *zap.Logger
 
 	failuresMu sync.Mutex
@@ -48,8 +49,9 @@ type engine struct {
 	unsavedTogether []apikey.WorkspaceUsage
 	unsavable       rarely
 
-	retention atomic.Int64  // of audit entries, in nanoseconds
-	retained  chan struct{} // tells that retention has changed
+	brand     atomic.Pointer[string] // that the store has recorded, as far as is known
+	retention atomic.Int64           // of audit entries, in nanoseconds
+	retained  chan struct{}          // tells that retention has changed
 
 	sockets sockets
 
@@ -80,11 +82,16 @@ func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
 		retained: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
-	if err := e.restoreLimits(timeNow()); err != nil {
-		_ = store.Close()
-		return nil, err
+	e.fleet, _ = store.(*fleetStore)
+	if e.fleet == nil {
+		if err := e.restoreLimits(timeNow()); err != nil {
+			_ = store.Close()
+			return nil, err
+		}
 	}
-	e.stopped.Go(e.keepSaving)
+	if e.fleet == nil { // which saves by itself
+		e.stopped.Go(e.keepSaving)
+	}
 	e.stopped.Go(e.keepPruning)
 	e.stopped.Go(e.keepCheckingSockets)
 	return e, nil
@@ -115,6 +122,9 @@ func (e *engine) Destruct() error {
 	close(e.stop)
 	e.stopped.Wait()
 	e.save()
+	if e.fleet != nil {
+		return e.store.Close()
+	}
 	if err := e.store.SaveBuckets(e.limits.Buckets(timeNow())); err != nil {
 		e.logger.Error("the minute buckets could not be saved; they will be full after the start", zap.Error(err))
 	}
@@ -141,6 +151,10 @@ func (e *engine) keepSaving() {
 // save writes the counts that changed. What could not be written is kept for
 // the next attempt.
 func (e *engine) save() {
+	if e.fleet != nil {
+		e.fleet.limits.Save()
+		return
+	}
 	e.saving.Lock()
 	defer e.saving.Unlock()
 	e.unsaved, e.unsavedTogether = e.limits.Drain(e.unsaved[:0], e.unsavedTogether[:0])
@@ -152,6 +166,19 @@ func (e *engine) save() {
 		metrics.storeErrors.Inc()
 		e.unsavable.error(e.logger, timeNow(), "the use of keys could not be saved; trying again every second", zap.Error(err))
 	}
+}
+
+// setBrand records the brand of the tokens. A config with the same one can be
+// loaded while the store takes no changes.
+func (e *engine) setBrand(brand string) error {
+	if known := e.brand.Load(); known != nil && *known == brand {
+		return nil
+	}
+	if err := e.store.SetBrand(brand); err != nil {
+		return err
+	}
+	e.brand.Store(&brand)
+	return nil
 }
 
 // retain sets how long audit entries are kept, and drops older ones soon.

@@ -224,18 +224,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
 	case d.Authenticated && d.Reason == access.Allowed:
-		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		a.limits = engine.limits.Take(d.ID, a.caps, d.Route.Cost, now)
-		d.Reason = limitReason(&a.limits)
+		a.caps = capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
+		if a.limits, d.Err = engine.take(d.ID, &a.caps, d.Route.Cost, now); d.Err != nil {
+			d.Reason = access.StoreUnavailable
+			break
+		}
+		a.keyed, d.Reason = true, limitReason(&a.limits)
 	case d.Authenticated:
 		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		a.limits = engine.limits.Deny(d.ID, a.caps, now)
+		a.limits = engine.deny(d.ID, &a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
 		within, retryAfter := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now)
 		if !within {
 			d.Reason, a.retryAfter = access.TooManyFailures, retryAfter
 		}
-	case d.Reason == access.StoreUnavailable:
+	}
+	if d.Reason == access.StoreUnavailable {
 		metrics.storeErrors.Inc()
 		unavailable.error(h.logger, now, "requests are refused because the key store cannot answer", zap.Error(d.Err))
 	}

@@ -20,6 +20,9 @@ var configStructs = map[string]reflect.Type{
 	"OpenAPI":   reflect.TypeFor[OpenAPI](),
 	"CORS":      reflect.TypeFor[CORS](),
 	"BoltStore": reflect.TypeFor[BoltStore](),
+
+	"RedisStore": reflect.TypeFor[RedisStore](),
+	"RedisTLS":   reflect.TypeFor[RedisTLS](),
 }
 
 // jsonFields returns the JSON names of a struct's fields.
@@ -53,6 +56,14 @@ func (u usedFields) add(name string, object any, inline string) {
 	}
 }
 
+func (u usedFields) addStore(store map[string]any) {
+	name := map[any]string{"bbolt": "BoltStore", "redis": "RedisStore"}[store["module"]]
+	u.add(name, store, "module")
+	if tls, ok := store["tls"]; ok {
+		u.add("RedisTLS", tls, "")
+	}
+}
+
 // walk adds what there is of ours in a config.
 func (u usedFields) walk(value any) {
 	switch value := value.(type) {
@@ -77,8 +88,8 @@ func (u usedFields) walk(value any) {
 		for name, member := range value {
 			if name == "keygate" {
 				u.add("App", member, "")
-				if store, ok := member.(map[string]any)["store"]; ok {
-					u.add("BoltStore", store, "module")
+				if store, ok := member.(map[string]any)["store"].(map[string]any); ok {
+					u.addStore(store)
 				}
 				continue
 			}
@@ -108,7 +119,7 @@ func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
 // The comments are the manual on caddyserver.com.
 func TestEveryJSONFieldIsDocumented(t *testing.T) {
 	found := make(map[string]bool)
-	for _, name := range []string{"app.go", "handler.go", "routes.go", "openapi.go", "cors.go", "boltstore.go"} {
+	for _, name := range []string{"app.go", "handler.go", "routes.go", "openapi.go", "cors.go", "boltstore.go", "redisstore.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -72,16 +72,22 @@ var keysDesc = prometheus.NewDesc("caddy_keygate_keys", "Keys in the store, by s
 // Describe implements [prometheus.Collector].
 func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc }
 
-// Collect implements [prometheus.Collector].
+// Collect implements [prometheus.Collector]. Where a store cannot count there are
+// no counts at all, for those of the rest would be taken for all.
 func (keysCollector) Collect(found chan<- prometheus.Metric) {
 	now := timeNow()
-	total := make(map[apikey.Status]int)
+	total, known := make(map[apikey.Status]int), true
 	engines.Range(func(_, value any) bool {
-		for status, n := range value.(*engine).store.Counts(now) {
+		counts := value.(*engine).store.Counts(now)
+		known = known && counts != nil
+		for status, n := range counts {
 			total[status] += n
 		}
 		return true
 	})
+	if !known {
+		return
+	}
 	for _, status := range apikey.Statuses() {
 		found <- prometheus.MustNewConstMetric(keysDesc, prometheus.GaugeValue, float64(total[status]), string(status))
 	}

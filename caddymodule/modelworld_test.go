@@ -164,7 +164,7 @@ func (w *world) api(method, path, body string, into any) int {
 	w.t.Helper()
 	app := w.handler.app
 	a := &keyAdmin{
-		store: w.engine.store, brand: app.KeyPrefix, gateways: app.gateways, forget: w.engine.limits.Forget,
+		store: w.engine.store, brand: app.KeyPrefix, gateways: app.gateways, forget: w.engine.forget,
 		flush: w.flush, door: "model", now: timeNow, changed: func(string, string) {},
 		together: configLimits, workspaceChanged: func(string, string) {},
 	}

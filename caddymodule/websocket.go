@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,14 +91,17 @@ func (l *sockets) close(s *socket) {
 }
 
 // check cuts the sockets whose key is not active at the instant now, or cannot
-// be looked up.
+// be looked up. Nobody waits for the look-ups, which may take long.
 func (l *sockets) check(store keystore.Store, now time.Time) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for s := range l.live {
+	live := slices.Collect(maps.Keys(l.live))
+	l.mu.Unlock()
+	for _, s := range live {
 		grant, found, err := store.Lookup(s.id)
 		if err != nil || !found || !grant.Hash.Equal(s.hash) || grant.Status(now) != apikey.Active {
+			l.mu.Lock()
 			s.cut()
+			l.mu.Unlock()
 		}
 	}
 }

@@ -58,12 +58,19 @@ type gateway struct {
 	Log   string // file with all that the process wrote, over restarts
 
 	env    []string
+	store  string          // what the config has in place of its store; "": that
 	wrap   func(*exec.Cmd) // changes how the process is run; nil: not at all
 	client *http.Client
 	admin  *http.Client
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
 }
+
+// bboltStore is the store of most configs here, and storeInstead, unless it is
+// nil, what startCaddy puts in its place.
+const bboltStore = "store bbolt ./data/keygate.db"
+
+var storeInstead func(testing.TB) string
 
 // startCaddy runs Caddy with a Caddyfile until the test ends. In it, and for
 // commands run by [gateway.cli], {$PORT} is a free port for the site, and env
@@ -90,6 +97,9 @@ func startCaddy(t testing.TB, caddyfile string, env ...string) *gateway {
 		"PORT=" + port,
 	}, env...)
 	g.client, g.admin = newClient(t), newClient(t)
+	if storeInstead != nil {
+		g.store = storeInstead(t)
+	}
 	g.writeConfig(t, caddyfile)
 	g.start(t)
 	t.Cleanup(func() {
@@ -207,6 +217,9 @@ func (g *gateway) reload(t testing.TB, caddyfile string) result {
 
 func (g *gateway) writeConfig(t testing.TB, caddyfile string) {
 	t.Helper()
+	if g.store != "" {
+		caddyfile = strings.ReplaceAll(caddyfile, bboltStore, g.store)
+	}
 	if err := os.WriteFile(filepath.Join(g.Dir, "Caddyfile"), []byte(caddyfile), 0o600); err != nil {
 		t.Fatal(err)
 	}
