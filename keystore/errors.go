@@ -23,9 +23,9 @@ var (
 	// was changed. The next change may succeed.
 	ErrNotWritten = errors.New("nothing was changed")
 
-	// ErrUnknownOutcome is wrapped where a change may or may not have reached
-	// the disk. The store takes no more changes after that, and holds the keys
-	// concerned to the stricter of what was and what may be.
+	// ErrUnknownOutcome is wrapped where a change may or may not have been made.
+	// A store file takes no more changes after that, and holds the keys concerned
+	// to the stricter of what was and what may be.
 	ErrUnknownOutcome = errors.New("the outcome of the change is unknown")
 
 	// ErrReadOnly is wrapped where the store takes no changes, because of an

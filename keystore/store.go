@@ -1,6 +1,6 @@
 // Package keystore keeps keys. [Store] is the contract that any store must
-// meet, [Bolt] the store on one bbolt file, and the package storetest the
-// contract as tests.
+// meet, [Bolt] the store on one bbolt file, redisstore the one on an engine that
+// several gateways share, and the package storetest the contract as tests.
 package keystore
 
 import (
@@ -29,8 +29,9 @@ var (
 // A store never sees a token, only its hash.
 type Store interface {
 	// Lookup returns what decisions need of a key. It answers from memory and
-	// allocates nothing. An unknown ID is (Grant{}, false, nil); an error means
-	// that the store cannot answer, and the request must not pass.
+	// allocates nothing, but where the store is on an engine and the key has not
+	// been asked for lately. An unknown ID is (Grant{}, false, nil); an error
+	// means that the store cannot answer, and the request must not pass.
 	Lookup(id apikey.ID) (apikey.Grant, bool, error)
 
 	// LookupOpaque is Lookup for keys whose token has another system's form, by
@@ -59,11 +60,11 @@ type Store interface {
 	CreateAll(keys []apikey.Key, by Actor, progress func(done int)) error
 
 	// Update changes one key. It calls edit with a copy of the stored key, in
-	// turn with all other writes, and stores what edit left there; ID, Hash,
-	// Opaque, Prefix, Workspace and CreatedAt stay as they were. An error of
-	// edit is returned as it is and nothing is stored. What edit left as it was
-	// is no change: it is neither stored nor recorded. action names the change
-	// in the audit trail: "update", "revoke", ….
+	// turn with all other writes or again where one was faster, and stores what
+	// edit left there; ID, Hash, Opaque, Prefix, Workspace and CreatedAt stay as
+	// they were. An error of edit is returned as it is and nothing is stored. What
+	// edit left as it was is no change: it is neither stored nor recorded. action
+	// names the change in the audit trail: "update", "revoke", ….
 	Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error)
 
 	// Rotate stores successor and the changed predecessor together or not at
@@ -121,7 +122,7 @@ type Store interface {
 
 	// HeldScopes returns the scopes that keys hold, sorted, each with how many
 	// keys hold it and the first of these in the order of their IDs, at most so
-	// many, one or more. It answers from memory.
+	// many, one or more. It may read every key.
 	HeldScopes(most int) ([]HeldScope, error)
 
 	// Audit returns changes, newest first.
