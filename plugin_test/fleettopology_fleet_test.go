@@ -16,7 +16,7 @@ import (
 // and nothing that was acknowledged with a replica is lost.
 func TestFleetFailsOver(t *testing.T) {
 	set := redistest.StartSet(t, 1, 3)
-	store := fleetStore(strings.Join(set.Addrs(), " "), "sentinel "+set.Name, "replicas 1", "timeout 1s")
+	store := fleetStore(strings.Join(set.Addrs(), " "), "sentinel "+set.Name, "replicas 1", "timeout 5s")
 	fleet := startFleet(t, store, store)
 	k, token := fleet[0].createKey(t, "--scope", "posts:read")
 	_, kept := fleet[0].createKey(t, "--scope", "posts:read")

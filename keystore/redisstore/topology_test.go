@@ -157,7 +157,7 @@ func TestSentinel(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSet(t, 1, 1)
 	c := config("")
-	c.Addresses, c.Master, c.Timeout = set.Addrs(), set.Name, time.Second
+	c.Addresses, c.Master, c.Timeout = set.Addrs(), set.Name, 5*time.Second
 	conn := dial(t, c)
 	s, err := Open(conn, Config{Replicas: 1})
 	if err != nil {
