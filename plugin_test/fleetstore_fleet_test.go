@@ -16,7 +16,7 @@ func TestGatewayOnRedis(t *testing.T) {
 	prefix := 0
 	storeInstead = func(testing.TB) string {
 		prefix++
-		return fmt.Sprintf("store redis %s {\n\t\t\tprefix test-%d\n\t\t}", server.Addr, prefix)
+		return fleetStore(server.Addr, fmt.Sprintf("prefix test-%d", prefix), patient)
 	}
 	defer func() { storeInstead = nil }()
 	for _, test := range []struct {

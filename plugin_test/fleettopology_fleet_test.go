@@ -16,7 +16,7 @@ import (
 // and nothing that was acknowledged with a replica is lost.
 func TestFleetFailsOver(t *testing.T) {
 	set := redistest.StartSet(t, 1, 3)
-	store := fleetStore(strings.Join(set.Addrs(), " "), "sentinel "+set.Name, "replicas 1", "timeout 5s")
+	store := fleetStore(strings.Join(set.Addrs(), " "), "sentinel "+set.Name, "replicas 1", patient)
 	fleet := startFleet(t, store, store)
 	k, token := fleet[0].createKey(t, "--scope", "posts:read")
 	_, kept := fleet[0].createKey(t, "--scope", "posts:read")
@@ -44,7 +44,7 @@ func TestFleetFailsOver(t *testing.T) {
 
 func TestFleetOnACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3)
-	store := fleetStore(strings.Join(cluster.Addrs(), " "))
+	store := fleetStore(strings.Join(cluster.Addrs(), " "), patient)
 	fleet := startFleet(t, store, store)
 	var tokens []string
 	for range 8 { // on all of the nodes
@@ -83,7 +83,7 @@ func TestFleetSecrets(t *testing.T) {
 	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	site := strings.Replace(siteWith(), bboltStore, fleetStore(server.Addr, "password {file."+file+"}"), 1)
+	site := strings.Replace(siteWith(), bboltStore, fleetStore(server.Addr, "password {file."+file+"}", patient), 1)
 	g := startCaddy(t, site, "BACKEND="+startBackend(t).Addr, "WRONG="+wrong)
 	g.until(t, g.token(t, "--scope", "posts:read"), http.StatusOK)
 
@@ -121,7 +121,7 @@ func TestMoveToAFleet(t *testing.T) {
 		t.Fatal(r.Stderr)
 	}
 	server := redistest.Start(t)
-	fleet := startFleet(t, fleetStore(server.Addr), fleetStore(server.Addr))
+	fleet := startFleet(t, fleetStore(server.Addr, patient), fleetStore(server.Addr, patient))
 	move := func() {
 		t.Helper()
 		exported := filepath.Join(t.TempDir(), "keys.jsonl")
