@@ -14,7 +14,8 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// answer is what one response needs to know of its request.
+// answer is what one response needs to know of its request, and the memory of
+// all that a request needs of its own: it is in one piece.
 type answer struct {
 	handler *Handler
 	request *http.Request
@@ -24,17 +25,24 @@ type answer struct {
 	caps       ratelimit.Caps
 	limits     ratelimit.Result
 	retryAfter int // seconds; of the failed-authentication budget
+
+	trusted  bool // the peer is one of Caddy's trusted_proxies
+	verdict  verdict
+	writer   responseWriter
+	identity [3]string // values of the headers that name the key
+	balance  [1]string // value of RateLimit
 }
 
 // forward passes the request on, as the backend may see it. A WebSocket of a
 // key is among the engine's sockets for as long; a public route needs no engine.
 func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *engine) error {
 	id := &a.handler.identity
-	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, answer: a}
+	rw := &a.writer
+	rw.ResponseWriter, rw.answer = w, a
 	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
-	id.strip(r, rw.mayUpgrade)
+	id.strip(r, a.trusted, rw.mayUpgrade)
 	if d.Authenticated {
-		id.set(r.Header, d)
+		id.set(r.Header, d, &a.identity)
 	}
 	a.tell(d)
 	if rw.mayUpgrade && d.Authenticated {
@@ -70,7 +78,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 		h["Allow"] = []string{allowedMethods}
 	}
 	if a.handler.Errors == "caddy" {
-		a.handler.identity.strip(a.request, false) // handle_errors may proxy it
+		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy it
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	body := problemBody(d, a)
@@ -89,7 +97,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 func (a *answer) tooEarly(w http.ResponseWriter) error {
 	a.setHeaders(w.Header())
 	w.Header()["Cache-Control"] = noStore
-	a.handler.identity.strip(a.request, false)
+	a.handler.identity.strip(a.request, a.trusted, false)
 	return caddyhttp.Error(http.StatusTooEarly, errTooEarly)
 }
 
@@ -104,7 +112,7 @@ var (
 func (a *answer) setHeaders(h http.Header) {
 	a.handler.cors.apply(h, a.origin)
 	if a.keyed && a.handler.RateLimitHeaders == "on" {
-		setRateLimit(h, &a.caps, &a.limits)
+		setRateLimit(h, &a.caps, &a.limits, &a.balance)
 	}
 }
 

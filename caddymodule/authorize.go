@@ -39,7 +39,7 @@ func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) 
 		return p.Decide(q)
 	}
 	methods, uris := r.Header[qn.method], r.Header[qn.uri]
-	if len(methods) != 1 || len(uris) != 1 || !fromTrustedProxy(r) {
+	if len(methods) != 1 || len(uris) != 1 || !caddyVars(r).fromTrustedProxy() {
 		return access.Decision{
 			Reason: access.MalformedRequest,
 			Detail: "This endpoint answers only proxies in trusted_proxies that send " + qn.method + " and " + qn.uri + ", once each.",
@@ -58,7 +58,7 @@ func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 	a.setHeaders(h)
 	h["Cache-Control"] = noStore
 	if d.Authenticated {
-		a.handler.identity.set(h, d)
+		a.handler.identity.set(h, d, &a.identity)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -107,8 +107,11 @@ func (c *corsHeaders) answerPreflight(h http.Header, origin string) {
 // apply replaces what a response says of CORS: whatever the backend set is not
 // ours to repeat, and a page must be able to read errors too.
 func (c *corsHeaders) apply(h http.Header, origin string) {
-	if !varies(h["Vary"]) {
-		h["Vary"] = append(h["Vary"], "Origin")
+	switch vary := h["Vary"]; {
+	case len(vary) == 0:
+		h["Vary"] = varyOrigin
+	case !varies(vary):
+		h["Vary"] = append(vary, "Origin")
 	}
 	if c.off {
 		return
@@ -124,7 +127,10 @@ func (c *corsHeaders) apply(h http.Header, origin string) {
 	}
 }
 
+// varyOrigin has no room to append to.
+var varyOrigin = []string{"Origin"}
+
 // varies reports whether a Vary field names Origin, or everything, already.
 func varies(vary []string) bool {
-	return len(vary) > 0 && (httpguts.HeaderValuesContainsToken(vary, "Origin") || slices.Contains(vary, "*"))
+	return httpguts.HeaderValuesContainsToken(vary, "Origin") || slices.Contains(vary, "*")
 }

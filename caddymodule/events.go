@@ -40,7 +40,7 @@ func (e *events) denied(r *http.Request, v *verdict) {
 		return
 	}
 	data := map[string]any{"reason": v.reason.String(), "status": v.reason.Status(), "client_ip": ""}
-	if client := clientAddr(r); client.IsValid() {
+	if client := caddyVars(r).clientAddr(); client.IsValid() {
 		data["client_ip"] = client.String()
 	}
 	if v.authenticated {

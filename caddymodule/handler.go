@@ -201,8 +201,8 @@ var reservedHeaders = map[string]bool{
 // then the limits.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	now := timeNow()
-	q := h.accessRequest(r, now)
-	a := answer{handler: h, request: r, origin: allowedOrigin(q.Origins)}
+	q, trusted := h.accessRequest(r, now)
+	a := &answer{handler: h, request: r, origin: allowedOrigin(q.Origins), trusted: trusted}
 
 	engine, err := h.app.open()
 	policy := h.policy

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/socialpatra/keygate/access"
 )
@@ -29,47 +30,61 @@ func fold(name string) string {
 	return string(headerFold(make([]byte, 0, len(name)), name))
 }
 
-// overrideHeaders make some backends or frameworks serve another path or
-// method than the one that was authorised. Folded names.
-var overrideHeaders = map[string]bool{
-	"x-http-method-override": true,
-	"x-http-method":          true,
-	"x-method-override":      true,
-	"x-original-url":         true,
-	"x-original-method":      true,
-	"x-rewrite-url":          true,
-	"x-forwarded-uri":        true,
-	"x-forwarded-method":     true,
-	"x-forwarded-prefix":     true,
-}
+// removal is why a header of the client does not reach the backend.
+type removal uint8
 
-// addressHeaders claim a client address; only a trusted proxy may. Folded names.
-var addressHeaders = map[string]bool{
-	"forwarded":        true,
-	"x-real-ip":        true,
-	"true-client-ip":   true,
-	"cf-connecting-ip": true,
+const (
+	override removal = iota + 1 // makes some backends serve another path or method than the one authorised
+	address                     // claims a client address; only a trusted proxy may
+	hop                         // a credential, or of this connection alone
+)
+
+// removed are the headers that are taken off, by folded name.
+var removed = map[string]removal{
+	"x-http-method-override": override,
+	"x-http-method":          override,
+	"x-method-override":      override,
+	"x-original-url":         override,
+	"x-original-method":      override,
+	"x-rewrite-url":          override,
+	"x-forwarded-uri":        override,
+	"x-forwarded-method":     override,
+	"x-forwarded-prefix":     override,
+
+	"forwarded":        address,
+	"x-real-ip":        address,
+	"true-client-ip":   address,
+	"cf-connecting-ip": address,
+
+	"authorization":       hop,
+	"connection":          hop,
+	"upgrade":             hop,
+	"http2-settings":      hop,
+	"keep-alive":          hop,
+	"proxy-connection":    hop,
+	"proxy-authorization": hop,
+	"trailer":             hop,
 }
 
 // strip removes from a request what its backend must not see: credentials,
 // claims of identity, overrides of what was authorised, trailers (which no
 // check has seen), and hop-by-hop headers. Caddy removes what Connection names
 // after the handlers ran, so a client's Connection could name ours.
-func (id *identity) strip(r *http.Request, webSocket bool) {
-	trusted := fromTrustedProxy(r)
-	var buf [64]byte
+func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
+	var buf [maxHeaderName]byte
 	for name := range r.Header {
 		folded := headerFold(buf[:0], name)
-		switch {
-		case hasFoldedPrefix(name, id.prefix),
-			overrideHeaders[string(folded)],
-			!trusted && addressHeaders[string(folded)],
-			id.keyHeader != "" && string(folded) == id.keyHeader:
+		if len(folded) == 0 { // too long to be one of these
+			if hasFoldedPrefix(name, id.prefix) {
+				delete(r.Header, name)
+			}
+			continue
+		}
+		why := removed[string(folded)]
+		if why == override || why == hop || why == address && !trusted ||
+			string(folded) == id.keyHeader || strings.HasPrefix(string(folded), id.prefix) {
 			delete(r.Header, name)
 		}
-	}
-	for _, name := range [...]string{"Authorization", "Connection", "Upgrade", "Http2-Settings", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Trailer"} {
-		delete(r.Header, name)
 	}
 	r.Trailer = nil
 	if webSocket {
@@ -78,9 +93,9 @@ func (id *identity) strip(r *http.Request, webSocket bool) {
 	}
 }
 
-// set names the key to the backend.
-func (id *identity) set(h http.Header, d *access.Decision) {
-	values := [...]string{d.Grant.Workspace, d.ID.String(), d.Grant.Scopes.Joined}
+// set names the key to the backend. It uses the memory of values.
+func (id *identity) set(h http.Header, d *access.Decision, values *[3]string) {
+	*values = [...]string{d.Grant.Workspace, d.ID.String(), d.Grant.Scopes.Joined}
 	h[id.workspace] = values[0:1:1]
 	h[id.keyID] = values[1:2:2]
 	h[id.scope] = values[2:3:3]

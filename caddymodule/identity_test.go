@@ -44,7 +44,7 @@ func TestStrip(t *testing.T) {
 		}
 		r := requestWith(t, headers, trusted)
 		r.Trailer = http.Header{"Socialpatra-Workspace": nil}
-		id.strip(r, false)
+		id.strip(r, caddyVars(r).fromTrustedProxy(), false)
 		want := slices.Clone(stay)
 		if trusted {
 			want = append(want, address...)
@@ -68,7 +68,7 @@ func TestStrip(t *testing.T) {
 func TestStripForWebSocket(t *testing.T) {
 	id := newIdentity("Socialpatra-", "")
 	r := requestWith(t, http.Header{"Connection": {"keep-alive, Upgrade, Socialpatra-Workspace"}, "Upgrade": {"websocket, h2c"}}, false)
-	id.strip(r, true)
+	id.strip(r, false, true)
 	if got := r.Header["Connection"]; !slices.Equal(got, []string{"Upgrade"}) {
 		t.Errorf("Connection: %q", got)
 	}
@@ -86,7 +86,7 @@ func TestSetIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := make(http.Header)
-	id.set(h, &access.Decision{ID: keyID, Grant: apikey.Grant{Workspace: "acme", Scopes: apikey.NewScopeSet([]string{"a:b", "c:d"})}})
+	id.set(h, &access.Decision{ID: keyID, Grant: apikey.Grant{Workspace: "acme", Scopes: apikey.NewScopeSet([]string{"a:b", "c:d"})}}, new([3]string))
 	for name := range h {
 		h.Add(name, "more")
 	}
@@ -121,6 +121,6 @@ func BenchmarkStrip(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Header["Authorization"] = headers["Accept"]
-		id.strip(r, false)
+		id.strip(r, caddyVars(r).fromTrustedProxy(), false)
 	}
 }

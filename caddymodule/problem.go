@@ -1,9 +1,8 @@
 package caddymodule
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
@@ -54,12 +53,39 @@ func newProblem(reason access.Reason, detail string) problem {
 	}
 }
 
+// render writes what encoding/json would, without looking at types: denials must
+// cost less than what they keep out.
 func render(p problem) []byte {
-	body, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // strings and numbers only
+	b := make([]byte, 0, 512)
+	b = appendJSON(append(b, `{"type":`...), p.Type)
+	b = appendJSON(append(b, `,"title":`...), p.Title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
+	b = appendJSON(append(b, `,"code":`...), p.Code)
+	b = appendJSON(append(b, `,"detail":`...), p.Detail)
+	for i, policy := range p.ViolatedPolicies {
+		if i == 0 {
+			b = append(b, `,"violated-policies":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendJSON(b, policy)
 	}
-	return append(body, '\n')
+	if len(p.ViolatedPolicies) > 0 {
+		b = append(b, ']')
+	}
+	return append(b, "}\n"...)
+}
+
+// appendJSON appends a string of ours: printable characters in UTF-8.
+func appendJSON(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		if c := s[i]; c == '"' || c == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
 }
 
 func problemBody(d *access.Decision, a *answer) []byte {
@@ -70,7 +96,7 @@ func problemBody(d *access.Decision, a *answer) []byte {
 	case access.RateLimited, access.QuotaExceeded:
 		return render(limitProblem(d, &a.caps, &a.limits))
 	case access.TooManyFailures:
-		return render(newProblem(d.Reason, fmt.Sprintf("Too many requests with invalid API keys came from this address. Check the key, and send the next request in %s.", seconds(a.retryAfter))))
+		return render(newProblem(d.Reason, "Too many requests with invalid API keys came from this address. Check the key, and send the next request in "+seconds(a.retryAfter)+"."))
 	case access.InsufficientScope:
 		return render(newProblem(d.Reason, scopeDetail(d)))
 	default: // ambiguous_path, malformed_request, route_not_mapped: access knows the detail
@@ -89,11 +115,11 @@ func scopeDetail(d *access.Decision) string {
 	}
 	switch {
 	case len(missing) > 1:
-		return fmt.Sprintf("The API key lacks %s. Ask the workspace's admin for a key that has the one or the other.", strings.Join(lacks, ", or instead "))
+		return "The API key lacks " + strings.Join(lacks, ", or instead ") + ". Ask the workspace's admin for a key that has the one or the other."
 	case one:
-		return fmt.Sprintf("The API key lacks the scope %s. Ask the workspace's admin for a key that has it.", lacks[0])
+		return "The API key lacks the scope " + lacks[0] + ". Ask the workspace's admin for a key that has it."
 	default:
-		return fmt.Sprintf("The API key lacks the scopes %s. Ask the workspace's admin for a key that has them.", lacks[0])
+		return "The API key lacks the scopes " + lacks[0] + ". Ask the workspace's admin for a key that has them."
 	}
 }
 
@@ -123,17 +149,17 @@ func limitDetail(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result
 	next := seconds(res.RetryAfter)
 	switch {
 	case res.Never && (res.MinuteExhausted || res.DayExhausted):
-		return fmt.Sprintf("This request costs %d, more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota.", d.Route.Cost)
+		return "This request costs " + strconv.Itoa(d.Route.Cost) + ", more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota."
 	case res.Never:
-		return fmt.Sprintf("This request costs %d, more than the limits of the workspace ever allow at once. Ask its admin for larger ones.", d.Route.Cost)
+		return "This request costs " + strconv.Itoa(d.Route.Cost) + ", more than the limits of the workspace ever allow at once. Ask its admin for larger ones."
 	case d.Reason == access.RateLimited && res.MinuteExhausted:
-		return fmt.Sprintf("The key allows %s per minute; the next is allowed in %s.", requests(caps.PerMinute), next)
+		return "The key allows " + requests(caps.PerMinute) + " per minute; the next is allowed in " + next + "."
 	case d.Reason == access.RateLimited:
-		return fmt.Sprintf("All keys of the workspace together allow %s per minute; the next is allowed in %s.", requests(caps.Together.PerMinute), next)
+		return "All keys of the workspace together allow " + requests(caps.Together.PerMinute) + " per minute; the next is allowed in " + next + "."
 	case res.DayExhausted:
-		return fmt.Sprintf("The key allows %s per day; the next is allowed in %s, at 00:00 UTC.", requests(caps.PerDay), next)
+		return "The key allows " + requests(caps.PerDay) + " per day; the next is allowed in " + next + ", at 00:00 UTC."
 	default:
-		return fmt.Sprintf("All keys of the workspace together allow %s per day; the next is allowed in %s, at 00:00 UTC.", requests(caps.Together.PerDay), next)
+		return "All keys of the workspace together allow " + requests(caps.Together.PerDay) + " per day; the next is allowed in " + next + ", at 00:00 UTC."
 	}
 }
 
@@ -145,5 +171,5 @@ func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return strconv.Itoa(n) + " " + noun + "s"
 }

@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 
+	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
@@ -25,19 +27,52 @@ const (
 // q is what the key is allowed per w seconds, r what is left, t the whole
 // seconds until there is more. The limits of the workspace follow, where it has
 // any.
-func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result) {
-	var buf [192]byte
-	b := appendPolicy(buf[:0], policyMinute, caps.PerMinute, 60)
-	b = appendPolicy(b, policyDay, caps.PerDay, 86400)
-	b = appendPolicy(b, policyWorkspaceMinute, caps.Together.PerMinute, 60)
-	b = appendPolicy(b, policyWorkspaceDay, caps.Together.PerDay, 86400)
-	h["Ratelimit-Policy"] = []string{string(b)}
+//
+// It uses the memory of balance.
+func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, balance *[1]string) {
+	h["Ratelimit-Policy"] = policies.of(caps)
 
-	b = appendBalance(buf[:0], policyMinute, res.Minute)
+	var buf [192]byte
+	b := appendBalance(buf[:0], policyMinute, res.Minute)
 	b = appendBalance(b, policyDay, res.Day)
 	b = appendBalance(b, policyWorkspaceMinute, res.WorkspaceMinute)
 	b = appendBalance(b, policyWorkspaceDay, res.WorkspaceDay)
-	h["Ratelimit"] = []string{string(b)}
+	balance[0] = string(b)
+	h["Ratelimit"] = balance[:]
+}
+
+// policies keeps the values of RateLimit-Policy of limits in use: most keys have
+// the same.
+var policies policyCache
+
+// policyCache has a place for each of some limits, where others that belong
+// there replace them.
+type policyCache [256]atomic.Pointer[policy]
+
+type policy struct {
+	perMinute, perDay uint32
+	together          apikey.WorkspaceLimits
+	value             []string // shared by responses, and never changed
+}
+
+func (c *policyCache) of(caps *ratelimit.Caps) []string {
+	hash := caps.PerMinute*0x9e3779b1 ^ caps.PerDay*0x85ebca77 ^ caps.Together.PerMinute*0xc2b2ae3d ^ caps.Together.PerDay*0x27d4eb2f
+	place := &c[hash>>24]
+	p := place.Load()
+	if p == nil || p.perMinute != caps.PerMinute || p.perDay != caps.PerDay || p.together != caps.Together {
+		p = newPolicy(caps)
+		place.Store(p)
+	}
+	return p.value
+}
+
+func newPolicy(caps *ratelimit.Caps) *policy {
+	b := appendPolicy(nil, policyMinute, caps.PerMinute, 60)
+	b = appendPolicy(b, policyDay, caps.PerDay, 86400)
+	b = appendPolicy(b, policyWorkspaceMinute, caps.Together.PerMinute, 60)
+	b = appendPolicy(b, policyWorkspaceDay, caps.Together.PerDay, 86400)
+	value := [...]string{string(b)}
+	return &policy{caps.PerMinute, caps.PerDay, caps.Together, value[:]}
 }
 
 // appendPolicy leaves out what is not limited.

@@ -13,15 +13,17 @@ import (
 )
 
 // accessRequest takes from an HTTP request what decides it. The path is the one
-// that reverse_proxy will send: after rewrites, in the bytes of the wire.
-func (h *Handler) accessRequest(r *http.Request, now time.Time) access.Request {
-	q := access.Request{
+// that reverse_proxy will send: after rewrites, in the bytes of the wire. It
+// also reports whether the peer is one of Caddy's trusted_proxies.
+func (h *Handler) accessRequest(r *http.Request, now time.Time) (q access.Request, trusted bool) {
+	vars := caddyVars(r)
+	q = access.Request{
 		Method:        r.Method,
 		Path:          r.URL.EscapedPath(),
 		Origins:       r.Header["Origin"],
 		RequestMethod: r.Header["Access-Control-Request-Method"],
 		Authorization: r.Header["Authorization"],
-		Client:        clientAddr(r),
+		Client:        vars.clientAddr(),
 		WebSocket:     asksForWebSocket(r),
 		Now:           now,
 	}
@@ -31,13 +33,21 @@ func (h *Handler) accessRequest(r *http.Request, now time.Time) access.Request {
 	if h.Header != "" {
 		q.KeyHeader = r.Header[h.Header]
 	}
-	return q
+	return q, vars.fromTrustedProxy()
+}
+
+// requestVars is what Caddy knows of a request.
+type requestVars map[string]any
+
+func caddyVars(r *http.Request) requestVars {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return vars
 }
 
 // clientAddr returns Caddy's idea of the client's address, which heeds
 // trusted_proxies; the zero Addr where Caddy does not know it.
-func clientAddr(r *http.Request) netip.Addr {
-	s, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+func (v requestVars) clientAddr() netip.Addr {
+	s, _ := v[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
 		return netip.Addr{}
@@ -53,8 +63,8 @@ func inEarlyData(r *http.Request) bool {
 }
 
 // fromTrustedProxy reports whether the peer is one of Caddy's trusted_proxies.
-func fromTrustedProxy(r *http.Request) bool {
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+func (v requestVars) fromTrustedProxy() bool {
+	trusted, _ := v[caddyhttp.TrustedProxyVarKey].(bool)
 	return trusted
 }
 

@@ -19,8 +19,8 @@ type verdict struct {
 	scopes        *apikey.ScopeSet
 }
 
-func verdictOf(d *access.Decision) *verdict {
-	v := &verdict{reason: d.Reason, authenticated: d.Authenticated}
+func verdictOf(d *access.Decision) verdict {
+	v := verdict{reason: d.Reason, authenticated: d.Authenticated}
 	if d.Authenticated {
 		v.id, v.workspace, v.scopes = d.ID, d.Grant.Workspace, d.Grant.Scopes
 	}

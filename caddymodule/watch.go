@@ -16,7 +16,8 @@ import (
 // for those who do not.
 func (a *answer) tell(d *access.Decision) {
 	ctx := a.request.Context()
-	v := verdictOf(d)
+	a.verdict = verdictOf(d)
+	v := &a.verdict
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(v.placeholder)
 	}
@@ -60,7 +61,7 @@ func (v *verdict) attributes() []attribute.KeyValue {
 func (a *answer) tellDenial(v *verdict) {
 	h := a.handler
 	if entry := h.logger.Check(zap.DebugLevel, "request denied"); entry != nil {
-		entry.Write(zap.Inline(v), zap.Int("status", v.reason.Status()), zap.Stringer("client_ip", clientAddr(a.request)))
+		entry.Write(zap.Inline(v), zap.Int("status", v.reason.Status()), zap.Stringer("client_ip", caddyVars(a.request).clientAddr()))
 	}
 	h.events.denied(a.request, v)
 }
