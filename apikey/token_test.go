@@ -212,3 +212,37 @@ func BenchmarkParseBadChecksum(b *testing.B) {
 		Parse("patra", token)
 	}
 }
+
+// BenchmarkParseForeign is a token of another system, told by its brand, by its
+// length, or only by what it is made of.
+func BenchmarkParseForeign(b *testing.B) {
+	for name, token := range map[string]string{
+		"brand":      "other" + testToken[5:],
+		"length":     testToken + "0",
+		"characters": testToken[:40] + "-" + testToken[41:],
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Parse("patra", token)
+			}
+		})
+	}
+}
+
+func BenchmarkParseParallel(b *testing.B) {
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			Parse("patra", testToken)
+		}
+	})
+}
+
+func TestParseForeignAllocatesNothing(t *testing.T) {
+	for _, token := range []string{"other" + testToken[5:], testToken + "0", testToken[:40] + "-" + testToken[41:], ""} {
+		if n := testing.AllocsPerRun(100, func() { Parse("patra", token) }); n != 0 {
+			t.Errorf("%v allocations for a foreign token of %d bytes", n, len(token))
+		}
+	}
+}

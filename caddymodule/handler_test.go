@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -209,27 +208,5 @@ func TestSocketsEndWithTheirRequest(t *testing.T) {
 				t.Errorf("%d sockets are left, context %v", len(e.sockets.live), ctx.Err())
 			}
 		})
-	}
-}
-
-func BenchmarkServeHTTP(b *testing.B) {
-	h := provisioned(b, &Handler{RateLimitHeaders: "off"})
-	_, token := storeKey(b, h, func(k *apikey.Key) {
-		k.Limits = apikey.Limits{PerMinute: 1_000_000, PerDay: 1_000_000_000, Burst: 1_000_000}
-	})
-	header := http.Header{"Accept": {"*/*"}, "User-Agent": {"curl/8"}}
-	credential := bearer(token)
-	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-	w := httptest.NewRecorder()
-	r := httpRequest("GET", "/v1/posts", header)
-	now := time.Now()
-	defer func() { timeNow = time.Now }()
-	timeNow = func() time.Time { now = now.Add(time.Millisecond); return now }
-	b.ReportAllocs()
-	for b.Loop() {
-		header["Authorization"] = credential
-		if err := h.ServeHTTP(w, r, next); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -211,43 +211,6 @@ func TestIndexMemory(t *testing.T) {
 	runtime.KeepAlive(x)
 }
 
-func BenchmarkIndexLookup(b *testing.B) {
-	for _, keys := range []int{1_000, 100_000, 1_000_000} {
-		x := fillIndex(b, keys)
-		ids := make([]apikey.ID, 1<<16)
-		r := rand.New(rand.NewPCG(1, 2))
-		for i := range ids {
-			ids[i] = numberedID(r.IntN(keys))
-		}
-		for _, tt := range []struct {
-			name string
-			mask int
-		}{{"uniform", len(ids) - 1}, {"hot", 15}} {
-			b.Run(fmt.Sprintf("%d/%s", keys, tt.name), func(b *testing.B) {
-				b.ReportAllocs()
-				for i := 0; b.Loop(); i++ {
-					if _, ok := x.Lookup(ids[i&tt.mask]); !ok {
-						b.Fatal("not found")
-					}
-				}
-			})
-		}
-	}
-}
-
-func BenchmarkIndexLookupParallel(b *testing.B) {
-	const keys = 100_000
-	x := fillIndex(b, keys)
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for i := 0; pb.Next(); i = (i + 7919) % keys {
-			if _, ok := x.Lookup(numberedID(i)); !ok {
-				b.Error("not found")
-			}
-		}
-	})
-}
-
 func BenchmarkIndexCounts(b *testing.B) {
 	x := fillIndex(b, 1_000_000)
 	now := time.Unix(1000, 0)

@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"net/http"
+	"testing"
+	"unsafe"
+)
+
+// mostAllocations is how often the whole handler may allocate for an answer,
+// its headers included. Answers that package fmt helps to write have no bar: the
+// race detector makes its pool forget at random.
+var mostAllocations = map[string]float64{
+	"allowed":      4,
+	"bad_checksum": 5,
+	"unknown_id":   5,
+}
+
+// TestServeHTTPAllocations tells of the allocations how many http.Header.Set
+// takes for the same headers when their values are at hand, and how many values
+// are not, but are made for each answer.
+func TestServeHTTPAllocations(t *testing.T) {
+	for _, e := range endings {
+		most, ok := mostAllocations[e.name]
+		if !ok {
+			continue
+		}
+		t.Run(e.name, func(t *testing.T) {
+			h, credential := e.start(t)
+			c := newCaller(h)
+			got := testing.AllocsPerRun(1000, func() { c.send(credential) })
+
+			before := c.headers()
+			c.send(credential)
+			after := c.headers()
+			made := 0
+			for name := range after {
+				if unsafe.StringData(before[name]) != unsafe.StringData(after[name]) {
+					made++
+				}
+			}
+			again := make(http.Header)
+			set := testing.AllocsPerRun(1000, func() {
+				clear(again)
+				for name, value := range after {
+					again.Set(name, value)
+				}
+			})
+			t.Logf("%v allocations: %v set headers, %d make values of them", got, set, made)
+			if got > most {
+				t.Errorf("%v allocations, want at most %v; setting the headers alone takes %v", got, most, set)
+			}
+		})
+	}
+}
+
+// headers returns what the handler has set, for the client and the backend.
+func (c *caller) headers() map[string]string {
+	set := make(map[string]string)
+	for name, values := range c.w.header {
+		set[name] = values[0]
+	}
+	for name, values := range c.r.Header {
+		if hasFoldedPrefix(name, c.h.identity.prefix) {
+			set[name] = values[0]
+		}
+	}
+	return set
+}
+
+// TestDecideAllocatesNothing is about the decision with its limits, on a store.
+func TestDecideAllocatesNothing(t *testing.T) {
+	for _, together := range workspaceCaps {
+		for _, e := range endings {
+			t.Run(e.name+"/"+together.name, func(t *testing.T) {
+				h, credential := e.start(t)
+				d := newDecider(t, h, together.limits)
+				d.q.Authorization = credential
+				want := d.decide()
+				if n := testing.AllocsPerRun(1000, func() { d.decide() }); n != 0 {
+					t.Errorf("%s: %v allocations", want, n)
+				}
+			})
+		}
+	}
+}
