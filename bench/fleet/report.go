@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
-	"time"
+
+	"github.com/socialpatra/keygate/bench/internal/figures"
 )
 
 // report is the table.
@@ -33,36 +33,15 @@ func (r *report) addTimes(what string, gateways int, each *histogram) {
 
 func (r *report) row(what string, gateways, callers int, each *histogram, rest string) {
 	line := fmt.Sprintf("| %s | %d | %d | %s | %s | %s |", what, gateways, callers,
-		short(each.quantile(0.5)), short(each.quantile(0.99)), rest)
+		figures.Short(each.quantile(0.5)), figures.Short(each.quantile(0.99)), rest)
 	fmt.Fprintln(os.Stderr, line)
 	r.rows = append(r.rows, line)
 }
 
 func (r *report) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "### A fleet on %s\n\n| %s |\n|%s\n%s\n", machine(), columns,
+	_, err := fmt.Fprintf(w, "### A fleet on %s\n\n| %s |\n|%s\n%s\n", figures.Machine(), columns,
 		strings.Repeat("---|", strings.Count(columns, "|")+1), strings.Join(r.rows, "\n"))
 	return err
-}
-
-// machine names processor, cores, system and Go as far as the system tells.
-func machine() string {
-	names := []string{fmt.Sprintf("%d cores", runtime.NumCPU()), runtime.GOOS, runtime.GOARCH, runtime.Version()}
-	text, _ := os.ReadFile("/proc/cpuinfo") // Linux alone has it
-	for line := range strings.Lines(string(text)) {
-		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == "model name" {
-			return strings.Join(append([]string{strings.TrimSpace(value)}, names...), ", ")
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
-// short returns a duration with three digits.
-func short(d time.Duration) string {
-	for unit := time.Duration(1); ; unit *= 10 {
-		if d < 1000*unit {
-			return d.Round(unit).String()
-		}
-	}
 }
 
 // digits returns a number of at least 1 with three digits, in thousands where

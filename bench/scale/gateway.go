@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/socialpatra/keygate/bench/internal/figures"
 )
 
 // gateway is a Caddy with Keygate in a folder of its own. Its admin endpoint
@@ -143,7 +145,7 @@ func (g *gateway) resident() string {
 // memory returns a line of the process's status, in bytes: VmRSS is what it
 // has now, VmHWM what it had at most.
 func (g *gateway) memory(name string) int64 {
-	kB, _ := strconv.ParseInt(strings.TrimSuffix(fieldOf(g.proc("status"), name), " kB"), 10, 64)
+	kB, _ := strconv.ParseInt(strings.TrimSuffix(figures.FieldOf(g.proc("status"), name), " kB"), 10, 64)
 	return kB * 1024
 }
 

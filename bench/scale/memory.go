@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/bench/internal/figures"
 	"github.com/socialpatra/keygate/bench/internal/keyset"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
@@ -48,7 +49,7 @@ func measureLookups(_ context.Context, g *gateway, set keyset.Set, r *report) er
 		return err
 	}
 	defer large.Close()
-	r.add("opening the store, in process", "%s", short(time.Since(begin)))
+	r.add("opening the store, in process", "%s", figures.Short(time.Since(begin)))
 	for _, tt := range []struct {
 		name  string
 		store *keystore.Bolt
@@ -62,7 +63,7 @@ func measureLookups(_ context.Context, g *gateway, set keyset.Set, r *report) er
 		if err != nil {
 			return err
 		}
-		r.add(tt.name, "%s", short(took))
+		r.add(tt.name, "%s", figures.Short(took))
 	}
 	return nil
 }

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/socialpatra/keygate/bench/internal/figures"
 )
 
 // report is the table: what was measured, and the figure.
@@ -25,7 +26,7 @@ func (r *report) add(what, format string, args ...any) {
 
 func (r *report) print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %d keys on %s\n\n| measured | figure |\n|---|---|\n", r.keys, machine())
+	fmt.Fprintf(&b, "### %d keys on %s\n\n| measured | figure |\n|---|---|\n", r.keys, figures.Machine())
 	for _, row := range r.rows {
 		fmt.Fprintf(&b, "| %s | %s |\n", row[0], row[1])
 	}
@@ -33,45 +34,10 @@ func (r *report) print(w io.Writer) error {
 	return err
 }
 
-// machine names processor, cores, system and Go as far as the system tells.
-func machine() string {
-	names := []string{fieldOf("/proc/cpuinfo", "model name"), fmt.Sprintf("%d cores", runtime.NumCPU())}
-	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		names = append(names, runtime.GOOS+" "+strings.TrimSpace(string(kernel)))
-	} else {
-		names = append(names, runtime.GOOS)
-	}
-	names = append(names, runtime.GOARCH, runtime.Version())
-	return strings.Join(slices.DeleteFunc(names, func(s string) bool { return s == "" }), ", ")
-}
-
-// fieldOf returns the value of the first line "name : value" of a file, or "".
-func fieldOf(path, name string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
 // spread is the median and the maximum of how long something took.
 func spread(took []time.Duration) string {
 	slices.Sort(took)
-	return fmt.Sprintf("%s p50, %s max", short(took[len(took)/2]), short(took[len(took)-1]))
-}
-
-// short returns a duration with three digits.
-func short(d time.Duration) string {
-	for unit := time.Duration(1); ; unit *= 10 {
-		if d < 1000*unit {
-			return d.Round(unit).String()
-		}
-	}
+	return fmt.Sprintf("%s p50, %s max", figures.Short(took[len(took)/2]), figures.Short(took[len(took)-1]))
 }
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%d MB", bytes/1e6) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/socialpatra/keygate/bench/internal/figures"
 	"github.com/socialpatra/keygate/bench/internal/keyset"
 )
 
@@ -37,8 +38,8 @@ func measureImport(ctx context.Context, g *gateway, set keyset.Set, r *report) e
 		return fmt.Errorf("caddy keygate import says %q, want %q", out, want)
 	}
 	client := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	r.add("import", "%s", short(time.Since(begin)))
-	r.add("import, processor time of gateway and command", "%s + %s", short(g.cpu()-busy), short(client))
+	r.add("import", "%s", figures.Short(time.Since(begin)))
+	r.add("import, processor time of gateway and command", "%s + %s", figures.Short(g.cpu()-busy), figures.Short(client))
 	r.add("import, peak memory of the gateway (VmHWM)", "%s", megabytes(g.memory("VmHWM")))
 	info, err := os.Stat(g.store())
 	if err != nil {
@@ -53,7 +54,7 @@ func measureStart(ctx context.Context, g *gateway, _ keyset.Set, r *report) erro
 	if err != nil {
 		return err
 	}
-	r.add("start of the gateway until it serves", "%s", short(took))
+	r.add("start of the gateway until it serves", "%s", figures.Short(took))
 	r.add("resident memory after the start (VmRSS)", "%s", g.resident())
 	return nil
 }
