@@ -215,12 +215,17 @@ func (g *gateway) reload(t testing.TB, caddyfile string) result {
 	return g.cli(t, "reload", "--config", "Caddyfile")
 }
 
+// withStore puts the gateway's store into a Caddyfile.
+func (g *gateway) withStore(caddyfile string) string {
+	if g.store == "" {
+		return caddyfile
+	}
+	return strings.ReplaceAll(caddyfile, bboltStore, g.store)
+}
+
 func (g *gateway) writeConfig(t testing.TB, caddyfile string) {
 	t.Helper()
-	if g.store != "" {
-		caddyfile = strings.ReplaceAll(caddyfile, bboltStore, g.store)
-	}
-	if err := os.WriteFile(filepath.Join(g.Dir, "Caddyfile"), []byte(caddyfile), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(g.Dir, "Caddyfile"), []byte(g.withStore(caddyfile)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

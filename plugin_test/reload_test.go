@@ -20,10 +20,7 @@ import (
 // and returns the answer.
 func (g *gateway) load(t testing.TB, caddyfile string) response {
 	t.Helper()
-	if g.store != "" {
-		caddyfile = strings.ReplaceAll(caddyfile, bboltStore, g.store)
-	}
-	return send(t, g.admin, http.MethodPost, "http://"+g.Admin+"/load", caddyfile, []string{"Content-Type: text/caddyfile", "Cache-Control: must-revalidate"})
+	return send(t, g.admin, http.MethodPost, "http://"+g.Admin+"/load", g.withStore(caddyfile), []string{"Content-Type: text/caddyfile", "Cache-Control: must-revalidate"})
 }
 
 var goroutineTotal = regexp.MustCompile(`^goroutine profile: total (\d+)`)

@@ -3,10 +3,12 @@
 package redisstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,13 +58,17 @@ func TestCoherence(t *testing.T) {
 	c := config(server.Addr)
 	c.Timeout, c.Heartbeat = time.Second, 250*time.Millisecond
 	stores := []*Store{open(t, c), open(t, c), open(t, c)}
-	var stop, calm atomic.Bool
+	d := long(t)
+	running, end := context.WithTimeout(t.Context(), d)
+	defer end()
+	noisy, calm := context.WithTimeout(t.Context(), d*3/4) // later a lost connection would mend what was overlooked
+	defer calm()
 	var writes, reads, refused atomic.Int64
 	var wg sync.WaitGroup
 	for i, s := range stores {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
-			for !stop.Load() {
+			for running.Err() == nil {
 				if err := change(s, r.IntN(keys), r); err != nil && !errors.Is(err, keystore.ErrNotFound) && !errors.Is(err, keystore.ErrExists) {
 					t.Errorf("a change: %v", err)
 					return
@@ -72,29 +78,28 @@ func TestCoherence(t *testing.T) {
 		})
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(100+i)))
-			for !stop.Load() {
+			for running.Err() == nil {
 				if _, _, err := s.Lookup(testKey(r.IntN(keys)).ID); err != nil {
 					refused.Add(1)
 				}
 				if reads.Add(1)%64 == 0 {
-					time.Sleep(time.Microsecond) // the writers are on the same processors
+					runtime.Gosched() // the writers are on the same processors
 				}
 			}
 		})
 	}
 	wg.Go(func() {
-		for n := 0; !stop.Load(); n++ {
-			if !calm.Load() {
-				killTracking(server, n)
+		kill := time.NewTicker(20 * time.Millisecond)
+		defer kill.Stop()
+		for n := 0; ; n++ {
+			killTracking(server, n)
+			select {
+			case <-kill.C:
+			case <-noisy.Done():
+				return
 			}
-			time.Sleep(20 * time.Millisecond)
 		}
 	})
-	d := long(t)
-	time.Sleep(d * 3 / 4)
-	calm.Store(true) // a lost connection would mend what was overlooked
-	time.Sleep(d / 4)
-	stop.Store(true)
 	wg.Wait()
 	for n := range keys {
 		record := server.Do("GET", stores[0].names.recordOf(testKey(n).ID))
