@@ -24,11 +24,11 @@ func (e *FieldError) Error() string {
 	return e.Field + ": " + e.Problem + "; accepted: " + e.Accepted
 }
 
-// quote shows a refused value on one line: escaped, and cut after 64 bytes so
+// Quote shows a refused value on one line: escaped, and cut after 64 bytes so
 // that a megabyte of input does not become a megabyte of error. What contains
 // a token, or much of one, is not shown at all: people paste secrets into the
 // wrong field.
-func quote(s string) string {
+func Quote(s string) string {
 	if resemblesToken(s) {
 		return "<a token>"
 	}

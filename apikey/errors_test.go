@@ -40,7 +40,7 @@ func TestQuote(t *testing.T) {
 		{"prefix", testPrefix, `"patra_7Hk2Qp9aX3bC"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := quote(tt.in); got != tt.want {
+			if got := Quote(tt.in); got != tt.want {
 				t.Errorf("quote = %s, want %s", got, tt.want)
 			}
 		})

@@ -23,7 +23,7 @@ func ExpiryAt(s string, now time.Time) (time.Time, error) {
 	const accepted = "an RFC 3339 time in the future, such as 2027-01-01T00:00:00Z"
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || !isStrictRFC3339(s, t) {
-		e := &FieldError{Field: "expires_at", Problem: quote(s) + " is not an RFC 3339 time", Accepted: accepted}
+		e := &FieldError{Field: "expires_at", Problem: Quote(s) + " is not an RFC 3339 time", Accepted: accepted}
 		if _, err := time.Parse(time.DateOnly, s); err == nil {
 			e.Problem += " (did you mean " + s + "T00:00:00Z?)"
 			e.Accepted = ""
@@ -32,7 +32,7 @@ func ExpiryAt(s string, now time.Time) (time.Time, error) {
 	}
 	t = storedTime(t)
 	if !t.After(now) {
-		return time.Time{}, &FieldError{Field: "expires_at", Problem: quote(s) + " is not in the future", Accepted: accepted}
+		return time.Time{}, &FieldError{Field: "expires_at", Problem: Quote(s) + " is not in the future", Accepted: accepted}
 	}
 	return t, nil
 }

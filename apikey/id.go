@@ -24,7 +24,7 @@ func NewID() ID {
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != IDLen || !isBase62(s) {
-		return id, &FieldError{Field: "id", Problem: fmt.Sprintf("%s is not a key ID", quote(s)), Accepted: acceptedRef}
+		return id, &FieldError{Field: "id", Problem: fmt.Sprintf("%s is not a key ID", Quote(s)), Accepted: acceptedRef}
 	}
 	copy(id[:], s)
 	return id, nil

@@ -69,7 +69,7 @@ func withoutZone(s string) string {
 }
 
 func refuseIP(s, problem, accepted string) (netip.Prefix, error) {
-	return netip.Prefix{}, &FieldError{Field: "allowed_ips", Problem: quote(s) + " " + problem, Accepted: accepted}
+	return netip.Prefix{}, &FieldError{Field: "allowed_ips", Problem: Quote(s) + " " + problem, Accepted: accepted}
 }
 
 // FormatIP returns the form that [ParseIP] reads and the store keeps: a CIDR,

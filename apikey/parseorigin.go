@@ -43,13 +43,13 @@ func parseOrigin(s string) (o Origin, problem, accepted string) {
 	case s == "":
 		return o, "an entry is empty", acceptedOrigin
 	case !utf8.ValidString(s): // idna lets some of it pass
-		return o, quote(s) + " is not valid UTF-8", acceptedOrigin
+		return o, Quote(s) + " is not valid UTF-8", acceptedOrigin
 	case s == "*":
 		return o, `"*" is every origin`, "an empty allowed_origins to allow every origin"
 	case strings.EqualFold(s, "null"):
 		return o, `"null" is what sandboxed pages and local files send, so it tells nothing`, acceptedOrigin
 	}
-	shown := quote(s)
+	shown := Quote(s)
 	if strings.Contains(s, "@") {
 		shown = "an entry" // what stands before the @ may be a password
 	}

@@ -20,11 +20,11 @@ func CheckScope(s string) error {
 		return nil
 	}
 	if near := Nearest(s, catalogueScopes()); near != "" {
-		return &FieldError{Field: "scopes", Problem: quote(s) + " is not a scope (did you mean " + near + "?)"}
+		return &FieldError{Field: "scopes", Problem: Quote(s) + " is not a scope (did you mean " + near + "?)"}
 	}
 	return &FieldError{
 		Field:    "scopes",
-		Problem:  quote(s) + " is not a scope",
+		Problem:  Quote(s) + " is not a scope",
 		Accepted: "resource:action, such as posts:write, of a-z, 0-9, _ and -, each part starting with a letter, at most 64 characters",
 	}
 }
@@ -56,7 +56,7 @@ func CheckKnown(scopes, extra []string) error {
 		if err := CheckScope(s); err != nil {
 			return err
 		}
-		e := &FieldError{Field: "scopes", Problem: quote(s) + " is not a known scope"}
+		e := &FieldError{Field: "scopes", Problem: Quote(s) + " is not a known scope"}
 		if near := Nearest(s, append(catalogueScopes(), extra...)); near != "" {
 			e.Problem += " (did you mean " + near + "?)"
 		} else {

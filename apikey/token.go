@@ -33,7 +33,7 @@ func CheckBrand(s string) error {
 	}
 	return &FieldError{
 		Field:    "key_prefix",
-		Problem:  quote(s) + " is not a brand",
+		Problem:  Quote(s) + " is not a brand",
 		Accepted: "a lower-case letter, then 1 to 15 lower-case letters or digits",
 	}
 }

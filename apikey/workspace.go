@@ -13,6 +13,12 @@ type WorkspaceLimits struct {
 // IsZero reports whether nothing is limited.
 func (l WorkspaceLimits) IsZero() bool { return l == WorkspaceLimits{} }
 
+// Limits returns the limits in the form of a key's, where zero means that there
+// is no such limit.
+func (l WorkspaceLimits) Limits() Limits {
+	return Limits{PerMinute: l.PerMinute, Burst: l.PerMinute, PerDay: l.PerDay}
+}
+
 // Check refuses limits out of range. The error is a [*FieldError].
 func (l WorkspaceLimits) Check() error {
 	_, err := CheckWorkspaceLimits(orDefault(l.PerMinute), orDefault(l.PerDay))
@@ -59,7 +65,7 @@ func CheckWorkspace(name string) error {
 		ok = isBase62(name[i:i+1]) || isWorkspaceMark(name[i])
 	}
 	if !ok {
-		return &FieldError{Field: "workspace", Problem: quote(name) + " is not a workspace", Accepted: accepted}
+		return &FieldError{Field: "workspace", Problem: Quote(name) + " is not a workspace", Accepted: accepted}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 
@@ -34,10 +35,8 @@ func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
 	for _, info := range apikey.Catalogue() {
 		add(info.Scope, info.Description, true)
 	}
-	for _, scope := range routeScopes(a.gateways) {
-		if _, ok := opens[scope]; ok {
-			add(scope, "", false)
-		}
+	for _, scope := range slices.Sorted(maps.Keys(opens)) {
+		add(scope, "", false)
 	}
 	known := make(map[string]bool)
 	for _, info := range resp.Scopes {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -74,18 +75,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if a.AuditRetention != 0 {
 				return alreadySpecified(d, option)
 			}
-			var value string
-			if err := oneArg(d, &value, "audit_retention <duration>, a day or more, such as 400d"); err != nil {
+			if err := durationArg(d, option, &a.AuditRetention, "a day or more, such as 400d"); err != nil {
 				return err
 			}
-			retention, err := caddy.ParseDuration(value)
-			if err != nil {
-				return d.Errf("audit_retention %s is not a duration; accepted: a day or more, such as 400d", value)
-			}
-			if err := checkRetention(retention); err != nil {
+			if err := checkRetention(time.Duration(a.AuditRetention)); err != nil {
 				return d.WrapErr(err)
 			}
-			a.AuditRetention = caddy.Duration(retention)
 		case "workspace_limits":
 			if !a.WorkspaceLimits.IsZero() {
 				return alreadySpecified(d, option)

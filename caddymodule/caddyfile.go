@@ -284,6 +284,20 @@ func oneArg(d *caddyfile.Dispenser, value *string, form string) error {
 	return noBlock(d, form)
 }
 
+// durationArg is oneArg for a duration, of which accepted is for the error.
+func durationArg(d *caddyfile.Dispenser, option string, value *caddy.Duration, accepted string) error {
+	var text string
+	if err := oneArg(d, &text, option+" <duration>, "+accepted); err != nil {
+		return err
+	}
+	parsed, err := caddy.ParseDuration(text)
+	if err != nil {
+		return d.Errf("%s %s is not a duration; accepted: %s", option, text, accepted)
+	}
+	*value = caddy.Duration(parsed)
+	return nil
+}
+
 func noBlock(d *caddyfile.Dispenser, form string) error {
 	if d.NextBlock(d.Nesting()) {
 		return d.Errf("unexpected block, with '%s' in it; accepted: %s, without one", d.Val(), form)

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -131,19 +130,6 @@ func secretArg(d *caddyfile.Dispenser, name string, value *string) error {
 	if err := checkSecret(name, *value); err != nil {
 		return d.WrapErr(err)
 	}
-	return nil
-}
-
-func durationArg(d *caddyfile.Dispenser, option string, value *caddy.Duration, accepted string) error {
-	var text string
-	if err := oneArg(d, &text, option+" <duration>, "+accepted); err != nil {
-		return err
-	}
-	parsed, err := caddy.ParseDuration(text)
-	if err != nil {
-		return d.Errf("%s %s is not a duration; accepted: %s", option, text, accepted)
-	}
-	*value = caddy.Duration(parsed)
 	return nil
 }
 

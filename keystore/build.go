@@ -82,12 +82,7 @@ func (f *Builder) commit() error {
 
 // Key adds a key, without an audit entry.
 func (f *Builder) Key(k *apikey.Key) error {
-	return f.put(func(tx *bolt.Tx) error {
-		if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(k)); err != nil {
-			return err
-		}
-		return tx.Bucket(bucketWorkspaces).Put(workspaceKey(k.Workspace, k.ID), nil)
-	})
+	return f.put(func(tx *bolt.Tx) error { return putKey(tx, k) })
 }
 
 // Usage adds what a key did on a day.

@@ -178,17 +178,21 @@ func heir(k *apikey.Key) apikey.Key {
 }
 
 func addKey(tx *bolt.Tx, k *apikey.Key, by Actor) error {
-	keys := tx.Bucket(bucketKeys)
-	if keys.Get(k.ID[:]) != nil {
+	if tx.Bucket(bucketKeys).Get(k.ID[:]) != nil {
 		return &ExistsError{ID: k.ID}
 	}
-	if err := keys.Put(k.ID[:], encodeKey(k)); err != nil {
-		return err
-	}
-	if err := tx.Bucket(bucketWorkspaces).Put(workspaceKey(k.Workspace, k.ID), nil); err != nil {
+	if err := putKey(tx, k); err != nil {
 		return err
 	}
 	return addAudit(tx, "create", nil, k, by)
+}
+
+// putKey stores a key that is not there yet, and enters it into its workspace.
+func putKey(tx *bolt.Tx, k *apikey.Key) error {
+	if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(k)); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketWorkspaces).Put(workspaceKey(k.Workspace, k.ID), nil)
 }
 
 func changeKey(tx *bolt.Tx, action string, old, k *apikey.Key, by Actor) error {

@@ -10,9 +10,3 @@ type Caps struct {
 }
 
 func (c *Caps) alone() bool { return c.Together == apikey.WorkspaceLimits{} }
-
-// together returns the workspace's limits in the form of a key's, where zero
-// means that there is no such limit.
-func (c *Caps) together() apikey.Limits {
-	return apikey.Limits{PerMinute: c.Together.PerMinute, Burst: c.Together.PerMinute, PerDay: c.Together.PerDay}
-}

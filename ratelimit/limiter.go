@@ -103,7 +103,7 @@ func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 // charges them. The lock of the key's shard must be held: it keeps what key
 // holds as it is.
 func (l *Limiter) takeTogether(key *holding, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
-	lim := caps.together()
+	lim := caps.Together.Limits()
 	s := l.workspaces.shard(caps.Workspace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +160,7 @@ func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 // lookTogether returns what the workspace has left, with a copy of its quota in
 // q.
 func (l *Limiter) lookTogether(q *quota, caps *Caps, now time.Time, elapsed time.Duration) holding {
-	lim := caps.together()
+	lim := caps.Together.Limits()
 	s := l.workspaces.shard(caps.Workspace)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,10 +2,6 @@ package openapi
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
-
-	"github.com/socialpatra/keygate/apikey"
 )
 
 // Error is a refusal of a document as a whole. Its text is one line:
@@ -22,16 +18,4 @@ func (e *Error) Error() string { return e.Where + ": " + e.Problem }
 
 func fail(where, format string, args ...any) error {
 	return &Error{Where: where, Problem: fmt.Sprintf(format, args...)}
-}
-
-// quote shows what was written: escaped, of bounded length, and never a token.
-func quote(s string) string {
-	if apikey.ContainsToken(s) {
-		return "<a token>"
-	}
-	const most = 64
-	if len(s) > most {
-		return strconv.QuoteToASCII(strings.ToValidUTF8(s[:most], "�")) + "…"
-	}
-	return strconv.QuoteToASCII(s)
 }

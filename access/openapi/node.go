@@ -1,6 +1,10 @@
 package openapi
 
-import "go.yaml.in/yaml/v3"
+import (
+	"go.yaml.in/yaml/v3"
+
+	"github.com/socialpatra/keygate/apikey"
+)
 
 // place is a node of a file. It is never an alias, but what that stands for.
 type place struct {
@@ -101,7 +105,7 @@ func (r *reader) merged(p place, what string, depth int) (*mapping, error) {
 			before = merge
 		}
 		if before != nil {
-			return nil, fail(f.where(), "has the key %s twice, first in line %d", quote(f.name()), before.key.node.Line)
+			return nil, fail(f.where(), "has the key %s twice, first in line %d", apikey.Quote(f.name()), before.key.node.Line)
 		}
 		if isMerge {
 			merge = &field{f.key, f.value}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // operation is an operation as the document has it.
@@ -95,7 +96,7 @@ func (o *operation) setOurs(f *field, method string, l layers) error {
 		}
 		o.websocket = on
 	default:
-		return fail(f.where(), "%s is not known; accepted: "+costKey+" and "+webSocketKey, quote(f.name()))
+		return fail(f.where(), "%s is not known; accepted: "+costKey+" and "+webSocketKey, apikey.Quote(f.name()))
 	}
 	return nil
 }

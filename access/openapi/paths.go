@@ -1,6 +1,10 @@
 package openapi
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
+)
 
 // inherited is what an operation has from above unless it says otherwise.
 type inherited struct {
@@ -45,7 +49,7 @@ func (r *reader) paths(p place, above inherited) (all []operation, err error) {
 			case f.name() == "$ref" || strings.HasPrefix(f.name(), "x-"):
 				continue
 			case !strings.HasPrefix(f.name(), "/"):
-				return nil, fail(f.where(), "path %s does not start with a slash", quote(f.name()))
+				return nil, fail(f.where(), "path %s does not start with a slash", apikey.Quote(f.name()))
 			}
 			if _, err := paths.get(f.name()); err != nil {
 				return nil, err
@@ -60,7 +64,7 @@ func (r *reader) paths(p place, above inherited) (all []operation, err error) {
 
 // pathItem appends the operations of a path (OpenAPI 3.1.1 §4.8.9).
 func (r *reader) pathItem(all []operation, path *field, above inherited) ([]operation, error) {
-	item, err := r.layers(path.value, "path "+quote(path.name()))
+	item, err := r.layers(path.value, "path "+apikey.Quote(path.name()))
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +84,7 @@ func (r *reader) pathItem(all []operation, path *field, above inherited) ([]oper
 			f := &fields[i]
 			// A path has no security. To ignore what is meant for it could open it.
 			if f.name() == "security" || isOurs(f.name()) {
-				return nil, fail(f.where(), "%s is beside the operations; accepted: in each operation that it is for", quote(f.name()))
+				return nil, fail(f.where(), "%s is beside the operations; accepted: in each operation that it is for", apikey.Quote(f.name()))
 			}
 			method := methods[f.name()]
 			if method == "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // toPattern makes the pattern of a route from a path template (OpenAPI 3.1.1
@@ -20,7 +21,7 @@ func toPattern(path string) (string, *Problem) {
 		if name, ok := parameter(s); ok {
 			segments[i] = "{" + unique(names, name, i) + "}"
 		} else if hasParameter(s) {
-			return "", &Problem{Unmappable, fmt.Sprintf("the segment %s is more than a parameter; write this route in the Caddyfile", quote(s))}
+			return "", &Problem{Unmappable, fmt.Sprintf("the segment %s is more than a parameter; write this route in the Caddyfile", apikey.Quote(s))}
 		}
 	}
 	return strings.Join(segments, "/"), nil

@@ -10,6 +10,8 @@ import (
 	"regexp"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // Bounds of what one document may make us do. Nothing in a document that people
@@ -94,14 +96,14 @@ var version = regexp.MustCompile(`^3\.[01]\.\d+(-.+)?$`)
 func checkVersion(doc *mapping) error {
 	const accepted = "; accepted: openapi 3.0.x or 3.1.x"
 	if f := doc.get("swagger"); f != nil {
-		return fail(f.where(), "is Swagger %s"+accepted, quote(f.value.node.Value))
+		return fail(f.where(), "is Swagger %s"+accepted, apikey.Quote(f.value.node.Value))
 	}
 	f := doc.get("openapi")
 	if f == nil {
 		return fail(doc.where(), "is no OpenAPI document, as it has no key openapi"+accepted)
 	}
 	if s, ok := f.value.text(); !ok || !version.MatchString(s) {
-		return fail(f.where(), "openapi %s is not known"+accepted, quote(f.value.node.Value))
+		return fail(f.where(), "openapi %s is not known"+accepted, apikey.Quote(f.value.node.Value))
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 const acceptedRef = "; accepted: #/components/… or a file in the folder of the document, such as paths/posts.yaml or paths/posts.yaml#/item"
@@ -23,7 +25,7 @@ func (l layers) get(key string) (*field, error) {
 		switch {
 		case f == nil:
 		case found != nil:
-			return nil, fail(found.where(), "%s is also in what the $ref refers to, at %s; accepted: one of them", quote(key), f.where())
+			return nil, fail(found.where(), "%s is also in what the $ref refers to, at %s; accepted: one of them", apikey.Quote(key), f.where())
 		default:
 			found = f
 		}
@@ -59,7 +61,7 @@ func (r *reader) layers(p place, what string) (layers, error) {
 // follow returns what a $ref refers to.
 func (r *reader) follow(f *field) (place, error) {
 	ref, ok := f.value.text()
-	what := "$ref " + quote(ref)
+	what := "$ref " + apikey.Quote(ref)
 	u, err := url.Parse(ref)
 	switch {
 	case !ok || ref == "" || err != nil:
@@ -98,7 +100,7 @@ func (r *reader) find(p place, pointer, where, what string) (place, error) {
 		}
 		f := m.get(unescape.Replace(token))
 		if f == nil {
-			return place{}, fail(where, "%s refers to nothing: %s has no key %s", what, p.where(), quote(unescape.Replace(token)))
+			return place{}, fail(where, "%s refers to nothing: %s has no key %s", what, p.where(), apikey.Quote(unescape.Replace(token)))
 		}
 		p = f.value
 	}

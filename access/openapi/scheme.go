@@ -3,6 +3,8 @@ package openapi
 import (
 	"net/http"
 	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 const acceptedSchemes = "http bearer, apiKey in a header, oauth2 or openIdConnect"
@@ -32,7 +34,7 @@ func (r *reader) readSchemes(doc *mapping) error {
 	}
 	for i := range m.fields {
 		f := &m.fields[i]
-		l, err := r.layers(f.value, "security scheme "+quote(f.name()))
+		l, err := r.layers(f.value, "security scheme "+apikey.Quote(f.name()))
 		if err != nil {
 			return err
 		}
@@ -55,12 +57,12 @@ func newScheme(m *mapping) *scheme {
 	switch kind := text("type"); kind {
 	case "http":
 		if !strings.EqualFold(text("scheme"), "bearer") {
-			s.refused = "is http " + quote(text("scheme"))
+			s.refused = "is http " + apikey.Quote(text("scheme"))
 		}
 	case "apiKey":
 		switch {
 		case text("in") != "header":
-			s.refused = "is an apiKey in " + quote(text("in")) + ", and keys are never read from a query or a cookie"
+			s.refused = "is an apiKey in " + apikey.Quote(text("in")) + ", and keys are never read from a query or a cookie"
 		case text("name") == "":
 			s.refused = "is an apiKey in a header without a name"
 		case !strings.EqualFold(text("name"), "Authorization"):
@@ -70,7 +72,7 @@ func newScheme(m *mapping) *scheme {
 		s.flows = m.get("flows")
 	case "openIdConnect":
 	default:
-		s.refused = "is of the type " + quote(kind)
+		s.refused = "is of the type " + apikey.Quote(kind)
 	}
 	return s
 }
@@ -82,9 +84,9 @@ func (r *reader) scheme(doc *mapping, want string) (*scheme, error) {
 		s := r.schemes[want]
 		switch {
 		case s == nil:
-			return nil, fail(doc.where(), "security scheme %s is not declared; accepted: %s", quote(want), r.declaredNames())
+			return nil, fail(doc.where(), "security scheme %s is not declared; accepted: %s", apikey.Quote(want), r.declaredNames())
 		case s.refused != "":
-			return nil, fail(s.where, "security scheme %s %s; accepted: "+acceptedSchemes+"; declared: %s", quote(want), s.refused, r.declaredNames())
+			return nil, fail(s.where, "security scheme %s %s; accepted: "+acceptedSchemes+"; declared: %s", apikey.Quote(want), s.refused, r.declaredNames())
 		}
 		return s, nil
 	}
@@ -116,7 +118,7 @@ func list(names []string) string {
 	const most = 16
 	var shown []string
 	for _, name := range names[:min(len(names), most)] {
-		shown = append(shown, quote(name))
+		shown = append(shown, apikey.Quote(name))
 	}
 	if len(names) > most {
 		shown = append(shown, "…")
@@ -141,7 +143,7 @@ func (r *reader) declaredScopes(s *scheme) ([]DeclaredScope, error) {
 		if strings.HasPrefix(f.name(), "x-") {
 			continue
 		}
-		flow, err := r.mapping(f.value, "flow "+quote(f.name()))
+		flow, err := r.mapping(f.value, "flow "+apikey.Quote(f.name()))
 		if err != nil {
 			return nil, err
 		}

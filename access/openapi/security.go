@@ -51,10 +51,10 @@ func (r *reader) requirement(p place) (requirement, error) {
 		f := &fields[i]
 		s := r.schemes[f.name()]
 		if s == nil {
-			return nil, fail(f.where(), "security scheme %s is not declared; accepted: %s", quote(f.name()), r.declaredNames())
+			return nil, fail(f.where(), "security scheme %s is not declared; accepted: %s", apikey.Quote(f.name()), r.declaredNames())
 		}
 		s.used = true
-		items, err := r.list(f.value, "what is needed of "+quote(f.name()))
+		items, err := r.list(f.value, "what is needed of "+apikey.Quote(f.name()))
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func (r *reader) requirement(p place) (requirement, error) {
 		for i, item := range items {
 			var ok bool
 			if scopes[i], ok = item.text(); !ok {
-				return nil, fail(item.where(), "a scope of %s is no text", quote(f.name()))
+				return nil, fail(item.where(), "a scope of %s is no text", apikey.Quote(f.name()))
 			}
 		}
 		need[f.name()] = scopes
@@ -80,7 +80,7 @@ func (s *security) needs(scheme string) (access.Access, access.Scopes, *Problem)
 	if len(s.requirements) == 0 || slices.ContainsFunc(s.requirements, func(r requirement) bool { return len(r) == 0 }) {
 		return access.Public, nil, nil
 	}
-	problem := "no requirement names the scheme " + quote(scheme)
+	problem := "no requirement names the scheme " + apikey.Quote(scheme)
 	if scheme == "" {
 		problem = "no requirement names a scheme that keys can be for; accepted: " + acceptedSchemes
 	}

@@ -3,6 +3,8 @@ package openapi
 import (
 	"net/url"
 	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 const (
@@ -13,7 +15,7 @@ const (
 // givenBase returns Options.BasePath as it is put before paths.
 func givenBase(given string) (string, error) {
 	if given[0] != '/' || len(given) > maxServer {
-		return "", fail("base_path", "%s is no path; accepted: / or a path such as /v1, of at most %d bytes", quote(given), maxServer)
+		return "", fail("base_path", "%s is no path; accepted: / or a path such as /v1, of at most %d bytes", apikey.Quote(given), maxServer)
 	}
 	return strings.TrimRight(given, "/"), nil
 }
@@ -35,7 +37,7 @@ func (r *reader) basePath(f *field, inherited string) (string, error) {
 		case err != nil:
 			return "", err
 		case i > 0 && b != base:
-			return "", fail(p.where(), "server has the path %s, and one before it %s; set base_path to the one that the backend gets", quote(b), quote(base))
+			return "", fail(p.where(), "server has the path %s, and one before it %s; set base_path to the one that the backend gets", apikey.Quote(b), apikey.Quote(base))
 		}
 		base = b
 	}
@@ -63,11 +65,11 @@ func (r *reader) serverPath(p place) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Opaque != "":
-		return "", fail(f.where(), "url %s is no URL"+acceptedServer, quote(text))
+		return "", fail(f.where(), "url %s is no URL"+acceptedServer, apikey.Quote(text))
 	case u.Host == "" && !strings.HasPrefix(u.Path, "/"):
 		// It is relative to where the document is served, which only a client
 		// knows.
-		return "", fail(f.where(), "url %s has no host and no path that starts with a slash"+acceptedServer, quote(text))
+		return "", fail(f.where(), "url %s has no host and no path that starts with a slash"+acceptedServer, apikey.Quote(text))
 	}
 	return strings.TrimRight(u.EscapedPath(), "/"), nil
 }
@@ -100,7 +102,7 @@ func (r *reader) variable(server *mapping, name, where string) (string, error) {
 	for _, key := range []string{"variables", name} {
 		f := m.get(key)
 		if f == nil {
-			return "", fail(where, "url has the variable %s, which the server does not declare"+acceptedServer, quote(name))
+			return "", fail(where, "url has the variable %s, which the server does not declare"+acceptedServer, apikey.Quote(name))
 		}
 		var err error
 		if m, err = r.mapping(f.value, key); err != nil {
@@ -109,12 +111,12 @@ func (r *reader) variable(server *mapping, name, where string) (string, error) {
 	}
 	f := m.get("default")
 	if f == nil {
-		return "", fail(m.where(), "variable %s has no default"+acceptedServer, quote(name))
+		return "", fail(m.where(), "variable %s has no default"+acceptedServer, apikey.Quote(name))
 	}
 	if value, ok := f.value.text(); ok {
 		return value, nil
 	}
-	return "", fail(f.where(), "the default of variable %s is no text"+acceptedServer, quote(name))
+	return "", fail(f.where(), "the default of variable %s is no text"+acceptedServer, apikey.Quote(name))
 }
 
 // CheckBasePath refuses what cannot be [Options.BasePath].

@@ -126,8 +126,3 @@ func (a *account) refuse(cost int) ratelimit.Result {
 	}
 	return r
 }
-
-// together returns the limits of a workspace in the form of a key's.
-func together(lim apikey.WorkspaceLimits) apikey.Limits {
-	return apikey.Limits{PerMinute: lim.PerMinute, Burst: lim.PerMinute, PerDay: lim.PerDay}
-}

@@ -129,7 +129,7 @@ func (l *Limiter) account(e *entry, caps *ratelimit.Caps, elapsed time.Duration)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.entries[caps.Workspace]
-	if k == nil || k.lim != together(caps.Together) {
+	if k == nil || k.lim != caps.Together.Limits() {
 		return a, false
 	}
 	a.workspace, _, ok = k.at(elapsed)
@@ -149,7 +149,7 @@ func (l *Limiter) atMost(e *entry, caps *ratelimit.Caps, now time.Time) account 
 	micros := now.UnixMicro()
 	a := account{key: unused(caps.Limits, micros), micros: micros}
 	if !caps.Together.IsZero() {
-		a.workspace = unused(together(caps.Together), micros)
+		a.workspace = unused(caps.Together.Limits(), micros)
 	}
 	return a
 }
