@@ -24,11 +24,7 @@ func (x *Index) HeldScopes(most int) []HeldScope {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.RLock()
-		for j := range s.entries {
-			e := &s.entries[j]
-			if e.terms == 0 {
-				continue
-			}
+		for _, e := range s.entries.All() {
 			set := x.terms.at(e.terms).scopes
 			scopes, ok := known[set]
 			if !ok {

@@ -42,7 +42,7 @@ type indexEntry struct {
 	workspace uint32
 	hash      apikey.Hash
 	expiresAt int64
-	terms     uint32 // 0: the entry is no key's
+	terms     uint32 // 0: the entry is noEntry
 	places    uint32 // 0: nil
 }
 
@@ -78,11 +78,13 @@ func (x *Index) reserve(keys int) {
 	mean := float64(keys) / indexShards
 	most := int(mean + 4*math.Sqrt(mean))
 	for i := range x.shards {
-		x.shards[i].resize(most, x.hash)
+		x.shards[i].entries.Resize(most, x.hashOf)
 	}
 }
 
 func (x *Index) hash(id *apikey.ID) uint64 { return maphash.Comparable(x.seed, *id) }
+
+func (x *Index) hashOf(e *indexEntry) uint64 { return x.hash(&e.id) }
 
 func (x *Index) shard(hash uint64) *indexShard { return &x.shards[hash>>(64-shardBits)] }
 
@@ -97,7 +99,7 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 	s.mu.RLock()
 	cell := s.find(hash, &id)
 	if cell >= 0 {
-		e = &s.entries[cell]
+		e = s.entries.At(cell)
 	}
 	t := x.terms.at(e.terms)
 	g := apikey.Grant{
@@ -134,9 +136,10 @@ func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
 	s := x.shard(hash)
 	s.mu.Lock()
 	if cell := s.find(hash, &id); cell >= 0 {
-		old, s.entries[cell] = s.entries[cell], e
+		have := s.entries.At(cell)
+		old, *have = *have, e
 	} else {
-		s.put(hash, &e, x.hash)
+		s.entries.Put(hash, &e, x.hashOf)
 	}
 	if opaque {
 		x.opaque.put(g.Hash, id)
@@ -155,8 +158,8 @@ func (x *Index) Delete(id apikey.ID) {
 		s.mu.Unlock()
 		return
 	}
-	old := s.entries[cell]
-	s.remove(cell)
+	old := *s.entries.At(cell)
+	s.entries.Remove(cell)
 	if x.terms.at(old.terms).opaque {
 		x.opaque.remove(old.hash)
 	}
@@ -176,7 +179,7 @@ func (x *Index) Len() int {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.RLock()
-		n += s.live
+		n += s.entries.Len()
 		s.mu.RUnlock()
 	}
 	return n
@@ -190,10 +193,8 @@ func (x *Index) Counts(now time.Time) map[apikey.Status]int {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.RLock()
-		for j := range s.entries {
-			e := &s.entries[j]
+		for _, e := range s.entries.All() {
 			switch state := x.terms.at(e.terms).state; {
-			case e.terms == 0:
 			case state == apikey.StateRevoked:
 				revoked++
 			case state == apikey.StateDisabled:

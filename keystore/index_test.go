@@ -107,8 +107,8 @@ func TestIndexReuses(t *testing.T) {
 		x.Put(id, g, false)
 		x.Delete(id)
 	}
-	if n := len(x.shard(x.hash(&id)).tags); n != 1 {
-		t.Errorf("%d groups of entries for one key", n)
+	if n := x.cells(); n != 8 {
+		t.Errorf("%d cells for one key; want a group of them", n)
 	}
 	if n := len(*x.workspaces.values.Load()); n > 3 { // none, and two in turn
 		t.Errorf("%d workspaces for one key", n)

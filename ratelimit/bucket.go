@@ -11,8 +11,8 @@ import (
 
 // bucket is a key's minute bucket. The zero bucket is full, whatever its size.
 type bucket struct {
-	limiter          rate.Limiter
 	perMinute, burst uint32 // what limiter is set to
+	limiter          rate.Limiter
 }
 
 // nanosecond is the resolution of the clock in seconds. rate.Limiter counts in

@@ -14,12 +14,12 @@ const noDay = apikey.Day(math.MinInt32)
 // apikey.WorkspaceUsage in less space; a workspace is only charged. The zero
 // tally but for its day is one without use.
 type tally struct {
-	allowed, limited, denied uint64
-
-	charged  uint32 // at most PerDay; without that, up to what it can hold
 	day      apikey.Day
-	lastUsed int32 // minutes since 1970
+	charged  uint32 // at most PerDay; without that, up to what it can hold
+	lastUsed int32  // minutes since 1970
 	unsaved  bool
+
+	allowed, limited, denied uint64
 }
 
 // sum grows with every use, and is zero without any.
@@ -52,12 +52,12 @@ func workspaceTallyOf(u apikey.WorkspaceUsage) tally {
 
 // quota is the use of one key or workspace on the two days of its last use.
 type quota struct {
-	// days[0] is the count that requests add to now, days[1] the one before.
-	days [2]tally
-
 	// shown is the day that the clock last showed. It differs from days[0].day
 	// while the clock is set back to a day that is not remembered.
 	shown apikey.Day
+
+	// days[0] is the count that requests add to now, days[1] the one before.
+	days [2]tally
 }
 
 // newQuota returns the quota of what is new on day, in a shard that has not the

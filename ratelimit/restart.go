@@ -36,9 +36,9 @@ func (s *shard[K]) buckets(now time.Time, elapsed time.Duration, yield func(K, a
 	// Where the clock is set back, the time until it is where it was counts no
 	// second time after the restart either.
 	wall := now.Round(0).Add(c.high - elapsed).UTC()
-	for k, e := range s.entries {
+	for _, e := range s.entries.All() {
 		if !e.minute.full(at) {
-			yield(k, apikey.Bucket{
+			yield(e.k, apikey.Bucket{
 				Tokens:    e.minute.limiter.TokensAt(at),
 				PerMinute: e.minute.perMinute, Burst: e.minute.burst,
 				At: wall,
@@ -65,7 +65,7 @@ func (l *Limiter) RestoreBucket(b apikey.Bucket, now time.Time) {
 func (t *table[K]) restoreBucket(k K, b *apikey.Bucket, now time.Time, elapsed time.Duration) {
 	wall := now.Round(0) // without its monotonic reading, which began with the process
 	passed := wall.Sub(b.At.Round(0))
-	s := t.shard(k)
+	s, hash := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, _ := s.tick(now, elapsed)
@@ -79,7 +79,7 @@ func (t *table[K]) restoreBucket(k K, b *apikey.Bucket, now time.Time, elapsed t
 	if age >= float64(lim.Burst)/perSecond(lim) {
 		return // full
 	}
-	e := s.entry(k)
+	e := s.entry(hash, k)
 	e.minute = bucket{}
 	e.minute.refillSince(age, at, lim)
 }

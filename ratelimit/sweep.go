@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -24,8 +23,9 @@ func (t *table[K]) sweep(now time.Time, elapsed time.Duration) {
 	}
 }
 
-// shrinkFrom is how large a map must have been to be worth making anew.
-const shrinkFrom = 64
+// shrinkAt is how many cells there are for each live one when a table is worth
+// making anew. One that has just grown has less than two.
+const shrinkAt = 6
 
 func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 	s.mu.Lock()
@@ -36,7 +36,7 @@ func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 	// dropped before it, so it stays closed, and tomorrow all is well again.
 	s.closed = min(s.closed, today)
 
-	for k, e := range s.entries {
+	for cell, e := range s.entries.All() {
 		if e.queued || !e.minute.full(at) || !e.quota.over(today) {
 			continue
 		}
@@ -45,12 +45,10 @@ func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 				s.closed = max(s.closed, t.day)
 			}
 		}
-		delete(s.entries, k)
+		s.entries.Remove(cell)
 	}
-	if n := len(s.entries); s.peak >= shrinkFrom && n < s.peak/4 {
-		live := make(map[K]*entry, n)
-		maps.Copy(live, s.entries)
-		s.entries, s.peak = live, n
+	if n := s.entries.Len(); n < s.entries.Cells()/shrinkAt {
+		s.entries.Resize(n, s.hashOf)
 		s.unsaved = slices.Clone(s.unsaved)
 	}
 }
@@ -58,10 +56,12 @@ func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 // Forget drops all state of a key that was deleted. What it was charged stays
 // in its workspace's counts, so that a new key in its place gains nothing.
 func (l *Limiter) Forget(id apikey.ID) {
-	s := l.keys.shard(id)
+	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.entries, id)
+	if cell := s.find(hash, id); cell >= 0 {
+		s.entries.Remove(cell)
+	}
 }
 
 // Len returns how many keys and how many workspaces have state.
@@ -72,7 +72,7 @@ func (t *table[K]) len() int {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		n += len(s.entries)
+		n += s.entries.Len()
 		s.mu.Unlock()
 	}
 	return n

@@ -44,6 +44,8 @@ func BenchmarkTakeKeys(b *testing.B) {
 				users[i] = u
 				l.Take(u.id, u.caps, 1, noon)
 			}
+			// Memory in the order of first use would be read ahead.
+			rand.New(rand.NewPCG(3, 4)).Shuffle(tt.keys, func(i, j int) { users[i], users[j] = users[j], users[i] })
 			b.Run("serial", func(b *testing.B) {
 				b.ReportAllocs()
 				i := 0

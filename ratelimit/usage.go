@@ -1,6 +1,10 @@
 package ratelimit
 
-import "github.com/socialpatra/keygate/apikey"
+import (
+	"hash/maphash"
+
+	"github.com/socialpatra/keygate/apikey"
+)
 
 // Restore puts back what was saved of a key's use on a day, exactly. It is for
 // the start, before the key is used; of a key's days it keeps the latest two.
@@ -13,19 +17,10 @@ func (l *Limiter) RestoreWorkspace(u apikey.WorkspaceUsage) {
 }
 
 func (t *table[K]) restore(k K, restored tally) {
-	s := t.shard(k)
+	s, hash := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.entry(k).quota.restore(restored)
-}
-
-// entry returns the entry of k; one that it makes has not been used on any day.
-// s.mu must be held.
-func (s *shard[K]) entry(k K) *entry {
-	if e := s.entries[k]; e != nil {
-		return e
-	}
-	return s.add(k, unused())
+	s.entry(hash, k).quota.restore(restored)
 }
 
 // Drain appends to keys and workspaces the use of every key and workspace on
@@ -52,7 +47,7 @@ func (s *shard[K]) drain(yield func(K, *tally)) {
 	}
 	s.owed = nil
 	for _, k := range s.unsaved {
-		e := s.entries[k]
+		e := s.get(maphash.Comparable(s.seed, k), k)
 		if e == nil { // forgotten since
 			continue
 		}
@@ -79,15 +74,15 @@ func (l *Limiter) Undrain(keys []apikey.Usage, workspaces []apikey.WorkspaceUsag
 }
 
 func (t *table[K]) undrain(k K, failed tally) {
-	s := t.shard(k)
+	s, hash := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.entries[k]; e != nil {
+	if e := s.get(hash, k); e != nil {
 		// Where the day was begun anew meanwhile, as the clock was set back, the
 		// larger of the two counts is the one to keep.
 		if have := e.quota.on(failed.day); have != nil && have.sum() >= failed.sum() {
 			have.unsaved = true
-			s.enqueue(k, e)
+			s.enqueue(e)
 			return
 		}
 	}

@@ -1,0 +1,53 @@
+package ratelimit
+
+import "hash/maphash"
+
+// entry is the state of one key or workspace in use. It lies in the table of
+// its shard, and moves when one is added or the table shrinks: a pointer to it
+// is good until then, and no longer than the shard's lock is held. Use reads it
+// from the start to the day before in the end, three lines of the cache.
+type entry[K comparable] struct {
+	k      K
+	queued bool // in its shard's unsaved
+	minute bucket
+	quota  quota
+}
+
+func (s *shard[K]) hashOf(e *entry[K]) uint64 { return maphash.Comparable(s.seed, e.k) }
+
+// find returns the cell of k, or -1. s.mu must be held.
+func (s *shard[K]) find(hash uint64, k K) int {
+	for g := s.entries.First(hash); ; g = s.entries.Next(g) {
+		tags := s.entries.Tags(g)
+		for m := tags.Match(hash); m != 0; m = m.Rest() {
+			if cell := m.Cell(g); s.entries.At(cell).k == k {
+				return cell
+			}
+		}
+		if tags.Last() {
+			return -1
+		}
+	}
+}
+
+// get returns the entry of k, or nil. s.mu must be held.
+func (s *shard[K]) get(hash uint64, k K) *entry[K] {
+	if cell := s.find(hash, k); cell >= 0 {
+		return s.entries.At(cell)
+	}
+	return nil
+}
+
+// add makes the entry of k, which has none. s.mu must be held.
+func (s *shard[K]) add(hash uint64, k K, q quota) *entry[K] {
+	return s.entries.Put(hash, &entry[K]{k: k, quota: q}, s.hashOf)
+}
+
+// entry returns the entry of k; one that it makes has not been used on any day.
+// s.mu must be held.
+func (s *shard[K]) entry(hash uint64, k K) *entry[K] {
+	if e := s.get(hash, k); e != nil {
+		return e
+	}
+	return s.add(hash, k, unused())
+}
