@@ -85,9 +85,9 @@ func (f *Builder) Key(k *apikey.Key) error {
 	return f.put(func(tx *bolt.Tx) error { return putKey(tx, k) })
 }
 
-// Usage adds what a key did on a day.
+// Usage adds what a key did on a day. The key must have been added.
 func (f *Builder) Usage(u apikey.Usage) error {
-	return f.put(func(tx *bolt.Tx) error { return saveUsage(tx, u) })
+	return f.put(func(tx *bolt.Tx) error { return saveUsage(tx, tx.Bucket(bucketUsage).Cursor(), u) })
 }
 
 // LastUsed adds when a key was last used, whose use of that day may be gone.

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -114,8 +115,8 @@ func BenchmarkSaveUsage(b *testing.B) {
 	defer s.Close()
 	usage := make([]apikey.Usage, 10_000)
 	for round := uint64(1); b.Loop(); round++ {
-		for i := range usage {
-			usage[i] = apikey.Usage{ID: numberedID(i), Day: 20000, Charged: round, LastUsed: int64(round)}
+		for i, n := range rand.Perm(len(usage)) { // as they come, and last used to the minute
+			usage[i] = apikey.Usage{ID: numberedID(n), Day: 20000, Charged: round, LastUsed: int64(round / 60 * 60)}
 		}
 		if err := s.SaveUsage(usage, nil); err != nil {
 			b.Fatal(err)
