@@ -94,12 +94,16 @@ func Parse(brand, token string) (ID, bool) {
 }
 
 // checksum returns the CRC-32/IEEE of s as base62 digits, most significant
-// first, zero padded. It walks the table itself because package crc32 takes
-// only []byte and lets it escape: one allocation for every request.
+// first, zero padded. It walks tables itself because package crc32 takes only
+// []byte and lets it escape: one allocation for every request.
 func checksum(s string) [ChecksumLen]byte {
 	crc := ^uint32(0)
+	for ; len(s) >= 4; s = s[4:] {
+		crc ^= uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+		crc = crcTables[3][byte(crc)] ^ crcTables[2][byte(crc>>8)] ^ crcTables[1][byte(crc>>16)] ^ crcTables[0][crc>>24]
+	}
 	for i := range len(s) {
-		crc = crc32.IEEETable[byte(crc)^s[i]] ^ crc>>8
+		crc = crcTables[0][byte(crc)^s[i]] ^ crc>>8
 	}
 	crc = ^crc
 	var digits [ChecksumLen]byte
@@ -126,3 +130,19 @@ func ParseRef(s string) (ID, error) {
 }
 
 const acceptedRef = "the key's ID, such as 7Hk2Qp9aX3bC, or its prefix, such as patra_7Hk2Qp9aX3bC"
+
+// crcTables are what each of four bytes, and the zeros after it, add to a
+// CRC-32: taking four at once is three times as fast as one by one
+// (Kounavis and Berry, "A systematic approach to building high performance
+// software-based CRC generators", 2005).
+var crcTables = newCRCTables()
+
+func newCRCTables() (tables [4][256]uint32) {
+	for i, crc := range crc32.IEEETable {
+		for zeros := range tables {
+			tables[zeros][i] = crc
+			crc = crc32.IEEETable[byte(crc)] ^ crc>>8
+		}
+	}
+	return tables
+}

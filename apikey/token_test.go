@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"hash/crc32"
 	"regexp"
 	"strings"
 	"testing"
@@ -243,6 +244,20 @@ func TestParseForeignAllocatesNothing(t *testing.T) {
 	for _, token := range []string{"other" + testToken[5:], testToken + "0", testToken[:40] + "-" + testToken[41:], ""} {
 		if n := testing.AllocsPerRun(100, func() { Parse("patra", token) }); n != 0 {
 			t.Errorf("%v allocations for a foreign token of %d bytes", n, len(token))
+		}
+	}
+}
+
+func TestChecksumIsCRC32(t *testing.T) {
+	const text = "patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV\x00\xff"
+	for n := range len(text) + 1 {
+		sum, digits := crc32.ChecksumIEEE([]byte(text[:n])), checksum(text[:n])
+		var got uint64
+		for _, c := range digits {
+			got = got*62 + uint64(strings.IndexByte(base62, c))
+		}
+		if got != uint64(sum) {
+			t.Errorf("of %d bytes: %x, want %x", n, got, sum)
 		}
 	}
 }
