@@ -48,6 +48,9 @@ func (s Scopes) Missing(held *apikey.ScopeSet) Scopes {
 
 // Nearest returns the set of which held lacks the fewest, the first of several.
 func (s Scopes) Nearest(held *apikey.ScopeSet) []string {
+	if len(s) == 1 {
+		return s[0]
+	}
 	var nearest []string
 	fewest := 0
 	for i, missing := range s.Missing(held) {

@@ -43,9 +43,19 @@ var fixedBodies = func() map[access.Reason][]byte {
 	return bodies
 }()
 
+// problemTypes are those of all reasons; a reason is the index.
+var problemTypes = func() []string {
+	reasons := access.Reasons()
+	types := make([]string, len(reasons)+1)
+	for _, reason := range reasons {
+		types[reason] = "urn:keygate:problem:" + reason.String()
+	}
+	return types
+}()
+
 func newProblem(reason access.Reason, detail string) problem {
 	return problem{
-		Type:   "urn:keygate:problem:" + reason.String(),
+		Type:   problemTypes[reason],
 		Title:  http.StatusText(reason.Status()),
 		Status: reason.Status(),
 		Code:   reason.String(),
