@@ -18,7 +18,7 @@ import (
 // versions of Caddy and of every plugin must be given, so that two builds of
 // one tree are alike. A plugin that is replaced by a folder needs one too, such
 // as v0.0.0: without it Go asks a registry which is the newest.
-// Relative paths in replacements are made absolute.
+// Relative paths in replacements, and of the profile, are made absolute.
 func load(file string) (xcaddy.Builder, error) {
 	var b xcaddy.Builder
 	text, err := os.ReadFile(file)
@@ -46,7 +46,29 @@ func load(file string) (xcaddy.Builder, error) {
 		}
 		b.Replacements[i].New = xcaddy.ReplacementPath(path)
 	}
+	if b.PgoProfile != "" {
+		if b.PgoProfile, err = profile(filepath.Dir(file), b.PgoProfile); err != nil {
+			return b, fmt.Errorf("%s: pgo_profile: %w", file, err)
+		}
+	}
 	return b, nil
+}
+
+// profile returns the absolute path of a profile, which has to be there: go
+// build would say so only after xcaddy has made its module.
+func profile(dir, path string) (string, error) {
+	path, err := under(dir, path)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a file", path)
+	}
+	return path, nil
 }
 
 func decode(text []byte, b *xcaddy.Builder) error {

@@ -32,6 +32,10 @@ func TestShippedConfig(t *testing.T) {
 	if want := xcaddy.NewReplace(mod.Module.Path, dir); len(b.Replacements) != 1 || b.Replacements[0] != want {
 		t.Errorf("replacements are %v, want %v alone", b.Replacements, want)
 	}
+	// The one that go build ./cmd/caddy takes by itself.
+	if want := filepath.Join(dir, "cmd", "caddy", "default.pgo"); b.PgoProfile != want {
+		t.Errorf("the profile is %q, want %q", b.PgoProfile, want)
+	}
 }
 
 func TestLoadRefuses(t *testing.T) {
@@ -40,6 +44,8 @@ func TestLoadRefuses(t *testing.T) {
 		"unknown nested field": {`{"caddy_version":"v2.11.9","plugins":[{"path":"x"}]}`, `unknown field "path"`},
 		"no version":           {`{"plugins":[]}`, "caddy_version is missing"},
 		"no plugin version":    {`{"caddy_version":"v2.11.9","plugins":[{"module_path":"x"}]}`, `plugin "x": version is missing`},
+		"profile missing":      {`{"caddy_version":"v2.11.9","pgo_profile":"gone.pgo"}`, "gone.pgo: no such file"},
+		"profile a folder":     {`{"caddy_version":"v2.11.9","pgo_profile":"."}`, "is not a file"},
 		"second value":         {`{"caddy_version":"v2.11.9"} {}`, "more follows"},
 		"not JSON":             {`caddy_version: v2.11.9`, "invalid character"},
 	}
@@ -86,6 +92,41 @@ func TestLoadResolvesReplacements(t *testing.T) {
 			}
 			if got := string(b.Replacements[0].New); got != want {
 				t.Errorf("%q became %q, want %q", written, got, want)
+			}
+		})
+	}
+}
+
+func TestLoadResolvesProfile(t *testing.T) {
+	dir := t.TempDir()
+	want := filepath.Join(dir, "sub", "a.pgo")
+	if err := os.Mkdir(filepath.Dir(want), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(want, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for written, want := range map[string]string{
+		"sub/a.pgo":   want,
+		"./sub/a.pgo": want,
+		want:          want,
+		"":            "",
+	} {
+		t.Run(written, func(t *testing.T) {
+			file := filepath.Join(dir, "xcaddy.json")
+			text, err := json.Marshal(xcaddy.Builder{CaddyVersion: "v2.11.9", PgoProfile: written})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b, err := load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.PgoProfile != want {
+				t.Errorf("%q became %q, want %q", written, b.PgoProfile, want)
 			}
 		})
 	}

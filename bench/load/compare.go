@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"time"
+)
+
+// row is a line of the table: what one gateway is sent.
+type row struct {
+	name    string
+	gateway *gateway
+	list    [][]byte
+	status  int
+	samples []sample // by round
+}
+
+// sample is what a slice of a row comes to.
+type sample struct {
+	perSecond float64       // requests
+	cpu       time.Duration // of the gateway, for one request
+	p50, p99  time.Duration
+	resident  int64 // bytes
+}
+
+// settle is how long a slice is followed up: a gateway saves what keys were
+// used for every second, and that belongs to the cost of the requests before.
+const settle = 1200 * time.Millisecond
+
+// compare measures all rows in each round, in an order of its own.
+func (s *stage) compare() error {
+	rows, err := s.rows()
+	if err != nil {
+		return err
+	}
+	for _, r := range rows { // what is only slow once is in no figure
+		if _, err := s.measure(r); err != nil {
+			return err
+		}
+	}
+	for round := range s.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, s.rounds)
+		for _, i := range rand.Perm(len(rows)) { //nolint:gosec // an order, no secret
+			measured, err := s.measure(rows[i])
+			if err != nil {
+				return err
+			}
+			rows[i].samples = append(rows[i].samples, measured)
+		}
+	}
+	return printTable(os.Stdout, rows)
+}
+
+// rows starts all gateways. The first row is the one to compare with. The
+// requests of one key, and refusals, are measured of the last gateway, which is
+// as users build it.
+func (s *stage) rows() ([]*row, error) {
+	profiled, err := hasProfile(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := build(s.ctx, s.path("stock"), "bench/load/stock", "off"); err != nil {
+		return nil, err
+	}
+	if err := build(s.ctx, s.path("keygate"), "cmd/caddy", "off"); err != nil {
+		return nil, err
+	}
+	gateways := []struct{ binary, name, folder, config string }{
+		{"stock", "stock Caddy, `reverse_proxy`", "stock-bare", bare},
+		{"keygate", "Keygate built in, not used", "keygate-bare", bare},
+		{"keygate", "Keygate", "keygate-guarded", guarded},
+	}
+	if profiled {
+		if err := build(s.ctx, s.path("profiled"), "cmd/caddy", "auto"); err != nil {
+			return nil, err
+		}
+		gateways = append(gateways, []struct{ binary, name, folder, config string }{
+			{"profiled", "Keygate built in, not used; with the profile", "profiled-bare", bare},
+			{"profiled", "Keygate; with the profile", "profiled-guarded", guarded},
+		}...)
+	}
+	var rows []*row
+	for _, v := range gateways {
+		g, err := s.start(v.binary, v.folder, v.config)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.check(g, v.config == guarded); err != nil {
+			return nil, err
+		}
+		rows = append(rows, &row{name: v.name, gateway: g, list: s.requests.good, status: http.StatusOK})
+	}
+	last := rows[len(rows)-1]
+	for _, other := range []struct {
+		name   string
+		list   [][]byte
+		status int
+	}{
+		{"of one key", s.requests.good[:1], http.StatusOK},
+		{"bad checksum", s.requests.badChecksum, http.StatusUnauthorized},
+		{"unknown ID", s.requests.unknown, http.StatusUnauthorized},
+		{"wrong scope", s.requests.wrongScope, http.StatusForbidden},
+		{"over the limit", s.requests.overLimit, http.StatusTooManyRequests},
+	} {
+		name := fmt.Sprintf("%s: %s, %d", last.name, other.name, other.status)
+		rows = append(rows, &row{name: name, gateway: last.gateway, list: other.list, status: other.status})
+	}
+	return rows, nil
+}
+
+func (s *stage) measure(r *row) (sample, error) {
+	before, err := r.gateway.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	t, err := drive(s.ctx, r.gateway.addr, r.list, r.status, s.connections, s.slice)
+	if err != nil {
+		return sample{}, fmt.Errorf("%s: %w", r.name, err)
+	}
+	time.Sleep(settle)
+	after, err := r.gateway.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	resident, err := r.gateway.resident()
+	if err != nil {
+		return sample{}, err
+	}
+	n := len(t.took)
+	return sample{
+		perSecond: float64(n) / t.all.Seconds(),
+		cpu:       (after - before) / time.Duration(n),
+		p50:       t.took[n/2],
+		p99:       t.took[n*99/100],
+		resident:  resident,
+	}, nil
+}
