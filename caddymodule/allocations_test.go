@@ -12,7 +12,7 @@ var mostAllocations = map[string]float64{
 	"allowed":            4,
 	"bad_checksum":       5,
 	"unknown_id":         5,
-	"insufficient_scope": 10,
+	"insufficient_scope": 11,
 	"rate_limited":       14,
 }
 
