@@ -14,16 +14,39 @@ type identity struct {
 	prefix                  string // folded, such as "socialpatra-"
 	workspace, keyID, scope string // canonical header names
 	keyHeader               string // folded name of the configured key header, or ""
+	suspects                suspects
 }
 
 func newIdentity(prefix, keyHeader string) identity {
-	return identity{
+	id := identity{
 		prefix:    fold(prefix),
 		workspace: prefix + "Workspace",
 		keyID:     prefix + "Key-Id",
 		scope:     prefix + "Scopes",
 		keyHeader: fold(keyHeader),
 	}
+	for name := range removed {
+		id.suspects.add(name)
+	}
+	if keyHeader != "" {
+		id.suspects.add(id.keyHeader)
+	}
+	id.suspects.addAll(id.prefix)
+	return id
+}
+
+// suspects are the names that strip has to look at, and at times others. Bits
+// stand for lengths, and the first letter says where: most headers of most
+// requests are told by that.
+type suspects [32]uint64
+
+func (s *suspects) add(folded string) { s[folded[0]%32] |= 1 << min(len(folded), 63) }
+
+// addAll adds all names with a prefix, which is shorter than 63.
+func (s *suspects) addAll(prefix string) { s[prefix[0]%32] |= ^uint64(0) << len(prefix) }
+
+func (s *suspects) has(name string) bool {
+	return name != "" && s[foldByte(name[0])%32]>>min(len(name), 63)&1 != 0
 }
 
 func fold(name string) string {
@@ -73,6 +96,9 @@ var removed = map[string]removal{
 func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 	var buf [maxHeaderName]byte
 	for name := range r.Header {
+		if !id.suspects.has(name) {
+			continue
+		}
 		folded := headerFold(buf[:0], name)
 		if len(folded) == 0 { // too long to be one of these
 			if hasFoldedPrefix(name, id.prefix) {

@@ -100,16 +100,20 @@ func headerFold(dst []byte, name string) []byte {
 	}
 	dst = dst[:len(name)]
 	for i := range len(name) {
-		switch c := name[i]; {
-		case c == '_' || c == '.':
-			dst[i] = '-'
-		case 'A' <= c && c <= 'Z':
-			dst[i] = c + 'a' - 'A'
-		default:
-			dst[i] = c
-		}
+		dst[i] = foldByte(name[i])
 	}
 	return dst
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case c == '_' || c == '.':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	default:
+		return c
+	}
 }
 
 // hasFoldedPrefix reports whether name, folded, starts with prefix, which is

@@ -9,7 +9,7 @@ import (
 )
 
 // profileTime is how long a profile is taken: some thousand samples.
-const profileTime = 30 * time.Second
+const profileTime = time.Minute
 
 // takeProfile writes a profile of Keygate under requests that pass. It is built
 // without a profile, whose inlining would be in the new one.
