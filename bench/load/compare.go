@@ -22,32 +22,40 @@ type sample struct {
 	perSecond float64       // requests
 	cpu       time.Duration // of the gateway, for one request
 	p50, p99  time.Duration
-	resident  int64 // bytes
+	resident  int64   // bytes
+	beside    float64 // CPU of a request, of that of stock at the same moment
 }
 
 // settle is how long a slice is followed up: a gateway saves what keys were
 // used for every second, and that belongs to the cost of the requests before.
 const settle = 1200 * time.Millisecond
 
-// compare measures all rows in each round, in an order of its own.
+// compare measures all rows in each round, in an order of its own: each by
+// itself, and those that pass requests on beside the first row as well.
 func (s *stage) compare() error {
 	rows, err := s.rows()
 	if err != nil {
 		return err
 	}
 	for _, r := range rows { // what is only slow once is in no figure
-		if _, err := s.measure(r); err != nil {
+		if _, err := s.measure(r, s.connections); err != nil {
 			return err
 		}
 	}
 	for round := range s.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, s.rounds)
 		for _, i := range rand.Perm(len(rows)) { //nolint:gosec // an order, no secret
-			measured, err := s.measure(rows[i])
+			r := rows[i]
+			measured, err := s.measure(r, s.connections)
 			if err != nil {
 				return err
 			}
-			rows[i].samples = append(rows[i].samples, measured)
+			if r != rows[0] && r.status == http.StatusOK {
+				if measured.beside, err = s.beside(rows[0], r); err != nil {
+					return err
+				}
+			}
+			r.samples = append(r.samples, measured)
 		}
 	}
 	return printTable(os.Stdout, rows)
@@ -108,32 +116,4 @@ func (s *stage) rows() ([]*row, error) {
 		rows = append(rows, &row{name: name, gateway: last.gateway, list: other.list, status: other.status})
 	}
 	return rows, nil
-}
-
-func (s *stage) measure(r *row) (sample, error) {
-	before, err := r.gateway.cpu()
-	if err != nil {
-		return sample{}, err
-	}
-	t, err := drive(s.ctx, r.gateway.addr, r.list, r.status, s.connections, s.slice)
-	if err != nil {
-		return sample{}, fmt.Errorf("%s: %w", r.name, err)
-	}
-	time.Sleep(settle)
-	after, err := r.gateway.cpu()
-	if err != nil {
-		return sample{}, err
-	}
-	resident, err := r.gateway.resident()
-	if err != nil {
-		return sample{}, err
-	}
-	n := len(t.took)
-	return sample{
-		perSecond: float64(n) / t.all.Seconds(),
-		cpu:       (after - before) / time.Duration(n),
-		p50:       t.took[n/2],
-		p99:       t.took[n*99/100],
-		resident:  resident,
-	}, nil
 }

@@ -10,16 +10,18 @@ import (
 )
 
 // columns are the figures of a row: first how many times those of the first row
-// in the same round they are, with quartiles, then medians over all rounds.
-const columns = "| gateway | CPU per request, of stock | requests/s, of stock | p99, of stock | CPU s per 100,000 | requests/s | p50 | p99 | resident |\n" +
-	"|---|---|---|---|---|---|---|---|---|\n"
+// they are, with quartiles, at the same moment or in the same round, and then
+// medians over all rounds.
+const columns = "| gateway | CPU per request, beside stock | CPU per request, of stock in turn | requests/s, of stock | p99, of stock | " +
+	"CPU s per 100,000 | requests/s | p50 | p99 | resident |\n" +
+	"|---|---|---|---|---|---|---|---|---|---|\n"
 
 func printTable(w io.Writer, rows []*row) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s; rounds: %d\n\n%s", figures.Machine(), len(rows[0].samples), columns)
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.2f | %.0f | %s | %s | %.0f MB |\n", r.name,
-			r.times(rows[0], sample.cpuSeconds), r.times(rows[0], sample.rate), r.times(rows[0], sample.slowest),
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %.0f | %s | %s | %.0f MB |\n", r.name,
+			r.beside(), r.times(rows[0], sample.cpuSeconds), r.times(rows[0], sample.rate), r.times(rows[0], sample.slowest),
 			1e5*r.median(sample.cpuSeconds), r.median(sample.rate),
 			figures.Short(time.Duration(r.median(sample.usual))), figures.Short(time.Duration(r.median(sample.slowest))), r.median(sample.bytes)/1e6)
 	}
@@ -34,12 +36,16 @@ func (s sample) slowest() float64    { return float64(s.p99) }
 func (s sample) bytes() float64      { return float64(s.resident) }
 
 func (r *row) median(of func(sample) float64) float64 {
+	_, median, _ := quartiles(r.values(of))
+	return median
+}
+
+func (r *row) values(of func(sample) float64) []float64 {
 	values := make([]float64, len(r.samples))
 	for i, s := range r.samples {
 		values[i] = of(s)
 	}
-	_, median, _ := quartiles(values)
-	return median
+	return values
 }
 
 // times compares a figure with that of the base, round by round.
@@ -47,10 +53,24 @@ func (r *row) times(base *row, of func(sample) float64) string {
 	if r == base {
 		return "1"
 	}
-	ratios := make([]float64, len(r.samples))
-	for i := range ratios {
-		ratios[i] = of(r.samples[i]) / of(base.samples[i])
+	ratios := r.values(of)
+	for i, stock := range base.values(of) {
+		ratios[i] /= stock
 	}
+	return spread(ratios)
+}
+
+// beside is for the rows that were measured so.
+func (r *row) beside() string {
+	ratios := r.values(func(s sample) float64 { return s.beside })
+	if ratios[0] == 0 {
+		return "–"
+	}
+	return spread(ratios)
+}
+
+// spread returns the median and, in parentheses, the quartiles.
+func spread(ratios []float64) string {
 	first, median, third := quartiles(ratios)
 	return fmt.Sprintf("%.3f (%.3f–%.3f)", median, first, third)
 }
