@@ -61,9 +61,8 @@ func (s *stage) compare() error {
 	return printTable(os.Stdout, rows)
 }
 
-// rows starts all gateways. The first row is the one to compare with. The
-// requests of one key, and refusals, are measured of the last gateway, which is
-// as users build it.
+// rows starts all gateways. The first row is the one to compare with. Refusals
+// are measured of the last gateway, which is as users build it.
 func (s *stage) rows() ([]*row, error) {
 	profiled, err := hasProfile(s.ctx)
 	if err != nil {
@@ -90,6 +89,7 @@ func (s *stage) rows() ([]*row, error) {
 		}...)
 	}
 	var rows []*row
+	var last *row
 	for _, v := range gateways {
 		g, err := s.start(v.binary, v.folder, v.config)
 		if err != nil {
@@ -98,22 +98,24 @@ func (s *stage) rows() ([]*row, error) {
 		if err := s.check(g, v.config == guarded); err != nil {
 			return nil, err
 		}
-		rows = append(rows, &row{name: v.name, gateway: g, list: s.requests.good, status: http.StatusOK})
+		last = &row{name: v.name, gateway: g, list: s.requests.good, status: http.StatusOK}
+		rows = append(rows, last)
+		if v.config == guarded {
+			rows = append(rows, &row{name: v.name + ", of one key", gateway: g, list: s.requests.good[:1], status: http.StatusOK})
+		}
 	}
-	last := rows[len(rows)-1]
-	for _, other := range []struct {
+	for _, refusal := range []struct {
 		name   string
 		list   [][]byte
 		status int
 	}{
-		{"of one key", s.requests.good[:1], http.StatusOK},
 		{"bad checksum", s.requests.badChecksum, http.StatusUnauthorized},
 		{"unknown ID", s.requests.unknown, http.StatusUnauthorized},
 		{"wrong scope", s.requests.wrongScope, http.StatusForbidden},
 		{"over the limit", s.requests.overLimit, http.StatusTooManyRequests},
 	} {
-		name := fmt.Sprintf("%s: %s, %d", last.name, other.name, other.status)
-		rows = append(rows, &row{name: name, gateway: last.gateway, list: other.list, status: other.status})
+		name := fmt.Sprintf("%s: %s, %d", last.name, refusal.name, refusal.status)
+		rows = append(rows, &row{name: name, gateway: last.gateway, list: refusal.list, status: refusal.status})
 	}
 	return rows, nil
 }
