@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"sync"
-	"time"
 )
 
 // beside sends the load to a gateway and to the stock one at the same moment,
@@ -27,33 +25,4 @@ func (s *stage) beside(stock, r *row) (float64, error) {
 		return 0, err
 	}
 	return cost[0] / cost[1], nil
-}
-
-// measure sends the load of a row to its gateway for a slice.
-func (s *stage) measure(r *row, connections int) (sample, error) {
-	before, err := r.gateway.cpu()
-	if err != nil {
-		return sample{}, err
-	}
-	t, err := drive(s.ctx, r.gateway.addr, r.list, r.status, connections, s.slice)
-	if err != nil {
-		return sample{}, fmt.Errorf("%s: %w", r.name, err)
-	}
-	time.Sleep(settle)
-	after, err := r.gateway.cpu()
-	if err != nil {
-		return sample{}, err
-	}
-	resident, err := r.gateway.resident()
-	if err != nil {
-		return sample{}, err
-	}
-	n := len(t.took)
-	return sample{
-		perSecond: float64(n) / t.all.Seconds(),
-		cpu:       (after - before) / time.Duration(n),
-		p50:       t.took[n/2],
-		p99:       t.took[n*99/100],
-		resident:  resident,
-	}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"time"
 )
 
 // row is a line of the table: what one gateway is sent.
@@ -16,19 +15,6 @@ type row struct {
 	status  int
 	samples []sample // by round
 }
-
-// sample is what a slice of a row comes to.
-type sample struct {
-	perSecond float64       // requests
-	cpu       time.Duration // of the gateway, for one request
-	p50, p99  time.Duration
-	resident  int64   // bytes
-	beside    float64 // CPU of a request, of that of stock at the same moment
-}
-
-// settle is how long a slice is followed up: a gateway saves what keys were
-// used for every second, and that belongs to the cost of the requests before.
-const settle = 1200 * time.Millisecond
 
 // compare measures all rows in each round, in an order of its own: each by
 // itself, and those that pass requests on beside the first row as well.

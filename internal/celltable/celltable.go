@@ -1,9 +1,7 @@
 // Package celltable has a hash table whose entries lie in place, in one slice.
 package celltable
 
-import (
-	"iter"
-)
+import "iter"
 
 // Table is a hash table with open addressing. Its cells come in groups of
 // eight, and each group has a word of eight tags, one byte for each cell: empty,
