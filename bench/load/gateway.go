@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/socialpatra/keygate/bench/internal/process"
 )
 
 // gateway is a running Caddy with a folder of its own. Its admin endpoint is a
@@ -84,25 +86,18 @@ func startGateway(ctx context.Context, binary, dir, config, backend string) (*ga
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{dir: dir, addr: listener.Addr().String()}
-	listener.Close()
+	g := &gateway{dir: dir, addr: addr}
 	_, port, _ := net.SplitHostPort(g.addr)
 	config = strings.NewReplacer("{dir}", dir, "{port}", port, "{backend}", backend).Replace(config)
 	if err := os.WriteFile(g.path("Caddyfile"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	g.admin = &http.Client{
-		Timeout: profileTime + patience, // the longest answer is a profile
-		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, "unix", g.path("admin.sock"))
-			},
-		},
-	}
+	g.admin = process.Admin(g.path("admin.sock"))
+	g.admin.Timeout = profileTime + patience // the longest answer is a profile
 	log, err := os.OpenFile(g.path("log"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -122,16 +117,16 @@ func startGateway(ctx context.Context, binary, dir, config, backend string) (*ga
 
 func (g *gateway) path(name string) string { return filepath.Join(g.dir, name) }
 
-// command runs Caddy with nothing of the user's own Caddy in reach.
 func (g *gateway) command(ctx context.Context, binary string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir = g.dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + g.dir,
-		"XDG_CONFIG_HOME=" + g.dir, "XDG_DATA_HOME=" + g.dir,
-	}
-	return cmd
+	return process.Caddy(ctx, binary, g.dir, args...)
 }
+
+// cpu returns the processor time that the gateway has used.
+func (g *gateway) cpu() (time.Duration, error) { return process.CPU(g.cmd.Process.Pid) }
+
+// resident returns the bytes that the gateway has in memory, the pages of files
+// among them.
+func (g *gateway) resident() (int64, error) { return process.Memory(g.cmd.Process.Pid, "VmRSS") }
 
 // serving waits until the site and the admin endpoint answer.
 func (g *gateway) serving(ctx context.Context) error {

@@ -11,12 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/socialpatra/keygate/bench/internal/figures"
+	"github.com/socialpatra/keygate/bench/internal/process"
 )
 
 // gateway is a Caddy with Keygate in a folder of its own. Its admin endpoint
@@ -43,22 +41,17 @@ http://127.0.0.1:%[2]s {
 
 func buildGateway(ctx context.Context, dir string) (*gateway, error) {
 	g := &gateway{dir: dir}
-	g.admin = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", g.path("admin.sock"))
-		},
-	}}
+	g.admin = process.Admin(g.path("admin.sock"))
 	// Guided by the profile of cmd/caddy, the build would take minutes more.
 	build := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-o", g.path("caddy"), "github.com/socialpatra/keygate/cmd/caddy") //nolint:gosec // the folder is our own
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build ./cmd/caddy: %w\n%s", err, out)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	listener.Close()
+	_, port, _ := net.SplitHostPort(addr)
 	return g, os.WriteFile(g.path("Caddyfile"), fmt.Appendf(nil, caddyfile, dir, port), 0o600)
 }
 
@@ -66,15 +59,8 @@ func (g *gateway) path(name string) string { return filepath.Join(g.dir, name) }
 
 func (g *gateway) store() string { return g.path("data/keygate.db") }
 
-// command runs a subcommand with nothing of the user's own Caddy in reach.
 func (g *gateway) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, g.path("caddy"), args...) //nolint:gosec // what we built, with our own arguments
-	cmd.Dir = g.dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + g.dir,
-		"XDG_CONFIG_HOME=" + g.dir, "XDG_DATA_HOME=" + g.dir,
-	}
-	return cmd
+	return process.Caddy(ctx, g.path("caddy"), g.dir, args...)
 }
 
 // start returns how long it took until the gateway served.
@@ -143,27 +129,13 @@ func (g *gateway) resident() string {
 	return fmt.Sprintf("%s, of which %s of files", megabytes(g.memory("VmRSS")), megabytes(g.memory("RssFile")))
 }
 
-// memory returns a line of the process's status, in bytes: VmRSS is what it
-// has now, VmHWM what it had at most.
+// memory and cpu are zero where the system does not tell.
 func (g *gateway) memory(name string) int64 {
-	kB, _ := strconv.ParseInt(strings.TrimSuffix(figures.FieldOf(g.proc("status"), name), " kB"), 10, 64)
-	return kB * 1024
+	bytes, _ := process.Memory(g.cmd.Process.Pid, name)
+	return bytes
 }
 
-// cpu returns the processor time that the process has used.
 func (g *gateway) cpu() time.Duration {
-	text, _ := os.ReadFile(g.proc("stat"))
-	_, rest, _ := strings.Cut(string(text), ") ") // its name may hold spaces
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	const ticks = 100 // per second, on every Linux that Go runs on
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * time.Second / ticks
-}
-
-func (g *gateway) proc(name string) string {
-	return fmt.Sprintf("/proc/%d/%s", g.cmd.Process.Pid, name)
+	used, _ := process.CPU(g.cmd.Process.Pid)
+	return used
 }
