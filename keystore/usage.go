@@ -20,11 +20,11 @@ func (b *Bolt) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage
 	if len(keys)+len(workspaces) == 0 && !b.closed.Load() {
 		return nil
 	}
-	b.writing.Lock()
-	defer b.writing.Unlock()
 	slices.SortFunc(keys, func(a, b apikey.Usage) int {
 		return cmp.Or(cmp.Compare(a.Day, b.Day), bytes.Compare(a.ID[:], b.ID[:]))
 	})
+	b.writing.Lock()
+	defer b.writing.Unlock()
 	return b.commit(func(tx *bolt.Tx) error {
 		saved := tx.Bucket(bucketUsage).Cursor()
 		for i := range keys {
