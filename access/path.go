@@ -9,6 +9,8 @@ const (
 	pathDotSegment        = "The path has a . or .. segment. Send the path that it leads to."
 	pathBackslash         = "The path has a backslash, as it is or percent-encoded. Send the path without it."
 	pathSemicolon         = "The path has a semicolon, as it is or percent-encoded. Send the path without it."
+	pathQuestionMark      = "The path has a percent-encoded question mark (%3F). Send the path without it."
+	pathHash              = "The path has a percent-encoded hash sign (%23). Send the path without it."
 	pathControl           = "The path has a control character, as it is or percent-encoded. Send the path without it."
 	pathBadEscape         = "The path has a % that two hexadecimal digits do not follow. Percent-encode the path again."
 	pathBadUTF8           = "The path is not UTF-8 once it is percent-decoded. Percent-encode it from UTF-8."

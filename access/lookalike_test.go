@@ -1,0 +1,57 @@
+package access
+
+import (
+	"strings"
+	"testing"
+)
+
+// A path that some backend takes for a mapped literal matches nothing else, over
+// all routes at once: written, imported and denied.
+func TestLookalikesMatchNothingElse(t *testing.T) {
+	for name, test := range map[string]struct {
+		routes  []string // see importedTable
+		request string
+		want    string // "": none
+	}{
+		"imported past a written literal, in another case": {[]string{"GET /v1/{kind}/me", "+GET /v1/users/{id}"}, "GET /v1/users/ME", ""},
+		"imported past a written literal, with a slash":    {[]string{"GET /v1/{kind}/me", "+GET /v1/users/{id}/"}, "GET /v1/users/me/", ""},
+		"imported past a written literal, encoded":         {[]string{"GET /v1/{kind}/@all", "+GET /v1/users/{id}"}, "GET /v1/users/%40all", ""},
+		"imported past a written literal, with a format":   {[]string{"GET /v1/{kind}/me", "+GET /v1/users/{id}"}, "GET /v1/users/me.json", ""},
+		"imported past a written name, with a slash":       {[]string{"GET /v1/{kind}", "+GET /v1/users/"}, "GET /v1/users/", ""},
+		"imported, where no written one is like it":        {[]string{"GET /v1/{kind}/me", "+GET /v1/users/{id}"}, "GET /v1/users/you", "+GET /v1/users/{id}"},
+		"imported, mapped itself in that case":             {[]string{"GET /v1/ME", "+GET /v1/me"}, "GET /v1/me", "+GET /v1/me"},
+		"imported, mapped itself with that format":         {[]string{"GET /v1/me", "+GET /v1/me.json"}, "GET /v1/me.json", "+GET /v1/me.json"},
+
+		"a format":                             {[]string{"GET /posts/drafts", "GET /posts/{id}"}, "GET /posts/drafts.json", ""},
+		"a format after a format":              {[]string{"GET /posts/drafts", "GET /posts/{id}"}, "GET /posts/drafts.tar.gz", ""},
+		"an empty format":                      {[]string{"GET /posts/drafts", "GET /posts/{id}"}, "GET /posts/drafts.", ""},
+		"a format in another case":             {[]string{"GET /posts/drafts", "GET /posts/{id}"}, "GET /posts/Drafts.JSON", ""},
+		"a format and a slash":                 {[]string{"GET /posts/drafts", "GET /posts/{id}/"}, "GET /posts/drafts.json/", ""},
+		"a format of a literal with a dot":     {[]string{"GET /files/Report.pdf", "GET /files/{name}"}, "GET /files/report.PDF.gz", ""},
+		"a format in the middle":               {[]string{"GET /posts/drafts/all", "GET /posts/{id}/all"}, "GET /posts/drafts.json/all", ""},
+		"a format that is mapped itself":       {[]string{"GET /drafts", "GET /drafts.json", "GET /{id}"}, "GET /drafts.json", "GET /drafts.json"},
+		"a format of what has no such method":  {[]string{"POST /drafts", "GET /{id}"}, "GET /drafts.json", "GET /{id}"},
+		"a format of what goes on":             {[]string{"GET /drafts/{x}", "GET /{id}"}, "GET /drafts.json", "GET /{id}"},
+		"a dot first":                          {[]string{"GET /a", "GET /{id}"}, "GET /.a", "GET /{id}"},
+		"no dot":                               {[]string{"GET /drafts", "GET /{id}"}, "GET /draftsjson", "GET /{id}"},
+		"a more specific one in another case":  {[]string{"GET /A/b", "GET /a/{x}"}, "GET /a/b", ""},
+		"a less specific one in another case":  {[]string{"GET /A/{x}", "GET /a/b"}, "GET /a/b", "GET /a/b"},
+		"a more specific one with a format":    {[]string{"GET /a/b", "GET /a.x/{y}"}, "GET /a.x/b", ""},
+		"the same in two cases, names deeper":  {[]string{"GET /A/{x}/c", "GET /a/{y}/c"}, "GET /a/b/c", "GET /a/{y}/c"},
+		"the same in two cases, another slash": {[]string{"GET /A/", "GET /a"}, "GET /a", "GET /a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			method, path, _ := strings.Cut(test.request, " ")
+			got := ""
+			if r := importedTable(t, test.routes...).Match(method, path); r != nil {
+				got = r.String()
+				if r.Imported {
+					got = "+" + got
+				}
+			}
+			if got != test.want {
+				t.Errorf("%s matches %q, want %q", test.request, got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package openapi_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/access/openapi"
+)
+
+// What a document denies is denied also where a wider route of the document
+// would match the request.
+func TestNoWiderRouteServesWhatIsDenied(t *testing.T) {
+	const head = `openapi: 3.1.0
+info: {title: t, version: "1"}
+components:
+  securitySchemes:
+    key: {type: http, scheme: bearer}
+    basic: {type: http, scheme: basic}
+paths:
+`
+	const wide = `
+  /users/{id}:
+    get: {security: [{key: ["users:read"]}]}
+    post: {security: []}
+  /users/{id}/{part}:
+    get: {security: []}
+`
+	for name, test := range map[string]struct {
+		paths  string
+		denied []string
+		passes []string // besides what the wide routes have anyway
+	}{
+		"a scope of another form":      {`{"/users/me": {get: {security: [{key: ["Read All"]}]}}}`, []string{"GET /users/me", "HEAD /users/me"}, []string{"POST /users/me"}},
+		"no security":                  {`{"/users/me": {post: {}}}`, []string{"POST /users/me"}, []string{"GET /users/me"}},
+		"another scheme":               {`{"/users/me": {get: {security: [{basic: []}]}, post: {security: [{basic: []}]}}}`, []string{"GET /users/me", "HEAD /users/me", "POST /users/me"}, nil},
+		"HEAD of its own":              {`{"/users/me": {get: {security: [{key: ["users:read"]}]}, head: {}}}`, []string{"HEAD /users/me"}, []string{"GET /users/me"}},
+		"a part of a segment":          {`{"/users/{id}.{format}": {get: {}}}`, []string{"GET /users/7.xml", "HEAD /users/7.xml"}, []string{"GET /users/7"}},
+		"text after a name":            {`{"/users/{id}:ban": {post: {security: [{key: ["BAN"]}]}}}`, []string{"POST /users/7:ban"}, []string{"POST /users/7"}},
+		"two names in a row":           {`{"/users/x{a}{b}": {get: {}}}`, []string{"GET /users/xyz"}, []string{"GET /users/7"}},
+		"what must be encoded":         {`{"/users/jürgen": {get: {}}, "/users/a b": {get: {}}}`, []string{"GET /users/j%C3%BCrgen", "GET /users/j%c3%bcrgen", "GET /users/a%20b"}, []string{"GET /users/jurgen"}},
+		"what is encoded":              {`{"/users/j%C3%BCrgen": {get: {}}}`, []string{"GET /users/j%C3%BCrgen"}, []string{"GET /users/jurgen"}},
+		"brackets and a star":          {`{"/users/a[0]": {get: {}}, "/users/a*b": {get: {}}}`, []string{"GET /users/a[0]", "GET /users/a*b", "GET /users/a%5B0%5D"}, []string{"GET /users/a0"}},
+		"a look-alike":                 {`{"/users/me": {get: {}}}`, []string{"GET /users/ME", "GET /users/me.json", "GET /users/m%45"}, []string{"GET /users/you"}},
+		"below":                        {`{"/users/me/keys": {get: {}}}`, []string{"GET /users/me/keys", "GET /users/ME/Keys"}, []string{"GET /users/me/posts"}},
+		"the same under another name":  {`{"/users/{user}": {get: {}}}`, []string{"GET /users/7"}, []string{"POST /users/7"}},
+		"a query in the path":          {`{"/users/me?all": {get: {}}}`, []string{"GET /users/me"}, []string{"POST /users/me"}},
+		"a fragment in the path":       {`{"/users/me#all": {get: {}}}`, []string{"GET /users/me"}, []string{"POST /users/me"}},
+		"a segment that is very long":  {`{"/users/` + strings.Repeat("a", 300) + `": {get: {}}}`, []string{"GET /users/" + strings.Repeat("a", 300)}, nil},
+		"a star that is no last one":   {`{"/users/*/keys": {get: {}}}`, []string{"GET /users/7/keys"}, []string{"GET /users/7"}},
+		"stars and what follows":       {`{"/users/**": {get: {}}}`, []string{"GET /users/a/b/c"}, nil},
+		"a name that takes everything": {`{"/users/me/{rest+}": {get: {}}}`, []string{"GET /users/me/x"}, []string{"GET /users/7/x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			paths := "  " + strings.TrimSuffix(strings.TrimPrefix(test.paths, "{"), "}") + "\n"
+			if strings.Contains(paths, "}}, \"/") {
+				paths = strings.ReplaceAll(paths, "}}, \"/", "}}\n  \"/")
+			}
+			text := head + paths + strings.TrimPrefix(wide, "\n")
+			d := mustRead(t, one(text), openapi.Options{Scheme: "key"})
+			table, err := access.NewTable(d.Routes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			open := func(request string) bool {
+				method, path, _ := strings.Cut(request, " ")
+				r := table.Match(method, path)
+				return r != nil && r.Access != "deny"
+			}
+			for _, request := range test.denied {
+				if open(request) {
+					t.Errorf("%s is open", request)
+				}
+			}
+			for _, request := range test.passes {
+				if !open(request) {
+					t.Errorf("%s is closed", request)
+				}
+			}
+		})
+	}
+}
