@@ -11,12 +11,14 @@ import (
 // Why a route is not mapped, for the client.
 const (
 	routeNotMapped   = "No route is mapped for this method and path. Check both: case counts, and so does a slash at the end."
+	routeDenied      = "This path is closed with this method, to every key. Send another request."
 	routeNoWebSocket = "This route takes no WebSocket connections with this method. Send an ordinary request."
 )
 
 // Decide runs the checks in their order and stops at the first that fails:
 // shape, preflight, public route, credential, key, status, client address,
-// origin, route and scopes. The limits, and the budget of failed
+// origin, route and scopes. A denied route is told without a key as well, as no
+// key would help. The limits, and the budget of failed
 // authentications, are the caller's. Decide does not allocate, but for a token
 // of another system that is longer than any of ours.
 func (p *Policy) Decide(q *Request) (d Decision) {
@@ -33,7 +35,10 @@ func (p *Policy) Decide(q *Request) (d Decision) {
 		return d
 	}
 	var token string
-	if token, d.Reason, d.Detail = credential(q); d.Reason != Allowed {
+	if token, d.Reason, d.Detail = credential(q); d.Reason == MissingKey && d.Route.denies() {
+		d.Reason, d.Detail = checkRoute(d.Route, q)
+	}
+	if d.Reason != Allowed {
 		return d
 	}
 	if d.ID, d.Grant, d.Reason, d.Err = p.identify(token); d.Reason != Allowed {
@@ -152,6 +157,8 @@ func checkRoute(r *Route, q *Request) (reason Reason, detail string) {
 	switch {
 	case r == nil:
 		return RouteNotMapped, routeNotMapped
+	case r.denies():
+		return RouteNotMapped, routeDenied
 	case q.WebSocket && (!r.WebSocket || q.Method != http.MethodGet):
 		return RouteNotMapped, routeNoWebSocket
 	default:

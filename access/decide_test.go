@@ -71,6 +71,13 @@ func TestDecide(t *testing.T) {
 		"no method":                 {request("", "/v1/posts", reader), MethodNotAllowed, "", false},
 		"any is no method":          {request("*", "/v1/posts", reader), MethodNotAllowed, "", false},
 		"ambiguous path":            {request("GET", "/v1/./posts", reader), AmbiguousPath, "", false},
+		"denied":                    {request("GET", "/v1/posts/closed", reader), RouteNotMapped, "/v1/posts/closed", true},
+		"denied, no key":            {request("GET", "/v1/posts/closed", ""), RouteNotMapped, "/v1/posts/closed", false},
+		"denied, not a token":       {request("GET", "/v1/posts/closed", "abc"), InvalidKey, "/v1/posts/closed", false},
+		"denied, revoked":           {request("GET", "/v1/posts/closed", revoked), KeyRevoked, "/v1/posts/closed", false},
+		"denied, like it":           {request("GET", "/v1/posts/Closed", ""), MissingKey, "", false},
+		"QUERY is not mapped":       {request("QUERY", "/v1/posts", reader), RouteNotMapped, "", true},
+		"QUERY by *":                {request("QUERY", "/v1/queue/live", reader), Allowed, "/v1/queue/live", true},
 		"OPTIONS without Origin":    {request("OPTIONS", "/v1/me", reader), Allowed, "/v1/me", true},
 	} {
 		t.Run(name, func(t *testing.T) {

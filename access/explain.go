@@ -101,7 +101,7 @@ func (e *explainer) shape() {
 		e.pass("shape", "method "+e.show(e.q.Method)+", path "+e.show(e.q.Path))
 	case MethodNotAllowed:
 		e.unmatched = "the method is not one to look up"
-		e.fail("shape", reason, "method "+e.show(e.q.Method)+" with "+requestMethods, "Send one of these methods, in capitals.")
+		e.fail("shape", reason, "method "+e.show(e.q.Method)+" with "+RequestMethods, "Send one of these methods, in capitals.")
 	default:
 		e.unmatched = "the path is not one to look up"
 		e.fail("shape", reason, "path "+e.show(e.q.Path), detail)
@@ -140,6 +140,8 @@ func (e *explainer) publicRoute() {
 	switch {
 	case e.Route == nil:
 		e.pass("public_route", "no route, so a key is needed")
+	case e.Route.denies():
+		e.pass("public_route", showRoute(e.Route)+" is denied to everyone")
 	case e.Route.Access == Public:
 		e.pass("public_route", showRoute(e.Route)+" is public, so no key is needed")
 		e.noKey = "the route is public"
@@ -163,6 +165,11 @@ func (e *explainer) credential() {
 	if reason == Allowed {
 		e.token = token
 		e.pass("credential", compared)
+		return
+	}
+	if reason == MissingKey && e.Route.denies() {
+		e.noKey = "no key opens a denied route"
+		e.skip("credential", e.noKey)
 		return
 	}
 	if reason == MissingKey {
@@ -257,10 +264,14 @@ func (e *explainer) route() {
 	compared := e.show(e.q.Method) + " " + e.show(e.q.Path)
 	if reason, detail := checkRoute(e.Route, e.q); reason != Allowed {
 		fix := detail
-		if e.Route == nil {
+		switch {
+		case e.Route == nil:
 			fix = e.nearRoutes(detail)
 			compared += " with no route"
-		} else {
+		case e.Route.denies():
+			fix = e.nearRoutes(detail)
+			compared += " with " + showRoute(e.Route) + ", which is denied to everyone"
+		default:
 			compared += " as a WebSocket with " + showRoute(e.Route)
 		}
 		e.fail("route", reason, compared, fix)
@@ -275,6 +286,8 @@ func (e *explainer) scopes() {
 		e.skip("scopes", e.noKey)
 	case e.unmatched != "":
 		e.skip("scopes", e.unmatched)
+	case e.Route.denies():
+		e.skip("scopes", "the route is denied, whatever the scopes")
 	case e.Route == nil:
 		e.skip("scopes", "no route, so no scope is known to be needed")
 	case len(e.Route.Scopes) == 0:

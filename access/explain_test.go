@@ -138,7 +138,19 @@ func TestExplain(t *testing.T) {
 			id,
 			Request{Method: "GET", Path: "/v1/Posts", Origins: shop},
 			"ppppppppFs",
-			"route", `"GET" "/v1/Posts" with no route`, "Send the path exactly as in the route GET /v1/posts: case counts, and so does a slash at the end.",
+			"route", `"GET" "/v1/Posts" with no route`, "Send the path exactly as in the route GET /v1/posts: case counts, and so do a slash and a format such as .json at the end.",
+		},
+		"denied": {
+			id,
+			Request{Method: "GET", Path: "/v1/posts/closed", Origins: shop},
+			"ppppppppFs",
+			"route", `"GET" "/v1/posts/closed" with the route * /v1/posts/closed, which is denied to everyone`, "This path is closed with this method, to every key. Send another request.",
+		},
+		"denied, no key": {
+			apikey.ID{},
+			Request{Method: "GET", Path: "/v1/posts/closed"},
+			"pppsssssFs",
+			"credential", "no key opens a denied route", "",
 		},
 		"other method": {
 			id,
@@ -162,7 +174,7 @@ func TestExplain(t *testing.T) {
 			id,
 			Request{Method: "get", Path: "/v1/posts", Origins: shop},
 			"Fpspppppss",
-			"shape", `method "get" with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS`, "Send one of these methods, in capitals.",
+			"shape", `method "get" with GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS`, "Send one of these methods, in capitals.",
 		},
 		"path": {
 			id,

@@ -80,8 +80,8 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 		p.CORS, p.AllowMissingOrigin = r.IntN(4) > 0, r.IntN(2) == 0
 		token := pick(tokens...)
 		q := &Request{
-			Method:        pick("GET", "GET", "GET", "POST", "HEAD", "OPTIONS", "PUT", "get", "TRACE"),
-			Path:          pick("/v1/posts", "/v1/posts", "/v1/posts/with-media", "/v1/me", "/v1/status", "/v1/status/live", "/v1/queue/live", "/v1/Posts", "/v1/posts/", "/x", "//", "", "/"+token),
+			Method:        pick("GET", "GET", "GET", "POST", "HEAD", "OPTIONS", "QUERY", "PUT", "get", "TRACE"),
+			Path:          pick("/v1/posts", "/v1/posts", "/v1/posts/with-media", "/v1/me", "/v1/status", "/v1/status/live", "/v1/queue/live", "/v1/posts/closed", "/v1/Posts", "/v1/posts/", "/x", "//", "", "/"+token),
 			Origins:       list("", "", "https://shop.example", "https://eu.shop.example", "null", "\x1b[31m\u202e", token),
 			RequestMethod: list("", "", "", "GET"),
 			WebSocket:     r.IntN(4) == 0,

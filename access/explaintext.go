@@ -10,8 +10,6 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-const requestMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-
 // show quotes what a request said. A token that strayed there is not shown.
 func (e *explainer) show(s string) string {
 	if apikey.ContainsToken(s) || e.isSecret(s) {
@@ -147,12 +145,12 @@ func (e *explainer) compareOrigin() (compared, fix string) {
 // nearRoutes says what is mapped near a request that has no route.
 func (e *explainer) nearRoutes(otherwise string) string {
 	m, _ := parseMethod(e.q.Method) // the shape was right
-	if near, exact := e.policy.Table.find(m, e.q.Path); near != nil && !exact {
-		return "Send the path exactly as in " + showRoute(near) + ": case counts, and so does a slash at the end."
+	if near := e.policy.Table.find(m, e.q.Path); near.route != nil && !near.route.denies() {
+		return "Send the path exactly as in " + showRoute(near.route) + ": case counts, and so do a slash and a format such as .json at the end."
 	}
 	var mapped []string
-	for name := range strings.SplitSeq(requestMethods, ", ") {
-		if e.policy.Table.Match(name, e.q.Path) != nil {
+	for name := range strings.SplitSeq(RequestMethods, ", ") {
+		if r := e.policy.Table.Match(name, e.q.Path); r != nil && !r.denies() {
 			mapped = append(mapped, name)
 		}
 	}

@@ -19,6 +19,13 @@ func TestMatch(t *testing.T) {
 		GET /v1/users/{id}
 		GET /v1/@me
 		GET /v1/{other}`
+	const names = `
+		GET /v1/posts/{id}
+		GET /v1/posts/{id}:publish
+		GET /v1/posts/{id}.json
+		GET /v1/posts/v{version}
+		GET /v1/posts/{base}...{head}
+		GET /v1/posts/latest.json`
 	for _, test := range []struct {
 		routes, request string
 		want            string // the pattern; "" for none
@@ -98,6 +105,35 @@ func TestMatch(t *testing.T) {
 		{posts, "GET /v1/@you", "/v1/{other}"},
 		{posts, "GET /v1/%40you", "/v1/{other}"},
 
+		// Names with text around them: the longer text first, then the literals.
+		{names, "GET /v1/posts/7:publish", "/v1/posts/{id}:publish"},
+		{names, "GET /v1/posts/7.json:publish", "/v1/posts/{id}:publish"},
+		{names, "GET /v1/posts/7.json", "/v1/posts/{id}.json"},
+		{names, "GET /v1/posts/7.json.json", "/v1/posts/{id}.json"},
+		{names, "GET /v1/posts/v7", "/v1/posts/v{version}"},
+		{names, "GET /v1/posts/v7.json", "/v1/posts/{id}.json"},
+		{names, "GET /v1/posts/v", "/v1/posts/{id}"},
+		{names, "GET /v1/posts/.json", "/v1/posts/{id}"},
+		{names, "GET /v1/posts/%3Apublish", "/v1/posts/{id}"},
+		{names, "GET /v1/posts/main...dev", "/v1/posts/{base}...{head}"},
+		{names, "GET /v1/posts/main....dev", "/v1/posts/{base}...{head}"},
+		{names, "GET /v1/posts/...dev", "/v1/posts/{id}"},
+		{names, "GET /v1/posts/main...", "/v1/posts/{id}"},
+		{names, "GET /v1/posts/a...b...c", "/v1/posts/{base}...{head}"},
+		{names, "GET /v1/posts/latest.json", "/v1/posts/latest.json"},
+		{names, "GET /v1/posts/7:PUBLISH", ""},
+		{names, "GET /v1/posts/7%3Apublish", ""},
+		{names, "GET /v1/posts/7:publish.xml", ""},
+		{names, "GET /v1/posts/7:publish/", ""},
+		{names, "GET /v1/posts/7.JSON", ""},
+		{names, "GET /v1/posts/V7", ""},
+		{names, "GET /v1/posts/7:publisher", "/v1/posts/{id}"},
+		{names, "GET /v1/posts/" + strings.Repeat("7", 5000) + ":publish", "/v1/posts/{id}:publish"},
+		{names, "GET /v1/posts/" + strings.Repeat("7", 5000), ""}, // too long to compare
+		{"GET /{a}-x\nGET /x-{b}", "GET /x-x", "/x-{b}"},
+		{"GET /x-{b}\nGET /{a}-x", "GET /x-x", "/x-{b}"},
+		{"GET /{a}.x\nGET /{a}.X\nGET /{id}", "GET /7.X", "/{a}.X"},
+
 		// Specificity goes segment by segment, and back.
 		{"GET /{a}/b\nGET /a/{b}", "GET /a/b", "/a/{b}"},
 		{"GET /{a}/b\nGET /a/{b}", "GET /x/b", "/{a}/b"},
@@ -140,6 +176,11 @@ func TestMatchMethods(t *testing.T) {
 		{"HEAD /a", "HEAD", 0},
 		{"POST /a", "HEAD", -1},
 		{"HEAD /{x}\nGET /a", "HEAD", 1},
+		{"GET /a\nPOST /a", "QUERY", -1},
+		{"QUERY /a", "GET", -1},
+		{"QUERY /a", "HEAD", -1},
+		{"QUERY /a\nGET /a", "QUERY", 0},
+		{"GET /a\n* /a", "QUERY", 1},
 	} {
 		t.Run(test.method+" "+strings.ReplaceAll(test.routes, "\n", ", "), func(t *testing.T) {
 			routes := parseRoutes(test.routes)

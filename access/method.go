@@ -13,11 +13,19 @@ const (
 	methodPatch
 	methodDelete
 	methodOptions
+	methodQuery
 	methodAny // only in routes, as *
 	methodCount
 )
 
-const acceptedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or * for any"
+// RequestMethods are the methods that requests may have, as the field Allow
+// lists them (RFC 9110 §10.2.1).
+const RequestMethods = "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"
+
+const acceptedMethods = RequestMethods + ", or * for any"
+
+// query is the method of RFC 10008: safe, with a body. It follows no other.
+const query = "QUERY"
 
 // parseMethod knows the methods of requests. They are case-sensitive (RFC 9110
 // §9.1). CONNECT and TRACE are not for gateways.
@@ -37,6 +45,8 @@ func parseMethod(s string) (method, bool) {
 		return methodDelete, true
 	case http.MethodOptions:
 		return methodOptions, true
+	case query:
+		return methodQuery, true
 	default:
 		return 0, false
 	}

@@ -1,199 +1,235 @@
 package access
 
 import (
-	"strings"
-	"unicode"
-	"unicode/utf8"
+	"bytes"
+	"slices"
 )
 
-// node is a place in the tree of patterns, reached by a number of segments
-// that are the same for every path that gets there.
+// node is a place in the tree of patterns, reached by a number of segments.
+// Segments that some backend takes for the same lead to the same place; which
+// spelling a pattern has is asked at its end.
 type node struct {
-	literal  string             // the segment that leads here; "" for {name}
-	literals map[string][]*node // by the folded literal
-	param    *node              // by {name}
+	literals map[string]*node // by the folded literal
+	partials []partial        // names with text around them, the most specific first
+	name     *node            // by {name}
 
 	here  *leaf // patterns that end here,
 	slash *leaf // here with a slash after it, and
 	rest  *leaf // here with a * after it
 }
 
-// leaf holds the routes of one pattern. A nil leaf has none.
-type leaf [methodCount]*Route
+// partial is where a segment of names with text around them leads.
+type partial struct {
+	segment *segment
+	texts   [][]byte // folded
+	node    *node
+}
+
+// leaf holds the routes of one pattern, by method.
+type leaf struct {
+	pattern pattern
+	folded  bool // its literals are as folding leaves them, and no name has text around it
+	routes  [methodCount]*Route
+	next    *leaf // a pattern that ends here too, in another spelling; or nil
+}
 
 func (l *leaf) route(m method) *Route {
-	if l == nil {
-		return nil
-	}
-	r := l[m]
+	r := l.routes[m]
 	if r == nil && m == methodHead {
-		r = l[methodGet]
+		r = l.routes[methodGet]
 	}
 	if r == nil {
-		r = l[methodAny]
+		r = l.routes[methodAny]
 	}
 	return r
 }
 
 // insert returns the leaf of a pattern.
 func (n *node) insert(p pattern) *leaf {
-	for _, s := range p.segments {
-		n = n.child(s)
+	for i := range p.segments {
+		n = n.child(&p.segments[i])
 	}
-	l := &n.here
+	end := &n.here
 	switch {
 	case p.rest:
-		l = &n.rest
+		end = &n.rest
 	case p.slash:
-		l = &n.slash
+		end = &n.slash
 	}
-	if *l == nil {
-		*l = new(leaf)
+	for *end != nil {
+		if (*end).pattern.sameTexts(&p) {
+			return *end
+		}
+		end = &(*end).next
 	}
-	return *l
+	*end = &leaf{pattern: p, folded: p.isFolded()}
+	return *end
 }
 
-func (n *node) child(s segment) *node {
-	if s.param {
-		if n.param == nil {
-			n.param = new(node)
+// child returns the node that a segment leads to.
+func (n *node) child(s *segment) *node {
+	switch {
+	case s.isLiteral():
+		folded := string(foldedText(s.text))
+		c := n.literals[folded]
+		if c == nil {
+			if n.literals == nil {
+				n.literals = make(map[string]*node)
+			}
+			c = new(node)
+			n.literals[folded] = c
 		}
-		return n.param
-	}
-	c, folded := n.literalChild(s.text)
-	if c != nil {
 		return c
+	case s.isName():
+		if n.name == nil {
+			n.name = new(node)
+		}
+		return n.name
 	}
-	if n.literals == nil {
-		n.literals = make(map[string][]*node)
+	i, found := slices.BinarySearchFunc(n.partials, s, func(p partial, s *segment) int { return p.segment.compare(s) })
+	if !found {
+		n.partials = slices.Insert(n.partials, i, partial{s, foldedTexts(s.texts), new(node)})
 	}
-	c = &node{literal: s.text}
-	n.literals[folded] = append(n.literals[folded], c)
+	return n.partials[i].node
+}
+
+// search is a request that a route is looked for.
+type search struct {
+	method method
+	path   string // percent-encoded
+}
+
+// candidate is a route that some reader takes a request for. The zero candidate
+// is none.
+type candidate struct {
+	route   *Route
+	pattern *pattern
+	exact   bool // the path is of the pattern, byte for byte
+}
+
+// or returns the more specific candidate; c where they are alike.
+func (c candidate) or(o candidate) candidate {
+	if c.route == nil || o.route != nil && o.pattern.compare(c.pattern) < 0 {
+		return o
+	}
 	return c
 }
 
-// literalChild returns the node of exactly this segment, or nil, and what the
-// segment is folded to.
-func (n *node) literalChild(text string) (c *node, folded string) {
-	var buf [maxLiteralLen]byte
-	bytes, _ := fold(buf[:0], text)
-	folded = string(bytes)
-	for _, c := range n.literals[folded] {
-		if c.literal == text {
-			return c, folded
-		}
-	}
-	return nil, folded
-}
-
-// find returns the most specific candidate below n for what is left of a path,
-// and whether the path matches it exactly; see [Table.Match]. Each node is
-// visited at most once, as only one path leads to it.
-func (n *node) find(m method, path string) (r *Route, exact bool) {
-	switch path {
+// find returns the most specific candidate below n for what is left of the
+// path, which is "" or starts with a slash; see [Table.Match]. folded says that
+// the literals on the way here were as folding leaves them. Each node is visited
+// at most once, as only one path leads to it.
+func (n *node) find(s *search, left string, folded bool) candidate {
+	switch left {
 	case "":
-		return preferred(m, n.here, n.slash)
+		return s.end(n.here, n.slash, folded)
 	case "/":
-		return preferred(m, n.slash, n.here)
+		return s.end(n.slash, n.here, folded)
 	}
-	segment, rest := path[1:], ""
-	if end := strings.IndexByte(segment, '/'); end >= 0 {
-		segment, rest = segment[:end], segment[end:]
-	}
+	segment, left := cutSegment(left)
 	if n.literals != nil {
-		if r, exact := n.findLiteral(m, segment, rest); r != nil {
-			return r, exact
+		if c := n.findLiteral(s, segment, left, folded); c.route != nil {
+			return c
 		}
 	}
-	if n.param != nil {
-		if r, exact := n.param.find(m, rest); r != nil {
-			return r, exact
+	if n.partials != nil {
+		if c := n.findPartial(s, segment, left); c.route != nil {
+			return c
 		}
 	}
-	if r := n.rest.route(m); r != nil {
-		return r, !strings.HasSuffix(rest, "/")
+	if n.name != nil {
+		if c := n.name.find(s, left, folded); c.route != nil {
+			return c
+		}
 	}
-	return nil, false
+	if n.rest != nil {
+		return s.end(n.rest, nil, folded && s.path[len(s.path)-1] != '/')
+	}
+	return candidate{}
 }
 
-// findLiteral tries the literal that is the segment, then those that some
-// backend takes for it.
-func (n *node) findLiteral(m method, segment, rest string) (r *Route, exact bool) {
+// findLiteral tries the literal that the segment is, and those that it is with
+// a format behind them: a dot and anything.
+func (n *node) findLiteral(s *search, segment, left string, folded bool) candidate {
+	if isFolded(segment) {
+		if c := n.literals[segment]; c != nil {
+			return c.find(s, left, folded)
+		}
+		return candidate{}
+	}
+	return n.findFolded(s, segment, left, folded)
+}
+
+// findFolded is findLiteral for a segment that has to be folded, or may have a
+// format.
+func (n *node) findFolded(s *search, segment, left string, folded bool) (best candidate) {
 	var buf [maxLiteralLen]byte
-	folded, ok := fold(buf[:0], segment)
+	text, ok := fold(buf[:0], segment)
 	if !ok {
-		return nil, false
+		text = buf[:] // too long for a literal, but not for one with a format
+	} else if c := n.literals[string(text)]; c != nil {
+		best = c.find(s, left, folded && string(text) == segment)
 	}
-	alike := n.literals[string(folded)]
-	for _, c := range alike {
-		if c.literal == segment {
-			if r, exact := c.find(m, rest); r != nil {
-				return r, exact
-			}
+	for {
+		dot := bytes.LastIndexByte(text, '.')
+		if dot <= 0 {
+			return best
+		}
+		text = text[:dot]
+		if c := n.literals[string(text)]; c != nil {
+			best = best.or(c.find(s, left, false))
 		}
 	}
-	for _, c := range alike {
-		if c.literal != segment {
-			if r, _ := c.find(m, rest); r != nil {
-				return r, false
-			}
-		}
-	}
-	return nil, false
 }
 
-func preferred(m method, same, other *leaf) (r *Route, exact bool) {
-	if r := same.route(m); r != nil {
-		return r, true
-	}
-	return other.route(m), false
-}
+// maxFolded bounds the segments that are compared with names and text around
+// them. What is longer counts as like all of them.
+const maxFolded = 1024 // bytes
 
-// fold appends a segment to dst, percent-decoded and without regard to case.
-// Segments too long for dst are no literal: for them it returns false.
-func fold(dst []byte, segment string) ([]byte, bool) {
-	for i := 0; i < len(segment); {
-		if len(dst) == cap(dst) {
-			return nil, false
-		}
-		c := segment[i]
-		if c != '%' {
-			dst = append(dst, lower(c))
-			i++
+func (n *node) findPartial(s *search, segment, left string) candidate {
+	var buf [maxFolded]byte
+	text, ok := fold(buf[:0], segment)
+	for i := range n.partials {
+		p := &n.partials[i]
+		if ok && !isLike(p.texts, text) {
 			continue
 		}
-		r, n := decodeEscape(segment[i:])
-		r = foldRune(r)
-		if n == 0 || len(dst)+utf8.RuneLen(r) > cap(dst) {
-			return nil, false
+		if c := p.node.find(s, left, false); c.route != nil {
+			return c
 		}
-		dst = utf8.AppendRune(dst, r)
-		i += n
 	}
-	return dst, true
+	return candidate{}
 }
 
-// foldRune returns one and the same rune for all that differ only in case. The
-// Kelvin sign is a k to some, and the Turkish dotted I and dotless i, which
-// simple folding keeps apart, are an i to those who convert to lower or upper
-// case before they compare.
-func foldRune(r rune) rune {
-	if r == 'İ' || r == 'ı' {
-		return 'i'
+// end chooses among patterns that end at a node: same has those that agree with
+// the path on a slash at the end, other the rest. Where both sides are folded
+// there is nothing left to compare.
+func (s *search) end(same, other *leaf, folded bool) (c candidate) {
+	for l := same; l != nil; l = l.next {
+		if r := l.route(s.method); r != nil {
+			if folded && l.folded || l.pattern.matches(s.path) {
+				return candidate{r, &l.pattern, true}
+			}
+			c = candidate{route: r, pattern: &l.pattern}
+		}
 	}
-	least := r
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-		least = min(least, f)
-	}
-	if least < utf8.RuneSelf {
-		return rune(lower(byte(least)))
-	}
-	return least
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
+	for l := other; l != nil && c.route == nil; l = l.next {
+		c = candidate{route: l.route(s.method), pattern: &l.pattern}
 	}
 	return c
+}
+
+// isFolded reports whether folding a path that is exactly of the pattern leaves
+// its literals as they are.
+func (p *pattern) isFolded() bool {
+	return !slices.ContainsFunc(p.segments, func(s segment) bool {
+		return !s.isName() && (!s.isLiteral() || s.text != string(foldedText(s.text)))
+	})
+}
+
+// sameTexts reports whether two patterns differ in names alone.
+func (p *pattern) sameTexts(q *pattern) bool {
+	return slices.EqualFunc(p.segments, q.segments, func(a, b segment) bool {
+		return a.text == b.text && slices.Equal(a.texts, b.texts)
+	})
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Overlap is an imported route of which a written one takes requests away.
@@ -31,9 +32,8 @@ func (t *Table) Overlaps() []Overlap {
 		if !r.Imported {
 			continue
 		}
-		p, _ := parsePattern(r.Pattern) // accepted by add
-		o := overlapper{route: r, methods: r.requestMethods(), pattern: p}
-		o.visit(&t.written, 0, true)
+		o := overlapper{route: r, methods: r.requestMethods(), pattern: &t.patterns[i]}
+		o.visit(&t.written, 0)
 		slices.SortFunc(o.found, func(a, b Overlap) int { return cmp.Compare(place[a.Written], place[b.Written]) })
 		all = append(all, o.found...)
 	}
@@ -41,71 +41,138 @@ func (t *Table) Overlaps() []Overlap {
 }
 
 // overlapper walks the tree of written routes along all paths that the pattern
-// of one imported route matches.
+// of one imported route may match.
 type overlapper struct {
 	route   *Route
 	methods methodSet
-	pattern pattern
+	pattern *pattern
 	found   []Overlap
 }
 
 // visit looks at the routes of a node and below. depth counts the segments that
-// lead there. whole says that every path of the imported route passes there.
-func (o *overlapper) visit(n *node, depth int, whole bool) {
-	p := &o.pattern
-	more := depth < len(p.segments)
-	if (more || p.rest) && !p.slash {
-		o.add(n.rest, whole)
-	}
+// lead there.
+func (o *overlapper) visit(n *node, depth int) {
+	p := o.pattern
+	o.add(n.here)
+	o.add(n.slash)
+	o.add(n.rest)
 	switch {
-	case more && p.segments[depth].param:
-		o.visitLiterals(n, depth+1)
-	case more:
-		if c, _ := n.literalChild(p.segments[depth].text); c != nil {
-			o.visit(c, depth+1, whole)
+	case depth < len(p.segments) && p.segments[depth].isLiteral():
+		if c := n.literals[string(foldedText(p.segments[depth].text))]; c != nil {
+			o.visit(c, depth+1)
 		}
-	case p.rest:
-		if depth > len(p.segments) {
-			o.add(n.here, false)
+	case depth < len(p.segments) || p.rest:
+		for _, c := range n.literals {
+			o.visit(c, depth+1)
 		}
-		o.visitLiterals(n, depth+1)
-		// The * may be one segment, or more than the written route has.
-		whole = false
-	case p.slash:
-		o.add(n.slash, whole)
 	default:
-		o.add(n.here, whole)
-	}
-	if n.param != nil && (more || p.rest) {
-		o.visit(n.param, depth+1, whole)
-	}
-}
-
-// visitLiterals is for any one segment, which no literal is for all of.
-func (o *overlapper) visitLiterals(n *node, depth int) {
-	for _, alike := range n.literals {
-		for _, c := range alike {
-			o.visit(c, depth, false)
-		}
-	}
-}
-
-// add takes down the routes of a pattern. wholePattern says that it has every
-// path of the imported route.
-func (o *overlapper) add(l *leaf, wholePattern bool) {
-	if l == nil {
 		return
 	}
-	for m, w := range l {
-		if w == nil || slices.Contains(l[:m], w) {
+	for i := range n.partials {
+		o.visit(n.partials[i].node, depth+1)
+	}
+	if n.name != nil {
+		o.visit(n.name, depth+1)
+	}
+}
+
+// add takes down the routes of some patterns.
+func (o *overlapper) add(l *leaf) {
+	for ; l != nil; l = l.next {
+		some, all := o.pattern.meets(&l.pattern)
+		if !some {
 			continue
 		}
-		methods := w.requestMethods()
-		if methods&o.methods != 0 {
-			whole := wholePattern && o.methods&^methods == 0
-			o.found = append(o.found, Overlap{Imported: o.route, Written: w, Whole: whole})
+		for m, w := range l.routes {
+			if w == nil || slices.Contains(l.routes[:m], w) {
+				continue
+			}
+			if methods := w.requestMethods(); methods&o.methods != 0 {
+				o.found = append(o.found, Overlap{Imported: o.route, Written: w, Whole: all && o.methods&^methods == 0})
+			}
 		}
 	}
+}
+
+// meets reports whether there are paths of p that are of q too, and whether all
+// are.
+func (p *pattern) meets(q *pattern) (some, all bool) {
+	n, k := len(p.segments), len(q.segments)
+	switch {
+	case !p.rest && !q.rest && (n != k || p.slash != q.slash),
+		!p.rest && q.rest && (n <= k || p.slash),
+		p.rest && !q.rest && (k <= n || q.slash):
+		return false, false
+	}
+	all = !p.rest || q.rest && k <= n
+	for i := range min(n, k) {
+		some, whole := p.segments[i].meets(&q.segments[i])
+		if !some {
+			return false, false
+		}
+		all = all && whole
+	}
+	return true, all
+}
+
+// meets reports whether there are segments that are of s and of o, and whether
+// all that are of s are.
+func (s *segment) meets(o *segment) (some, all bool) {
+	switch {
+	case s.isLiteral():
+		some = o.matches(s.text)
+		return some, some
+	case o.isLiteral():
+		return s.matches(o.text), false
+	}
+	// What o matches with a character that is nowhere else for the names of s,
+	// it matches with everything.
+	if o.matches(strings.Join(s.texts, "\x00")) {
+		return true, true
+	}
+	return s.crosses(o), false
+}
+
+// crosses reports whether there are segments that are of both of two with names.
+func (s *segment) crosses(o *segment) bool {
+	a, b := s.glob(), o.glob()
+	// reach[j] says that there is a text of a[:i] and of b[:j].
+	reach := make([]bool, len(b)+1)
+	reach[0] = true
+	for i := range len(a) + 1 {
+		next := make([]bool, len(b)+1)
+		for j := range len(b) + 1 {
+			if !reach[j] {
+				continue
+			}
+			anyA, anyB := i < len(a) && a[i] == anyText, j < len(b) && b[j] == anyText
+			if j < len(b) && (anyA || anyB) {
+				reach[j+1] = true // b[j] is among a's any text, or is no text
+			}
+			if i < len(a) && (anyA || anyB) {
+				next[j] = true
+			}
+			if i < len(a) && j < len(b) && (a[i] == b[j] || a[i] == anyChar || b[j] == anyChar) {
+				next[j+1] = true
+			}
+		}
+		if i == len(a) {
+			return reach[len(b)]
+		}
+		reach = next
+	}
+	return false
+}
+
+// A name is one character, and then any text.
+const (
+	anyChar = 0
+	anyText = 1
+)
+
+// glob returns the segment as its characters, with what a name is in between.
+func (s *segment) glob() []byte {
+	return []byte(strings.Join(s.texts, string([]byte{anyChar, anyText})))
 }
 
 // methodSet has a bit for each method of requests.

@@ -95,12 +95,12 @@ func segmentLists(from, to int, texts ...string) []string {
 // two tables of one route each say of all requests there are for them.
 func TestOverlapsAgainstMatch(t *testing.T) {
 	patterns := []string{"/", "/*"}
-	for _, p := range segmentLists(1, 3, "a", "b", "?") {
+	for _, p := range segmentLists(1, 2, "a", "b", "?", "?.b", "a?") {
 		patterns = append(patterns, p, p+"/", p+"/*")
 	}
-	// One more segment than a pattern has, and one more text than it names.
+	// One more segment than a pattern has, and texts of each kind.
 	paths := []string{"/"}
-	for _, p := range segmentLists(1, 4, "a", "b", "c") {
+	for _, p := range segmentLists(1, 3, "a", "b", "c", "a.b", "c.b", "ac") {
 		paths = append(paths, p, p+"/")
 	}
 	matched := make(map[string][]bool)
@@ -158,6 +158,57 @@ func BenchmarkOverlaps(b *testing.B) {
 	for b.Loop() {
 		if n := len(table.Overlaps()); n < 300 {
 			b.Fatalf("only %d overlaps", n)
+		}
+	}
+}
+
+// Every pair of segments with names and texts, against all short segments.
+func TestSegmentsMeet(t *testing.T) {
+	var patterns, texts []string
+	for _, a := range []string{"", "a", "b", "ab", "aa", "a.a"} {
+		if a != "" {
+			patterns = append(patterns, a)
+		}
+		for _, b := range []string{"", "a", "b", "ba"} {
+			patterns = append(patterns, a+"{x}"+b)
+			for _, between := range []string{"a", "b", ".", "aa"} {
+				patterns = append(patterns, a+"{x}"+between+"{y}"+b)
+			}
+		}
+	}
+	for n := range 4 {
+		texts = append(texts, segmentLists(n+1, n+1, "a", "b", ".", "c")...)
+	}
+	for i, text := range texts {
+		texts[i] = strings.ReplaceAll(text, "/", "")
+	}
+	parse := func(text string) segment {
+		s, _, problem := parseSegment(text, asWritten)
+		if problem != "" {
+			t.Fatal(problem)
+		}
+		return s
+	}
+	for _, one := range patterns {
+		for _, other := range patterns {
+			p, q := parse(one), parse(other)
+			some, all := p.meets(&q)
+			found, missed := false, ""
+			for _, text := range texts {
+				if p.matches(text) {
+					found = found || q.matches(text)
+					if !q.matches(text) {
+						missed = text
+					}
+				}
+			}
+			// The texts are short: that none is of both proves nothing.
+			if found && !some || all && missed != "" {
+				t.Fatalf("%s of %s: meets says %t, %t; %q is not", one, other, some, all, missed)
+			}
+			if back, _ := q.meets(&p); back != some {
+				t.Fatalf("%s meets %s: %t; the other way round %t", one, other, some, back)
+			}
 		}
 	}
 }

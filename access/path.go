@@ -9,8 +9,8 @@ const (
 	pathDotSegment        = "The path has a . or .. segment. Send the path that it leads to."
 	pathBackslash         = "The path has a backslash, as it is or percent-encoded. Send the path without it."
 	pathSemicolon         = "The path has a semicolon, as it is or percent-encoded. Send the path without it."
-	pathQuestionMark      = "The path has a percent-encoded question mark (%3F). Send the path without it."
-	pathHash              = "The path has a percent-encoded hash sign (%23). Send the path without it."
+	pathEncodedQuestion   = "The path has a percent-encoded question mark (%3F). Send the path without it."
+	pathEncodedHash       = "The path has a percent-encoded hash sign (%23). Send the path without it."
 	pathControl           = "The path has a control character, as it is or percent-encoded. Send the path without it."
 	pathBadEscape         = "The path has a % that two hexadecimal digits do not follow. Percent-encode the path again."
 	pathBadUTF8           = "The path is not UTF-8 once it is percent-decoded. Percent-encode it from UTF-8."
@@ -28,10 +28,11 @@ const (
 // It refuses what backends are known to decode, clean, merge or cut off in
 // different ways: empty, "." and ".." segments, backslashes, semicolons,
 // control characters, invalid percent-encoding and UTF-8, and whatever of these
-// comes percent-encoded, once or more often: no %25 passes. Percent-encoded
-// unreserved characters (RFC 3986 §2.3) are refused, not decoded, so that what
-// is authorised is what is forwarded. One slash at the end passes: it makes a
-// different path.
+// comes percent-encoded, once or more often: no %25 passes. Nor does a question
+// mark or a hash sign that comes percent-encoded: some programs decode first and
+// cut there. Percent-encoded unreserved characters (RFC 3986 §2.3) are refused,
+// not decoded, so that what is authorised is what is forwarded. One slash at the
+// end passes: it makes a different path.
 func CheckPath(escaped string) (problem string) {
 	if escaped == "" || escaped[0] != '/' {
 		return pathNotAbsolute
@@ -95,6 +96,10 @@ func checkEscape(r rune, n int) string {
 		return pathEncodedSlash
 	case r == '%':
 		return pathEncodedPercent
+	case r == '?':
+		return pathEncodedQuestion
+	case r == '#':
+		return pathEncodedHash
 	case r < utf8.RuneSelf && isUnreserved[r]:
 		return pathEncodedUnreserved
 	case r == '\\', r == ';':

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,27 +14,16 @@ type pattern struct {
 	slash    bool // ends in a slash
 }
 
-// segment is a literal, or {name} for any one segment.
-type segment struct {
-	text  string
-	param bool
-}
-
 const (
 	maxPatternLen = 1024 // bytes
-	maxLiteralLen = 255  // bytes of one literal segment
+	maxLiteralLen = 255  // bytes of one segment
 
-	acceptedPattern = "a path such as /v1/posts, /v1/posts/{id} or /v1/analytics/*"
-	literalChars    = "A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @"
+	acceptedPattern = "a path such as /v1/posts, /v1/posts/{id}, /v1/reports/{id}.csv or /v1/analytics/*"
 )
 
-// isLiteralChar leaves out what requests must percent-encode: URIs that differ
-// in that are not equivalent (RFC 3986 §2.2), and backends differ in what they
-// make of it.
-var isLiteralChar = charSet(strings.ReplaceAll(pathChars, "*", ""))
-
-// parsePattern returns what is wrong with a pattern, if anything.
-func parsePattern(s string) (p pattern, problem string) {
+// parsePattern returns what is wrong with a pattern, if anything. literal says
+// which texts may stand in a segment beside names.
+func parsePattern(s string, literal literalRule) (p pattern, problem string) {
 	path, ok := strings.CutPrefix(s, "/")
 	switch {
 	case !ok:
@@ -45,6 +35,7 @@ func parsePattern(s string) (p pattern, problem string) {
 	}
 	path, p.slash = strings.CutSuffix(path, "/")
 	texts := strings.Split(path, "/")
+	var names []string
 	for i, text := range texts {
 		if text == "*" {
 			if i < len(texts)-1 || p.slash {
@@ -53,66 +44,60 @@ func parsePattern(s string) (p pattern, problem string) {
 			p.rest = true
 			break
 		}
-		seg, problem := parseSegment(text)
+		seg, here, problem := parseSegment(text, literal)
 		if problem != "" {
 			return p, problem
 		}
-		if seg.param && slices.Contains(p.segments, seg) {
-			return p, "has {" + seg.text + "} twice; accepted: each name once"
+		for _, name := range here {
+			if slices.Contains(names, name) {
+				return p, "has {" + name + "} twice; accepted: each name once"
+			}
+			names = append(names, name)
 		}
 		p.segments = append(p.segments, seg)
 	}
 	return p, ""
 }
 
-func parseSegment(text string) (segment, string) {
-	switch {
-	case text == "":
-		return segment{}, "has an empty segment (//), which no request may have"
-	case isDotSegment(text):
-		return segment{}, "has a . or .. segment, which no request may have"
-	case len(text) > maxLiteralLen:
-		return segment{}, fmt.Sprintf("has a segment of %d bytes; accepted: at most %d", len(text), maxLiteralLen)
-	}
-	if name, ok := strings.CutPrefix(text, "{"); ok {
-		name, ok = strings.CutSuffix(name, "}")
-		switch {
-		case !ok || !isParamName(name):
-			return segment{}, "has the segment " + quote(text) + "; accepted: {name} as a whole segment, of letters, digits, - and _, starting with a letter"
-		case isPlaceholder(name):
-			return segment{}, "has the placeholder " + quote(text) + ", which is not expanded here and would be any segment; accepted: {name} without dots, for any one segment"
-		}
-		return segment{text: name, param: true}, ""
-	}
-	for i := range len(text) {
-		switch c := text[i]; {
-		case isLiteralChar[c]:
-		case c == '{', c == '}', c == '*':
-			return segment{}, "has the segment " + quote(text) + "; accepted: {name} or a final * only as a whole segment"
-		case c == '%':
-			return segment{}, "has a percent sign, but patterns are not percent-encoded; accepted in a segment: " + literalChars + ", or {name} for any one segment"
-		default:
-			return segment{}, "has the segment " + quote(text) + "; accepted in a segment: " + literalChars + ", or {name} for any one segment"
-		}
-	}
-	return segment{text: text}, ""
-}
-
-func isParamName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		letter := isLower(c | 0x20)
-		if !letter && (i == 0 || !isDigit(c) && c != '-' && c != '.' && c != '_') {
+// matches reports whether a path is exactly of the pattern.
+func (p *pattern) matches(path string) bool {
+	for i := range p.segments {
+		if path == "" {
 			return false
 		}
+		text, rest := cutSegment(path)
+		if !p.segments[i].matches(text) {
+			return false
+		}
+		path = rest
 	}
-	return s != ""
+	switch {
+	case p.rest:
+		return len(path) > 1 && path[len(path)-1] != '/'
+	case p.slash:
+		return path == "/"
+	default:
+		return path == ""
+	}
 }
 
-// isPlaceholder tells {env.DIR} from a name: as one it would open every segment
-// where one was meant. What begins with http. is a name: Caddyfiles turn
-// {file}, {path} and their like into {http.request.uri.path.file} before
-// anybody sees them.
-func isPlaceholder(name string) bool {
-	return strings.Contains(name, ".") && !strings.HasPrefix(name, "http.")
+// cutSegment takes the first segment off a path that starts with a slash.
+func cutSegment(path string) (text, rest string) {
+	text = path[1:]
+	if end := strings.IndexByte(text, '/'); end >= 0 {
+		return text[:end], text[end:]
+	}
+	return text, ""
+}
+
+// compare orders two patterns that some reader takes one path for: it is
+// negative where p is the more specific one, and 0 where they differ only in
+// spelling, names or a slash at the end.
+func (p *pattern) compare(q *pattern) int {
+	for i := range min(len(p.segments), len(q.segments)) {
+		if c := p.segments[i].compare(&q.segments[i]); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(q.segments), len(p.segments)) // the shorter one ends in *
 }

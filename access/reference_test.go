@@ -1,154 +1,248 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// slowMatch is Match as its documentation puts it: all candidates, each with a
-// rank per segment, and the least of them if it is the request's own. Routes
-// have one method each.
+// slowMatch is Match as its documentation puts it: all routes that some reader
+// takes the path for, written ones first, then by rank, and of those that are
+// first the one that the path is exactly of. Routes have one method each. It goes
+// by regular expressions.
 func slowMatch(routes []Route, method, path string) *Route {
-	type candidate struct {
-		route *Route
-		ranks []int
-		exact bool
-	}
-	var best *candidate
+	var best []slowCandidate
 	for i := range routes {
 		r := &routes[i]
 		byMethod := slices.Index([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, r.Methods[0])
-		if byMethod < 0 {
+		if byMethod < 0 || !slowPattern(r.Pattern, true).MatchString(slowFold(path)) {
 			continue
 		}
-		ranks, exact, ok := rank(r.Pattern, path)
-		if !ok {
-			continue
+		c := slowCandidate{r, slowRanks(r.Pattern), byMethod, slowPattern(r.Pattern, false).MatchString(path)}
+		if len(best) > 0 {
+			order := c.compare(best[0])
+			if order > 0 {
+				continue
+			}
+			if order < 0 {
+				best = nil
+			}
 		}
-		c := &candidate{r, append(ranks, byMethod), exact}
-		if best == nil || slices.Compare(c.ranks, best.ranks) < 0 {
-			best = c
+		best = append(best, c)
+	}
+	// An imported route may be meant where the path is only like a written one
+	// that is as specific.
+	for i := range routes {
+		r := &routes[i]
+		byMethod := slices.Index([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, r.Methods[0])
+		if r.Imported && byMethod >= 0 && slowPattern(r.Pattern, false).MatchString(path) && len(best) > 0 && !best[0].route.Imported &&
+			!slices.ContainsFunc(best, func(c slowCandidate) bool { return c.exact }) && slices.Equal(slowRanks(r.Pattern), best[0].ranks) {
+			best = append(best, slowCandidate{r, best[0].ranks, byMethod, true})
 		}
 	}
-	if best == nil || !best.exact {
+	var exact *slowCandidate
+	for i := range best {
+		if c := &best[i]; c.exact && (exact == nil || c.method < exact.method || c.method == exact.method && c.route.Access == Denied) {
+			exact = c
+		}
+	}
+	if exact == nil {
 		return nil
 	}
-	return best.route
+	return exact.route
 }
 
-func rank(pattern, path string) (ranks []int, exact, ok bool) {
-	split := func(s string) ([]string, bool) {
-		s, slash := strings.CutSuffix(s, "/")
-		return strings.Split(s, "/")[1:], slash
-	}
-	if pattern == "/" || path == "/" {
-		return []int{0}, true, pattern == path
-	}
-	want, wantSlash := split(pattern)
-	have, haveSlash := split(path)
-	exact = true
-	if n := len(want) - 1; want[n] == "*" {
-		if len(have) <= n {
-			return nil, false, false
+type slowCandidate struct {
+	route  *Route
+	ranks  []string
+	method int
+	exact  bool
+}
+
+func (c slowCandidate) compare(o slowCandidate) int {
+	imported := func(r *Route) int {
+		if r.Imported {
+			return 1
 		}
-		have = append(have[:n:n], "*")
+		return 0
 	}
-	if len(want) != len(have) {
-		return nil, false, false
-	}
-	for i, w := range want {
-		decoded, err := url.PathUnescape(have[i])
+	return cmp.Or(cmp.Compare(imported(c.route), imported(o.route)), slices.Compare(c.ranks, o.ranks))
+}
+
+var aName = regexp.MustCompile(`\{[^}]*\}`)
+
+// slowRanks ranks the segments of a pattern, so that the more specific one of
+// two that match one path sorts first.
+func slowRanks(pattern string) (ranks []string) {
+	for s := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
+		text := aName.ReplaceAllString(s, "")
 		switch {
-		case w == "*":
-			ranks = append(ranks, 3)
-		case strings.HasPrefix(w, "{"):
-			ranks = append(ranks, 2)
-		case w == have[i]:
-			ranks = append(ranks, 0)
-		case err == nil && strings.EqualFold(w, undotted.Replace(decoded)):
-			ranks = append(ranks, 1)
-			exact = false
+		case s == "*":
+			ranks = append(ranks, "4")
+		case text == s:
+			ranks = append(ranks, "1")
+		case text == "":
+			ranks = append(ranks, "3")
 		default:
-			return nil, false, false
+			ranks = append(ranks, fmt.Sprintf("2 %03d %03d %s", 999-len(text), 999-strings.Index(s, "{"), strings.ToLower(aName.ReplaceAllString(s, "\x00"))))
 		}
 	}
-	if wantSlash != haveSlash {
-		return append(ranks, 1), false, true
+	return ranks
+}
+
+var slowPatterns = make(map[string]*regexp.Regexp)
+
+// slowPattern is the regular expression of the paths that are exactly of a
+// pattern, or of those that are like it once they are folded.
+func slowPattern(pattern string, like bool) *regexp.Regexp {
+	key := fmt.Sprint(like, pattern)
+	if re := slowPatterns[key]; re != nil {
+		return re
 	}
-	return append(ranks, 0), exact, true
+	var re strings.Builder
+	re.WriteString("^")
+	bare, slash := strings.CutSuffix(pattern, "/")
+	if bare == "" {
+		bare, slash = "/", false
+	}
+	for _, s := range strings.Split(bare, "/")[1:] {
+		re.WriteString("/")
+		if s == "*" {
+			re.WriteString("[^/]+(/[^/]+)*")
+			continue
+		}
+		for i, text := range aName.Split(s, -1) {
+			if i > 0 {
+				re.WriteString("[^/]+")
+			}
+			if like {
+				text = slowFold(text)
+			}
+			re.WriteString(regexp.QuoteMeta(text))
+		}
+		if like && s != "" && !strings.HasSuffix(s, "}") {
+			re.WriteString(`(\.[^/]*)?`)
+		}
+	}
+	switch {
+	case like && bare != "/":
+		re.WriteString("/?")
+	case slash:
+		re.WriteString("/")
+	}
+	slowPatterns[key] = regexp.MustCompile(re.String() + "$")
+	return slowPatterns[key]
+}
+
+// slowFold decodes a path and puts it into one case. What would be a slash stays
+// encoded.
+func slowFold(path string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if decoded, err := url.PathUnescape(s); err == nil {
+			s = strings.ReplaceAll(decoded, "/", "%2f")
+		}
+		// Twice, for what is one letter in upper case and two in lower case.
+		segments[i] = strings.ToLower(strings.ToUpper(strings.ToLower(undotted.Replace(s))))
+	}
+	return strings.Join(segments, "/")
 }
 
 // matchesReference compares Match with slowMatch on one request, for all
 // routes that a table accepts.
-func matchesReference(t *testing.T, given []Route, method, path string) (matched bool) {
+func matchesReference(t *testing.T, given []Route, method, path string) (matched, denied bool) {
 	t.Helper()
 	var routes []Route
 	for _, r := range given {
 		for _, m := range r.Methods {
 			r.Methods = []string{m}
-			r.Cost = len(routes) + 1
-			if _, err := NewTable(append(routes, r)); err == nil {
+			// One route that lets somebody in makes it a table, whatever r is.
+			open := Route{Methods: []string{"GET"}, Pattern: "/open/to/all/who/come", Access: Public}
+			if _, err := NewTable(append(routes[:len(routes):len(routes)], r, open)); err == nil {
 				routes = append(routes, r)
 			}
 		}
 	}
 	if len(routes) == 0 || CheckPath(path) != "" {
-		return false
+		return false, false
+	}
+	table, err := NewTable(routes)
+	if err != nil {
+		return false, false // all of them are denied
 	}
 	if _, ok := parseMethod(method); !ok {
-		return false
+		return false, false
 	}
 	show := func(r *Route) string {
 		if r == nil {
 			return "nothing"
 		}
-		return fmt.Sprintf("route %d, %s %s", r.Cost, r.Methods[0], r.Pattern)
+		return fmt.Sprintf("%s %s (%s, imported: %t)", r.Methods[0], r.Pattern, r.Access, r.Imported)
 	}
-	got, want := mustTable(t, routes...).Match(method, path), slowMatch(routes, method, path)
+	got, want := table.Match(method, path), slowMatch(routes, method, path)
 	if show(got) != show(want) {
 		t.Fatalf("%s %s matches %s; want %s of %v", method, path, show(got), show(want), routes)
 	}
-	return got != nil
+	return got != nil, got != nil && got.Access == Denied
 }
 
-// Small alphabets make for many near misses.
+// Small alphabets make for many near misses. Routes are written, imported and
+// denied.
 func TestMatchAgainstReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
-	matched := 0
-	const rounds = 20_000
+	matched, denied := 0, 0
+	const rounds = 40_000
 	for range rounds {
 		var lines strings.Builder
 		for range 1 + r.IntN(6) {
-			lines.WriteString(pick("GET", "GET", "POST", "HEAD", "*") + " ")
+			lines.WriteString(pick("", "", "+", "+", "-", "+-") + pick("GET", "GET", "POST", "HEAD", "*") + " ")
 			for range 1 + r.IntN(3) {
-				lines.WriteString("/" + pick("a", "a", "A", "b", "k@", "{x}", "{x}"))
+				lines.WriteString("/" + pick("a", "a", "A", "b", "k@", "a.b", "{x}", "{x}", "{x}.b", "a{x}", "{x}:a", "{x}..{x}"))
 			}
 			lines.WriteString(pick("", "", "", "/", "/*") + "\n")
 		}
 		var path strings.Builder
 		for range 1 + r.IntN(4) {
-			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@"))
+			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@", "a.b", "a.B", "a.c", "aa", "c:a", "c%3Aa", "c:A.x", "a..b", "c..k@"))
 		}
 		path.WriteString(pick("", "", "", "/"))
-		// Two names in a pattern have to differ.
-		routes := parseRoutes(lines.String())
-		for i := range routes {
-			for n := 0; strings.Contains(routes[i].Pattern, "{x}"); n++ {
-				routes[i].Pattern = strings.Replace(routes[i].Pattern, "{x}", fmt.Sprintf("{n%d}", n), 1)
-			}
-		}
-		if matchesReference(t, routes, pick("GET", "POST", "HEAD"), path.String()) {
+		switch m, d := matchesReference(t, parseMarked(lines.String()), pick("GET", "POST", "HEAD"), path.String()); {
+		case d:
+			denied++
+		case m:
 			matched++
 		}
 	}
-	if matched < rounds/20 {
-		t.Errorf("only %d of %d requests matched anything", matched, rounds)
+	if matched < rounds/40 || denied < rounds/100 {
+		t.Errorf("only %d of %d requests matched anything, and %d what is denied", matched, rounds, denied)
 	}
+}
+
+// parseMarked reads lines as parseRoutes does. A + before the method means
+// imported, a - denied. Each {x} gets a name of its own, as two in a pattern have
+// to differ.
+func parseMarked(lines string) []Route {
+	var routes []Route
+	for line := range strings.Lines(lines) {
+		line, imported := strings.CutPrefix(line, "+")
+		line, denied := strings.CutPrefix(line, "-")
+		for _, r := range parseRoutes(line) {
+			for n := 0; strings.Contains(r.Pattern, "{x}"); n++ {
+				r.Pattern = strings.Replace(r.Pattern, "{x}", fmt.Sprintf("{n%d}", n), 1)
+			}
+			if r.Imported = imported; denied {
+				r.Access = Denied
+			}
+			routes = append(routes, r)
+		}
+	}
+	return routes
 }
 
 func FuzzMatch(f *testing.F) {
@@ -157,11 +251,13 @@ func FuzzMatch(f *testing.F) {
 	f.Add("GET /a/{b}/c\nGET /{a}/b/d\nGET /*", "GET", "/a/b/d")
 	f.Add("GET /k@\nGET /{x}\nGET /K@", "GET", "/%E2%84%AA%40")
 	f.Add("GET,PUT /a\nGET /A/b\n* /a/*", "PUT", "/A/b/")
+	f.Add("GET /v1/{x}/me\n+GET /v1/users/{x}\n+-GET /v1/users/all", "GET", "/v1/users/ME")
+	f.Add("GET /drafts\nGET /{x}\n-GET /{x}.json\nPOST /{x}:go", "GET", "/drafts.json")
 	f.Fuzz(func(t *testing.T, lines, method, path string) {
 		if strings.Count(lines, "\n") > 20 {
 			return
 		}
-		matchesReference(t, parseRoutes(lines), method, path)
+		matchesReference(t, parseMarked(lines), method, path)
 	})
 }
 

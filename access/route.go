@@ -10,13 +10,15 @@ import (
 
 // Route maps requests of the backend to what they need.
 type Route struct {
-	// The methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or * alone for
-	// any. HEAD follows GET unless the same pattern maps it itself.
+	// The methods: GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS, or * alone
+	// for any. HEAD follows GET unless the same pattern maps it itself.
 	Methods []string
 
 	// The path pattern. Segments are literals, which are case-sensitive and not
-	// percent-encoded, or {name} for exactly one segment; a last segment * is
-	// one or more. A trailing slash makes a different pattern.
+	// percent-encoded, {name} for exactly one segment, or names with literal text
+	// before, between or after them, such as {id}:cancel, {id}.csv and
+	// {base}...{head}; a last segment * is one or more. A trailing slash makes a
+	// different pattern. No written segment begins with a colon.
 	Pattern string
 
 	Access Access
@@ -45,6 +47,7 @@ const (
 	Scoped        Access = ""              // keys that hold the scopes
 	Authenticated Access = "authenticated" // any valid key
 	Public        Access = "public"        // anybody, without a key
+	Denied        Access = "deny"          // nobody, with a key or without
 )
 
 // MaxCost is the highest cost of a route.
@@ -53,9 +56,12 @@ const MaxCost = 1000
 // String returns the methods and the pattern: "PUT,PATCH /v1/posts/{id}".
 func (r *Route) String() string { return strings.Join(r.Methods, ",") + " " + r.Pattern }
 
-// ErrNoRoutes is returned for a table without routes, which would deny every
-// request.
-var ErrNoRoutes = errors.New("the route table is empty; accepted: at least one route")
+// denies reports whether a route, if there is one, lets nobody pass.
+func (r *Route) denies() bool { return r != nil && r.Access == Denied }
+
+// ErrNoRoutes is returned for a table without routes that let anybody in, which
+// would deny every request.
+var ErrNoRoutes = errors.New("the route table is empty; accepted: at least one route that is not denied")
 
 // RouteError is a refusal of one route. Its text is one line:
 //
@@ -75,22 +81,35 @@ func (r *Route) where(index int) string {
 	return "route " + strconv.Itoa(index+1)
 }
 
-// check returns what is wrong with the route, apart from its pattern, and the
-// indices of its methods.
-func (r *Route) check() (methods []method, problem string) {
+// check returns the indices of the route's methods and its pattern, or what is
+// wrong with it.
+func (r *Route) check() (methods []method, p pattern, problem string) {
 	if methods, problem = parseMethods(r.Methods); problem != "" {
-		return nil, problem
+		return nil, p, problem
 	}
 	if problem = r.checkAccess(); problem != "" {
-		return nil, problem
+		return nil, p, problem
 	}
 	if r.Cost < 0 || r.Cost > MaxCost {
-		return nil, fmt.Sprintf("cost %d is out of range; accepted: 1 to %d", r.Cost, MaxCost)
+		return nil, p, fmt.Sprintf("cost %d is out of range; accepted: 1 to %d", r.Cost, MaxCost)
 	}
 	if r.WebSocket && !slices.Contains(methods, methodGet) && !slices.Contains(methods, methodAny) {
-		return nil, "websocket needs the method GET; accepted: GET, or * for any"
+		return nil, p, "websocket needs the method GET; accepted: GET, or * for any"
 	}
-	return methods, ""
+	if p, problem = r.parsePattern(); problem != "" {
+		return nil, p, "pattern " + quote(r.Pattern) + " " + problem
+	}
+	return methods, p, ""
+}
+
+func (r *Route) parsePattern() (p pattern, problem string) {
+	if r.Imported && r.Access == Denied {
+		return parsePattern(r.Pattern, asRequested)
+	}
+	if segment, name := colonName(r.Pattern); segment != "" && !r.Imported {
+		return p, "has the segment " + quote(segment) + ", which would be that very text; accepted for any one segment: " + name
+	}
+	return parsePattern(r.Pattern, asWritten)
 }
 
 func parseMethods(names []string) ([]method, string) {
@@ -121,12 +140,16 @@ func (r *Route) checkAccess() string {
 		if len(r.Scopes) == 0 {
 			return "has no scope; accepted: one or more such as posts:read, or access authenticated or public"
 		}
+	case Denied:
+		if len(r.Scopes) > 0 || r.Cost > 1 || r.WebSocket {
+			return "is denied, and has scopes, a cost or websocket; accepted: a denied route without them"
+		}
 	case Authenticated, Public:
 		if len(r.Scopes) > 0 {
 			return "is " + string(r.Access) + " and has scopes; accepted: one or the other"
 		}
 	default:
-		return "access " + quote(string(r.Access)) + " is not known; accepted: authenticated or public, or none for keys that hold the scopes"
+		return "access " + quote(string(r.Access)) + " is not known; accepted: authenticated, public or deny, or none for keys that hold the scopes"
 	}
 	return r.Scopes.check()
 }

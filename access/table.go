@@ -8,22 +8,22 @@ import (
 // Table finds the route of a request. It does not change, and may be used from
 // many goroutines.
 type Table struct {
-	routes  []Route
-	written node  // the routes that are not imported
-	all     *node // those and the imported ones; nil where there are none
+	routes   []Route
+	patterns []pattern // of the routes
+	written  node
+	imported *node // nil where no route is imported
 }
 
 // NewTable builds a table. The order of routes is of no consequence. The error
-// is [ErrNoRoutes] or a [*RouteError], also for two routes with the same method
+// is [ErrNoRoutes], or a [*RouteError], also for two routes with the same method
 // and pattern, whatever the names in it, unless just one of them is imported.
+// Of imported ones a denied route may have the method and pattern of others, and
+// comes before them.
 func NewTable(routes []Route) (*Table, error) {
-	if len(routes) == 0 {
+	if !slices.ContainsFunc(routes, func(r Route) bool { return r.Access != Denied }) {
 		return nil, ErrNoRoutes
 	}
-	t := &Table{routes: make([]Route, len(routes))}
-	if slices.ContainsFunc(routes, func(r Route) bool { return r.Imported }) {
-		t.all = new(node)
-	}
+	t := &Table{routes: make([]Route, len(routes)), patterns: make([]pattern, len(routes))}
 	for i := range routes {
 		if err := t.add(i, &routes[i]); err != nil {
 			return nil, err
@@ -36,38 +36,38 @@ func (t *Table) add(index int, given *Route) error {
 	fail := func(format string, args ...any) error {
 		return &RouteError{Where: given.where(index), Problem: fmt.Sprintf(format, args...)}
 	}
-	methods, problem := given.check()
+	methods, p, problem := given.check()
 	if problem != "" {
 		return fail("%s", problem)
 	}
-	p, problem := parsePattern(given.Pattern)
-	if problem != "" {
-		return fail("pattern %s %s", quote(given.Pattern), problem)
-	}
-
 	r := &t.routes[index]
 	*r = *given
 	r.Methods, r.Scopes = slices.Clone(given.Methods), given.Scopes.clone()
 	r.Cost = max(r.Cost, 1)
-	var leaves []*leaf
-	if !r.Imported {
-		leaves = append(leaves, t.written.insert(p))
-	}
-	if t.all != nil {
-		leaves = append(leaves, t.all.insert(p))
-	}
-	for _, leaf := range leaves {
-		for i, m := range methods {
-			before := leaf[m]
-			if before != nil && before.Imported == r.Imported {
-				return fail("%s %s is mapped already, by %s as %s", r.Methods[i], quote(r.Pattern), t.whereIs(before), quote(before.Pattern))
-			}
-			if before == nil || before.Imported {
-				leaf[m] = r
-			}
+	t.patterns[index] = p
+
+	leaf := t.tree(r.Imported).insert(p)
+	for i, m := range methods {
+		switch before := leaf.routes[m]; {
+		case before == nil, r.Imported && r.Access == Denied:
+			leaf.routes[m] = r
+		case before.Imported && before.Access == Denied:
+		default:
+			return fail("%s %s is mapped already, by %s as %s", r.Methods[i], quote(r.Pattern), t.whereIs(before), quote(before.Pattern))
 		}
 	}
 	return nil
+}
+
+// tree returns that of imported routes, or of the others.
+func (t *Table) tree(imported bool) *node {
+	if !imported {
+		return &t.written
+	}
+	if t.imported == nil {
+		t.imported = new(node)
+	}
+	return t.imported
 }
 
 // whereIs names a route of the table.
@@ -84,35 +84,45 @@ func (t *Table) whereIs(r *Route) string {
 func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 
 // Match returns the route of a request, or nil. The path must be one that
-// [CheckPath] accepts. The result is shared and must not be changed.
+// [CheckPath] accepts. The result is shared and must not be changed. It may be a
+// [Denied] one.
 //
 // The most specific pattern with a route for the method wins, compared segment
-// by segment: a literal, then {name}, then *. At one pattern a method's own
-// route comes before that of *, and for HEAD that of GET in between. Imported
-// routes are only for requests that none of the others matches: what a document
-// says never opens more of what an operator has mapped.
+// by segment: a literal, then names with text around them, of which the longer
+// text comes first, then {name}, then *. At one pattern a method's own route
+// comes before that of *, and for HEAD that of GET in between. Imported routes
+// are only for requests that none of the others matches: what a document says
+// never opens more of what an operator has mapped.
 //
-// Some backends ignore case, a trailing slash, or whether reserved characters
-// came percent-encoded. So the search takes literals and slashes that differ
-// only in that for candidates too, after those that are the same; and if one of
-// them is the most specific, nothing matches. Otherwise GET /v1/users/ME would
-// pass as /v1/users/{id} and be served as /v1/users/me.
+// Some backends ignore case, a slash at the end, or whether reserved characters
+// came percent-encoded, and some append a format to their literals: .json. So
+// the search takes patterns for candidates that the path is like to any of them.
+// The path has to be exactly of the most specific one, or of one that is as
+// specific; otherwise nothing matches. If not, GET /v1/users/ME would pass as
+// /v1/users/{id} and be served as /v1/users/me.
 func (t *Table) Match(method, escapedPath string) *Route {
 	m, ok := parseMethod(method)
 	if !ok {
 		return nil
 	}
-	if r, exact := t.find(m, escapedPath); exact {
-		return r
+	if c := t.find(m, escapedPath); c.exact {
+		return c.route
 	}
 	return nil
 }
 
-// find returns the most specific candidate, and whether the path matches it
-// exactly.
-func (t *Table) find(m method, escapedPath string) (r *Route, exact bool) {
-	if r, exact = t.written.find(m, escapedPath); exact || t.all == nil {
-		return r, exact
+// find returns the most specific candidate of the routes that come first. Where
+// the path is only like that one, an imported route has to be as specific to be
+// meant all the same.
+func (t *Table) find(m method, escapedPath string) candidate {
+	s := search{m, escapedPath}
+	written := t.written.find(&s, escapedPath, true)
+	if written.exact || t.imported == nil {
+		return written
 	}
-	return t.all.find(m, escapedPath)
+	imported := t.imported.find(&s, escapedPath, true)
+	if written.route == nil || imported.exact && imported.pattern.compare(written.pattern) == 0 {
+		return imported
+	}
+	return written
 }

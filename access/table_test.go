@@ -50,21 +50,26 @@ func TestNewTableRefuses(t *testing.T) {
 		"pattern: dots":                  {get("/a/.."), ". or .. segment"},
 		"pattern: star inside":           {get("/a/*/b"), "* that is not at the end"},
 		"pattern: star and slash":        {get("/a/*/"), "* that is not at the end"},
-		"pattern: star in a segment":     {get("/a/b*"), "only as a whole segment"},
-		"pattern: two stars":             {get("/a/**"), "only as a whole segment"},
-		"pattern: name without end":      {get("/a/{id"), "{name} as a whole segment"},
-		"pattern: name without start":    {get("/a/id}"), "only as a whole segment"},
-		"pattern: empty name":            {get("/a/{}"), "{name} as a whole segment"},
-		"pattern: bad name":              {get("/a/{i d}"), "{name} as a whole segment"},
-		"pattern: digit first":           {get("/a/{1}"), "{name} as a whole segment"},
-		"pattern: star for a name":       {get("/a/{*}"), "{name} as a whole segment"},
-		"pattern: catch-all of ServeMux": {get("/a/{id...}x"), "{name} as a whole segment"},
-		"pattern: name and suffix":       {get("/a/{id}.json"), "{name} as a whole segment"},
+		"pattern: star in a segment":     {get("/a/b*"), "a final * as a whole segment"},
+		"pattern: two stars":             {get("/a/**"), "a final * as a whole segment"},
+		"pattern: name without end":      {get("/a/{id"), "accepted: {name} of letters, digits, - and _"},
+		"pattern: name without start":    {get("/a/id}"), "a final * as a whole segment"},
+		"pattern: empty name":            {get("/a/{}"), "accepted: {name} of letters, digits, - and _"},
+		"pattern: bad name":              {get("/a/{i d}"), "accepted: {name} of letters, digits, - and _"},
+		"pattern: digit first":           {get("/a/{1}"), "accepted: {name} of letters, digits, - and _"},
+		"pattern: star for a name":       {get("/a/{*}"), "accepted: {name} of letters, digits, - and _"},
+		"pattern: catch-all of ServeMux": {get("/a/{id...}x"), `has the placeholder "{id...}"`},
 		"pattern: environment":           {get("/{env.DIR}/a"), `has the placeholder "{env.DIR}", which is not expanded here`},
 		"pattern: file":                  {get("/a/{file.name}"), `has the placeholder "{file.name}"`},
 		"pattern: dot at the end":        {get("/a/{id.}"), `has the placeholder "{id.}"`},
 		"pattern: almost of Caddy":       {get("/a/{httpx.name}"), `has the placeholder "{httpx.name}"`},
-		"pattern: prefix and name":       {get("/a/v{id}"), "only as a whole segment"},
+		"pattern: two names in a row":    {get("/a/{b}{c}"), `has the segment "{b}{c}", where nothing tells where one name ends`},
+		"pattern: name twice in one":     {get("/a/{b}-{b}"), "has {b} twice"},
+		"pattern: star beside a name":    {get("/a/{b}*"), "a final * as a whole segment"},
+		"pattern: percent beside a name": {get("/a/{b}%20"), "patterns are not percent-encoded"},
+		"pattern: colon for a name":      {get("/a/:id"), `has the segment ":id", which would be that very text; accepted for any one segment: {id}`},
+		"pattern: colon for another":     {get("/:a.b/c"), "accepted for any one segment: {name}"},
+		"pattern: colon before a name":   {get("/a/:{id}"), `has the segment ":{id}"`},
 		"pattern: name twice":            {get("/{id}/a/{id}"), "has {id} twice"},
 		"pattern: percent":               {get("/a%20b"), "patterns are not percent-encoded"},
 		"pattern: query":                 {get("/a?b"), `the segment "a?b"`},
@@ -76,7 +81,7 @@ func TestNewTableRefuses(t *testing.T) {
 		"pattern: non-ASCII":             {get("/über"), `the segment "\u00fcber"`},
 		"pattern: long segment":          {get("/" + strings.Repeat("a", 256)), "has a segment of 256 bytes"},
 		"pattern: long":                  {get(strings.Repeat("/a", 513)), "has 1026 bytes"},
-		"method: none":                   {with(func(r *Route) { r.Methods = nil }), "route 1: has no method"},
+		"method: none":                   {with(func(r *Route) { r.Methods = nil }), "route 2: has no method"},
 		"method: empty":                  {with(func(r *Route) { r.Methods = []string{""} }), `method "" is not known`},
 		"method: unknown":                {with(func(r *Route) { r.Methods = []string{"FETCH"} }), `method "FETCH" is not known; accepted: GET, HEAD`},
 		"method: lower case":             {with(func(r *Route) { r.Methods = []string{"get"} }), `method "get" is not known`},
@@ -93,11 +98,14 @@ func TestNewTableRefuses(t *testing.T) {
 		"access: unknown":                {with(func(r *Route) { r.Access = "private" }), `access "private" is not known`},
 		"cost: negative":                 {with(func(r *Route) { r.Cost = -1 }), "cost -1 is out of range; accepted: 1 to 1000"},
 		"cost: too high":                 {with(func(r *Route) { r.Cost = 1001 }), "cost 1001 is out of range"},
+		"deny: scopes":                   {with(func(r *Route) { r.Access = Denied }), "is denied, and has scopes"},
+		"deny: cost":                     {with(func(r *Route) { r.Access, r.Scopes, r.Cost = Denied, nil, 2 }), "is denied, and has scopes, a cost"},
+		"deny: websocket":                {with(func(r *Route) { r.Access, r.Scopes, r.WebSocket = Denied, nil, true }), "is denied, and has"},
 		"websocket: POST":                {with(func(r *Route) { r.Methods, r.WebSocket = []string{"POST"}, true }), "websocket needs the method GET"},
 		"websocket: HEAD":                {with(func(r *Route) { r.Methods, r.WebSocket = []string{"HEAD"}, true }), "websocket needs the method GET"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := NewTable([]Route{test.route})
+			_, err := NewTable([]Route{{Methods: []string{"POST"}, Pattern: "/open", Access: Public}, test.route})
 			if e, ok := errors.AsType[*RouteError](err); !ok || !strings.Contains(e.Error(), test.want) || strings.Contains(e.Error(), "\n") {
 				t.Errorf("error %q; want a RouteError with %q", err, test.want)
 			}
@@ -109,6 +117,7 @@ func TestNewTableAccepts(t *testing.T) {
 	for _, pattern := range []string{
 		"/", "/*", "/{id}", "/{id}/", "/a", "/a/", "/a/*", "/A-Z.a~z_0!$&'()+,=:@", "/.well-known", "/...", "/{post-id}/{http.request.uri.path.file}/{post_id}/{Post1}",
 		"/" + strings.Repeat("a", 255), strings.Repeat("/a", 512),
+		"/a/{id}.json", "/a/v{id}", "/a/{id}:cancel", "/{base}...{head}", "/@{user}/{repo}.{format}", "/a:b", "/{http.request.uri.path.file}.json",
 	} {
 		t.Run(pattern, func(t *testing.T) {
 			mustTable(t, Route{Methods: []string{"GET"}, Pattern: pattern, Access: Public})
@@ -117,8 +126,10 @@ func TestNewTableAccepts(t *testing.T) {
 }
 
 func TestEmptyTable(t *testing.T) {
-	if _, err := NewTable(nil); !errors.Is(err, ErrNoRoutes) {
-		t.Errorf("NewTable(nil): %v; want ErrNoRoutes", err)
+	for _, routes := range [][]Route{nil, {{Methods: []string{"GET"}, Pattern: "/a", Access: Denied}}} {
+		if _, err := NewTable(routes); !errors.Is(err, ErrNoRoutes) {
+			t.Errorf("NewTable(%v): %v; want ErrNoRoutes", routes, err)
+		}
 	}
 }
 
@@ -134,7 +145,10 @@ func TestConflicts(t *testing.T) {
 		"star":                         {"GET /a/*\nGET /a/*", `route 2: GET "/a/*"`},
 		"root":                         {"GET /\nGET /", `route 2: GET "/"`},
 		"slash":                        {"GET /a/\nGET /a/", `route 2: GET "/a/"`},
+		"text around a name":           {"GET /{a}.x\nGET /{b}.x", `route 2: GET "/{b}.x" is mapped already, by route 1 as "/{a}.x"`},
+		"other text around a name":     {"GET /{a}.x\nGET /{b}.X\nGET /x{b}\nGET /{a}x", ""},
 		"other methods":                {"GET /a\nPOST /a", ""},
+		"QUERY beside GET":             {"GET /a\nQUERY /a", ""},
 		"any beside a method":          {"* /a\nGET /a", ""},
 		"HEAD beside GET":              {"GET /a\nHEAD /a", ""},
 		"slash and none":               {"GET /a\nGET /a/", ""},

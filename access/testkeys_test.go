@@ -80,6 +80,7 @@ func testPolicy(t testing.TB, k *keys) *Policy {
 		Route{Methods: []string{"OPTIONS"}, Pattern: "/v1/me", Access: Authenticated},
 		Route{Methods: []string{"GET"}, Pattern: "/v1/status", Access: Public},
 		Route{Methods: []string{"GET"}, Pattern: "/v1/status/live", Access: Public, WebSocket: true},
+		Route{Methods: []string{"*"}, Pattern: "/v1/posts/closed", Access: Denied},
 	)}
 }
 

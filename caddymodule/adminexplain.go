@@ -131,6 +131,8 @@ func (a *keyAdmin) explainLimits(e *access.Explanation, now time.Time) (explainC
 		check.Compared = "no key to charge"
 	case e.Route == nil:
 		check.Compared = "no route, so the cost is not known"
+	case e.Route.Access == access.Denied:
+		check.Compared = "the route is denied, so nothing is charged"
 	}
 	if check.Compared != "" {
 		return check, access.Allowed
