@@ -2,7 +2,6 @@ package access
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -28,8 +27,6 @@ func parsePattern(s string, literal literalRule) (p pattern, problem string) {
 	switch {
 	case !ok:
 		return p, "does not start with a slash; accepted: " + acceptedPattern
-	case len(s) > maxPatternLen:
-		return p, fmt.Sprintf("has %d bytes; accepted: at most %d", len(s), maxPatternLen)
 	case path == "":
 		return pattern{slash: true}, ""
 	}

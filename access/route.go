@@ -81,6 +81,14 @@ func (r *Route) where(index int) string {
 	return "route " + strconv.Itoa(index+1)
 }
 
+// Check returns what [NewTable] would refuse of the route by itself, or nil.
+func (r *Route) Check() *RouteError {
+	if _, _, problem := r.check(); problem != "" {
+		return &RouteError{Where: r.where(0), Problem: problem}
+	}
+	return nil
+}
+
 // check returns the indices of the route's methods and its pattern, or what is
 // wrong with it.
 func (r *Route) check() (methods []method, p pattern, problem string) {
@@ -102,9 +110,14 @@ func (r *Route) check() (methods []method, p pattern, problem string) {
 	return methods, p, ""
 }
 
+// parsePattern takes what a document denies for whatever requests may have, so
+// that nothing of it stays open.
 func (r *Route) parsePattern() (p pattern, problem string) {
 	if r.Imported && r.Access == Denied {
 		return parsePattern(r.Pattern, asRequested)
+	}
+	if len(r.Pattern) > maxPatternLen {
+		return p, fmt.Sprintf("has %d bytes; accepted: at most %d", len(r.Pattern), maxPatternLen)
 	}
 	if segment, name := colonName(r.Pattern); segment != "" && !r.Imported {
 		return p, "has the segment " + quote(segment) + ", which would be that very text; accepted for any one segment: " + name

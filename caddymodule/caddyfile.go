@@ -269,8 +269,8 @@ func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []str
 }
 
 func checkRoute(d *caddyfile.Dispenser, r *Route) error {
-	var wrong *access.RouteError
-	if _, err := access.NewTable([]access.Route{r.accessRoute()}); errors.As(err, &wrong) {
+	route := r.accessRoute()
+	if wrong := route.Check(); wrong != nil {
 		return d.Errf("%s %s: %s", strings.Join(r.Methods, ","), r.Path, wrong.Problem)
 	}
 	return nil

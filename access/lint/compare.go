@@ -1,9 +1,9 @@
 package lint
 
 import (
-	"net/url"
+	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
@@ -75,7 +75,10 @@ type probes struct {
 func (p *probes) add(x probe, place int) {
 	if _, known := p.places[x]; !known {
 		r := access.Route{Methods: []string{x.method}, Pattern: x.pattern, Access: access.Public, Imported: x.imported}
-		if !isRoute(r) {
+		if x.imported { // of a pattern that only a denied route may have, too
+			r.Access = access.Denied
+		}
+		if r.Check() != nil {
 			return
 		}
 		p.routes = append(p.routes, r)
@@ -84,39 +87,23 @@ func (p *probes) add(x probe, place int) {
 }
 
 func (p *probes) overlaps() []access.Overlap {
-	if len(p.routes) == 0 {
-		return nil
-	}
 	table, err := access.NewTable(p.routes)
+	if errors.Is(err, access.ErrNoRoutes) {
+		return nil // none is written
+	}
 	if err != nil {
 		panic(err) // each is a route, and no two have the same method and pattern
 	}
 	return table.Overlaps()
 }
 
-func isRoute(r access.Route) bool {
-	_, err := access.NewTable([]access.Route{r})
-	return err == nil
-}
-
-// spelt returns the pattern of an operation. Where it has none of its own, a
-// segment that no pattern can have as a literal, such as {name}.{ext}, counts
-// as a {name}: only a route that is written with one can take its requests.
+// spelt returns the pattern of an operation; its path where no request can have
+// it.
 func spelt(o *openapi.Operation) string {
 	if o.Route != nil {
 		return o.Route.Pattern
 	}
-	segments := strings.Split(o.Path, "/")
-	for i, s := range segments {
-		starInside := s == "*" && i < len(segments)-1
-		if !starInside && isRoute(access.Route{Methods: []string{"GET"}, Pattern: "/" + s, Access: access.Public}) {
-			continue
-		}
-		if access.CheckPath("/"+s) == "" || access.CheckPath("/"+url.PathEscape(s)) == "" {
-			segments[i] = "{name}"
-		}
-	}
-	return strings.Join(segments, "/")
+	return o.Path
 }
 
 // view says what of methods and patterns is compared.
@@ -135,18 +122,26 @@ func (v view) methods(names []string) []string {
 // pattern returns the same for all patterns that differ in what does not count,
 // which the names of parameters never do.
 func (v view) pattern(s string) string {
-	segments := strings.Split(s, "/")
-	for i, s := range segments {
-		switch {
-		case strings.HasPrefix(s, "{") && strings.IndexByte(s, '}') == len(s)-1:
-			segments[i] = "{p" + strconv.Itoa(i) + "}"
-		case v.loose:
-			segments[i] = strings.ToLower(s)
+	var b strings.Builder
+	for n := 0; ; n++ {
+		before, rest, found := strings.Cut(s, "{")
+		_, after, closed := strings.Cut(rest, "}")
+		if !found || !closed {
+			b.WriteString(v.text(s))
+			break
 		}
+		fmt.Fprintf(&b, "%s{p%d}", v.text(before), n)
+		s = after
 	}
-	s = strings.Join(segments, "/")
 	if v.loose {
-		s = strings.TrimSuffix(s, "/") // the root, which is like no other, becomes no route
+		return strings.TrimSuffix(b.String(), "/") // the root, which is like no other, becomes no route
+	}
+	return b.String()
+}
+
+func (v view) text(s string) string {
+	if v.loose {
+		return strings.ToLower(s)
 	}
 	return s
 }

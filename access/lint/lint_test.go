@@ -46,10 +46,15 @@ func document(lines ...string) *openapi.Document {
 		source := fmt.Sprint("api.yaml:", i+1)
 		if operation, kind, ok := strings.Cut(line, " !"); ok {
 			method, path, _ := strings.Cut(operation, " ")
-			d.Operations = append(d.Operations, openapi.Operation{
+			o := openapi.Operation{
 				Method: method, Path: path, Source: source,
 				Problem: &openapi.Problem{Kind: openapi.Kind(kind), Text: "is wrong"},
-			})
+			}
+			r := access.Route{Methods: []string{method}, Pattern: asRequested.Replace(path), Access: access.Denied, Source: source, Imported: true}
+			if r.Check() == nil {
+				o.Route = &r
+			}
+			d.Operations = append(d.Operations, o)
 			continue
 		}
 		r := route(source, line)
@@ -58,6 +63,9 @@ func document(lines ...string) *openapi.Document {
 	}
 	return d
 }
+
+// asRequested makes of a path what package openapi makes of it.
+var asRequested = strings.NewReplacer("é", "%C3%A9", "/*/", "/{any}/")
 
 func with(d *openapi.Document, change func(*openapi.Document)) *openapi.Document {
 	change(d)

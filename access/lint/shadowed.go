@@ -10,10 +10,10 @@ import (
 // checkShadowed finds imported routes that written ones take requests from.
 func (s *site) checkShadowed(f *findings) {
 	for _, t := range s.takings {
-		r := t.operation.Route
-		if r == nil {
+		if t.operation.Problem != nil {
 			continue
 		}
+		r := t.operation.Route
 		what := "loses some requests"
 		if t.whole {
 			what = "is never reached: it loses all requests"

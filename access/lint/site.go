@@ -40,7 +40,7 @@ func (s *site) routes(f func(r *access.Route, reached bool)) {
 		f(r, true)
 	}
 	for _, o := range s.operations {
-		if o.Route != nil {
+		if o.Problem == nil {
 			f(o.Route, !s.covered[o])
 		}
 	}

@@ -1,6 +1,9 @@
 package openapi_test
 
 import (
+	"errors"
+	"math/rand/v2"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -31,25 +34,25 @@ paths:
 		denied []string
 		passes []string // besides what the wide routes have anyway
 	}{
-		"a scope of another form":      {`{"/users/me": {get: {security: [{key: ["Read All"]}]}}}`, []string{"GET /users/me", "HEAD /users/me"}, []string{"POST /users/me"}},
-		"no security":                  {`{"/users/me": {post: {}}}`, []string{"POST /users/me"}, []string{"GET /users/me"}},
-		"another scheme":               {`{"/users/me": {get: {security: [{basic: []}]}, post: {security: [{basic: []}]}}}`, []string{"GET /users/me", "HEAD /users/me", "POST /users/me"}, nil},
-		"HEAD of its own":              {`{"/users/me": {get: {security: [{key: ["users:read"]}]}, head: {}}}`, []string{"HEAD /users/me"}, []string{"GET /users/me"}},
-		"a part of a segment":          {`{"/users/{id}.{format}": {get: {}}}`, []string{"GET /users/7.xml", "HEAD /users/7.xml"}, []string{"GET /users/7"}},
-		"text after a name":            {`{"/users/{id}:ban": {post: {security: [{key: ["BAN"]}]}}}`, []string{"POST /users/7:ban"}, []string{"POST /users/7"}},
-		"two names in a row":           {`{"/users/x{a}{b}": {get: {}}}`, []string{"GET /users/xyz"}, []string{"GET /users/7"}},
-		"what must be encoded":         {`{"/users/jürgen": {get: {}}, "/users/a b": {get: {}}}`, []string{"GET /users/j%C3%BCrgen", "GET /users/j%c3%bcrgen", "GET /users/a%20b"}, []string{"GET /users/jurgen"}},
-		"what is encoded":              {`{"/users/j%C3%BCrgen": {get: {}}}`, []string{"GET /users/j%C3%BCrgen"}, []string{"GET /users/jurgen"}},
-		"brackets and a star":          {`{"/users/a[0]": {get: {}}, "/users/a*b": {get: {}}}`, []string{"GET /users/a[0]", "GET /users/a*b", "GET /users/a%5B0%5D"}, []string{"GET /users/a0"}},
-		"a look-alike":                 {`{"/users/me": {get: {}}}`, []string{"GET /users/ME", "GET /users/me.json", "GET /users/m%45"}, []string{"GET /users/you"}},
-		"below":                        {`{"/users/me/keys": {get: {}}}`, []string{"GET /users/me/keys", "GET /users/ME/Keys"}, []string{"GET /users/me/posts"}},
-		"the same under another name":  {`{"/users/{user}": {get: {}}}`, []string{"GET /users/7"}, []string{"POST /users/7"}},
-		"a query in the path":          {`{"/users/me?all": {get: {}}}`, []string{"GET /users/me"}, []string{"POST /users/me"}},
-		"a fragment in the path":       {`{"/users/me#all": {get: {}}}`, []string{"GET /users/me"}, []string{"POST /users/me"}},
-		"a segment that is very long":  {`{"/users/` + strings.Repeat("a", 300) + `": {get: {}}}`, []string{"GET /users/" + strings.Repeat("a", 300)}, nil},
-		"a star that is no last one":   {`{"/users/*/keys": {get: {}}}`, []string{"GET /users/7/keys"}, []string{"GET /users/7"}},
-		"stars and what follows":       {`{"/users/**": {get: {}}}`, []string{"GET /users/a/b/c"}, nil},
-		"a name that takes everything": {`{"/users/me/{rest+}": {get: {}}}`, []string{"GET /users/me/x"}, []string{"GET /users/7/x"}},
+		"a scope of another form":     {`{"/users/me": {get: {security: [{key: ["Read All"]}]}}}`, []string{"GET /users/me", "HEAD /users/me"}, []string{"POST /users/me"}},
+		"no security":                 {`{"/users/me": {post: {}}}`, []string{"POST /users/me"}, []string{"GET /users/me"}},
+		"another scheme":              {`{"/users/me": {get: {security: [{basic: []}]}, post: {security: [{basic: []}]}}}`, []string{"GET /users/me", "HEAD /users/me", "POST /users/me"}, nil},
+		"HEAD of its own":             {`{"/users/me": {get: {security: [{key: ["users:read"]}]}, head: {}}}`, []string{"HEAD /users/me"}, []string{"GET /users/me"}},
+		"a part of a segment":         {`{"/users/{id}.{format}": {get: {}}}`, []string{"GET /users/7.xml", "HEAD /users/7.xml"}, []string{"GET /users/7"}},
+		"text after a name":           {`{"/users/{id}:ban": {post: {security: [{key: ["BAN"]}]}}}`, []string{"POST /users/7:ban"}, []string{"POST /users/7"}},
+		"two names in a row":          {`{"/users/x{a}{b}": {get: {}}}`, []string{"GET /users/xyz"}, []string{"GET /users/7"}},
+		"what must be encoded":        {`{"/users/jürgen": {get: {}}, "/users/a b": {get: {}}}`, []string{"GET /users/j%C3%BCrgen", "GET /users/j%c3%bcrgen", "GET /users/a%20b"}, []string{"GET /users/jurgen"}},
+		"what is encoded":             {`{"/users/j%C3%BCrgen": {get: {}}}`, []string{"GET /users/j%C3%BCrgen"}, []string{"GET /users/jurgen"}},
+		"brackets and a star":         {`{"/users/a[0]": {get: {}}, "/users/a*b": {get: {}}}`, []string{"GET /users/a[0]", "GET /users/a*b", "GET /users/a%5B0%5D"}, []string{"GET /users/a0"}},
+		"a look-alike":                {`{"/users/me": {get: {}}}`, []string{"GET /users/ME", "GET /users/me.json", "GET /users/m%45"}, []string{"GET /users/you"}},
+		"below":                       {`{"/users/me/keys": {get: {}}}`, []string{"GET /users/me/keys", "GET /users/ME/Keys"}, []string{"GET /users/me/posts"}},
+		"the same under another name": {`{"/users/{user}": {get: {}}}`, []string{"GET /users/7"}, []string{"POST /users/7"}},
+		"a query in the path":         {`{"/users/me?all": {get: {}}}`, []string{"GET /users/me"}, []string{"POST /users/me"}},
+		"a fragment in the path":      {`{"/users/me#all": {get: {}}}`, []string{"GET /users/me"}, []string{"POST /users/me"}},
+		"a segment that is very long": {`{"/users/` + strings.Repeat("a", 300) + `": {get: {}}}`, []string{"GET /users/" + strings.Repeat("a", 300)}, nil},
+		"a star that is no last one":  {`{"/users/*/keys": {get: {}}}`, []string{"GET /users/7/keys"}, []string{"GET /users/7"}},
+		"a star at the end":           {`{"/users/me/*": {get: {}}}`, []string{"GET /users/me/x/y", "HEAD /users/me/x/y"}, nil},
+		"what RFC 6570 has for more":  {`{"/users/me/{rest+}": {get: {}}}`, []string{"GET /users/me/x"}, []string{"GET /users/7/x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			paths := "  " + strings.TrimSuffix(strings.TrimPrefix(test.paths, "{"), "}") + "\n"
@@ -80,3 +83,64 @@ paths:
 		})
 	}
 }
+
+// Whatever the path of an operation that is denied: no request that a client
+// would send for it passes, while wider routes take all there are.
+func TestRequestsOfDeniedOperations(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	asked := 0
+	for range 3000 {
+		var template, request strings.Builder
+		for range 1 + r.IntN(3) {
+			template.WriteString("/")
+			request.WriteString("/")
+			for range 1 + r.IntN(3) {
+				text := pick("a", "B", "{x}", "{a/b}", "{y?}", "{z+}", "*", "*", ":go", ".json", "é", " ", "[0]", "%C3%A9", "}", "~", "|", `"`, ";", "%2F", ".", strings.Repeat("ab", 70))
+				template.WriteString(text)
+				if strings.HasPrefix(text, "{") && len(text) > 1 || text == "*" {
+					text = pick("7", "x.y", "Ä", "a b", "...", "*")
+				}
+				if text != "%C3%A9" && text != "%2F" {
+					text = asSegment.Replace(url.PathEscape(text))
+				}
+				request.WriteString(text)
+			}
+		}
+		template.WriteString(pick("", "", "/", "?q={q}", "#f"))
+		if strings.HasSuffix(template.String(), "/") {
+			request.WriteString("/")
+		}
+		path := request.String()
+		requested, _, _ := strings.Cut(strings.ReplaceAll(template.String(), "{y?}", "{y}"), "?")
+		requested, _, _ = strings.Cut(requested, "#")
+		if access.CheckPath(path) != "" || strings.HasSuffix(requested, "/*") { // which is wide itself
+			continue
+		}
+		document := `{"openapi": "3.1.0", "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}}, "paths": {` + jsonText(t, template.String()) +
+			`: {"get": {}}, "/*": {"get": {"security": []}}, "/{one}": {"get": {"security": []}}, "/{one}/": {"get": {"security": []}}, "/{one}/{two}": {"get": {"security": []}}}}`
+		d := mustRead(t, map[string]string{"openapi.json": document}, openapi.Options{Scheme: "key"})
+		if d.Operations[0].Problem == nil {
+			t.Fatalf("%s is %s", template.String(), outcome(&d.Operations[0]))
+		}
+		table, err := access.NewTable(d.Routes())
+		if errors.Is(err, access.ErrNoRoutes) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked++
+		for _, method := range []string{"GET", "HEAD"} {
+			if m := table.Match(method, path); m != nil && m.Access != access.Denied {
+				t.Fatalf("%s %s is open by %s, and denied as %s", method, path, m, template.String())
+			}
+		}
+	}
+	if asked < 500 {
+		t.Errorf("only %d requests", asked)
+	}
+}
+
+// asSegment gives characters back that clients do not percent-encode.
+var asSegment = strings.NewReplacer("%5B", "[", "%5D", "]", "%2A", "*")

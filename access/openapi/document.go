@@ -43,13 +43,14 @@ type Operation struct {
 	Path   string // with the base path before it, otherwise as it was written
 	Source string // file, relative to the folder of the document, and line: "paths/posts.yaml:31"
 
-	// Route is what the operation becomes, or nil where that is nothing that a
-	// request can be allowed by: then Problem says why, and requests are denied.
+	// Route is what the operation becomes. Where no route can let its requests
+	// pass it is a denied one, which keeps wider routes from them, or nil if there
+	// can be no such request. Problem then says why.
 	Route   *access.Route
 	Problem *Problem
 }
 
-// Problem is why an operation becomes no route. Its text is for people, and
+// Problem is why an operation is denied. Its text is for people, and
 // says what to do.
 type Problem struct {
 	Kind Kind
@@ -72,7 +73,7 @@ type DeclaredScope struct {
 	Source string
 }
 
-// Routes returns the routes of all operations that have one.
+// Routes returns the routes of all operations that have one, denied ones too.
 func (d *Document) Routes() []access.Route {
 	var routes []access.Route
 	for i := range d.Operations {

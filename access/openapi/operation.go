@@ -1,7 +1,7 @@
 package openapi
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -104,7 +104,9 @@ func (o *operation) setOurs(f *field, method string, l layers) error {
 // build makes what the operation becomes, if keys are for a security scheme.
 func (o *operation) build(scheme string) Operation {
 	op := Operation{Method: o.method, Path: o.path, Source: o.source}
-	op.Route, op.Problem = o.route(scheme)
+	if op.Route, op.Problem = o.route(scheme); op.Problem != nil {
+		op.Route = o.denied()
+	}
 	return op
 }
 
@@ -127,12 +129,49 @@ func (o *operation) route(scheme string) (*access.Route, *Problem) {
 	if route.Access, route.Scopes, problem = o.security.needs(scheme); problem != nil {
 		return nil, problem
 	}
-	if _, err := access.NewTable([]access.Route{*route}); err != nil {
-		text := err.Error()
-		if e, ok := errors.AsType[*access.RouteError](err); ok {
-			text = e.Problem
-		}
-		return nil, &Problem{Unmappable, text}
+	if err := route.Check(); err != nil {
+		return nil, &Problem{Unmappable, err.Problem}
 	}
 	return route, nil
 }
+
+// denied returns the route that keeps wider ones from the requests of the
+// operation, or nil where it can have none.
+func (o *operation) denied() *access.Route {
+	pattern := deniedPattern(o.path)
+	if o.method == http.MethodTrace || pattern == "" {
+		return nil
+	}
+	return &access.Route{
+		Methods:  []string{o.method},
+		Pattern:  pattern,
+		Access:   access.Denied,
+		Source:   o.source,
+		Imported: true,
+	}
+}
+
+// denyAlike denies the operations that have the same requests as a denied one:
+// the gateway could not tell them apart.
+func denyAlike(operations []Operation) {
+	denied := make(map[string]*Operation)
+	for i := range operations {
+		if o := &operations[i]; o.Problem != nil && o.Route != nil {
+			denied[shapeOf(o.Route)] = o
+		}
+	}
+	for i := range operations {
+		o := &operations[i]
+		if o.Problem != nil {
+			continue
+		}
+		if same := denied[shapeOf(o.Route)]; same != nil {
+			o.Problem = &Problem{Unmappable, fmt.Sprintf("its requests are also those of %s (%s), which is denied; mend that one, or remove it", apikey.Quote(same.Path), same.Source)}
+			o.Route = &access.Route{Methods: o.Route.Methods, Pattern: o.Route.Pattern, Access: access.Denied, Source: o.Source, Imported: true}
+		}
+	}
+}
+
+// shapeOf is the same for routes of one method whose patterns differ in names
+// alone.
+func shapeOf(r *access.Route) string { return r.Methods[0] + mapTemplate(r.Pattern, one) }

@@ -111,4 +111,5 @@ func (r *reader) pathItem(all []operation, path *field, above inherited) ([]oper
 var methods = map[string]string{
 	"get": "GET", "put": "PUT", "post": "POST", "delete": "DELETE",
 	"options": "OPTIONS", "head": "HEAD", "patch": "PATCH", "trace": "TRACE",
+	"query": "QUERY", // OpenAPI 3.2
 }

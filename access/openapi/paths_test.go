@@ -10,7 +10,7 @@ import (
 func TestPatterns(t *testing.T) {
 	const (
 		ambiguous = "ambiguous_path: every request with such a path is refused: The path has "
-		caddyfile = " is more than a parameter; write this route in the Caddyfile"
+		query     = ", as what follows is a query or a fragment; write the path without it"
 		chars     = "; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment"
 	)
 	tests := map[string]string{
@@ -25,22 +25,23 @@ func TestPatterns(t *testing.T) {
 		"/{a}/{a}/{a2}":           "GET /{a}/{a2}/{a23} public",
 		"/{proxy+}":               "GET /{proxy_} public",
 		"/files/*":                "GET /files/* public",
-		"/files/{name}.{ext}":     `unmappable: the segment "{name}.{ext}"` + caddyfile,
-		"/posts/{id}:publish":     `unmappable: the segment "{id}:publish"` + caddyfile,
-		"/v{version}/a":           `unmappable: the segment "v{version}"` + caddyfile,
-		"/{a}{b}":                 `unmappable: the segment "{a}{b}"` + caddyfile,
-		"/{{a}}":                  `unmappable: the segment "{{a}}"` + caddyfile,
-		"/a{b":                    `unmappable: pattern "/a{b" has the segment "a{b"; accepted: {name} or a final * only as a whole segment`,
-		"/{a/b}":                  `unmappable: pattern "/{a/b}" has the segment "{a"; accepted: {name} as a whole segment, of letters, digits, - and _, starting with a letter`,
+		"/files/{name}.{ext}":     "GET /files/{name}.{ext} public",
+		"/posts/{id}:publish":     "GET /posts/{id}:publish public",
+		"/v{version}/a":           "GET /v{version}/a public",
+		"/users/{id?}":            "GET /users/{id_} public",
+		"/{a}{b}":                 `unmappable: pattern "/{a}{b}" has the segment "{a}{b}", where nothing tells where one name ends; accepted: text between two names, such as {a}-{b}`,
+		"/{{a}}":                  `unmappable: pattern "/{p_a}}" has the segment "{p_a}}"; accepted: {name} with or without text around it, or a final * as a whole segment`,
+		"/a{b":                    `unmappable: pattern "/a{b" has the segment "a{b"; accepted: {name} of letters, digits, - and _, starting with a letter`,
+		"/{a/b}":                  `unmappable: pattern "/{a/b}" has the segment "{a"; accepted: {name} of letters, digits, - and _, starting with a letter`,
 		"/*/a":                    `unmappable: pattern "/*/a" has a * that is not at the end; accepted there: {name}, for one segment`,
 		"/*/":                     `unmappable: pattern "/*/" has a * that is not at the end; accepted there: {name}, for one segment`,
-		"/a*":                     `unmappable: pattern "/a*" has the segment "a*"; accepted: {name} or a final * only as a whole segment`,
-		"/a%20b":                  `unmappable: pattern "/a%20b" has a percent sign, but patterns are not percent-encoded` + chars,
+		"/a*":                     `unmappable: pattern "/a*" has the segment "a*"; accepted: {name} with or without text around it, or a final * as a whole segment`,
+		"/a%20b":                  `unmappable: pattern "/a%20b" has the segment "a%20b", and patterns are not percent-encoded; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name}`,
 		"/a b":                    `unmappable: pattern "/a b" has the segment "a b"` + chars,
 		"/é":                      `unmappable: pattern "/\u00e9" has the segment "\u00e9"` + chars,
-		"/a?b=c":                  `unmappable: pattern "/a?b=c" has the segment "a?b=c"` + chars,
-		"/a#b":                    `unmappable: pattern "/a#b" has the segment "a#b"` + chars,
 		"/a[0]":                   `unmappable: pattern "/a[0]" has the segment "a[0]"` + chars,
+		"/a?b=c":                  `unmappable: requests with such a path go to "/a"` + query,
+		"/a/{b}#c":                `unmappable: requests with such a path go to "/a/{name}"` + query,
 		"//a":                     ambiguous + "an empty segment (//). Send it with single slashes.",
 		"/a//":                    ambiguous + "an empty segment (//). Send it with single slashes.",
 		"/a/../b":                 ambiguous + "a . or .. segment. Send the path that it leads to.",

@@ -10,35 +10,96 @@ import (
 )
 
 // toPattern makes the pattern of a route from a path template (OpenAPI 3.1.1
-// §4.8.8). What else a pattern cannot have is left to [access.NewTable].
+// §4.8.8). What else a pattern cannot have is left to [access.Route.Check].
 func toPattern(path string) (string, *Problem) {
-	segments := strings.Split(path, "/")
-	if problem := access.CheckPath(request(segments)); problem != "" {
+	requested, found := cutQuery(mapTemplate(path, one))
+	if found {
+		return "", &Problem{Unmappable, fmt.Sprintf("requests with such a path go to %s, as what follows is a query or a fragment; write the path without it", apikey.Quote(showNames(requested)))}
+	}
+	if problem := access.CheckPath(example(requested)); problem != "" {
 		return "", &Problem{Ambiguous, "every request with such a path is refused: " + problem}
 	}
 	names := make(map[string]bool)
+	segments := strings.Split(path, "/")
 	for i, s := range segments {
-		if name, ok := parameter(s); ok {
-			segments[i] = "{" + unique(names, name, i) + "}"
-		} else if hasParameter(s) {
-			return "", &Problem{Unmappable, fmt.Sprintf("the segment %s is more than a parameter; write this route in the Caddyfile", apikey.Quote(s))}
-		}
+		segments[i] = mapTemplate(s, func(name string) string { return "{" + unique(names, name, i) + "}" })
 	}
 	return strings.Join(segments, "/"), nil
 }
 
-// parameter returns the name of a segment that is a parameter as a whole.
-func parameter(segment string) (string, bool) {
-	name, ok := strings.CutPrefix(segment, "{")
-	if ok {
-		name, ok = strings.CutSuffix(name, "}")
+// cutQuery returns what clients request for a path that has a query or a
+// fragment in it, and whether it has.
+func cutQuery(path string) (requested string, found bool) {
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		return path[:i], true
 	}
-	return name, ok && !strings.ContainsAny(name, "{}")
+	return path, false
 }
 
-func hasParameter(segment string) bool {
-	_, after, _ := strings.Cut(segment, "{")
-	return strings.Contains(after, "}")
+// aName stands for a parameter while a path template is taken apart.
+const aName = "\x00"
+
+func one(string) string { return aName }
+
+func showNames(path string) string { return strings.ReplaceAll(path, aName, "{name}") }
+
+// deniedPattern makes a pattern that has every request for a path template. It
+// is "" where no request can have such a path.
+func deniedPattern(path string) string {
+	path, _ = cutQuery(mapTemplate(path, one))
+	if access.CheckPath(example(path)) != "" {
+		return ""
+	}
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		switch {
+		case i == len(segments)-1 && s == "*":
+		case s != "":
+			segments[i] = deniedSegment(s, i)
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// deniedSegment returns the segment as requests have it, or a name for any one
+// segment where it is too long. A star and several parameters in a row are one
+// name.
+func deniedSegment(s string, place int) string {
+	s = strings.ReplaceAll(encoded(s), "*", aName)
+	var b strings.Builder
+	for i := range len(s) {
+		switch {
+		case s[i:i+1] != aName:
+			b.WriteByte(s[i])
+		case i == 0 || s[i-1:i] != aName:
+			fmt.Fprintf(&b, "{p%d-%d}", place, i)
+		}
+	}
+	if segment := b.String(); isPattern("/" + segment) {
+		return segment
+	}
+	return fmt.Sprintf("{p%d}", place)
+}
+
+func isPattern(pattern string) bool {
+	denied := access.Route{Methods: []string{"GET"}, Pattern: pattern, Access: access.Denied, Imported: true}
+	return denied.Check() == nil
+}
+
+// mapTemplate puts the parameters of a path, or of a segment, into another form.
+func mapTemplate(template string, name func(string) string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(template, "{")
+		inside, after, closed := strings.Cut(rest, "}")
+		if !found || !closed {
+			b.WriteString(template)
+			return b.String()
+		}
+		b.WriteString(before)
+		b.WriteString(name(inside))
+		template = after
+	}
 }
 
 // unique makes a name that a pattern can have and that it has not yet.
@@ -61,36 +122,23 @@ func unique(names map[string]bool, name string, number int) string {
 
 func isLetter(c rune) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// request returns the path of a request for a template: with something for the
-// parameters, and what a client percent-encodes in that form. What makes a path
-// ambiguous is as it was.
-func request(segments []string) string {
-	var b strings.Builder
-	for i, s := range segments {
-		if i > 0 {
-			b.WriteByte('/')
-		}
-		for {
-			before, rest, found := strings.Cut(s, "{")
-			_, after, closed := strings.Cut(rest, "}")
-			if !found || !closed {
-				break
-			}
-			encode(&b, before)
-			b.WriteByte('x')
-			s = after
-		}
-		encode(&b, s)
-	}
-	return b.String()
-}
+// example returns the path of a request for a template whose parameters are
+// aName: with something for them, and what a client percent-encodes in that form.
+// What makes a path ambiguous is as it was.
+func example(path string) string { return encoded(strings.ReplaceAll(path, aName, "x")) }
 
-func encode(b *strings.Builder, literal string) {
-	for i := range len(literal) {
-		if c := literal[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"#<>?^`+"`{|}", c) >= 0 {
-			fmt.Fprintf(b, "%%%02X", c)
-		} else {
+// encoded percent-encodes what clients do in a path.
+func encoded(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == aName[0]:
+			b.WriteByte(c)
+		case c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>^`+"`{|}", c) >= 0:
+			fmt.Fprintf(&b, "%%%02X", c)
+		default:
 			b.WriteByte(c)
 		}
 	}
+	return b.String()
 }

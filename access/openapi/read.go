@@ -86,6 +86,7 @@ func (r *reader) read(d *Document, entry *file, o Options) error {
 	for i := range operations {
 		d.Operations[i] = operations[i].build(s.name)
 	}
+	denyAlike(d.Operations)
 	return nil
 }
 

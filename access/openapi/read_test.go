@@ -101,7 +101,7 @@ func TestRead(t *testing.T) {
 		t.Errorf("document:\n got %+v\nwant %+v", d, want)
 	}
 	routes := d.Routes()
-	if len(routes) != 8 || slices.ContainsFunc(routes, func(r access.Route) bool { return !r.Imported || r.Source == "" }) {
+	if len(routes) != 9 || routes[8].Access != access.Denied || slices.ContainsFunc(routes, func(r access.Route) bool { return !r.Imported || r.Source == "" }) {
 		t.Errorf("routes: %+v", routes)
 	}
 	if _, err := access.NewTable(routes); err != nil {
