@@ -16,9 +16,8 @@ type Table struct {
 
 // NewTable builds a table. The order of routes is of no consequence. The error
 // is [ErrNoRoutes], or a [*RouteError], also for two routes with the same method
-// and pattern, whatever the names in it, unless just one of them is imported.
-// Of imported ones a denied route may have the method and pattern of others, and
-// comes before them.
+// and pattern, whatever the names in it, unless just one of them is imported or
+// both are and are denied.
 func NewTable(routes []Route) (*Table, error) {
 	if !slices.ContainsFunc(routes, func(r Route) bool { return r.Access != Denied }) {
 		return nil, ErrNoRoutes
@@ -49,9 +48,9 @@ func (t *Table) add(index int, given *Route) error {
 	leaf := t.tree(r.Imported).insert(p)
 	for i, m := range methods {
 		switch before := leaf.routes[m]; {
-		case before == nil, r.Imported && r.Access == Denied:
+		case before == nil:
 			leaf.routes[m] = r
-		case before.Imported && before.Access == Denied:
+		case r.Imported && r.denies() && before.denies():
 		default:
 			return fail("%s %s is mapped already, by %s as %s", r.Methods[i], quote(r.Pattern), t.whereIs(before), quote(before.Pattern))
 		}

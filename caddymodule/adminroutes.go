@@ -12,14 +12,14 @@ import (
 // and it does not.
 type routesResponse struct {
 	Routes []routeInfo       `json:"routes"` // by gateway, then path, then in the order of the config
-	Denied []deniedOperation `json:"denied"` // operations of documents that became no route
+	Denied []deniedOperation `json:"denied"` // operations of documents that nobody may call
 }
 
 type routeInfo struct {
 	Gateway   int        `json:"gateway"` // which keygate handler of the config: 1, 2, …
 	Methods   []string   `json:"methods"`
 	Path      string     `json:"path"`
-	Access    string     `json:"access"` // scoped, authenticated or public
+	Access    string     `json:"access"` // scoped, authenticated, public or deny
 	Scopes    [][]string `json:"scopes"` // all of one of these; empty where none are needed
 	Cost      int        `json:"cost"`
 	WebSocket bool       `json:"websocket"`
@@ -38,6 +38,9 @@ type deniedOperation struct {
 	Path    string `json:"path"`
 	Source  string `json:"source"`
 	Problem string `json:"problem"`
+
+	// What of the config takes some of its requests all the same.
+	TakenBy []string `json:"taken_by,omitempty"`
 }
 
 func (a *keyAdmin) routes(r *http.Request) (any, int, error) {
@@ -56,22 +59,36 @@ func routesOf(gateways []gateway) routesResponse {
 	for i, g := range gateways {
 		number := i + 1
 		table := g.policy.Table
-		taken := make(map[string][]access.Overlap) // imported routes differ in method or path
+		taken := make(map[string]taken)
 		for _, o := range table.Overlaps() {
-			taken[o.Imported.String()] = append(taken[o.Imported.String()], o)
+			key := placeOf(o.Imported)
+			taken[key] = taken[key].and(o)
 		}
 		for _, route := range table.Routes() {
+			if route.Imported && route.Access == access.Denied {
+				continue
+			}
 			info := newRouteInfo(number, &route)
 			if route.Imported {
-				info.taken(taken[route.String()])
+				by := taken[placeOf(&route)]
+				info.TakenBy, info.NotReached = by.sources, by.whole
 			}
 			resp.Routes = append(resp.Routes, info)
 		}
 		for _, document := range g.documents {
 			for _, op := range document.Operations {
-				if op.Problem != nil {
-					resp.Denied = append(resp.Denied, deniedOperation{number, op.Method, op.Path, op.Source, op.Problem.Text})
+				if op.Problem == nil {
+					continue
 				}
+				denied := deniedOperation{number, op.Method, op.Path, op.Source, op.Problem.Text, nil}
+				if op.Route != nil {
+					by := taken[placeOf(op.Route)]
+					if by.whole { // mapped by hand
+						continue
+					}
+					denied.TakenBy = by.sources
+				}
+				resp.Denied = append(resp.Denied, denied)
 			}
 		}
 	}
@@ -98,9 +115,15 @@ func newRouteInfo(gateway int, r *access.Route) routeInfo {
 	}
 }
 
-func (info *routeInfo) taken(by []access.Overlap) {
-	for _, o := range by {
-		info.TakenBy = append(info.TakenBy, o.Written.Source)
-		info.NotReached = info.NotReached || o.Whole
-	}
+// taken is what of the config comes before an imported route.
+type taken struct {
+	sources []string
+	whole   bool // so that no request is left to it
 }
+
+func (t taken) and(o access.Overlap) taken {
+	return taken{append(t.sources, o.Written.Source), t.whole || o.Whole}
+}
+
+// placeOf tells an imported route from all others.
+func placeOf(r *access.Route) string { return r.Source + " " + r.String() }

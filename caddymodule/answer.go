@@ -75,7 +75,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 		h["Retry-After"] = []string{strconv.Itoa(retryAfter)}
 	}
 	if d.Reason == access.MethodNotAllowed {
-		h["Allow"] = []string{allowedMethods}
+		h["Allow"] = []string{access.RequestMethods}
 	}
 	if a.handler.Errors == "caddy" {
 		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy it

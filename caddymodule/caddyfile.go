@@ -36,6 +36,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		}
 //		authenticated <methods> <pattern> [options...]   # or a block
 //		public        <methods> <pattern> [options...]   # or a block
+//		deny          <methods> <pattern>                # or a block
 //		openapi       <file> {
 //			scheme    <name>
 //			base_path <path>
@@ -68,7 +69,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
 		switch option {
-		case "scope", "authenticated", "public":
+		case "scope", "authenticated", "public", "deny":
 			if err := h.unmarshalRoutes(d, option); err != nil {
 				return err
 			}
@@ -90,13 +91,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 	}
-	if len(h.Routes) == 0 {
-		if len(h.OpenAPI) > 0 {
-			return nil
-		}
+	if !slices.ContainsFunc(h.Routes, func(r Route) bool { return r.Access != string(access.Denied) }) && len(h.OpenAPI) == 0 {
 		return d.Err("keygate has no routes, so that it would deny every request; add lines such as: scope posts:read GET /v1/posts")
 	}
 	// Each route is right by itself; what is left is that two are the same.
+	// Whether documents open anything is told where they are read.
 	var twice *access.RouteError
 	if _, err := access.NewTable(accessRoutes(h.Routes)); errors.As(err, &twice) {
 		return fmt.Errorf("%s, at %s", twice.Problem, twice.Where)
@@ -123,7 +122,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "cors":
 		return h.unmarshalCORS(d)
 	default:
-		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, openapi, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, authorize, cors", option)
+		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, deny, openapi, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, authorize, cors", option)
 	}
 }
 
@@ -187,7 +186,7 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 }
 
 // unmarshalRoutes parses a line of routes, or a block of them. The dispenser is
-// on the word scope, authenticated or public.
+// on the word scope, authenticated, public or deny.
 func (h *Handler) unmarshalRoutes(d *caddyfile.Dispenser, word string) error {
 	template := Route{}
 	if word != "scope" {

@@ -20,8 +20,8 @@ func (c *cli) routesCommand() *cobra.Command {
 would have, read from there and from its OpenAPI documents without a Caddy that
 runs: the methods, the path, the scopes that a key needs (| between those that
 are enough by themselves), what a request costs, and the file and line that say
-so. Below are operations of documents that became no route, which are denied,
-with the reason. What no line names is denied as well.`,
+so. Below are operations of documents that nobody may call, with the reason.
+What no line names is denied as well.`,
 		Example: `  $ caddy keygate routes
   $ caddy keygate routes ./Caddyfile
   $ caddy keygate routes --json | jq -r '.routes[] | select(.access == "public") | .path'`,
@@ -84,11 +84,13 @@ func (c *cli) printRoutes(resp *routesResponse) error {
 			needs = cell{text: "(public)", colour: yellow}
 		case string(access.Authenticated):
 			needs = cell{text: "(any key)"}
+		case string(access.Denied):
+			needs = cell{text: "(denied)"}
 		}
 		if r.WebSocket {
 			needs.text += " websocket"
 		}
-		row(r.Gateway, cell{text: strings.Join(r.Methods, ",")}, cell{text: r.Path}, needs, cell{text: strconv.Itoa(r.Cost)}, r.from())
+		row(r.Gateway, cell{text: strings.Join(r.Methods, ",")}, cell{text: r.Path}, needs, cell{text: strconv.Itoa(r.Cost)}, origin(r.Source, r.TakenBy, r.NotReached))
 	}
 	t := &table{columns: columns, width: c.width, colour: c.colour}
 	if err := t.write(c.out, rows); err != nil {
@@ -97,14 +99,15 @@ func (c *cli) printRoutes(resp *routesResponse) error {
 	return c.printDenied(resp.Denied)
 }
 
-func (r *routeInfo) from() cell {
-	switch taken := strings.Join(r.TakenBy, ", "); {
+// origin shows where a route is from, and what comes before it.
+func origin(source string, takenBy []string, notReached bool) cell {
+	switch taken := strings.Join(takenBy, ", "); {
 	case taken == "":
-		return cell{text: r.Source}
-	case r.NotReached:
-		return cell{text: r.Source + " (never reached: " + taken + ")", short: r.Source, colour: yellow}
+		return cell{text: source}
+	case notReached:
+		return cell{text: source + " (never reached: " + taken + ")", short: source, colour: yellow}
 	default:
-		return cell{text: r.Source + " (after " + taken + ")", short: r.Source, colour: yellow}
+		return cell{text: source + " (after " + taken + ")", short: source, colour: yellow}
 	}
 }
 
@@ -117,7 +120,7 @@ func (c *cli) printDenied(denied []deniedOperation) error {
 	}
 	var rows [][]cell
 	for _, op := range denied {
-		rows = append(rows, []cell{{text: op.Method}, {text: op.Path}, {text: op.Problem}, {text: op.Source}})
+		rows = append(rows, []cell{{text: op.Method}, {text: op.Path}, {text: op.Problem}, origin(op.Source, op.TakenBy, false)})
 	}
 	columns := []column{{title: "DENIED"}, {title: "PATH", least: 20}, {title: "WHY", least: 20}, {title: "FROM", least: 16, rank: 1}}
 	t := &table{columns: columns, width: c.width, colour: c.colour}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/socialpatra/keygate/access"
 )
 
 // CORS says how browser pages may call. A preflight carries no key, so it is
@@ -80,15 +82,11 @@ func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
 		off:           c.off(),
 		allowHeaders:  []string{strings.Join(allow, ", ")},
 		maxAge:        []string{strconv.Itoa(int(age.Seconds()))},
-		methods:       []string{allowedMethods},
+		methods:       []string{access.RequestMethods},
 		exposed:       []string{"RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"},
 		preflightVary: []string{"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"},
 	}
 }
-
-// allowedMethods are those that access knows; the Allow field of a 405 lists
-// them too (RFC 9110 §15.5.6).
-const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 // answerPreflight sets the header of a preflight's answer. Where the origin is
 // not one, the answer lacks what would let a browser go on.

@@ -15,8 +15,9 @@ import (
 )
 
 // OpenAPI imports routes from an OpenAPI document of the backend: each
-// operation with the scopes that its security requirement names. What becomes
-// no route is denied, and told in the log and by `caddy keygate lint`.
+// operation with the scopes that its security requirement names. An operation
+// that no route can stand for is denied, also where a wider one would match, and
+// told in the log and by `caddy keygate lint`.
 type OpenAPI struct {
 	// The document, OpenAPI 3.0 or 3.1 as YAML or JSON. A relative path is
 	// relative to the folder that Caddy was started in, and in a Caddyfile to

@@ -22,7 +22,7 @@ type problem struct {
 
 // details of the reasons that are the same for every request.
 var details = map[access.Reason]string{
-	access.MethodNotAllowed: "This method is not served. Send one of " + allowedMethods + ".",
+	access.MethodNotAllowed: "This method is not served. Send one of " + access.RequestMethods + ".",
 	access.MissingKey:       "No API key was sent. Send it as Authorization: Bearer YOUR_KEY; never in the URL, a cookie or the body.",
 	access.InvalidKey:       "The API key is not valid. Check that it was copied whole, or ask the workspace's admin for a new one.",
 	access.KeyRevoked:       "The API key was revoked. Ask the workspace's admin for a new one.",

@@ -6,13 +6,15 @@ import (
 
 // Route maps requests of the backend to what they need.
 type Route struct {
-	// The methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or * for any.
-	// HEAD follows GET unless it is mapped itself. Required.
+	// The methods: GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS, or * for
+	// any. HEAD follows GET unless it is mapped itself. Required.
 	Methods []string `json:"methods"`
 
 	// The path pattern, case-sensitive, such as /v1/posts/{id}. A segment is a
-	// literal or {name}, which is exactly one non-empty segment; a last segment
-	// * is one or more. A trailing slash is a different path. Placeholders are
+	// literal; or {name}, which is exactly one non-empty segment; or names with
+	// literal text before, between or after them, such as {id}:cancel, {id}.csv
+	// or {base}...{head}. A last segment * is one or more. A trailing slash is a
+	// different path. Placeholders, and segments that begin with a colon, are
 	// refused. Required.
 	Path string `json:"path"`
 
@@ -24,8 +26,9 @@ type Route struct {
 	// none of the scopes above. Up to 15. Default: none.
 	OrScopes [][]string `json:"or_scopes,omitempty"`
 
-	// Who may call without scopes: authenticated (any valid key) or public (no
-	// key). Default: keys that hold the scopes.
+	// Who may call without scopes: authenticated (any valid key), public (no
+	// key) or deny (nobody, whatever a wider route says). Default: keys that hold
+	// the scopes.
 	Access string `json:"access,omitempty"`
 
 	// What one request charges to the minute and the day limit of its key,
