@@ -41,7 +41,7 @@ paths:
     delete: {}
   /posts//drafts:
     get: {security: [{key: ["posts:read"]}]}
-  /files/{name}.{ext}:
+  /files/{name}{ext}:
     get: {security: [{key: ["posts:read"]}]}
 `
 

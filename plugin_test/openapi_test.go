@@ -43,7 +43,7 @@ paths:
     get: {security: [{key: []}]}
   /status:
     get: {security: []}
-  /files/{name}.{ext}:
+  /files/{name}{ext}:
     get: {}
 `
 
@@ -171,7 +171,7 @@ GET      /v1/posts/{id}/media posts:read                                 1     a
 GET      /v1/status           (public)                                   1     api.yaml:19
 
 DENIED  PATH                     WHY  FROM
-GET     /v1/files/{name}.{ext}   …    api.yaml:21
+GET     /v1/files/{name}{ext}   …    api.yaml:21
 `
 
 func TestRoutesCommand(t *testing.T) {
