@@ -45,7 +45,12 @@ const attackConfig = `
 			OPTIONS /v1/posts
 			GET /v1/live websocket
 		}
-		scope posts:write POST,DELETE /v1/posts
+		scope posts:write {
+			POST,DELETE /v1/posts
+			GET /v1/posts/drafts
+			GET /v1/posts/{id}:history
+		}
+		deny GET /v1/posts/secret
 		public GET /v1/status
 		header X-API-Key
 		auth_failures off

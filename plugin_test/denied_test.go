@@ -152,7 +152,7 @@ func TestNothingDeniedIsServed(t *testing.T) {
 		return g.do(t, method, path, "", bearer(token)).Status == http.StatusOK
 	}
 	served, closed := 0, 0
-	for _, path := range segmentPaths(3, "a", "b", "me", "7", "7.json", "me.json", "7:go", "ME", "v7") {
+	for _, path := range segmentPaths(3, "a", "me", "7", "7.json", "me.json", "7:go", "ME") {
 		for _, method := range []string{"GET", "HEAD", "POST", "DELETE"} {
 			o := operationOf(operations, method, path)
 			switch {
@@ -174,7 +174,7 @@ func TestNothingDeniedIsServed(t *testing.T) {
 			}
 		}
 	}
-	if served < 100 || closed < 500 {
+	if served < 50 || closed < 500 {
 		t.Errorf("%d requests were served, and %d had to be closed", served, closed)
 	}
 
