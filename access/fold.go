@@ -7,7 +7,7 @@ import (
 )
 
 // Some backends ignore case, whether reserved characters came percent-encoded,
-// or a format behind a literal. What they make the same is folded to the same.
+// or what stands behind a literal. What they make the same is folded to the same.
 
 // fold appends a segment to dst, percent-decoded and without regard to case.
 // It returns false for segments too long for dst.
@@ -64,7 +64,7 @@ func foldedTexts(texts []string) [][]byte {
 
 // isLike reports whether a folded segment is, to some backend, of the folded
 // texts of a segment with names. Some append a format to patterns, so that a dot
-// and anything may follow.
+// and anything may follow, and some take off dots and spaces at the end.
 func isLike(texts [][]byte, folded []byte) bool {
 	last := len(texts) - 1
 	folded, ok := bytes.CutPrefix(folded, texts[0])
@@ -86,7 +86,7 @@ func isLike(texts [][]byte, folded []byte) bool {
 			return false
 		}
 		folded = folded[i:]
-		if end := len(texts[last]); end == len(folded) || folded[end] == '.' {
+		if more := bytes.TrimRight(folded[len(texts[last]):], " ."); len(more) == 0 || more[0] == '.' {
 			return true
 		}
 	}

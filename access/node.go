@@ -149,7 +149,8 @@ func (n *node) find(s *search, left string, folded bool) candidate {
 }
 
 // findLiteral tries the literal that the segment is, and those that it is with
-// a format behind them: a dot and anything.
+// a format behind them, a dot and anything, or with spaces and dots, which
+// Windows takes off.
 func (n *node) findLiteral(s *search, segment, left string, folded bool) candidate {
 	if isFolded(segment) {
 		if c := n.literals[segment]; c != nil {
@@ -160,8 +161,8 @@ func (n *node) findLiteral(s *search, segment, left string, folded bool) candida
 	return n.findFolded(s, segment, left, folded)
 }
 
-// findFolded is findLiteral for a segment that has to be folded, or may have a
-// format.
+// findFolded is findLiteral for a segment that has to be folded, or may have
+// something behind a literal.
 func (n *node) findFolded(s *search, segment, left string, folded bool) (best candidate) {
 	var buf [maxLiteralLen]byte
 	text, ok := fold(buf[:0], segment)
@@ -169,6 +170,11 @@ func (n *node) findFolded(s *search, segment, left string, folded bool) (best ca
 		text = buf[:] // too long for a literal, but not for one with a format
 	} else if c := n.literals[string(text)]; c != nil {
 		best = c.find(s, left, folded && string(text) == segment)
+	}
+	if trimmed := bytes.TrimRight(text, " ."); len(trimmed) < len(text) {
+		if c := n.literals[string(trimmed)]; c != nil {
+			best = best.or(c.find(s, left, false))
+		}
 	}
 	for {
 		dot := bytes.LastIndexByte(text, '.')

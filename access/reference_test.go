@@ -126,7 +126,7 @@ func slowPattern(pattern string, like bool) *regexp.Regexp {
 			re.WriteString(regexp.QuoteMeta(text))
 		}
 		if like && s != "" && !strings.HasSuffix(s, "}") {
-			re.WriteString(`(\.[^/]*)?`)
+			re.WriteString(`(\.[^/]*| [ .]*)?`)
 		}
 	}
 	switch {
@@ -209,7 +209,7 @@ func TestMatchAgainstReference(t *testing.T) {
 		}
 		var path strings.Builder
 		for range 1 + r.IntN(4) {
-			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@", "a.b", "a.B", "a.c", "aa", "c:a", "c%3Aa", "c:A.x", "a..b", "c..k@"))
+			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@", "a.b", "a.B", "a.c", "aa", "c:a", "c%3Aa", "c:A.x", "a..b", "c..k@", "a%20", "A%20.", "c:a%20", "c:a%20."))
 		}
 		path.WriteString(pick("", "", "", "/"))
 		switch m, d := matchesReference(t, parseMarked(lines.String()), pick("GET", "POST", "HEAD"), path.String()); {
