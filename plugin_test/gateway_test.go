@@ -98,7 +98,7 @@ func TestDenials(t *testing.T) {
 	}{
 		"no key":                {"GET", "/v1/posts", nil, 401, "missing_key", bare},
 		"key in the query":      {"GET", "/v1/posts?api_key=" + noSuchKey, nil, 401, "missing_key", bare},
-		"other scheme":          {"GET", "/v1/posts", []string{"Authorization: Basic YTpi"}, 400, "malformed_request", malformed},
+		"other scheme":          {"GET", "/v1/posts", []string{"Authorization: Basic YTpi"}, 401, "missing_key", bare},
 		"two places":            {"GET", "/v1/posts", []string{bearer(readToken), "X-API-Key: " + readToken}, 400, "malformed_request", malformed},
 		"twice":                 {"GET", "/v1/posts", []string{bearer(readToken), bearer(readToken)}, 400, "malformed_request", malformed},
 		"noise":                 {"GET", "/v1/posts", []string{bearer("abc")}, 401, "invalid_key", invalid},
