@@ -33,7 +33,7 @@ func (p *Policy) Decide(q *Request) (d Decision) {
 		return d
 	}
 	var token string
-	if token, d.Reason, d.Detail = credential(q); d.Reason != Allowed {
+	if token, d.Reason, d.Detail = credential(p.Brand, q); d.Reason != Allowed {
 		return d
 	}
 	if d.ID, d.Grant, d.Reason, d.Err = p.identify(token); d.Reason != Allowed {

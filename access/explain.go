@@ -158,7 +158,7 @@ func (e *explainer) credential() {
 		e.pass("credential", "not tried: the key is named by its ID")
 		return
 	}
-	token, reason, detail := credential(e.q)
+	token, reason, detail := credential(e.policy.Brand, e.q)
 	compared := showCredentials(e.q)
 	if reason == Allowed {
 		e.token = token

@@ -40,7 +40,11 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	rw := &a.writer
 	rw.ResponseWriter, rw.answer = w, a
 	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
+	own := a.backendsOwn(r, d)
 	id.strip(r, a.trusted, rw.mayUpgrade)
+	if own != nil {
+		r.Header["Authorization"] = own
+	}
 	if d.Authenticated {
 		id.set(r.Header, d, &a.identity)
 	}
@@ -56,6 +60,16 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		a.setHeaders(w.Header()) // whoever handles the error writes past rw
 	}
 	return err
+}
+
+// backendsOwn returns the Authorization field that is for the backend: one of
+// another scheme, beside a key in the configured header. access refuses all
+// others there.
+func (a *answer) backendsOwn(r *http.Request, d *access.Decision) []string {
+	if !d.Authenticated || len(r.Header[a.handler.Header]) == 0 {
+		return nil
+	}
+	return r.Header["Authorization"]
 }
 
 // deny answers a refused request, or leaves that to handle_errors.

@@ -37,7 +37,8 @@ type Handler struct {
 	OpenAPI []OpenAPI `json:"openapi,omitempty"`
 
 	// A header that may carry the token as well, such as X-API-Key, instead of
-	// Authorization: Bearer; up to 64 characters. Its values are in Caddy's
+	// Authorization: Bearer; up to 64 characters. Where it does, Authorization
+	// with another scheme, such as Basic, is the backend's, and passes. Its values are in Caddy's
 	// access logs unless a log filter takes them out; those of Authorization
 	// never are. Default: none.
 	Header string `json:"header,omitempty"`
