@@ -98,13 +98,13 @@ func (e *explainer) shape() {
 	reason, detail := checkShape(e.q)
 	switch reason {
 	case Allowed:
-		e.pass("shape", "method "+e.show(e.q.Method)+", path "+e.show(e.q.Path))
+		e.pass("shape", "method "+e.show(e.q.Method)+", path "+e.show(e.q.Path)+e.query())
 	case MethodNotAllowed:
 		e.unmatched = "the method is not one to look up"
 		e.fail("shape", reason, "method "+e.show(e.q.Method)+" with "+requestMethods, "Send one of these methods, in capitals.")
 	default:
 		e.unmatched = "the path is not one to look up"
-		e.fail("shape", reason, "path "+e.show(e.q.Path), detail)
+		e.fail("shape", reason, "path "+e.show(e.q.Path)+e.query(), detail)
 	}
 	if e.policy.Table == nil {
 		e.unmatched = noConfig

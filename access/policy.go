@@ -43,6 +43,7 @@ type Policy struct {
 type Request struct {
 	Method string
 	Path   string // percent-encoded, the very bytes that will be forwarded
+	Query  string // as it will be forwarded, without its question mark
 
 	Origins       []string // Origin
 	RequestMethod []string // Access-Control-Request-Method

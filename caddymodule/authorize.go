@@ -47,7 +47,7 @@ func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) 
 	}
 	q.Method = methods[0]
 	// As it was received: what is decoded first would not be what is forwarded.
-	q.Path, _, _ = strings.Cut(uris[0], "?")
+	q.Path, q.Query, _ = strings.Cut(uris[0], "?")
 	return p.Decide(q)
 }
 
