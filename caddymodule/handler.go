@@ -235,9 +235,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
 		a.limits = engine.deny(d.ID, &a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
-		within, retryAfter := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now)
+		within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now)
 		if !within {
-			d.Reason, a.retryAfter = access.TooManyFailures, retryAfter
+			d.Reason = access.TooManyFailures
 		}
 	}
 	if d.Reason == access.StoreUnavailable {
@@ -263,6 +263,8 @@ func limitReason(res *ratelimit.Result) access.Reason {
 	switch {
 	case res.Allowed:
 		return access.Allowed
+	case res.Never:
+		return access.CostTooHigh
 	case res.DayExhausted || res.WorkspaceDayExhausted:
 		return access.QuotaExceeded
 	default:

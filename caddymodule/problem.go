@@ -30,6 +30,7 @@ var details = map[access.Reason]string{
 	access.KeyExpired:       "The API key has expired. Ask the workspace's admin for a new one.",
 	access.IPNotAllowed:     "The API key may not be used from this IP address. Call from an allowed address, or ask the workspace's admin to allow this one.",
 	access.OriginNotAllowed: "The API key may not be used from this origin. Send the Origin header of an allowed page, or ask the workspace's admin to allow this one.",
+	access.TooManyFailures:  "Too many requests with invalid API keys came from this address. Check the key: sending the same one again never helps, and a valid one passes at once.",
 	access.StoreUnavailable: "Keys cannot be checked at the moment. Send the request again later.",
 }
 
@@ -105,8 +106,8 @@ func problemBody(d *access.Decision, a *answer) []byte {
 	switch d.Reason {
 	case access.RateLimited, access.QuotaExceeded:
 		return render(limitProblem(d, &a.caps, &a.limits))
-	case access.TooManyFailures:
-		return render(newProblem(d.Reason, "Too many requests with invalid API keys came from this address. Check the key, and send the next request in "+seconds(a.retryAfter)+"."))
+	case access.CostTooHigh:
+		return render(newProblem(d.Reason, costDetail(d, &a.caps)))
 	case access.InsufficientScope:
 		return render(newProblem(d.Reason, scopeDetail(d)))
 	default: // ambiguous_path, malformed_request, route_not_mapped: access knows the detail
@@ -153,15 +154,21 @@ func limitProblem(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Resul
 	return p
 }
 
+// costDetail names the key's own limit where that is too small, for the key's
+// holder can do more about it.
+func costDetail(d *access.Decision, caps *ratelimit.Caps) string {
+	cost := "This request costs " + strconv.Itoa(d.Route.Cost)
+	if d.Route.Cost > int(min(caps.Burst, caps.PerDay)) {
+		return cost + ", more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota."
+	}
+	return cost + ", more than the limits of the workspace ever allow at once. Ask its admin for larger ones."
+}
+
 // limitDetail names the key's own limit where that is exhausted, for the key's
 // holder can do more about it.
 func limitDetail(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) string {
 	next := seconds(res.RetryAfter)
 	switch {
-	case res.Never && (res.MinuteExhausted || res.DayExhausted):
-		return "This request costs " + strconv.Itoa(d.Route.Cost) + ", more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota."
-	case res.Never:
-		return "This request costs " + strconv.Itoa(d.Route.Cost) + ", more than the limits of the workspace ever allow at once. Ask its admin for larger ones."
 	case d.Reason == access.RateLimited && res.MinuteExhausted:
 		return "The key allows " + requests(caps.PerMinute) + " per minute; the next is allowed in " + next + "."
 	case d.Reason == access.RateLimited:
