@@ -26,6 +26,11 @@ type CORS struct {
 	// configured key header. Default: Content-Type.
 	AllowHeaders []string `json:"allow_headers,omitempty"`
 
+	// Response headers that pages may read, besides RateLimit,
+	// RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id and those that
+	// the backend itself lists in Access-Control-Expose-Headers. Default: none.
+	ExposeHeaders []string `json:"expose_headers,omitempty"`
+
 	// How long browsers may remember a preflight, in whole seconds up to 24h.
 	// Default: 10m.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
@@ -37,9 +42,17 @@ func (c *CORS) check() error {
 	if c == nil {
 		return nil
 	}
-	for _, name := range c.AllowHeaders {
-		if !httpguts.ValidHeaderFieldName(name) || name == "*" {
-			return fmt.Errorf("cors allow_headers: %q is not a header name; accepted: names such as Content-Type", name)
+	for _, option := range []struct {
+		name, example string
+		headers       []string
+	}{
+		{"allow_headers", "Content-Type", c.AllowHeaders},
+		{"expose_headers", "X-Total", c.ExposeHeaders},
+	} {
+		for _, name := range option.headers {
+			if !httpguts.ValidHeaderFieldName(name) || name == "*" {
+				return fmt.Errorf("cors %s: %q is not a header name; accepted: names such as %s", option.name, name, option.example)
+			}
 		}
 	}
 	if age := time.Duration(c.MaxAge); age < 0 || age > 24*time.Hour {
@@ -54,7 +67,8 @@ type corsHeaders struct {
 	allowHeaders  []string
 	maxAge        []string
 	methods       []string
-	exposed       []string
+	exposed       []string // shared by responses, and never changed
+	exposedNames  []string // the same, one by one
 	preflightVary []string
 }
 
@@ -72,8 +86,12 @@ func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
 		age = time.Duration(c.MaxAge)
 	}
 	for _, name := range extra {
-		if !slices.ContainsFunc(allow, func(have string) bool { return strings.EqualFold(have, name) }) {
-			allow = append(allow, name)
+		allow = addName(allow, name)
+	}
+	exposed := []string{"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Request-Id"}
+	if c != nil {
+		for _, name := range c.ExposeHeaders {
+			exposed = addName(exposed, name)
 		}
 	}
 	return corsHeaders{
@@ -81,9 +99,18 @@ func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
 		allowHeaders:  []string{strings.Join(allow, ", ")},
 		maxAge:        []string{strconv.Itoa(int(age.Seconds()))},
 		methods:       []string{allowedMethods},
-		exposed:       []string{"RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"},
+		exposed:       []string{strings.Join(exposed, ", ")},
+		exposedNames:  exposed,
 		preflightVary: []string{"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"},
 	}
+}
+
+// addName adds the name of a header to a list, unless it is there.
+func addName(names []string, name string) []string {
+	if slices.ContainsFunc(names, func(have string) bool { return strings.EqualFold(have, name) }) {
+		return names
+	}
+	return append(names, name)
 }
 
 // allowedMethods are those that access knows; the Allow field of a 405 lists
@@ -105,7 +132,8 @@ func (c *corsHeaders) answerPreflight(h http.Header, origin string) {
 }
 
 // apply replaces what a response says of CORS: whatever the backend set is not
-// ours to repeat, and a page must be able to read errors too.
+// ours to repeat, but for what it exposes, and a page must be able to read
+// errors too.
 func (c *corsHeaders) apply(h http.Header, origin string) {
 	switch vary := h["Vary"]; {
 	case len(vary) == 0:
@@ -116,6 +144,7 @@ func (c *corsHeaders) apply(h http.Header, origin string) {
 	if c.off {
 		return
 	}
+	theirs := h["Access-Control-Expose-Headers"]
 	for name := range h {
 		if strings.HasPrefix(name, "Access-Control-") {
 			delete(h, name)
@@ -123,8 +152,25 @@ func (c *corsHeaders) apply(h http.Header, origin string) {
 	}
 	if origin != "" {
 		h["Access-Control-Allow-Origin"] = []string{origin}
-		h["Access-Control-Expose-Headers"] = c.exposed
+		h["Access-Control-Expose-Headers"] = c.exposing(theirs)
 	}
+}
+
+// exposing returns what pages may read, with what the backend lists. Its * is
+// kept: without credentials, which are never allowed, it means all headers.
+func (c *corsHeaders) exposing(theirs []string) []string {
+	if len(theirs) == 0 {
+		return c.exposed
+	}
+	names := slices.Clone(c.exposedNames)
+	for _, value := range theirs {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.Trim(name, " \t"); httpguts.ValidHeaderFieldName(name) { // also *
+				names = addName(names, name)
+			}
+		}
+	}
+	return []string{strings.Join(names, ", ")}
 }
 
 // varyOrigin has no room to append to.
