@@ -147,7 +147,8 @@ func TestDenials(t *testing.T) {
 			}
 		})
 	}
-	if g.do(t, "GET", "/v1/posts", "", bearer(noSuchKey)).Body != g.do(t, "GET", "/v1/posts", "", bearer(wrongSecret)).Body {
+	unknown, wrong := g.do(t, "GET", "/v1/posts", "", bearer(noSuchKey)), g.do(t, "GET", "/v1/posts", "", bearer(wrongSecret))
+	if withoutInstance(unknown.Body) != withoutInstance(wrong.Body) {
 		t.Error("an unknown key and a wrong secret can be told apart")
 	}
 }
@@ -209,12 +210,12 @@ X-End: 1
 func TestErrorsCaddyHandsOver(t *testing.T) {
 	b := startBackend(t)
 	config := strings.Replace(siteWith("errors caddy"), "reverse_proxy", `handle_errors {
-		respond "{err.status_code} {err.message} {http.auth.keygate.reason}" {err.status_code}
+		respond "{err.status_code} {err.message} {http.auth.keygate.reason} {http.auth.keygate.instance}" {err.status_code}
 	}
 	reverse_proxy`, 1)
 	g := startCaddy(t, config, "BACKEND="+b.Addr)
 	resp := g.do(t, "GET", "/v1/posts", "", "Origin: https://shop.example")
-	if resp.Status != 401 || resp.Body != "401 missing_key missing_key" {
+	if resp.Status != 401 || resp.Body != "401 missing_key missing_key "+resp.Header.Get("Request-Id") || !randomUUID.MatchString(resp.Header.Get("Request-Id")) {
 		t.Errorf("answered %d %q", resp.Status, resp.Body)
 	}
 	wantHeaders(t, resp, map[string]string{"Www-Authenticate": `Bearer realm="keygate"`, "Access-Control-Allow-Origin": "https://shop.example"})
