@@ -31,6 +31,7 @@ type answer struct {
 	writer   responseWriter
 	identity [3]string // values of the headers that name the key
 	balance  [1]string // value of RateLimit
+	values   headerValues
 }
 
 // forward passes the request on, as the backend may see it. A WebSocket of a
@@ -75,21 +76,20 @@ func (a *answer) backendsOwn(r *http.Request, d *access.Decision) []string {
 // deny answers a refused request, or leaves that to handle_errors.
 func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
+	a.refuse(h)
 	a.tell(d)
-	a.setHeaders(h)
-	h["Cache-Control"] = noStore
 	if challenge := a.challenge(d); challenge != "" {
-		h["Www-Authenticate"] = []string{challenge}
+		h["Www-Authenticate"] = a.values.of(challenge)
 	}
 	retryAfter := a.retryAfter
 	if d.Reason == access.RateLimited || d.Reason == access.QuotaExceeded {
 		retryAfter = a.limits.RetryAfter
 	}
 	if retryAfter > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(retryAfter)}
+		h["Retry-After"] = a.values.of(strconv.Itoa(retryAfter))
 	}
 	if d.Reason == access.MethodNotAllowed {
-		h["Allow"] = []string{allowedMethods}
+		h["Allow"] = a.values.of(allowedMethods)
 	}
 	if a.handler.Errors == "caddy" {
 		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy it
@@ -97,7 +97,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	}
 	body := problemBody(d, a)
 	h["Content-Type"] = problemJSON
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Content-Length"] = a.values.of(strconv.Itoa(len(body)))
 	w.WriteHeader(d.Reason.Status())
 	if a.request.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may be gone; there is nobody to tell
@@ -105,12 +105,21 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	return nil
 }
 
+// refuse sets what every refusal carries, and gives it the instance that it is
+// known by.
+func (a *answer) refuse(h http.Header) {
+	a.setHeaders(h)
+	h["Cache-Control"] = noStore
+	a.verdict.instance = newInstance()
+	h["Request-Id"] = a.values.of(a.verdict.instance)
+}
+
 // tooEarly asks for the request again after the handshake (RFC 8470 §5.2), as
 // Caddy's own matchers of addresses do. It tells nothing of the key, and charges
 // none.
 func (a *answer) tooEarly(w http.ResponseWriter) error {
-	a.setHeaders(w.Header())
-	w.Header()["Cache-Control"] = noStore
+	a.refuse(w.Header())
+	a.publish(&a.verdict)
 	a.handler.identity.strip(a.request, a.trusted, false)
 	return caddyhttp.Error(http.StatusTooEarly, errTooEarly)
 }

@@ -18,6 +18,7 @@ type problem struct {
 	Code             string   `json:"code"`
 	Detail           string   `json:"detail"`
 	ViolatedPolicies []string `json:"violated-policies,omitempty"`
+	// instance, the value of Request-Id too, follows
 }
 
 // details of the reasons that are the same for every request.
@@ -34,12 +35,13 @@ var details = map[access.Reason]string{
 	access.StoreUnavailable: "Keys cannot be checked at the moment. Send the request again later.",
 }
 
-// fixedBodies are the problems that do not depend on the request, rendered
-// once: a flood of bad keys should cost less than good requests do.
-var fixedBodies = func() map[access.Reason][]byte {
-	bodies := make(map[access.Reason][]byte, len(details))
+// fixedBodies are the problems that depend on the request in nothing but their
+// instance, rendered once up to that: a flood of bad keys should cost less than
+// good requests do. A reason is the index.
+var fixedBodies = func() [][]byte {
+	bodies := make([][]byte, len(access.Reasons())+1)
 	for reason, detail := range details {
-		bodies[reason] = render(newProblem(reason, detail))
+		bodies[reason] = appendProblem(nil, newProblem(reason, detail))
 	}
 	return bodies
 }()
@@ -64,10 +66,9 @@ func newProblem(reason access.Reason, detail string) problem {
 	}
 }
 
-// render writes what encoding/json would, without looking at types: denials must
-// cost less than what they keep out.
-func render(p problem) []byte {
-	b := make([]byte, 0, 512)
+// appendProblem writes what encoding/json would up to the instance, without
+// looking at types: denials must cost less than what they keep out.
+func appendProblem(b []byte, p problem) []byte {
 	b = appendJSON(append(b, `{"type":`...), p.Type)
 	b = appendJSON(append(b, `,"title":`...), p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
@@ -84,7 +85,13 @@ func render(p problem) []byte {
 	if len(p.ViolatedPolicies) > 0 {
 		b = append(b, ']')
 	}
-	return append(b, "}\n"...)
+	return b
+}
+
+// appendInstance ends a problem with its last member.
+func appendInstance(b []byte, instance string) []byte {
+	b = append(b, `,"instance":"`...)
+	return append(append(b, instance...), "\"}\n"...)
 }
 
 // appendJSON appends a string of ours: printable characters in UTF-8.
@@ -100,19 +107,22 @@ func appendJSON(b []byte, s string) []byte {
 }
 
 func problemBody(d *access.Decision, a *answer) []byte {
-	if body, ok := fixedBodies[d.Reason]; ok {
-		return body
+	b := make([]byte, 0, 512)
+	if fixed := fixedBodies[d.Reason]; fixed != nil {
+		return appendInstance(append(b, fixed...), a.verdict.instance)
 	}
+	var p problem
 	switch d.Reason {
 	case access.RateLimited, access.QuotaExceeded:
-		return render(limitProblem(d, &a.caps, &a.limits))
+		p = limitProblem(d, &a.caps, &a.limits)
 	case access.CostTooHigh:
-		return render(newProblem(d.Reason, costDetail(d, &a.caps)))
+		p = newProblem(d.Reason, costDetail(d, &a.caps))
 	case access.InsufficientScope:
-		return render(newProblem(d.Reason, scopeDetail(d)))
+		p = newProblem(d.Reason, scopeDetail(d))
 	default: // ambiguous_path, malformed_request, route_not_mapped: access knows the detail
-		return render(newProblem(d.Reason, d.Detail))
+		p = newProblem(d.Reason, d.Detail)
 	}
+	return appendInstance(appendProblem(b, p), a.verdict.instance)
 }
 
 // scopeDetail names the scopes that are missing, where the challenge names all
