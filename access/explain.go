@@ -181,7 +181,7 @@ func (e *explainer) identity() {
 		e.pass("key", "not tried: the key is named by its ID, "+e.Key.ID.String())
 		return
 	}
-	id, grant, reason, _ := e.policy.identify(e.token)
+	id, grant, reason, _ := e.policy.identify(e.token, e.q.OverFailures)
 	switch reason {
 	case Allowed:
 		e.Key = &Identified{ID: id, Grant: grant}
@@ -189,6 +189,8 @@ func (e *explainer) identity() {
 		return
 	case StoreUnavailable:
 		e.fail("key", reason, "the key store cannot answer", "See why in the log of Caddy.")
+	case TooManyFailures:
+		e.fail("key", reason, "not tried: the client has failed too often to look up a token of another system", "Wait, or call from another address.")
 	default:
 		compared, fix := e.whyInvalid()
 		e.fail("key", reason, compared, fix)

@@ -24,7 +24,7 @@ type answer struct {
 	keyed      bool // caps and limits are those of an authenticated key
 	caps       ratelimit.Caps
 	limits     ratelimit.Result
-	retryAfter int // seconds; of the failed-authentication budget
+	retryAfter int // seconds until the client may try opaque tokens; 0: now, or there are none
 
 	trusted  bool // the peer is one of Caddy's trusted_proxies
 	verdict  verdict
@@ -63,6 +63,19 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	return err
 }
 
+// wait returns in how many seconds a refused request could pass; 0 where waiting
+// does not help.
+func (a *answer) wait(reason access.Reason) int {
+	switch reason {
+	case access.RateLimited, access.QuotaExceeded:
+		return a.limits.RetryAfter
+	case access.TooManyFailures:
+		return a.retryAfter
+	default:
+		return 0
+	}
+}
+
 // backendsOwn returns the Authorization field that is for the backend: one of
 // another scheme, beside a key in the configured header. access refuses all
 // others there.
@@ -81,11 +94,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	if challenge := a.challenge(d); challenge != "" {
 		h["Www-Authenticate"] = a.values.of(challenge)
 	}
-	retryAfter := a.retryAfter
-	if d.Reason == access.RateLimited || d.Reason == access.QuotaExceeded {
-		retryAfter = a.limits.RetryAfter
-	}
-	if retryAfter > 0 {
+	if retryAfter := a.wait(d.Reason); retryAfter > 0 {
 		h["Retry-After"] = a.values.of(strconv.Itoa(retryAfter))
 	}
 	if d.Reason == access.MethodNotAllowed {

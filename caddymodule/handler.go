@@ -60,7 +60,9 @@ type Handler struct {
 
 	// How many failed authentications a client address (an IPv6 client: its
 	// /64) has per minute before it is answered 429, from 1 to 1,000,000; -1
-	// turns this off. A valid key is never refused for it. Default: 60.
+	// turns this off. A valid key is never refused for it, but for one with an imported
+	// token of another form than ours: over the limit these are not looked up.
+	// Default: 60.
 	AuthFailures int `json:"auth_failures,omitempty"`
 
 	// Whether responses to authenticated keys carry RateLimit and
@@ -212,9 +214,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	} else {
 		policy.Keys = closedStore{err}
 	}
+	if err == nil && h.AuthFailures > 0 && engine.store.HasOpaque() {
+		var within bool
+		within, a.retryAfter = engine.failuresWithin(h.AuthFailures).Peek(q.Client, now)
+		q.OverFailures = !within
+	}
 	d := h.asked.decide(&policy, &q, r)
 
-	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth()) {
+	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth() || d.Reason == access.TooManyFailures) {
 		return a.tooEarly(w)
 	}
 	switch {
@@ -235,9 +242,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
 		a.limits = engine.deny(d.ID, &a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
-		within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now)
-		if !within {
-			d.Reason = access.TooManyFailures
+		if within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
+			d.Reason, a.retryAfter = access.TooManyFailures, 0 // looked up: waiting does not make it right
 		}
 	}
 	if d.Reason == access.StoreUnavailable {

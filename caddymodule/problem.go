@@ -108,6 +108,9 @@ func appendJSON(b []byte, s string) []byte {
 
 func problemBody(d *access.Decision, a *answer) []byte {
 	b := make([]byte, 0, 512)
+	if d.Reason == access.TooManyFailures && a.retryAfter > 0 {
+		return appendInstance(appendProblem(b, newProblem(d.Reason, notLookedUp(a.retryAfter))), a.verdict.instance)
+	}
 	if fixed := fixedBodies[d.Reason]; fixed != nil {
 		return appendInstance(append(b, fixed...), a.verdict.instance)
 	}
@@ -123,6 +126,12 @@ func problemBody(d *access.Decision, a *answer) []byte {
 		p = newProblem(d.Reason, d.Detail)
 	}
 	return appendInstance(appendProblem(b, p), a.verdict.instance)
+}
+
+// notLookedUp is the detail of a token of another system's form that came from
+// an address with too many failures. Right or wrong, it is answered alike.
+func notLookedUp(retryAfter int) string {
+	return "Too many requests with invalid API keys came from this address, so that keys of this form are not checked for now. Check the key, and send the next request in " + seconds(retryAfter) + "."
 }
 
 // scopeDetail names the scopes that are missing, where the challenge names all
