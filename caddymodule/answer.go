@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -26,6 +27,7 @@ type answer struct {
 	limits     ratelimit.Result
 	retryAfter int // seconds until the client may try opaque tokens; 0: now, or there are none
 
+	body     trackedBody
 	trusted  bool // the peer is one of Caddy's trusted_proxies
 	verdict  verdict
 	writer   responseWriter
@@ -57,8 +59,8 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		r = r.WithContext(ctx)
 	}
 	err := next.ServeHTTP(rw, r)
-	if err != nil && !rw.wroteHeader {
-		a.setHeaders(w.Header()) // whoever handles the error writes past rw
+	if !rw.wroteHeader {
+		a.complete(w) // whoever handles the error, or ends the answer, writes past rw
 	}
 	return err
 }
@@ -89,7 +91,7 @@ func (a *answer) backendsOwn(r *http.Request, d *access.Decision) []string {
 // deny answers a refused request, or leaves that to handle_errors.
 func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
-	a.refuse(h)
+	a.refuse(w)
 	a.tell(d)
 	if challenge := a.challenge(d); challenge != "" {
 		h["Www-Authenticate"] = a.values.of(challenge)
@@ -116,18 +118,26 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 
 // refuse sets what every refusal carries, and gives it the instance that it is
 // known by.
-func (a *answer) refuse(h http.Header) {
-	a.setHeaders(h)
+func (a *answer) refuse(w http.ResponseWriter) {
+	a.complete(w)
+	h := w.Header()
 	h["Cache-Control"] = noStore
 	a.verdict.instance = newInstance()
 	h["Request-Id"] = a.values.of(a.verdict.instance)
+}
+
+// complete adds to the header of an answer what it lacks, right before it is
+// written.
+func (a *answer) complete(w http.ResponseWriter) {
+	a.setHeaders(w.Header())
+	a.closeAfterBody(w)
 }
 
 // tooEarly asks for the request again after the handshake (RFC 8470 §5.2), as
 // Caddy's own matchers of addresses do. It tells nothing of the key, and charges
 // none.
 func (a *answer) tooEarly(w http.ResponseWriter) error {
-	a.refuse(w.Header())
+	a.refuse(w)
 	a.publish(&a.verdict)
 	a.handler.identity.strip(a.request, a.trusted, false)
 	return caddyhttp.Error(http.StatusTooEarly, errTooEarly)
@@ -181,7 +191,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	// except 101, after which there is no other.
 	if !w.wroteHeader && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wroteHeader = true
-		w.answer.setHeaders(w.Header())
+		w.answer.complete(w.ResponseWriter)
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -191,6 +201,22 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom implements [io.ReaderFrom].
+func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	if !w.wroteHeader {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is what [http.ResponseController] calls. A flush sends the header.
+func (w *responseWriter) FlushError() error {
+	if !w.wroteHeader {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Hijack gives the connection away, to become a WebSocket and nothing else.

@@ -55,7 +55,7 @@ func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) 
 func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
 	a.tell(d)
-	a.setHeaders(h)
+	a.complete(w)
 	h["Cache-Control"] = noStore
 	if d.Authenticated {
 		a.handler.identity.set(h, d, &a.identity)

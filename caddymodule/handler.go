@@ -206,6 +206,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	now := timeNow()
 	q, trusted := h.accessRequest(r, now)
 	a := &answer{handler: h, request: r, origin: allowedOrigin(q.Origins), trusted: trusted}
+	a.trackBody()
 
 	engine, err := h.app.open()
 	policy := h.policy
@@ -228,6 +229,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case d.Preflight:
 		metrics.decided(access.Allowed, timeNow().Sub(now))
 		h.cors.answerPreflight(w.Header(), a.origin)
+		a.closeAfterBody(w)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route

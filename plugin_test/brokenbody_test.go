@@ -346,12 +346,12 @@ func TestExpectContinueThatPasses(t *testing.T) {
 	in := bufio.NewReader(conn)
 	for range 2 {
 		io.WriteString(conn, head("problem", "POST", []string{"/v1/posts", bearer(b.token)})+"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-		if line, err := in.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
-			t.Fatalf("%q, %v", line, err)
-		}
-		in.ReadString('\n')
-		io.WriteString(conn, "abc")
 		resp, err := http.ReadResponse(in, nil)
+		if err != nil || resp.StatusCode != 100 {
+			t.Fatalf("%v, %v; want 100", resp, err)
+		}
+		io.WriteString(conn, "abc")
+		resp, err = http.ReadResponse(in, nil)
 		for err == nil && resp.StatusCode == 100 {
 			resp, err = http.ReadResponse(in, nil) // the backend's own, which Caddy passes on
 		}
