@@ -22,6 +22,7 @@ type answer struct {
 	request *http.Request
 	origin  string // to echo for CORS; "": none
 
+	opened     bool // a key let the request pass to what answers it
 	keyed      bool // caps and limits are those of an authenticated key
 	caps       ratelimit.Caps
 	limits     ratelimit.Result
@@ -32,7 +33,6 @@ type answer struct {
 	verdict  verdict
 	writer   responseWriter
 	identity [3]string // values of the headers that name the key
-	balance  [1]string // value of RateLimit
 	values   headerValues
 }
 
@@ -48,6 +48,7 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if own != nil {
 		r.Header["Authorization"] = own
 	}
+	a.opened = d.Authenticated
 	if d.Authenticated {
 		id.set(r.Header, d, &a.identity)
 	}
@@ -107,7 +108,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	body := problemBody(d, a)
-	h["Content-Type"] = problemJSON
+	h["Content-Type"] = a.values.of("application/problem+json")
 	h["Content-Length"] = a.values.of(strconv.Itoa(len(body)))
 	w.WriteHeader(d.Reason.Status())
 	if a.request.Method != http.MethodHead {
@@ -121,7 +122,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 func (a *answer) refuse(w http.ResponseWriter) {
 	a.complete(w)
 	h := w.Header()
-	h["Cache-Control"] = noStore
+	h["Cache-Control"] = a.values.of("no-store")
 	a.verdict.instance = newInstance()
 	h["Request-Id"] = a.values.of(a.verdict.instance)
 }
@@ -145,16 +146,12 @@ func (a *answer) tooEarly(w http.ResponseWriter) error {
 
 var errTooEarly = errors.New("the TLS handshake is not complete, so that the request might be a replay")
 
-var (
-	noStore     = []string{"no-store"}
-	problemJSON = []string{"application/problem+json"}
-)
-
 // setHeaders sets what every response of Keygate or its backend carries.
 func (a *answer) setHeaders(h http.Header) {
-	a.handler.cors.apply(h, a.origin)
+	a.handler.caching.apply(h, a.opened, &a.values)
+	a.handler.cors.apply(h, a.origin, &a.values)
 	if a.keyed && a.handler.RateLimitHeaders == "on" {
-		setRateLimit(h, &a.caps, &a.limits, &a.balance)
+		setRateLimit(h, &a.caps, &a.limits, &a.values)
 	}
 }
 

@@ -56,7 +56,7 @@ func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
 	a.tell(d)
 	a.complete(w)
-	h["Cache-Control"] = noStore
+	h["Cache-Control"] = a.values.of("no-store")
 	if d.Authenticated {
 		a.handler.identity.set(h, d, &a.identity)
 	}

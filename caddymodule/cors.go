@@ -64,12 +64,12 @@ func (c *CORS) check() error {
 // corsHeaders are the fixed parts of what CORS adds, made once per config.
 type corsHeaders struct {
 	off           bool
-	allowHeaders  []string
-	maxAge        []string
-	methods       []string
-	exposed       []string // shared by responses, and never changed
+	allowHeaders  string
+	maxAge        string
+	methods       string
+	exposed       string
 	exposedNames  []string // the same, one by one
-	preflightVary []string
+	preflightVary string
 }
 
 func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
@@ -96,12 +96,12 @@ func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
 	}
 	return corsHeaders{
 		off:           c.off(),
-		allowHeaders:  []string{strings.Join(allow, ", ")},
-		maxAge:        []string{strconv.Itoa(int(age.Seconds()))},
-		methods:       []string{allowedMethods},
-		exposed:       []string{strings.Join(exposed, ", ")},
+		allowHeaders:  strings.Join(allow, ", "),
+		maxAge:        strconv.Itoa(int(age.Seconds())),
+		methods:       allowedMethods,
+		exposed:       strings.Join(exposed, ", "),
 		exposedNames:  exposed,
-		preflightVary: []string{"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"},
+		preflightVary: "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 	}
 }
 
@@ -119,28 +119,22 @@ const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 // answerPreflight sets the header of a preflight's answer. Where the origin is
 // not one, the answer lacks what would let a browser go on.
-func (c *corsHeaders) answerPreflight(h http.Header, origin string) {
-	h["Vary"] = c.preflightVary
-	h["Cache-Control"] = []string{"no-store"}
+func (c *corsHeaders) answerPreflight(h http.Header, origin string, values *headerValues) {
+	h["Vary"] = values.of(c.preflightVary)
+	h["Cache-Control"] = values.of("no-store")
 	if origin == "" {
 		return
 	}
-	h["Access-Control-Allow-Origin"] = []string{origin}
-	h["Access-Control-Allow-Methods"] = c.methods
-	h["Access-Control-Allow-Headers"] = c.allowHeaders
-	h["Access-Control-Max-Age"] = c.maxAge
+	h["Access-Control-Allow-Origin"] = values.of(origin)
+	h["Access-Control-Allow-Methods"] = values.of(c.methods)
+	h["Access-Control-Allow-Headers"] = values.of(c.allowHeaders)
+	h["Access-Control-Max-Age"] = values.of(c.maxAge)
 }
 
 // apply replaces what a response says of CORS: whatever the backend set is not
 // ours to repeat, but for what it exposes, and a page must be able to read
 // errors too.
-func (c *corsHeaders) apply(h http.Header, origin string) {
-	switch vary := h["Vary"]; {
-	case len(vary) == 0:
-		h["Vary"] = varyOrigin
-	case !varies(vary):
-		h["Vary"] = append(vary, "Origin")
-	}
+func (c *corsHeaders) apply(h http.Header, origin string, values *headerValues) {
 	if c.off {
 		return
 	}
@@ -151,14 +145,14 @@ func (c *corsHeaders) apply(h http.Header, origin string) {
 		}
 	}
 	if origin != "" {
-		h["Access-Control-Allow-Origin"] = []string{origin}
-		h["Access-Control-Expose-Headers"] = c.exposing(theirs)
+		h["Access-Control-Allow-Origin"] = values.of(origin)
+		h["Access-Control-Expose-Headers"] = values.of(c.exposing(theirs))
 	}
 }
 
 // exposing returns what pages may read, with what the backend lists. Its * is
 // kept: without credentials, which are never allowed, it means all headers.
-func (c *corsHeaders) exposing(theirs []string) []string {
+func (c *corsHeaders) exposing(theirs []string) string {
 	if len(theirs) == 0 {
 		return c.exposed
 	}
@@ -170,13 +164,5 @@ func (c *corsHeaders) exposing(theirs []string) []string {
 			}
 		}
 	}
-	return []string{strings.Join(names, ", ")}
-}
-
-// varyOrigin has no room to append to.
-var varyOrigin = []string{"Origin"}
-
-// varies reports whether a Vary field names Origin, or everything, already.
-func varies(vary []string) bool {
-	return httpguts.HeaderValuesContainsToken(vary, "Origin") || slices.Contains(vary, "*")
+	return strings.Join(names, ", ")
 }

@@ -88,6 +88,7 @@ type Handler struct {
 	policy   access.Policy // without Keys, which only the open store has
 	identity identity
 	cors     corsHeaders
+	caching  caching
 	asked    question
 }
 
@@ -124,6 +125,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app.gateways = append(h.app.gateways, g)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
+	h.caching = newCaching(h.Header)
 	h.asked = questions[h.Authorize]
 	if h.Header != "" {
 		h.logger.Warn("tokens in this header are written to access logs unless a log filter takes them out; Authorization never is",
@@ -228,7 +230,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	switch {
 	case d.Preflight:
 		metrics.decided(access.Allowed, timeNow().Sub(now))
-		h.cors.answerPreflight(w.Header(), a.origin)
+		h.cors.answerPreflight(w.Header(), a.origin, &a.values)
 		a.closeAfterBody(w)
 		w.WriteHeader(http.StatusNoContent)
 		return nil

@@ -170,7 +170,7 @@ func TestEarlyData(t *testing.T) {
 				if passed := backend.seen != nil; passed != (want == 0) || !passed && got != want {
 					t.Errorf("handshake complete %v: %d, passed %v; want %d", complete, got, passed, want)
 				}
-				if want == 425 && (r.Header["Authorization"] != nil || !slices.Equal(w.Header()["Cache-Control"], noStore)) {
+				if want == 425 && (r.Header["Authorization"] != nil || !slices.Equal(w.Header()["Cache-Control"], []string{"no-store"})) {
 					t.Errorf("the request goes on as %v, the answer as %v", r.Header, w.Header())
 				}
 				if want != 0 {

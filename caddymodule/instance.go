@@ -33,7 +33,7 @@ func newInstance() string {
 // they need none of their own. Nothing in it is shared with other answers:
 // handlers around Keygate may change what they find.
 type headerValues struct {
-	values [8]string
+	values [12]string
 	used   int
 }
 

@@ -68,7 +68,7 @@ func TestResponsesCarryOurHeaders(t *testing.T) {
 		"Access-Control-Allow-Credentials": "",
 		"RateLimit-Policy":                 `"minute";q=60;w=60, "day";q=10000;w=86400`,
 	})
-	if got := strings.Join(resp.Header.Values("Vary"), ", "); got != "Accept, Origin" {
+	if got := strings.Join(resp.Header.Values("Vary"), ", "); got != "Accept, Origin, Authorization, X-Api-Key" {
 		t.Errorf("Vary: %s", got)
 	}
 	resp = g.do(t, "GET", "/v1/posts", "", bearer(token))
