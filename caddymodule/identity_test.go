@@ -32,6 +32,7 @@ func TestStrip(t *testing.T) {
 		"Authorization", "X-Api-Key", "X_api_key", "x.api.key", "Proxy-Authorization",
 		"X-Http-Method-Override", "X_http_method_override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Original-Method",
 		"X-Rewrite-Url", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Prefix", "X.Forwarded.Prefix",
+		"X-Original-Uri", "X-Forwarded-Path", "Socialpatra~Workspace", "X-Http~Method-Override", "X~Forwarded~For", "Odd!",
 		"Connection", "Keep-Alive", "Upgrade", "Http2-Settings", "Trailer",
 	}
 	for name, why := range removed {
@@ -39,8 +40,11 @@ func TestStrip(t *testing.T) {
 			gone = append(gone, name, strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"))
 		}
 	}
-	addresses := []string{"Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X_real_ip"}
-	stay := []string{"Accept", "Content-Type", "Cookie", "Origin", "Socialpatra", "X-Socialpatra-Workspace", "X-Forwarded-For", "X-Api-Keys", "Sec-Websocket-Key"}
+	addresses := []string{
+		"Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X_real_ip", "X-Client-Ip", "Client-Ip", "X-Cluster-Client-Ip",
+		"Fastly-Client-Ip", "Cf-Connecting-Ipv6", "X-Original-Forwarded-For", "Forwarded-For", "X-Forwarded", "client.ip",
+	}
+	stay := []string{"Accept", "Content-Type", "Cookie", "Origin", "Socialpatra", "X-Socialpatra-Workspace", "X-Forwarded-For", "My_header", "My.header", "X-Api-Keys", "Sec-Websocket-Key"}
 
 	for _, trusted := range []bool{false, true} {
 		headers := make(http.Header)

@@ -1,0 +1,114 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// tokenBytes are all that a header name may have (RFC 9110 §5.6.2).
+const tokenBytes = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// environmentName is the variable that CGI-like servers make of a header
+// (RFC 3875 §4.1.18): all that is neither letter nor digit becomes _.
+func environmentName(name string) string {
+	b := []byte(strings.ToUpper(name))
+	for i, c := range b {
+		if !('A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
+			b[i] = '_'
+		}
+	}
+	return "HTTP_" + string(b)
+}
+
+// respelled are the names with another byte at the place of one dash, of all
+// dashes, and with that byte in front, behind, and in the middle.
+func respelled(name string, b byte) (names []string) {
+	s := string(b)
+	names = append(names, s+name, name+s, name[:2]+s+name[2:], strings.ReplaceAll(name, "-", s), strings.ReplaceAll(name, "-", s+s))
+	for i := range len(name) {
+		names = append(names, name[:i]+s+name[i+1:])
+	}
+	return names
+}
+
+// No name of a client makes a variable that stands for a header that Keygate
+// sets or removes.
+func TestStripEverySpelling(t *testing.T) {
+	const prefix, keyHeader = "X-Acme-Co-", "X_api.Key"
+	id := newIdentity(prefix, keyHeader)
+	ours := []string{prefix, prefix + "Workspace", prefix + "Key-Id", prefix + "Scopes", prefix + strings.Repeat("Long-", 30), keyHeader}
+	for name := range removed {
+		ours = append(ours, name)
+	}
+	taken := make(map[string]bool)
+	for _, name := range ours {
+		taken[environmentName(name)] = true
+	}
+	for _, name := range ours {
+		for _, b := range []byte(tokenBytes) {
+			for _, spelling := range respelled(name, b) {
+				r := requestWith(t, http.Header{spelling: {"evil"}}, false)
+				id.strip(r, false, false)
+				if r.Header[spelling] == nil {
+					continue
+				}
+				if env := environmentName(spelling); taken[env] || strings.HasPrefix(env, environmentName(prefix)) {
+					t.Errorf("%s is still there, and is %s to a backend", spelling, env)
+				}
+			}
+		}
+	}
+}
+
+// A name with another byte than letters, digits, - and the two that Caddy keeps
+// only where it is told to is nobody's, wherever the byte is.
+func TestStripOddNames(t *testing.T) {
+	id := newIdentity("Socialpatra-", "")
+	r := requestWith(t, make(http.Header), true)
+	for c := range 256 {
+		b := string([]byte{byte(c)})
+		stays := strings.Contains(tokenBytes, b) && !strings.Contains("!#$%&'*+^`|~", b)
+		for length := 1; length <= 70; length++ {
+			for at := range length {
+				name := strings.Repeat("q", at) + b + strings.Repeat("Q", length-at-1)
+				r.Header[name] = []string{"x"}
+				id.strip(r, true, false)
+				if (r.Header[name] != nil) != stays {
+					t.Fatalf("%q stays: %v, want %v", name, !stays, stays)
+				}
+				delete(r.Header, name)
+			}
+		}
+	}
+}
+
+// What an operator expects with _ or ., and is not ours, stays.
+func TestStripExpectedNames(t *testing.T) {
+	id := newIdentity("Socialpatra-", "X-Api-Key")
+	for _, name := range []string{"My_header", "My.header", "_", "X_forwarded_for", "X_api_keys", "Socialpatra", "X_socialpatra_workspace", "X-" + strings.Repeat("Long_", 30)} {
+		headers := http.Header{name: {"x"}}
+		id.strip(requestWith(t, headers, false), false, false)
+		if headers[name] == nil {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+func BenchmarkStripNames(b *testing.B) {
+	id := newIdentity("Socialpatra-", "X-Api-Key")
+	for _, n := range []int{2, 8, 30} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			headers := make(http.Header)
+			for i := range n {
+				headers[[]string{"Accept", "Sec-Fetch-Mode", "Upgrade-Insecure-Requests", "Dnt", "User-Agent"}[i%5]+strings.Repeat("-X", i/5)] = []string{"x"}
+			}
+			r := httpRequest("GET", "/v1/posts", headers)
+			b.ReportAllocs()
+			for b.Loop() {
+				id.strip(r, false, false)
+			}
+		})
+	}
+}
