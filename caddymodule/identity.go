@@ -73,11 +73,21 @@ var removed = map[string]removal{
 	"x-forwarded-uri":        override,
 	"x-forwarded-method":     override,
 	"x-forwarded-prefix":     override,
+	"x-original-uri":         override,
+	"x-forwarded-path":       override,
 
-	"forwarded":        address,
-	"x-real-ip":        address,
-	"true-client-ip":   address,
-	"cf-connecting-ip": address,
+	"forwarded":                address,
+	"forwarded-for":            address,
+	"x-forwarded":              address,
+	"x-original-forwarded-for": address,
+	"x-real-ip":                address,
+	"x-client-ip":              address,
+	"client-ip":                address,
+	"x-cluster-client-ip":      address,
+	"true-client-ip":           address,
+	"fastly-client-ip":         address,
+	"cf-connecting-ip":         address,
+	"cf-connecting-ipv6":       address,
 
 	"authorization":       hop,
 	"connection":          hop,
@@ -91,11 +101,16 @@ var removed = map[string]removal{
 
 // strip removes from a request what its backend must not see: credentials,
 // claims of identity, overrides of what was authorised, trailers (which no
-// check has seen), and hop-by-hop headers. Caddy removes what Connection names
-// after the handlers ran, so a client's Connection could name ours.
+// check has seen), hop-by-hop headers, and names with a byte that belongs in
+// none and that servers read as -. Caddy removes what Connection names after the
+// handlers ran, so a client's Connection could name ours.
 func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 	var buf [maxHeaderName]byte
 	for name := range r.Header {
+		if oddName(name) {
+			delete(r.Header, name)
+			continue
+		}
 		if !id.suspects.has(name) {
 			continue
 		}

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -92,37 +91,3 @@ func (c closedStore) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, e
 // HasOpaque is true because nobody knows: what might be a key is answered that
 // the store is unavailable, not that the key is invalid.
 func (c closedStore) HasOpaque() bool { return true }
-
-// headerFold lower-cases a header name and reads _ and . as -, as CGI-like
-// backends do. Names that do not fit into dst fold to nothing.
-func headerFold(dst []byte, name string) []byte {
-	if len(name) > cap(dst) {
-		return dst[:0]
-	}
-	dst = dst[:len(name)]
-	for i := range len(name) {
-		dst[i] = foldByte(name[i])
-	}
-	return dst
-}
-
-func foldByte(c byte) byte {
-	switch {
-	case c == '_' || c == '.':
-		return '-'
-	case 'A' <= c && c <= 'Z':
-		return c + 'a' - 'A'
-	default:
-		return c
-	}
-}
-
-// hasFoldedPrefix reports whether name, folded, starts with prefix, which is
-// folded already.
-func hasFoldedPrefix(name, prefix string) bool {
-	if len(name) < len(prefix) {
-		return false
-	}
-	var buf [64]byte
-	return strings.HasPrefix(string(headerFold(buf[:0], name[:len(prefix)])), prefix)
-}

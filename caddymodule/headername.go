@@ -1,0 +1,91 @@
+package caddymodule
+
+import "strings"
+
+// Servers that make environment variables of headers (RFC 3875 §4.1.18) read
+// many names as one. This file knows which names they would read alike.
+
+// headerFold lower-cases a header name and reads whatever is neither letter nor
+// digit as -. Names that do not fit into dst fold to nothing.
+func headerFold(dst []byte, name string) []byte {
+	if len(name) > cap(dst) {
+		return dst[:0]
+	}
+	dst = dst[:len(name)]
+	for i := range len(name) {
+		dst[i] = foldByte(name[i])
+	}
+	return dst
+}
+
+func foldByte(c byte) byte {
+	switch lower := c | 0x20; {
+	case 'a' <= lower && lower <= 'z':
+		return lower
+	case '0' <= c && c <= '9':
+		return c
+	default:
+		return '-'
+	}
+}
+
+// hasFoldedPrefix reports whether name, folded, starts with prefix, which is
+// folded already.
+func hasFoldedPrefix(name, prefix string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	var buf [maxHeaderName]byte
+	return strings.HasPrefix(string(headerFold(buf[:0], name[:len(prefix)])), prefix)
+}
+
+// oddName reports whether a header name has a byte besides letters, digits, -,
+// and the _ and . of which Caddy lets through what the operator expects. Every
+// header of every request is looked at, so names that have none of all these
+// are told by eight bytes at a time.
+func oddName(name string) bool {
+	switch n := len(name); {
+	case n >= 8:
+		words := plainBytes(load64(name[n-8:]))
+		for i := 0; i < n-8; i += 8 {
+			words &= plainBytes(load64(name[i:]))
+		}
+		if words == highBits {
+			return false
+		}
+	case n >= 4:
+		if plainBytes(load32(name)|load32(name[n-4:])<<32) == highBits {
+			return false
+		}
+	}
+	for i := range len(name) {
+		if c := name[i]; foldByte(c) == '-' && c != '-' && c != '_' && c != '.' {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	eachByte = 0x0101010101010101
+	highBits = 0x80 * eachByte
+)
+
+// plainBytes sets the high bit of each byte that is a letter, a digit or -. It
+// adds to bytes below 0x80 what takes those from the first of a range on to
+// 0x80 and more, so that nothing is carried into the next byte.
+func plainBytes(x uint64) uint64 {
+	low := x &^ highBits
+	lower := low | 0x20*eachByte
+	letter := (lower + (0x80-'a')*eachByte) &^ (lower + (0x7f-'z')*eachByte)
+	digit := (low + (0x80-'0')*eachByte) &^ (low + (0x7f-'9')*eachByte)
+	notDash := (low ^ '-'*eachByte) + 0x7f*eachByte
+	return (letter | digit | ^notDash) &^ x & highBits
+}
+
+func load64(s string) uint64 { return load32(s) | load32(s[4:])<<32 }
+
+func load32(s string) uint64 {
+	_ = s[3]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+}
