@@ -1,6 +1,10 @@
 package access
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
+)
 
 // maxCredentialLen bounds the value of a header that carries a credential, in
 // bytes. Tokens of other systems that end up here fit in; they are invalid
@@ -11,7 +15,7 @@ const maxCredentialLen = 4096
 const (
 	credentialTwoPlaces = "Credentials were sent in two headers. Send the API key once, in one of them."
 	credentialRepeated  = "The header with the API key was sent more than once. Send it once."
-	credentialNotBearer = "The Authorization header has a scheme other than Bearer. Send Authorization: Bearer YOUR_KEY."
+	credentialNotBearer = "The Authorization header does not begin with Bearer and a space. Send Authorization: Bearer YOUR_KEY."
 	credentialEmpty     = "The header for the API key has none in it. Send the key, or leave the header out."
 	credentialTooLong   = "The header with the API key is longer than any key. Send the key alone."
 	credentialBadChars  = "The header with the API key has characters that no key has, such as spaces, commas or quotes. Send the key alone, once."
@@ -19,15 +23,19 @@ const (
 
 // credential finds the one credential of a request, and refuses what two
 // readers could take for different ones. It does not ask whether it is a token.
-func credential(q *Request) (token string, reason Reason, detail string) {
+// Beside a key header, Authorization may be the backend's own, of another scheme.
+func credential(brand string, q *Request) (token string, reason Reason, detail string) {
 	switch a, k := len(q.Authorization), len(q.KeyHeader); {
 	case a == 0 && k == 0:
 		return "", MissingKey, ""
-	case a > 0 && k > 0:
+	case a > 0 && k > 0 && (a > 1 || !isForBackend(brand, q.Authorization[0])):
 		return "", MalformedRequest, credentialTwoPlaces
-	case a+k > 1:
+	case a > 1 || k > 1:
 		return "", MalformedRequest, credentialRepeated
-	case a == 1:
+	case k == 0:
+		if schemeOf(brand, q.Authorization[0]) == schemeOther {
+			return "", MissingKey, "" // no credential of ours (RFC 6750 §3.1)
+		}
 		token, detail = bearerToken(q.Authorization[0])
 	default:
 		token, detail = q.KeyHeader[0], checkCredential(q.KeyHeader[0])
@@ -38,8 +46,41 @@ func credential(q *Request) (token string, reason Reason, detail string) {
 	return token, Allowed, ""
 }
 
-// bearerToken reads the value of an Authorization field: a scheme in any case,
-// one space or more, and the token (RFC 6750 §2.1).
+// isForBackend is true for credentials of another scheme, unless somebody put a
+// token of ours there: no backend is to see one.
+func isForBackend(brand, value string) bool {
+	return schemeOf(brand, value) == schemeOther && !apikey.ContainsToken(value)
+}
+
+// scheme is what the value of an Authorization field begins with (RFC 9110
+// §11.4).
+type scheme uint8
+
+const (
+	schemeNone   scheme = iota // not a scheme, or a token that lacks one
+	schemeBearer               // in any case
+	schemeOther
+)
+
+func schemeOf(brand, value string) scheme {
+	name, _, _ := strings.Cut(value, " ")
+	switch {
+	case strings.EqualFold(name, "Bearer"):
+		return schemeBearer
+	case !isSchemeName(name), len(name) > maxCredentialLen:
+		return schemeNone
+	// Our own tokens have the form of a scheme. One without Bearer is a mistake
+	// to tell of.
+	case strings.Contains(name, brand+"_"):
+		return schemeNone
+	default:
+		return schemeOther
+	}
+}
+
+// bearerToken reads the value of an Authorization field that has no scheme
+// other than Bearer: that in any case, one space or more, and the token (RFC
+// 6750 §2.1).
 func bearerToken(value string) (token, problem string) {
 	if len(value) > maxCredentialLen {
 		return "", credentialTooLong
@@ -68,7 +109,19 @@ func checkCredential(s string) (problem string) {
 	}
 }
 
-var isB64TokenChar = charSet(unreserved + "+/")
+var (
+	isB64TokenChar = charSet(unreserved + "+/")
+	isTokenChar    = charSet(alphanumeric + "!#$%&'*+-.^_`|~") // tchar of RFC 9110 §5.6.2
+)
+
+func isSchemeName(s string) bool {
+	for i := range len(s) {
+		if !isTokenChar[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
 
 // isB64Token is the b64token of RFC 6750 §2.1.
 func isB64Token(s string) bool {

@@ -35,13 +35,13 @@ func (p *Policy) Decide(q *Request) (d Decision) {
 		return d
 	}
 	var token string
-	if token, d.Reason, d.Detail = credential(q); d.Reason == MissingKey && d.Route.denies() {
+	if token, d.Reason, d.Detail = credential(p.Brand, q); d.Reason == MissingKey && d.Route.denies() {
 		d.Reason, d.Detail = checkRoute(d.Route, q)
 	}
 	if d.Reason != Allowed {
 		return d
 	}
-	if d.ID, d.Grant, d.Reason, d.Err = p.identify(token); d.Reason != Allowed {
+	if d.ID, d.Grant, d.Reason, d.Err = p.identify(token, q.OverFailures); d.Reason != Allowed {
 		return d
 	}
 	if d.Reason = checkStatus(&d.Grant, q.Now); d.Reason != Allowed {
@@ -68,6 +68,9 @@ func checkShape(q *Request) (reason Reason, detail string) {
 	if problem := CheckPath(q.Path); problem != "" {
 		return AmbiguousPath, problem
 	}
+	if problem := CheckQuery(q.Query); problem != "" {
+		return AmbiguousPath, problem
+	}
 	return Allowed, ""
 }
 
@@ -79,9 +82,10 @@ func (p *Policy) isPreflight(q *Request) bool {
 
 // identify returns the key whose secret the token holds. What is no token is
 // refused before any hashing or look-up, unless there are keys with tokens of
-// another form; an unknown ID costs the same as a wrong secret, for the token
+// another form; those are not looked up for a client that is over its budget of
+// failures. An unknown ID costs the same as a wrong secret, for the token
 // is then compared with the zero Hash.
-func (p *Policy) identify(token string) (id apikey.ID, grant apikey.Grant, reason Reason, err error) {
+func (p *Policy) identify(token string, overFailures bool) (id apikey.ID, grant apikey.Grant, reason Reason, err error) {
 	var found bool
 	var hash apikey.Hash
 	id, ours := apikey.Parse(p.Brand, token)
@@ -89,6 +93,8 @@ func (p *Policy) identify(token string) (id apikey.ID, grant apikey.Grant, reaso
 	case ours:
 		grant, found, err = p.Keys.Lookup(id)
 		hash = apikey.HashToken(token)
+	case p.Keys.HasOpaque() && overFailures:
+		return apikey.ID{}, apikey.Grant{}, TooManyFailures, nil
 	case p.Keys.HasOpaque():
 		hash = apikey.HashToken(token)
 		id, grant, found, err = p.Keys.LookupOpaque(hash)

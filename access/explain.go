@@ -98,13 +98,13 @@ func (e *explainer) shape() {
 	reason, detail := checkShape(e.q)
 	switch reason {
 	case Allowed:
-		e.pass("shape", "method "+e.show(e.q.Method)+", path "+e.show(e.q.Path))
+		e.pass("shape", "method "+e.show(e.q.Method)+", path "+e.show(e.q.Path)+e.query())
 	case MethodNotAllowed:
 		e.unmatched = "the method is not one to look up"
 		e.fail("shape", reason, "method "+e.show(e.q.Method)+" with "+RequestMethods, "Send one of these methods, in capitals.")
 	default:
 		e.unmatched = "the path is not one to look up"
-		e.fail("shape", reason, "path "+e.show(e.q.Path), detail)
+		e.fail("shape", reason, "path "+e.show(e.q.Path)+e.query(), detail)
 	}
 	if e.policy.Table == nil {
 		e.unmatched = noConfig
@@ -160,7 +160,7 @@ func (e *explainer) credential() {
 		e.pass("credential", "not tried: the key is named by its ID")
 		return
 	}
-	token, reason, detail := credential(e.q)
+	token, reason, detail := credential(e.policy.Brand, e.q)
 	compared := showCredentials(e.q)
 	if reason == Allowed {
 		e.token = token
@@ -188,7 +188,7 @@ func (e *explainer) identity() {
 		e.pass("key", "not tried: the key is named by its ID, "+e.Key.ID.String())
 		return
 	}
-	id, grant, reason, _ := e.policy.identify(e.token)
+	id, grant, reason, _ := e.policy.identify(e.token, e.q.OverFailures)
 	switch reason {
 	case Allowed:
 		e.Key = &Identified{ID: id, Grant: grant}
@@ -196,6 +196,8 @@ func (e *explainer) identity() {
 		return
 	case StoreUnavailable:
 		e.fail("key", reason, "the key store cannot answer", "See why in the log of Caddy.")
+	case TooManyFailures:
+		e.fail("key", reason, "not tried: the client has failed too often to look up a token of another system", "Wait, or call from another address.")
 	default:
 		compared, fix := e.whyInvalid()
 		e.fail("key", reason, compared, fix)

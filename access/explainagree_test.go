@@ -96,7 +96,7 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 	}
 	for _, reason := range Reasons() {
 		switch reason {
-		case TooManyFailures, RateLimited, QuotaExceeded, StoreUnavailable: // not of Decide, or of a broken store
+		case TooManyFailures, RateLimited, QuotaExceeded, CostTooHigh, StoreUnavailable: // not of Decide, or of a broken store
 		default:
 			if seen[reason] < 100 {
 				t.Errorf("only %d of the requests are decided as %s", seen[reason], reason)

@@ -18,6 +18,14 @@ func (e *explainer) show(s string) string {
 	return quote(s)
 }
 
+// query shows the query of a request that has one.
+func (e *explainer) query() string {
+	if e.q.Query == "" {
+		return ""
+	}
+	return ", query " + e.show(e.q.Query)
+}
+
 // isSecret reports whether s repeats what the request sends as a credential,
 // whatever its form.
 func (e *explainer) isSecret(s string) bool {

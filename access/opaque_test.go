@@ -44,6 +44,25 @@ func TestOpaqueTokens(t *testing.T) {
 			}
 		})
 	}
+	t.Run("client over its budget of failures", func(t *testing.T) {
+		for token, want := range map[string]Reason{
+			opaqueToken: TooManyFailures, foreign: TooManyFailures, "guessed": TooManyFailures, "revoked-elsewhere": TooManyFailures,
+			ours: Allowed, unknown: InvalidKey, "a b": MalformedRequest, "": MissingKey,
+		} {
+			q := request("GET", "/v1/posts", token)
+			q.OverFailures = true
+			before := k.asked
+			if d := p.Decide(q); d.Reason != want || want == TooManyFailures && (k.asked != before || !d.ID.IsZero() || d.Authenticated) {
+				t.Errorf("Decide(%.4s) = %s, key %s, after %d look-ups; want %s after none", token, d.Reason, d.ID, k.asked-before, want)
+			}
+			agrees(t, p, q)
+		}
+		q := request("GET", "/v1/status", opaqueToken)
+		q.OverFailures = true
+		if d := p.Decide(q); d.Reason != Allowed {
+			t.Errorf("on a public route: %s", d.Reason)
+		}
+	})
 	t.Run("by the hash alone", func(t *testing.T) {
 		// The hash of a token of ours is not for LookupOpaque: its ID says where it is.
 		k.opaque[apikey.HashToken(unknown)] = id

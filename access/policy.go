@@ -43,6 +43,7 @@ type Policy struct {
 type Request struct {
 	Method string
 	Path   string // percent-encoded, the very bytes that will be forwarded
+	Query  string // as it will be forwarded, without its question mark
 
 	Origins       []string // Origin
 	RequestMethod []string // Access-Control-Request-Method
@@ -52,6 +53,11 @@ type Request struct {
 	Client    netip.Addr // IPv4-mapped IPv6 unmapped, without zone; the zero Addr: unknown
 	WebSocket bool       // asks to become a WebSocket
 	Now       time.Time
+
+	// OverFailures says that the client has failed to authenticate more often
+	// than it may, so that tokens of another form than ours are not looked up:
+	// they may be weak enough to guess. It matters only where Keys has such.
+	OverFailures bool
 }
 
 // Decision is the outcome for one request. The zero Decision lets nobody in.

@@ -26,6 +26,7 @@ const (
 	InsufficientScope
 	RateLimited
 	QuotaExceeded
+	CostTooHigh // more than a limit can ever hold, so that waiting does not help
 	StoreUnavailable
 )
 
@@ -50,6 +51,7 @@ var reasons = [...]struct {
 	InsufficientScope: {"insufficient_scope", http.StatusForbidden},
 	RateLimited:       {"rate_limited", http.StatusTooManyRequests},
 	QuotaExceeded:     {"quota_exceeded", http.StatusTooManyRequests},
+	CostTooHigh:       {"cost_too_high", http.StatusTooManyRequests},
 	StoreUnavailable:  {"store_unavailable", http.StatusServiceUnavailable},
 }
 

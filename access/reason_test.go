@@ -28,6 +28,7 @@ func TestReasons(t *testing.T) {
 		{InsufficientScope, "insufficient_scope", 403},
 		{RateLimited, "rate_limited", 429},
 		{QuotaExceeded, "quota_exceeded", 429},
+		{CostTooHigh, "cost_too_high", 429},
 		{StoreUnavailable, "store_unavailable", 503},
 	}
 	failed := []Reason{InvalidKey, KeyRevoked, KeyDisabled, KeyExpired}

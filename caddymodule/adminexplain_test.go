@@ -114,7 +114,7 @@ func TestExplain(t *testing.T) {
 		"not mapped":          {explainRequest{Key: id, Method: "GET", Path: "/v3", IP: "203.0.113.7"}, "ppppppppFss", "route_not_mapped", 403},
 		"ambiguous":           {explainRequest{Key: id, Method: "GET", Path: "/v1/../posts", IP: "203.0.113.7"}, "Fpspppppsss", "ambiguous_path", 400},
 		"method":              {explainRequest{Key: id, Method: "TRACE", Path: "/v1/posts", IP: "203.0.113.7"}, "Fpspppppsss", "method_not_allowed", 405},
-		"costs more than all": {explainRequest{Key: id, Method: "GET", Path: "/v2/export", IP: "203.0.113.7"}, "ppppppppppF", "rate_limited", 429},
+		"costs more than all": {explainRequest{Key: id, Method: "GET", Path: "/v2/export", IP: "203.0.113.7"}, "ppppppppppF", "cost_too_high", 429},
 		"unknown token":       {explainRequest{Token: unknown, Method: "GET", Path: "/v1/posts"}, "ppppFssspss", "invalid_key", 401},
 		"malformed":           {explainRequest{Token: "a, b", Method: "GET", Path: "/v1/posts"}, "pppFsssspss", "malformed_request", 400},
 	} {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -21,16 +22,18 @@ type answer struct {
 	request *http.Request
 	origin  string // to echo for CORS; "": none
 
+	opened     bool // a key let the request pass to what answers it
 	keyed      bool // caps and limits are those of an authenticated key
 	caps       ratelimit.Caps
 	limits     ratelimit.Result
-	retryAfter int // seconds; of the failed-authentication budget
+	retryAfter int // seconds until the client may try opaque tokens; 0: now, or there are none
 
+	body     trackedBody
 	trusted  bool // the peer is one of Caddy's trusted_proxies
 	verdict  verdict
 	writer   responseWriter
 	identity [3]string // values of the headers that name the key
-	balance  [1]string // value of RateLimit
+	values   headerValues
 }
 
 // forward passes the request on, as the backend may see it. A WebSocket of a
@@ -40,7 +43,12 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	rw := &a.writer
 	rw.ResponseWriter, rw.answer = w, a
 	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
+	own := a.backendsOwn(r, d)
 	id.strip(r, a.trusted, rw.mayUpgrade)
+	if own != nil {
+		r.Header["Authorization"] = own
+	}
+	a.opened = d.Authenticated
 	if d.Authenticated {
 		id.set(r.Header, d, &a.identity)
 	}
@@ -52,38 +60,56 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		r = r.WithContext(ctx)
 	}
 	err := next.ServeHTTP(rw, r)
-	if err != nil && !rw.wroteHeader {
-		a.setHeaders(w.Header()) // whoever handles the error writes past rw
+	if !rw.wroteHeader {
+		a.complete(w) // whoever handles the error, or ends the answer, writes past rw
 	}
 	return err
+}
+
+// wait returns in how many seconds a refused request could pass; 0 where waiting
+// does not help.
+func (a *answer) wait(reason access.Reason) int {
+	switch reason {
+	case access.RateLimited, access.QuotaExceeded:
+		return a.limits.RetryAfter
+	case access.TooManyFailures:
+		return a.retryAfter
+	default:
+		return 0
+	}
+}
+
+// backendsOwn returns the Authorization field that is for the backend: one of
+// another scheme, beside a key in the configured header. access refuses all
+// others there.
+func (a *answer) backendsOwn(r *http.Request, d *access.Decision) []string {
+	if !d.Authenticated || len(r.Header[a.handler.Header]) == 0 {
+		return nil
+	}
+	return r.Header["Authorization"]
 }
 
 // deny answers a refused request, or leaves that to handle_errors.
 func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
+	a.refuse(w)
 	a.tell(d)
-	a.setHeaders(h)
-	h["Cache-Control"] = noStore
 	if challenge := a.challenge(d); challenge != "" {
-		h["Www-Authenticate"] = []string{challenge}
+		h["Www-Authenticate"] = a.values.of(challenge)
 	}
-	retryAfter := a.retryAfter
-	if d.Reason == access.RateLimited || d.Reason == access.QuotaExceeded {
-		retryAfter = a.limits.RetryAfter
-	}
-	if retryAfter > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(retryAfter)}
+	if retryAfter := a.wait(d.Reason); retryAfter > 0 {
+		h["Retry-After"] = a.values.of(strconv.Itoa(retryAfter))
 	}
 	if d.Reason == access.MethodNotAllowed {
-		h["Allow"] = []string{access.RequestMethods}
+		h["Allow"] = a.values.of(access.RequestMethods)
 	}
 	if a.handler.Errors == "caddy" {
 		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy it
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	body := problemBody(d, a)
-	h["Content-Type"] = problemJSON
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Content-Type"] = a.values.of("application/problem+json")
+	h["Content-Length"] = a.values.of(strconv.Itoa(len(body)))
 	w.WriteHeader(d.Reason.Status())
 	if a.request.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may be gone; there is nobody to tell
@@ -91,28 +117,41 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	return nil
 }
 
+// refuse sets what every refusal carries, and gives it the instance that it is
+// known by.
+func (a *answer) refuse(w http.ResponseWriter) {
+	a.complete(w)
+	h := w.Header()
+	h["Cache-Control"] = a.values.of("no-store")
+	a.verdict.instance = newInstance()
+	h["Request-Id"] = a.values.of(a.verdict.instance)
+}
+
+// complete adds to the header of an answer what it lacks, right before it is
+// written.
+func (a *answer) complete(w http.ResponseWriter) {
+	a.setHeaders(w.Header())
+	a.closeAfterBody(w)
+}
+
 // tooEarly asks for the request again after the handshake (RFC 8470 §5.2), as
 // Caddy's own matchers of addresses do. It tells nothing of the key, and charges
 // none.
 func (a *answer) tooEarly(w http.ResponseWriter) error {
-	a.setHeaders(w.Header())
-	w.Header()["Cache-Control"] = noStore
+	a.refuse(w)
+	a.publish(&a.verdict)
 	a.handler.identity.strip(a.request, a.trusted, false)
 	return caddyhttp.Error(http.StatusTooEarly, errTooEarly)
 }
 
 var errTooEarly = errors.New("the TLS handshake is not complete, so that the request might be a replay")
 
-var (
-	noStore     = []string{"no-store"}
-	problemJSON = []string{"application/problem+json"}
-)
-
 // setHeaders sets what every response of Keygate or its backend carries.
 func (a *answer) setHeaders(h http.Header) {
-	a.handler.cors.apply(h, a.origin)
+	a.handler.caching.apply(h, a.opened, &a.values)
+	a.handler.cors.apply(h, a.origin, &a.values)
 	if a.keyed && a.handler.RateLimitHeaders == "on" {
-		setRateLimit(h, &a.caps, &a.limits, &a.balance)
+		setRateLimit(h, &a.caps, &a.limits, &a.values)
 	}
 }
 
@@ -149,7 +188,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	// except 101, after which there is no other.
 	if !w.wroteHeader && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wroteHeader = true
-		w.answer.setHeaders(w.Header())
+		w.answer.complete(w.ResponseWriter)
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -159,6 +198,22 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom implements [io.ReaderFrom].
+func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	if !w.wroteHeader {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is what [http.ResponseController] calls. A flush sends the header.
+func (w *responseWriter) FlushError() error {
+	if !w.wroteHeader {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Hijack gives the connection away, to become a WebSocket and nothing else.

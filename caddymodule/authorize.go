@@ -47,7 +47,7 @@ func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) 
 	}
 	q.Method = methods[0]
 	// As it was received: what is decoded first would not be what is forwarded.
-	q.Path, _, _ = strings.Cut(uris[0], "?")
+	q.Path, q.Query, _ = strings.Cut(uris[0], "?")
 	return p.Decide(q)
 }
 
@@ -55,8 +55,8 @@ func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) 
 func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
 	a.tell(d)
-	a.setHeaders(h)
-	h["Cache-Control"] = noStore
+	a.complete(w)
+	h["Cache-Control"] = a.values.of("no-store")
 	if d.Authenticated {
 		a.handler.identity.set(h, d, &a.identity)
 	}

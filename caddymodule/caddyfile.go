@@ -51,8 +51,9 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		authorize         forward_auth|auth_request
 //		cors off
 //		cors {
-//			allow_headers <names...>
-//			max_age       <duration>
+//			allow_headers  <names...>
+//			expose_headers <names...>
+//			max_age        <duration>
 //		}
 //	}
 //
@@ -147,7 +148,7 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 	h.CORS = new(CORS)
 	if d.NextArg() {
 		if d.Val() != "off" || d.NextArg() {
-			return d.Err("cors takes a block, or the word off; accepted in the block: allow_headers, max_age")
+			return d.Err("cors takes a block, or the word off; accepted in the block: allow_headers, expose_headers, max_age")
 		}
 		h.CORS.Off = true
 		return nil
@@ -165,6 +166,11 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 			if len(h.CORS.AllowHeaders) == 0 {
 				return wrongCount(d, "allow_headers <name>..., such as Content-Type")
 			}
+		case "expose_headers":
+			h.CORS.ExposeHeaders = d.RemainingArgs()
+			if len(h.CORS.ExposeHeaders) == 0 {
+				return wrongCount(d, "expose_headers <name>..., such as X-Total")
+			}
 		case "max_age":
 			var value string
 			if err := oneArg(d, &value, "max_age <duration>, up to 24h, such as 10m"); err != nil {
@@ -176,7 +182,7 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 			}
 			h.CORS.MaxAge = caddy.Duration(age)
 		default:
-			return d.Errf("unrecognized cors option '%s'; accepted: allow_headers, max_age", option)
+			return d.Errf("unrecognized cors option '%s'; accepted: allow_headers, expose_headers, max_age", option)
 		}
 		if err := h.CORS.check(); err != nil {
 			return d.WrapErr(err)

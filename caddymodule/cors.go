@@ -28,6 +28,11 @@ type CORS struct {
 	// configured key header. Default: Content-Type.
 	AllowHeaders []string `json:"allow_headers,omitempty"`
 
+	// Response headers that pages may read, besides RateLimit,
+	// RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id and those that
+	// the backend itself lists in Access-Control-Expose-Headers. Default: none.
+	ExposeHeaders []string `json:"expose_headers,omitempty"`
+
 	// How long browsers may remember a preflight, in whole seconds up to 24h.
 	// Default: 10m.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
@@ -39,9 +44,17 @@ func (c *CORS) check() error {
 	if c == nil {
 		return nil
 	}
-	for _, name := range c.AllowHeaders {
-		if !httpguts.ValidHeaderFieldName(name) || name == "*" {
-			return fmt.Errorf("cors allow_headers: %q is not a header name; accepted: names such as Content-Type", name)
+	for _, option := range []struct {
+		name, example string
+		headers       []string
+	}{
+		{"allow_headers", "Content-Type", c.AllowHeaders},
+		{"expose_headers", "X-Total", c.ExposeHeaders},
+	} {
+		for _, name := range option.headers {
+			if !httpguts.ValidHeaderFieldName(name) || name == "*" {
+				return fmt.Errorf("cors %s: %q is not a header name; accepted: names such as %s", option.name, name, option.example)
+			}
 		}
 	}
 	if age := time.Duration(c.MaxAge); age < 0 || age > 24*time.Hour {
@@ -53,11 +66,12 @@ func (c *CORS) check() error {
 // corsHeaders are the fixed parts of what CORS adds, made once per config.
 type corsHeaders struct {
 	off           bool
-	allowHeaders  []string
-	maxAge        []string
-	methods       []string
-	exposed       []string
-	preflightVary []string
+	allowHeaders  string
+	maxAge        string
+	methods       string
+	exposed       string
+	exposedNames  []string // the same, one by one
+	preflightVary string
 }
 
 func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
@@ -74,61 +88,79 @@ func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
 		age = time.Duration(c.MaxAge)
 	}
 	for _, name := range extra {
-		if !slices.ContainsFunc(allow, func(have string) bool { return strings.EqualFold(have, name) }) {
-			allow = append(allow, name)
+		allow = addName(allow, name)
+	}
+	exposed := []string{"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Request-Id"}
+	if c != nil {
+		for _, name := range c.ExposeHeaders {
+			exposed = addName(exposed, name)
 		}
 	}
 	return corsHeaders{
 		off:           c.off(),
-		allowHeaders:  []string{strings.Join(allow, ", ")},
-		maxAge:        []string{strconv.Itoa(int(age.Seconds()))},
-		methods:       []string{access.RequestMethods},
-		exposed:       []string{"RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"},
-		preflightVary: []string{"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"},
+		allowHeaders:  strings.Join(allow, ", "),
+		maxAge:        strconv.Itoa(int(age.Seconds())),
+		methods:       access.RequestMethods,
+		exposed:       strings.Join(exposed, ", "),
+		exposedNames:  exposed,
+		preflightVary: "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 	}
+}
+
+// addName adds the name of a header to a list, unless it is there.
+func addName(names []string, name string) []string {
+	if slices.ContainsFunc(names, func(have string) bool { return strings.EqualFold(have, name) }) {
+		return names
+	}
+	return append(names, name)
 }
 
 // answerPreflight sets the header of a preflight's answer. Where the origin is
 // not one, the answer lacks what would let a browser go on.
-func (c *corsHeaders) answerPreflight(h http.Header, origin string) {
-	h["Vary"] = c.preflightVary
-	h["Cache-Control"] = []string{"no-store"}
+func (c *corsHeaders) answerPreflight(h http.Header, origin string, values *headerValues) {
+	h["Vary"] = values.of(c.preflightVary)
+	h["Cache-Control"] = values.of("no-store")
 	if origin == "" {
 		return
 	}
-	h["Access-Control-Allow-Origin"] = []string{origin}
-	h["Access-Control-Allow-Methods"] = c.methods
-	h["Access-Control-Allow-Headers"] = c.allowHeaders
-	h["Access-Control-Max-Age"] = c.maxAge
+	h["Access-Control-Allow-Origin"] = values.of(origin)
+	h["Access-Control-Allow-Methods"] = values.of(c.methods)
+	h["Access-Control-Allow-Headers"] = values.of(c.allowHeaders)
+	h["Access-Control-Max-Age"] = values.of(c.maxAge)
 }
 
 // apply replaces what a response says of CORS: whatever the backend set is not
-// ours to repeat, and a page must be able to read errors too.
-func (c *corsHeaders) apply(h http.Header, origin string) {
-	switch vary := h["Vary"]; {
-	case len(vary) == 0:
-		h["Vary"] = varyOrigin
-	case !varies(vary):
-		h["Vary"] = append(vary, "Origin")
-	}
+// ours to repeat, but for what it exposes, and a page must be able to read
+// errors too.
+func (c *corsHeaders) apply(h http.Header, origin string, values *headerValues) {
 	if c.off {
 		return
 	}
+	theirs := h["Access-Control-Expose-Headers"]
 	for name := range h {
 		if strings.HasPrefix(name, "Access-Control-") {
 			delete(h, name)
 		}
 	}
 	if origin != "" {
-		h["Access-Control-Allow-Origin"] = []string{origin}
-		h["Access-Control-Expose-Headers"] = c.exposed
+		h["Access-Control-Allow-Origin"] = values.of(origin)
+		h["Access-Control-Expose-Headers"] = values.of(c.exposing(theirs))
 	}
 }
 
-// varyOrigin has no room to append to.
-var varyOrigin = []string{"Origin"}
-
-// varies reports whether a Vary field names Origin, or everything, already.
-func varies(vary []string) bool {
-	return httpguts.HeaderValuesContainsToken(vary, "Origin") || slices.Contains(vary, "*")
+// exposing returns what pages may read, with what the backend lists. Its * is
+// kept: without credentials, which are never allowed, it means all headers.
+func (c *corsHeaders) exposing(theirs []string) string {
+	if len(theirs) == 0 {
+		return c.exposed
+	}
+	names := slices.Clone(c.exposedNames)
+	for _, value := range theirs {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.Trim(name, " \t"); httpguts.ValidHeaderFieldName(name) { // also *
+				names = addName(names, name)
+			}
+		}
+	}
+	return strings.Join(names, ", ")
 }

@@ -41,7 +41,7 @@ type engine struct {
 	fleet  *fleetStore        // store, if it keeps the limits as well; otherwise nil
 	logger *zap.Logger
 
-	failuresMu sync.Mutex
+	failuresMu sync.RWMutex
 	failures   map[int]*ratelimit.Failures // by budget per minute
 
 	saving          sync.Mutex
@@ -245,10 +245,15 @@ func capsOf(store keystore.Store, g *apikey.Grant, config apikey.WorkspaceLimits
 // failuresWithin returns the budgets for a limit of perMinute. All handlers
 // with the same limit share them, also across reloads.
 func (e *engine) failuresWithin(perMinute int) *ratelimit.Failures {
+	e.failuresMu.RLock()
+	f := e.failures[perMinute]
+	e.failuresMu.RUnlock()
+	if f != nil {
+		return f
+	}
 	e.failuresMu.Lock()
 	defer e.failuresMu.Unlock()
-	f := e.failures[perMinute]
-	if f == nil {
+	if f = e.failures[perMinute]; f == nil {
 		f = ratelimit.NewFailures(perMinute)
 		e.failures[perMinute] = f
 	}

@@ -19,7 +19,7 @@ func FuzzCaddyfile(f *testing.F) {
 		f.Add(file.caddyfile)
 	}
 	f.Add("scope a:b c:d GET,HEAD /a/{id}/* cost=5 websocket\npublic * /b\nerrors caddy\nauth_failures off")
-	f.Add("public GET /a\ncors {\nallow_headers X-A X-B\nmax_age 1h\n}\nheader X_Y.Z\nidentity_prefix A-")
+	f.Add("public GET /a\ncors {\nallow_headers X-A X-B\nexpose_headers X-C\nmax_age 1h\n}\nheader X_Y.Z\nidentity_prefix A-")
 	f.Add("authenticated {\nGET /a\n}\n}\ncors off\n{")
 	ctx, err := caddy.ProvisionContext(new(caddy.Config))
 	if err != nil {

@@ -37,7 +37,8 @@ type Handler struct {
 	OpenAPI []OpenAPI `json:"openapi,omitempty"`
 
 	// A header that may carry the token as well, such as X-API-Key, instead of
-	// Authorization: Bearer; up to 64 characters. Its values are in Caddy's
+	// Authorization: Bearer; up to 64 characters. Where it does, Authorization
+	// with another scheme, such as Basic, is the backend's, and passes. Its values are in Caddy's
 	// access logs unless a log filter takes them out; those of Authorization
 	// never are. Default: none.
 	Header string `json:"header,omitempty"`
@@ -59,7 +60,9 @@ type Handler struct {
 
 	// How many failed authentications a client address (an IPv6 client: its
 	// /64) has per minute before it is answered 429, from 1 to 1,000,000; -1
-	// turns this off. A valid key is never refused for it. Default: 60.
+	// turns this off. A valid key is never refused for it, but for one with an imported
+	// token of another form than ours: over the limit these are not looked up.
+	// Default: 60.
 	AuthFailures int `json:"auth_failures,omitempty"`
 
 	// Whether responses to authenticated keys carry RateLimit and
@@ -85,6 +88,7 @@ type Handler struct {
 	policy   access.Policy // without Keys, which only the open store has
 	identity identity
 	cors     corsHeaders
+	caching  caching
 	asked    question
 }
 
@@ -121,6 +125,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app.gateways = append(h.app.gateways, g)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
+	h.caching = newCaching(h.Header)
 	h.asked = questions[h.Authorize]
 	if h.Header != "" {
 		h.logger.Warn("tokens in this header are written to access logs unless a log filter takes them out; Authorization never is",
@@ -203,6 +208,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	now := timeNow()
 	q, trusted := h.accessRequest(r, now)
 	a := &answer{handler: h, request: r, origin: allowedOrigin(q.Origins), trusted: trusted}
+	a.trackBody()
 
 	engine, err := h.app.open()
 	policy := h.policy
@@ -211,15 +217,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	} else {
 		policy.Keys = closedStore{err}
 	}
+	if err == nil && h.AuthFailures > 0 && engine.store.HasOpaque() {
+		var within bool
+		within, a.retryAfter = engine.failuresWithin(h.AuthFailures).Peek(q.Client, now)
+		q.OverFailures = !within
+	}
 	d := h.asked.decide(&policy, &q, r)
 
-	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth()) {
+	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth() || d.Reason == access.TooManyFailures) {
 		return a.tooEarly(w)
 	}
 	switch {
 	case d.Preflight:
 		metrics.decided(access.Allowed, timeNow().Sub(now))
-		h.cors.answerPreflight(w.Header(), a.origin)
+		h.cors.answerPreflight(w.Header(), a.origin, &a.values)
+		a.closeAfterBody(w)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
@@ -234,9 +246,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
 		a.limits = engine.deny(d.ID, &a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
-		within, retryAfter := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now)
-		if !within {
-			d.Reason, a.retryAfter = access.TooManyFailures, retryAfter
+		if within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
+			d.Reason, a.retryAfter = access.TooManyFailures, 0 // looked up: waiting does not make it right
 		}
 	}
 	if d.Reason == access.StoreUnavailable {
@@ -262,6 +273,8 @@ func limitReason(res *ratelimit.Result) access.Reason {
 	switch {
 	case res.Allowed:
 		return access.Allowed
+	case res.Never:
+		return access.CostTooHigh
 	case res.DayExhausted || res.WorkspaceDayExhausted:
 		return access.QuotaExceeded
 	default:

@@ -170,11 +170,25 @@ func TestEarlyData(t *testing.T) {
 				if passed := backend.seen != nil; passed != (want == 0) || !passed && got != want {
 					t.Errorf("handshake complete %v: %d, passed %v; want %d", complete, got, passed, want)
 				}
-				if want == 425 && (r.Header["Authorization"] != nil || !slices.Equal(w.Header()["Cache-Control"], noStore)) {
+				if want == 425 && (r.Header["Authorization"] != nil || !slices.Equal(w.Header()["Cache-Control"], []string{"no-store"})) {
 					t.Errorf("the request goes on as %v, the answer as %v", r.Header, w.Header())
+				}
+				if want != 0 {
+					wantInstance(t, r, w.Header())
 				}
 			}
 		})
+	}
+}
+
+// wantInstance checks that a refusal is named alike to the client, in the
+// access log and to the config.
+func wantInstance(t *testing.T, r *http.Request, answered http.Header) {
+	t.Helper()
+	instance := answered.Get("Request-Id")
+	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if got, ok := repl.GetString("http.auth.keygate.instance"); !ok || got != instance || !strings.HasPrefix(instance, "urn:uuid:") {
+		t.Errorf("the placeholder is %q, Request-Id %q", got, instance)
 	}
 }
 

@@ -49,6 +49,7 @@ func BenchmarkSetHeaders(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(h)
+				a.values.used = 0
 				a.setHeaders(h)
 			}
 		})

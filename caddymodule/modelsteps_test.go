@@ -150,6 +150,12 @@ func (w *world) request(k *modelKey) {
 	if !ok {
 		lim = configLimits
 	}
+	if k.neverHolds(cost, lim) {
+		if code != "cost_too_high" {
+			w.t.Errorf("answered %d %q, want cost_too_high: %d of %+v and %+v", status, code, cost, k.limits, lim)
+		}
+		return
+	}
 	today, shared := apikey.DayOf(now), w.workspaces[k.workspace]
 	if !w.strict {
 		w.requestAfterSetBack(k, cost, code, lim)
@@ -195,6 +201,16 @@ func (k *modelKey) denial(path string, now time.Time) string {
 		return "insufficient_scope"
 	}
 	return ""
+}
+
+// neverHolds says whether a cost is more than one of the limits by itself.
+func (k *modelKey) neverHolds(cost uint64, lim apikey.WorkspaceLimits) bool {
+	for _, most := range []uint32{k.limits.Burst, k.limits.PerDay} {
+		if cost > uint64(most) {
+			return true
+		}
+	}
+	return lim.PerMinute != 0 && cost > uint64(lim.PerMinute) || lim.PerDay != 0 && cost > uint64(lim.PerDay)
 }
 
 // requestAfterSetBack knows no more than this: only going forward to another

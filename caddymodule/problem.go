@@ -18,6 +18,7 @@ type problem struct {
 	Code             string   `json:"code"`
 	Detail           string   `json:"detail"`
 	ViolatedPolicies []string `json:"violated-policies,omitempty"`
+	// instance, the value of Request-Id too, follows
 }
 
 // details of the reasons that are the same for every request.
@@ -30,15 +31,17 @@ var details = map[access.Reason]string{
 	access.KeyExpired:       "The API key has expired. Ask the workspace's admin for a new one.",
 	access.IPNotAllowed:     "The API key may not be used from this IP address. Call from an allowed address, or ask the workspace's admin to allow this one.",
 	access.OriginNotAllowed: "The API key may not be used from this origin. Send the Origin header of an allowed page, or ask the workspace's admin to allow this one.",
+	access.TooManyFailures:  "Too many requests with invalid API keys came from this address. Check the key: sending the same one again never helps, and a valid one passes at once.",
 	access.StoreUnavailable: "Keys cannot be checked at the moment. Send the request again later.",
 }
 
-// fixedBodies are the problems that do not depend on the request, rendered
-// once: a flood of bad keys should cost less than good requests do.
-var fixedBodies = func() map[access.Reason][]byte {
-	bodies := make(map[access.Reason][]byte, len(details))
+// fixedBodies are the problems that depend on the request in nothing but their
+// instance, rendered once up to that: a flood of bad keys should cost less than
+// good requests do. A reason is the index.
+var fixedBodies = func() [][]byte {
+	bodies := make([][]byte, len(access.Reasons())+1)
 	for reason, detail := range details {
-		bodies[reason] = render(newProblem(reason, detail))
+		bodies[reason] = appendProblem(nil, newProblem(reason, detail))
 	}
 	return bodies
 }()
@@ -63,10 +66,9 @@ func newProblem(reason access.Reason, detail string) problem {
 	}
 }
 
-// render writes what encoding/json would, without looking at types: denials must
-// cost less than what they keep out.
-func render(p problem) []byte {
-	b := make([]byte, 0, 512)
+// appendProblem writes what encoding/json would up to the instance, without
+// looking at types: denials must cost less than what they keep out.
+func appendProblem(b []byte, p problem) []byte {
 	b = appendJSON(append(b, `{"type":`...), p.Type)
 	b = appendJSON(append(b, `,"title":`...), p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
@@ -83,7 +85,13 @@ func render(p problem) []byte {
 	if len(p.ViolatedPolicies) > 0 {
 		b = append(b, ']')
 	}
-	return append(b, "}\n"...)
+	return b
+}
+
+// appendInstance ends a problem with its last member.
+func appendInstance(b []byte, instance string) []byte {
+	b = append(b, `,"instance":"`...)
+	return append(append(b, instance...), "\"}\n"...)
 }
 
 // appendJSON appends a string of ours: printable characters in UTF-8.
@@ -99,19 +107,31 @@ func appendJSON(b []byte, s string) []byte {
 }
 
 func problemBody(d *access.Decision, a *answer) []byte {
-	if body, ok := fixedBodies[d.Reason]; ok {
-		return body
+	b := make([]byte, 0, 512)
+	if d.Reason == access.TooManyFailures && a.retryAfter > 0 {
+		return appendInstance(appendProblem(b, newProblem(d.Reason, notLookedUp(a.retryAfter))), a.verdict.instance)
 	}
+	if fixed := fixedBodies[d.Reason]; fixed != nil {
+		return appendInstance(append(b, fixed...), a.verdict.instance)
+	}
+	var p problem
 	switch d.Reason {
 	case access.RateLimited, access.QuotaExceeded:
-		return render(limitProblem(d, &a.caps, &a.limits))
-	case access.TooManyFailures:
-		return render(newProblem(d.Reason, "Too many requests with invalid API keys came from this address. Check the key, and send the next request in "+seconds(a.retryAfter)+"."))
+		p = limitProblem(d, &a.caps, &a.limits)
+	case access.CostTooHigh:
+		p = newProblem(d.Reason, costDetail(d, &a.caps))
 	case access.InsufficientScope:
-		return render(newProblem(d.Reason, scopeDetail(d)))
+		p = newProblem(d.Reason, scopeDetail(d))
 	default: // ambiguous_path, malformed_request, route_not_mapped: access knows the detail
-		return render(newProblem(d.Reason, d.Detail))
+		p = newProblem(d.Reason, d.Detail)
 	}
+	return appendInstance(appendProblem(b, p), a.verdict.instance)
+}
+
+// notLookedUp is the detail of a token of another system's form that came from
+// an address with too many failures. Right or wrong, it is answered alike.
+func notLookedUp(retryAfter int) string {
+	return "Too many requests with invalid API keys came from this address, so that keys of this form are not checked for now. Check the key, and send the next request in " + seconds(retryAfter) + "."
 }
 
 // scopeDetail names the scopes that are missing, where the challenge names all
@@ -153,15 +173,21 @@ func limitProblem(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Resul
 	return p
 }
 
+// costDetail names the key's own limit where that is too small, for the key's
+// holder can do more about it.
+func costDetail(d *access.Decision, caps *ratelimit.Caps) string {
+	cost := "This request costs " + strconv.Itoa(d.Route.Cost)
+	if d.Route.Cost > int(min(caps.Burst, caps.PerDay)) {
+		return cost + ", more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota."
+	}
+	return cost + ", more than the limits of the workspace ever allow at once. Ask its admin for larger ones."
+}
+
 // limitDetail names the key's own limit where that is exhausted, for the key's
 // holder can do more about it.
 func limitDetail(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) string {
 	next := seconds(res.RetryAfter)
 	switch {
-	case res.Never && (res.MinuteExhausted || res.DayExhausted):
-		return "This request costs " + strconv.Itoa(d.Route.Cost) + ", more than the key's limits ever allow at once. Ask the workspace's admin for a key with a larger burst or quota."
-	case res.Never:
-		return "This request costs " + strconv.Itoa(d.Route.Cost) + ", more than the limits of the workspace ever allow at once. Ask its admin for larger ones."
 	case d.Reason == access.RateLimited && res.MinuteExhausted:
 		return "The key allows " + requests(caps.PerMinute) + " per minute; the next is allowed in " + next + "."
 	case d.Reason == access.RateLimited:

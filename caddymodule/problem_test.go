@@ -20,6 +20,9 @@ func TestProblemBodies(t *testing.T) {
 	minute := ratelimit.Result{MinuteExhausted: true, RetryAfter: 1}
 	day := ratelimit.Result{DayExhausted: true, RetryAfter: 31044}
 	both := ratelimit.Result{MinuteExhausted: true, DayExhausted: true, RetryAfter: 31044}
+	// Who is told of depends on what can never hold 5, not on what is exhausted.
+	small, smaller := caps, caps
+	small.Burst, smaller.Together.PerMinute = 4, 4
 	never := ratelimit.Result{MinuteExhausted: true, Never: true, RetryAfter: 60}
 	workspaceMinute := ratelimit.Result{WorkspaceMinuteExhausted: true, RetryAfter: 1}
 	workspaceDay := ratelimit.Result{MinuteExhausted: true, WorkspaceMinuteExhausted: true, WorkspaceDayExhausted: true, RetryAfter: 31044}
@@ -27,22 +30,24 @@ func TestProblemBodies(t *testing.T) {
 	cases := []struct {
 		reason access.Reason
 		limits ratelimit.Result
+		caps   ratelimit.Caps
 	}{
-		{access.RateLimited, minute},
-		{access.QuotaExceeded, day},
-		{access.QuotaExceeded, both},
-		{access.RateLimited, never},
-		{access.RateLimited, workspaceMinute},
-		{access.QuotaExceeded, workspaceDay},
-		{access.RateLimited, workspaceNever},
+		{access.RateLimited, minute, caps},
+		{access.QuotaExceeded, day, caps},
+		{access.QuotaExceeded, both, caps},
+		{access.CostTooHigh, never, small},
+		{access.RateLimited, workspaceMinute, caps},
+		{access.QuotaExceeded, workspaceDay, caps},
+		{access.CostTooHigh, workspaceNever, smaller},
 	}
 	for _, reason := range access.Reasons() {
 		switch reason {
-		case access.Allowed, access.RateLimited, access.QuotaExceeded:
+		case access.Allowed, access.RateLimited, access.QuotaExceeded, access.CostTooHigh:
 		default:
 			cases = append(cases, struct {
 				reason access.Reason
 				limits ratelimit.Result
+				caps   ratelimit.Caps
 			}{reason: reason})
 		}
 	}
@@ -54,7 +59,7 @@ func TestProblemBodies(t *testing.T) {
 			Route:  &access.Route{Scopes: access.AllOf("posts:write", "media:upload"), Cost: 5},
 			Grant:  apikey.Grant{Scopes: apikey.NewScopeSet([]string{"posts:write"})},
 		}
-		body := problemBody(&d, &answer{caps: caps, limits: c.limits, retryAfter: 7})
+		body := problemBody(&d, &answer{caps: c.caps, limits: c.limits, verdict: verdict{instance: "urn:uuid:00112233-4455-4677-8899-aabbccddeeff"}})
 		if !json.Valid(body) {
 			t.Errorf("%s: not JSON: %s", c.reason, body)
 		}

@@ -28,17 +28,16 @@ const (
 // seconds until there is more. The limits of the workspace follow, where it has
 // any.
 //
-// It uses the memory of balance.
-func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, balance *[1]string) {
-	h["Ratelimit-Policy"] = policies.of(caps)
+// It uses the memory of values.
+func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, values *headerValues) {
+	h["Ratelimit-Policy"] = values.of(policies.of(caps))
 
 	var buf [192]byte
 	b := appendBalance(buf[:0], policyMinute, res.Minute)
 	b = appendBalance(b, policyDay, res.Day)
 	b = appendBalance(b, policyWorkspaceMinute, res.WorkspaceMinute)
 	b = appendBalance(b, policyWorkspaceDay, res.WorkspaceDay)
-	balance[0] = string(b)
-	h["Ratelimit"] = balance[:]
+	h["Ratelimit"] = values.of(string(b))
 }
 
 // policies keeps the values of RateLimit-Policy of limits in use: most keys have
@@ -52,10 +51,10 @@ type policyCache [256]atomic.Pointer[policy]
 type policy struct {
 	perMinute, perDay uint32
 	together          apikey.WorkspaceLimits
-	value             []string // shared by responses, and never changed
+	value             string
 }
 
-func (c *policyCache) of(caps *ratelimit.Caps) []string {
+func (c *policyCache) of(caps *ratelimit.Caps) string {
 	hash := caps.PerMinute*0x9e3779b1 ^ caps.PerDay*0x85ebca77 ^ caps.Together.PerMinute*0xc2b2ae3d ^ caps.Together.PerDay*0x27d4eb2f
 	place := &c[hash>>24]
 	p := place.Load()
@@ -71,8 +70,7 @@ func newPolicy(caps *ratelimit.Caps) *policy {
 	b = appendPolicy(b, policyDay, caps.PerDay, 86400)
 	b = appendPolicy(b, policyWorkspaceMinute, caps.Together.PerMinute, 60)
 	b = appendPolicy(b, policyWorkspaceDay, caps.Together.PerDay, 86400)
-	value := [...]string{string(b)}
-	return &policy{caps.PerMinute, caps.PerDay, caps.Together, value[:]}
+	return &policy{caps.PerMinute, caps.PerDay, caps.Together, string(b)}
 }
 
 // appendPolicy leaves out what is not limited.

@@ -19,6 +19,7 @@ func (h *Handler) accessRequest(r *http.Request, now time.Time) (q access.Reques
 	q = access.Request{
 		Method:        r.Method,
 		Path:          r.URL.EscapedPath(),
+		Query:         r.URL.RawQuery,
 		Origins:       r.Header["Origin"],
 		RequestMethod: r.Header["Access-Control-Request-Method"],
 		Authorization: r.Header["Authorization"],

@@ -11,7 +11,8 @@ import (
 // verdict is what was decided of one request, for those who watch: the
 // placeholders, the access log, traces and events. None of it is secret.
 type verdict struct {
-	reason access.Reason
+	reason   access.Reason // 0: none, as nothing was decided
+	instance string        // of a refusal; "" otherwise
 
 	authenticated bool // what follows is known
 	id            apikey.ID
@@ -19,8 +20,8 @@ type verdict struct {
 	scopes        *apikey.ScopeSet
 }
 
-func verdictOf(d *access.Decision) verdict {
-	v := verdict{reason: d.Reason, authenticated: d.Authenticated}
+func verdictOf(d *access.Decision, instance string) verdict {
+	v := verdict{reason: d.Reason, instance: instance, authenticated: d.Authenticated}
 	if d.Authenticated {
 		v.id, v.workspace, v.scopes = d.ID, d.Grant.Workspace, d.Grant.Scopes
 	}
@@ -30,12 +31,14 @@ func verdictOf(d *access.Decision) verdict {
 var _ caddy.ReplacerFunc = (*verdict)(nil).placeholder
 
 // placeholder returns {http.auth.user.id}, {http.auth.user.workspace},
-// {http.auth.user.scopes} and {http.auth.keygate.reason}. They are made only
-// when somebody asks.
+// {http.auth.user.scopes}, {http.auth.keygate.reason} and, of a refusal,
+// {http.auth.keygate.instance}. They are made only when somebody asks.
 func (v *verdict) placeholder(key string) (any, bool) {
 	switch {
-	case key == "http.auth.keygate.reason":
+	case key == "http.auth.keygate.reason" && v.reason != 0:
 		return v.reason.String(), true
+	case key == "http.auth.keygate.instance" && v.instance != "":
+		return v.instance, true
 	case !v.authenticated:
 		return nil, false
 	case key == "http.auth.user.id":
@@ -55,6 +58,11 @@ func (v *verdict) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 		enc.AddString("key_id", v.id.String())
 		enc.AddString("workspace", v.workspace)
 	}
-	enc.AddString("reason", v.reason.String())
+	if v.reason != 0 {
+		enc.AddString("reason", v.reason.String())
+	}
+	if v.instance != "" {
+		enc.AddString("instance", v.instance)
+	}
 	return nil
 }

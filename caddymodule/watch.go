@@ -16,8 +16,20 @@ import (
 // for those who do not.
 func (a *answer) tell(d *access.Decision) {
 	ctx := a.request.Context()
-	a.verdict = verdictOf(d)
+	a.verdict = verdictOf(d, a.verdict.instance)
 	v := &a.verdict
+	a.publish(v)
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(v.attributes()...)
+	}
+	if d.Reason != access.Allowed {
+		a.tellDenial(v)
+	}
+}
+
+// publish lets the config's placeholders and the access log see a verdict.
+func (a *answer) publish(v *verdict) {
+	ctx := a.request.Context()
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(v.placeholder)
 	}
@@ -25,12 +37,6 @@ func (a *answer) tell(d *access.Decision) {
 		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 			extra.Set(zap.Object("keygate", v))
 		}
-	}
-	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.SetAttributes(v.attributes()...)
-	}
-	if d.Reason != access.Allowed {
-		a.tellDenial(v)
 	}
 }
 

@@ -48,7 +48,7 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// withoutEcho is an answer in bytes, but for the time and the echoed origin.
+// withoutEcho is an answer in bytes, but for the time, the echoed origin and the instance.
 func withoutEcho(resp response) string {
 	h := resp.Header.Clone()
 	h.Del("Date")
@@ -57,7 +57,7 @@ func withoutEcho(resp response) string {
 	}
 	var b strings.Builder
 	h.Write(&b)
-	return fmt.Sprint(resp.Status, "\n", b.String(), "\n", resp.Body)
+	return withoutInstance(fmt.Sprint(resp.Status, "\n", b.String(), "\n", resp.Body))
 }
 
 var denial = regexp.MustCompile(`^(\d{3}) ([a-z_]+)$`)
@@ -148,6 +148,7 @@ func (a *attackGateway) checkSeen(t *testing.T, row attack, seen received) {
 		switch {
 		case strings.HasPrefix(folded, "socialpatra"):
 			identities = append(identities, folded)
+		case folded == "authorization" && expected[name] == value:
 		case folded == "authorization", folded == "x-api-key":
 			t.Errorf("the backend saw the credential %s: %s", name, value)
 		}

@@ -142,7 +142,7 @@ func (tap *statusTap) want(t *testing.T, want ...int) {
 func TestClientExamples(t *testing.T) {
 	for _, client := range exampleClients {
 		t.Run(client.name, func(t *testing.T) {
-			g, _ := startSite(t, "auth_failures 1")
+			g, _ := startSite(t, "auth_failures 1", "scope ai:generate GET /v1/ai/captions cost=5")
 			tap := startTap(t, g)
 			arguments := noteArguments(t)
 			token := g.token(t, "--scope", "posts:read", "--per-minute", "60", "--burst", "1")
@@ -174,6 +174,10 @@ func TestClientExamples(t *testing.T) {
 			small := g.token(t, "--scope", "posts:read", "--per-day", "1")
 			g.do(t, "GET", "/v1/posts", "", bearer(small))
 			wantRefusal(t, call("/v1/posts", small), "quota_exceeded", "at 00:00 UTC")
+			tap.want(t, 429)
+
+			costly := g.token(t, "--scope", "ai:generate", "--burst", "4")
+			wantRefusal(t, call("/v1/ai/captions", costly), "cost_too_high", "larger burst or quota")
 			tap.want(t, 429)
 
 			if r := call("/v1/posts", ""); r.Code == 0 {

@@ -137,7 +137,8 @@ func TestComposition(t *testing.T) {
 		if want := "403 Forbidden route_not_mapped route_not_mapped " + reader.ID; resp.Status != 403 || resp.Body != want {
 			t.Errorf("answered %d %q, want 403 %q", resp.Status, resp.Body, want)
 		}
-		small, tiny := g.createKey(t, "--scope", "posts:read", "--per-minute", "1")
+		small, tiny := g.createKey(t, "--scope", "posts:read", "--per-minute", "1000")
+		g.onHost(t, "errors", "POST", "/v1/posts", bearer(tiny))
 		resp = g.onHost(t, "errors", "POST", "/v1/posts", bearer(tiny))
 		if want := "429 Too Many Requests rate_limited rate_limited " + small.ID; resp.Status != 429 || resp.Body != want || resp.Header.Get("Retry-After") == "" {
 			t.Errorf("answered %d %q with %v, want 429 %q", resp.Status, resp.Body, resp.Header, want)

@@ -43,6 +43,8 @@ func TestResponsesCarryOurHeaders(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		w.Header().Add("Access-Control-Expose-Headers", "X-Next, x-total")
+		w.Header().Add("Access-Control-Expose-Headers", "*,retry-after")
 		w.Header().Set("RateLimit", "theirs")
 		w.Header().Set("RateLimit-Policy", "theirs")
 		w.Header().Set("Vary", "Accept")
@@ -54,18 +56,19 @@ func TestResponsesCarryOurHeaders(t *testing.T) {
 		return g, g.token(t, "--scope", "posts:read")
 	}
 
-	g, token := start()
+	g, token := start("cors {\nexpose_headers X-Total\n}")
+	const exposed = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id, X-Total"
 	resp := g.do(t, "GET", "/v1/posts", "", bearer(token), "Origin: https://shop.example")
 	if resp.Status != http.StatusTeapot {
 		t.Fatalf("%d %s", resp.Status, resp.Body)
 	}
 	wantHeaders(t, resp, map[string]string{
 		"Access-Control-Allow-Origin":      "https://shop.example",
-		"Access-Control-Expose-Headers":    "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate",
+		"Access-Control-Expose-Headers":    exposed + ", X-Next, *",
 		"Access-Control-Allow-Credentials": "",
 		"RateLimit-Policy":                 `"minute";q=60;w=60, "day";q=10000;w=86400`,
 	})
-	if got := strings.Join(resp.Header.Values("Vary"), ", "); got != "Accept, Origin" {
+	if got := strings.Join(resp.Header.Values("Vary"), ", "); got != "Accept, Origin, Authorization, X-Api-Key" {
 		t.Errorf("Vary: %s", got)
 	}
 	resp = g.do(t, "GET", "/v1/posts", "", bearer(token))
@@ -74,11 +77,14 @@ func TestResponsesCarryOurHeaders(t *testing.T) {
 	denied(t, resp, 403, "insufficient_scope")
 	wantHeaders(t, resp, map[string]string{
 		"Access-Control-Allow-Origin":   "https://shop.example",
-		"Access-Control-Expose-Headers": "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate",
+		"Access-Control-Expose-Headers": exposed,
 	})
 
 	g, token = start("cors off")
 	resp = g.do(t, "GET", "/v1/posts", "", bearer(token), "Origin: https://shop.example")
 	wantHeaders(t, resp, map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": "true"})
+	if got := resp.Header.Values("Access-Control-Expose-Headers"); len(got) != 2 {
+		t.Errorf("with cors off the backend's are %q", got)
+	}
 	denied(t, g.do(t, "OPTIONS", "/v1/posts", "", preflight("https://shop.example", "GET")...), 401, "missing_key")
 }

@@ -31,7 +31,8 @@ func TestKeyOpensWhatItsScopesName(t *testing.T) {
 	}
 	wantHeaders(t, resp, map[string]string{
 		"RateLimit-Policy": `"minute";q=60;w=60, "day";q=10000;w=86400`,
-		"Vary":             "Origin",
+		"Vary":             "Origin, Authorization, X-Api-Key",
+		"Cache-Control":    "private",
 	})
 	if got := resp.Header.Get("RateLimit"); !strings.HasPrefix(got, `"minute";r=59;t=1, "day";r=9999;t=`) {
 		t.Errorf("RateLimit: %s", got)
@@ -98,7 +99,7 @@ func TestDenials(t *testing.T) {
 	}{
 		"no key":                {"GET", "/v1/posts", nil, 401, "missing_key", bare},
 		"key in the query":      {"GET", "/v1/posts?api_key=" + noSuchKey, nil, 401, "missing_key", bare},
-		"other scheme":          {"GET", "/v1/posts", []string{"Authorization: Basic YTpi"}, 400, "malformed_request", malformed},
+		"other scheme":          {"GET", "/v1/posts", []string{"Authorization: Basic YTpi"}, 401, "missing_key", bare},
 		"two places":            {"GET", "/v1/posts", []string{bearer(readToken), "X-API-Key: " + readToken}, 400, "malformed_request", malformed},
 		"twice":                 {"GET", "/v1/posts", []string{bearer(readToken), bearer(readToken)}, 400, "malformed_request", malformed},
 		"noise":                 {"GET", "/v1/posts", []string{bearer("abc")}, 401, "invalid_key", invalid},
@@ -147,7 +148,8 @@ func TestDenials(t *testing.T) {
 			}
 		})
 	}
-	if g.do(t, "GET", "/v1/posts", "", bearer(noSuchKey)).Body != g.do(t, "GET", "/v1/posts", "", bearer(wrongSecret)).Body {
+	unknown, wrong := g.do(t, "GET", "/v1/posts", "", bearer(noSuchKey)), g.do(t, "GET", "/v1/posts", "", bearer(wrongSecret))
+	if withoutInstance(unknown.Body) != withoutInstance(wrong.Body) {
 		t.Error("an unknown key and a wrong secret can be told apart")
 	}
 }
@@ -209,12 +211,12 @@ X-End: 1
 func TestErrorsCaddyHandsOver(t *testing.T) {
 	b := startBackend(t)
 	config := strings.Replace(siteWith("errors caddy"), "reverse_proxy", `handle_errors {
-		respond "{err.status_code} {err.message} {http.auth.keygate.reason}" {err.status_code}
+		respond "{err.status_code} {err.message} {http.auth.keygate.reason} {http.auth.keygate.instance}" {err.status_code}
 	}
 	reverse_proxy`, 1)
 	g := startCaddy(t, config, "BACKEND="+b.Addr)
 	resp := g.do(t, "GET", "/v1/posts", "", "Origin: https://shop.example")
-	if resp.Status != 401 || resp.Body != "401 missing_key missing_key" {
+	if resp.Status != 401 || resp.Body != "401 missing_key missing_key "+resp.Header.Get("Request-Id") || !randomUUID.MatchString(resp.Header.Get("Request-Id")) {
 		t.Errorf("answered %d %q", resp.Status, resp.Body)
 	}
 	wantHeaders(t, resp, map[string]string{"Www-Authenticate": `Bearer realm="keygate"`, "Access-Control-Allow-Origin": "https://shop.example"})

@@ -144,9 +144,51 @@ func TestCost(t *testing.T) {
 	}
 
 	small := g.token(t, "--scope", "ai:generate", "--burst", "4")
-	p := denied(t, g.do(t, "POST", "/v1/ai/captions", "", bearer(small)), 429, "rate_limited")
-	if !strings.Contains(p.Detail, "costs 5") {
+	neverAllowed(t, g.do(t, "POST", "/v1/ai/captions", "", bearer(small)), "key")
+}
+
+// neverAllowed checks the answer to a request that costs more than a limit of
+// the key or its workspace can ever hold: waiting is no way out, and nothing
+// says so.
+func neverAllowed(t testing.TB, resp response, whose string) {
+	t.Helper()
+	p := denied(t, resp, 429, "cost_too_high")
+	if p.Type != "urn:keygate:problem:cost_too_high" || !strings.Contains(p.Detail, "costs 5") || !strings.Contains(p.Detail, whose) || len(p.ViolatedPolicies) > 0 {
 		t.Errorf("the problem is %+v", p)
+	}
+	wantHeaders(t, resp, map[string]string{"Retry-After": ""})
+	if resp.Header.Get("RateLimit") == "" {
+		t.Error("no RateLimit")
+	}
+}
+
+// What costs more than any one of four limits is told so, whatever else is
+// exhausted, and charges nothing.
+func TestCostThatNoLimitHolds(t *testing.T) {
+	sameDay()
+	for name, test := range map[string]struct {
+		key, workspace []string
+		whose          string
+	}{
+		"burst":              {[]string{"--per-minute", "4"}, nil, "key"},
+		"quota":              {[]string{"--per-day", "4"}, nil, "key"},
+		"workspace's minute": {nil, []string{"--per-minute", "4"}, "workspace"},
+		"workspace's day":    {nil, []string{"--per-day", "4"}, "workspace"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, b := startSite(t)
+			token := g.token(t, append([]string{"--scope", "posts:read,ai:generate"}, test.key...)...)
+			if test.workspace != nil {
+				g.mustCLI(t, append([]string{"workspace", "acme"}, test.workspace...)...)
+			}
+			for range 5 { // the last is one more than the limit allows
+				neverAllowed(t, g.do(t, "POST", "/v1/ai/captions", "", bearer(token)), test.whose)
+				g.do(t, "GET", "/v1/posts", "", bearer(token))
+			}
+			if seen := b.take(); len(seen) != 4 {
+				t.Errorf("%d requests reached the backend, want the 4 that the limit allows", len(seen))
+			}
+		})
 	}
 }
 
@@ -183,10 +225,10 @@ func TestFailedAuthentications(t *testing.T) {
 	}
 	resp := g.do(t, "GET", "/v1/posts", "", bearer(bad))
 	denied(t, resp, 429, "too_many_failures")
-	if retry, _ := strconv.Atoi(resp.Header.Get("Retry-After")); retry < 1 || retry > 12 {
-		t.Errorf("Retry-After: %s", resp.Header.Get("Retry-After"))
+	wantHeaders(t, resp, map[string]string{"RateLimit": "", "Retry-After": ""})
+	if !strings.Contains(resp.Body, "sending the same one again never helps") {
+		t.Errorf("the problem is %s", resp.Body)
 	}
-	wantHeaders(t, resp, map[string]string{"RateLimit": ""})
 	if resp := g.do(t, "GET", "/v1/posts", "", bearer(token)); resp.Status != 200 {
 		t.Errorf("a valid key is refused for its neighbour's failures: %d", resp.Status)
 	}

@@ -59,9 +59,13 @@ func TestLogs(t *testing.T) {
 		{"/v1//posts", bearer(token), 400, nobody("ambiguous_path")},
 	}
 	var denials []map[string]any
+	instances := make(map[string]bool)
 	for _, r := range requests {
-		g.do(t, "GET", r.path, "", r.credential)
+		resp := g.do(t, "GET", r.path, "", r.credential)
 		if r.status != 200 {
+			// What the holder of a key is told is what the log is searched for.
+			r.keygate["instance"] = resp.Header.Get("Request-Id")
+			instances[resp.Header.Get("Request-Id")] = true
 			denials = append(denials, r.keygate)
 		}
 	}
@@ -81,13 +85,16 @@ func TestLogs(t *testing.T) {
 		}
 	}
 
+	if len(instances) != len(denials) {
+		t.Errorf("%d instances of %d denials", len(instances), len(denials))
+	}
 	debug := g.logged(t, withMessage("request denied"))
 	if len(debug) != len(denials) {
 		t.Fatalf("%d denials are logged, want %d", len(debug), len(denials))
 	}
 	for i, want := range denials {
 		entry := debug[i]
-		if entry["level"] != "debug" || entry["client_ip"] != "127.0.0.1" || entry["reason"] != want["reason"] || entry["key_id"] != want["key_id"] {
+		if entry["level"] != "debug" || entry["client_ip"] != "127.0.0.1" || entry["reason"] != want["reason"] || entry["key_id"] != want["key_id"] || entry["instance"] != want["instance"] {
 			t.Errorf("logged %v; want %v at debug", entry, want)
 		}
 	}

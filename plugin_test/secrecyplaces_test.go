@@ -26,7 +26,7 @@ func canaryRequests(t testing.TB, g *gateway, b *backend, token string) {
 		{"GET", "/v1/posts", "", []string{"X-API-Key: " + token}, 200},
 		{"GET", "/v1/posts", "", []string{"X_API_Key: " + token}, 401},
 		{"GET", "/v1/posts", "", []string{bearer(token), "X-API-Key: " + token}, 400},
-		{"GET", "/v1/posts", "", []string{"Authorization: Basic " + token}, 400},
+		{"GET", "/v1/posts", "", []string{"Authorization: Basic " + token}, 401},
 		{"GET", "/v1//posts", "", []string{bearer(token)}, 400},
 		{"GET", "/v1/posts", "", []string{bearer(token + "x")}, 401},
 		{"POST", "/v1/posts", token, []string{bearer(token)}, 403},

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -90,7 +91,16 @@ type problem struct {
 	Status           int
 	Code             string
 	Detail           string
+	Instance         string
 	ViolatedPolicies []string `json:"violated-policies"`
+}
+
+// randomUUID is version 4 (RFC 9562 §5.4), as a URN.
+var randomUUID = regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+// withoutInstance is the body of a denial, but for what is different each time.
+func withoutInstance(body string) string {
+	return regexp.MustCompile(`urn:uuid:[0-9a-f-]{36}`).ReplaceAllString(body, "(instance)")
 }
 
 // denied checks that an answer is a denial with a code, in all its parts, and
@@ -111,6 +121,9 @@ func denied(t testing.TB, resp response, status int, code string) problem {
 		if got := resp.Header.Values(name); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+	if !randomUUID.MatchString(p.Instance) || !slices.Equal(resp.Header.Values("Request-Id"), []string{p.Instance}) {
+		t.Errorf("the instance is %q, and Request-Id %q; want one random UUID", p.Instance, resp.Header.Values("Request-Id"))
 	}
 	if !slices.Contains(resp.Header.Values("Vary"), "Origin") {
 		t.Errorf("Vary: %q lacks Origin", resp.Header.Values("Vary"))

@@ -58,13 +58,25 @@ func NewFailures(perMinute int) *Failures {
 // addr does not matter, IPv4 in IPv6 is IPv4, and all invalid addresses are one
 // client. A clock that is set back grants nothing; see the package comment.
 func (f *Failures) Charge(addr netip.Addr, now time.Time) (within bool, retryAfter int) {
+	return f.ask(addr, now, true)
+}
+
+// Peek returns what Charge would return, and changes nothing.
+func (f *Failures) Peek(addr netip.Addr, now time.Time) (within bool, retryAfter int) {
+	return f.ask(addr, now, false)
+}
+
+func (f *Failures) ask(addr netip.Addr, now time.Time, charge bool) (within bool, retryAfter int) {
 	client := clientOf(addr)
 	n := maphash.Comparable(f.seed, client) % failureSets
 	l, set := &f.locks[n%failureLocks], &f.sets[n]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.clock = l.clock.next(now.Sub(f.start))
-	at := l.clock.time
+	clock := l.clock.next(now.Sub(f.start))
+	if charge {
+		l.clock = clock
+	}
+	at := clock.time
 
 	slot := &set[0]
 	for i := range set {
@@ -84,7 +96,9 @@ func (f *Failures) Charge(addr netip.Addr, now time.Time) (within bool, retryAft
 	if over := full - (at + f.depth); over > 0 {
 		return false, int((over + time.Second - 1) / time.Second)
 	}
-	slot.client, slot.full = client, full
+	if charge {
+		slot.client, slot.full = client, full
+	}
 	return true, 0
 }
 

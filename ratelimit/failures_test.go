@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -149,4 +150,38 @@ func randomAddr(i int) netip.Addr {
 	var a [16]byte
 	binary.BigEndian.PutUint64(a[:], 0x2001_0db8<<32|uint64(i))
 	return netip.AddrFrom16(a)
+}
+
+// Peek says what Charge would, and changes nothing: at any time and for any
+// client, also while the clock is set back.
+func TestPeekIsChargeThatChangesNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	f := ratelimit.NewFailures(3)
+	now, refused := time.Now(), 0
+	for i := range 20_000 {
+		now = now.Add(time.Duration(r.IntN(4)-1) * time.Duration(r.IntN(10_000)) * time.Millisecond)
+		addr := netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(4))})
+		if r.IntN(3) == 0 {
+			addr = netip.AddrFrom16([16]byte{0x20, 0x01, 7: byte(r.IntN(3)), 15: byte(i)})
+		}
+		within, after := f.Peek(addr, now)
+		for range r.IntN(10) {
+			f.Peek(addr, now.Add(time.Duration(r.IntN(100))*time.Second))
+		}
+		if w, a := f.Peek(addr, now); w != within || a != after {
+			t.Fatalf("step %d: Peek = %v, %d and then %v, %d", i, within, after, w, a)
+		}
+		if r.IntN(2) == 0 {
+			continue
+		}
+		if w, a := f.Charge(addr, now); w != within || a != after {
+			t.Fatalf("step %d: Peek = %v, %d; Charge = %v, %d", i, within, after, w, a)
+		}
+		if !within {
+			refused++
+		}
+	}
+	if refused < 1000 {
+		t.Errorf("only %d were refused", refused)
+	}
 }

@@ -39,9 +39,9 @@ function problemCode(text) {
 
 // secondsToWait returns undefined for requests that are not to be sent again.
 function secondsToWait(answer, code, attempt) {
-  if (code === 'too_many_failures') return undefined; // the key is wrong: waiting does not mend that
   if (answer.status !== 429 && code !== 'store_unavailable') return undefined;
   const told = answer.headers.get('Retry-After') ?? '';
+  if (!told && ['cost_too_high', 'too_many_failures'].includes(code)) return undefined; // waiting does not help
   return /^\d+$/.test(told) ? Number(told) : 2 ** (attempt - 1);
 }
 

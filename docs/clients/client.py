@@ -49,8 +49,8 @@ def problem_code(text):
 
 def seconds_to_wait(status, code, retry_after, attempt):
     """None for requests that are not to be sent again."""
-    if code == "too_many_failures":
-        return None  # the key is wrong: waiting does not mend that
+    if code in ("cost_too_high", "too_many_failures") and not retry_after:
+        return None  # waiting does not help
     if status == 429 or code == "store_unavailable":
         return int(retry_after) if (retry_after or "").isdecimal() else 2 ** (attempt - 1)
     return None

@@ -25,7 +25,7 @@ for ((attempt = 1; ; attempt++)); do
 	code=$(sed -n 's/.*"code":"\([a-z_]*\)".*/\1/p' "$tmp/body")
 	retry_after=$(awk 'tolower($1) == "retry-after:" { print $2 + 0 }' "$tmp/headers")
 	case $status/$code in
-	429/too_many_failures) seconds= ;; # the key is wrong: waiting does not mend that
+	429/cost_too_high | 429/too_many_failures) seconds=$retry_after ;; # without it, waiting does not help
 	429/* | 503/store_unavailable) seconds=${retry_after:-$((2 ** (attempt - 1)))} ;;
 	*) seconds= ;;
 	esac

@@ -1,0 +1,29 @@
+package access
+
+// What a query must not have, for the client.
+const (
+	querySpace    = "The query has a space in it. Percent-encode it as %20."
+	queryControl  = "The query has a control character in it. Percent-encode it."
+	queryNotASCII = "The query has a byte that is not ASCII. Percent-encode it."
+)
+
+// CheckQuery decides whether the query of a request, without its question mark,
+// can be forwarded as it is. It returns "" if so, and otherwise what is wrong,
+// for the client, without quoting the query.
+//
+// It refuses what HTTP/1.1 takes in no request target (RFC 9112 §3.2), but what
+// HTTP/2 and HTTP/3 can carry: a backend would read another request line.
+func CheckQuery(query string) (problem string) {
+	for i := range len(query) {
+		switch c := query[i]; {
+		case c > ' ' && c < 0x7f:
+		case c == ' ':
+			return querySpace
+		case c > 0x7f:
+			return queryNotASCII
+		default:
+			return queryControl
+		}
+	}
+	return ""
+}

@@ -1,0 +1,48 @@
+package caddymodule
+
+import (
+	"encoding/hex"
+	"math/rand/v2"
+)
+
+const instancePrefix = "urn:uuid:"
+
+// newInstance returns what one refusal is known by: a random UUID (version 4 of
+// RFC 9562 §5.4), as a URN. It is no secret, and grants nothing to who guesses
+// one.
+func newInstance() string {
+	high, low := rand.Uint64(), rand.Uint64()
+	high = high&^0xf000 | 4<<12   // version
+	low = low&^(3<<62) | 0b10<<62 // variant
+	var id [16]byte
+	for i := range 8 {
+		id[i], id[8+i] = byte(high>>(56-8*i)), byte(low>>(56-8*i))
+	}
+	var b [len(instancePrefix) + 36]byte
+	text := append(b[:0], instancePrefix...)
+	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, part)
+	}
+	return string(text)
+}
+
+// headerValues is memory for the values of the headers of one answer, so that
+// they need none of their own. Nothing in it is shared with other answers:
+// handlers around Keygate may change what they find.
+type headerValues struct {
+	values [12]string
+	used   int
+}
+
+// of returns the one value of a header.
+func (v *headerValues) of(s string) []string {
+	if v.used == len(v.values) {
+		return []string{s}
+	}
+	v.values[v.used] = s
+	v.used++
+	return v.values[v.used-1 : v.used : v.used]
+}
