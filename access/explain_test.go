@@ -174,7 +174,7 @@ func TestExplain(t *testing.T) {
 			id,
 			Request{Method: "get", Path: "/v1/posts", Origins: shop},
 			"Fpspppppss",
-			"shape", `method "get" with GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS`, "Send one of these methods, in capitals.",
+			"shape", `method "get" with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY`, "Send one of these methods, in capitals.",
 		},
 		"path": {
 			id,

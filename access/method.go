@@ -20,7 +20,7 @@ const (
 
 // RequestMethods are the methods that requests may have, as the field Allow
 // lists them (RFC 9110 §10.2.1).
-const RequestMethods = "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS"
+const RequestMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY"
 
 const acceptedMethods = RequestMethods + ", or * for any"
 

@@ -10,7 +10,7 @@ import (
 
 // Route maps requests of the backend to what they need.
 type Route struct {
-	// The methods: GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS, or * alone
+	// The methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY, or * alone
 	// for any. HEAD follows GET unless the same pattern maps it itself.
 	Methods []string
 

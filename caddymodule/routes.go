@@ -6,7 +6,7 @@ import (
 
 // Route maps requests of the backend to what they need.
 type Route struct {
-	// The methods: GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS, or * for
+	// The methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY, or * for
 	// any. HEAD follows GET unless it is mapped itself. Required.
 	Methods []string `json:"methods"`
 

@@ -20,7 +20,7 @@ func TestPreflight(t *testing.T) {
 		}
 		wantHeaders(t, resp, map[string]string{
 			"Access-Control-Allow-Origin":      "https://shop.example",
-			"Access-Control-Allow-Methods":     "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+			"Access-Control-Allow-Methods":     "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY",
 			"Access-Control-Allow-Headers":     "Authorization, X-Api-Key, Content-Type",
 			"Access-Control-Max-Age":           "600",
 			"Access-Control-Allow-Credentials": "",
