@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // sentFields are what clients send that Keygate takes off a request, but for
@@ -46,7 +48,7 @@ var forgedFields = map[string][]string{
 // judged.
 func TestWhatHandlersAroundSee(t *testing.T) {
 	h := provisioned(t, &Handler{Header: "X-Key"})
-	_, token := storeKey(t, h, nil)
+	_, token := storeKey(t, h, func(k *apikey.Key) { k.Limits = plenty })
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range 300 {
 		sent := http.Header{"Accept": {"*/*"}, "X-Pad": {"a", "b"}}
