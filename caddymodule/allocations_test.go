@@ -54,16 +54,11 @@ func TestServeHTTPAllocations(t *testing.T) {
 	}
 }
 
-// headers returns what the handler has set, for the client and the backend.
+// headers returns what the handler has set for the client.
 func (c *caller) headers() map[string]string {
 	set := make(map[string]string)
 	for name, values := range c.w.header {
 		set[name] = values[0]
-	}
-	for name, values := range c.r.Header {
-		if hasFoldedPrefix(name, c.h.identity.prefix) {
-			set[name] = values[0]
-		}
 	}
 	return set
 }

@@ -32,6 +32,7 @@ type answer struct {
 	trusted  bool // the peer is one of Caddy's trusted_proxies
 	verdict  verdict
 	writer   responseWriter
+	taken    takenOff
 	identity [3]string // values of the headers that name the key
 	values   headerValues
 }
@@ -44,7 +45,7 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	rw.ResponseWriter, rw.answer = w, a
 	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
 	own := a.backendsOwn(r, d)
-	id.strip(r, a.trusted, rw.mayUpgrade)
+	id.stripInto(&a.taken, r, a.trusted, rw.mayUpgrade)
 	if own != nil {
 		r.Header["Authorization"] = own
 	}
@@ -60,10 +61,32 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		r = r.WithContext(ctx)
 	}
 	err := next.ServeHTTP(rw, r)
+	a.takeBack(err != nil)
 	if !rw.wroteHeader {
 		a.complete(w) // whoever handles the error, or ends the answer, writes past rw
 	}
 	return err
+}
+
+// takeBack ends what forward has made of the request. Handlers around Keygate find
+// it as it was sent; but Caddy's error routes may send it on, with the path that
+// it had before rewrites, so that they find neither an identity nor a credential.
+func (a *answer) takeBack(failed bool) {
+	r := a.request
+	if a.opened {
+		a.handler.identity.unset(r.Header)
+	}
+	if !failed {
+		if a.writer.mayUpgrade {
+			delete(r.Header, "Connection")
+			delete(r.Header, "Upgrade")
+		}
+		a.taken.giveBack(r)
+		return
+	}
+	for _, name := range [...]string{"Authorization", "Connection", "Upgrade"} {
+		delete(r.Header, name)
+	}
 }
 
 // wait returns in how many seconds a refused request could pass; 0 where waiting

@@ -79,7 +79,7 @@ type backendFunc struct {
 }
 
 func (b *backendFunc) ServeHTTP(_ http.ResponseWriter, r *http.Request) error {
-	b.seen = r
+	b.seen = r.Clone(r.Context()) // Keygate gives the request back as it was
 	return b.err
 }
 

@@ -105,6 +105,12 @@ var removed = map[string]removal{
 // none and that servers read as -. Caddy removes what Connection names after the
 // handlers ran, so a client's Connection could name ours.
 func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
+	id.stripInto(nil, r, trusted, webSocket)
+}
+
+// stripInto is strip, and keeps what may be given back: all but what claims an
+// identity.
+func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSocket bool) {
 	var buf [maxHeaderName]byte
 	for name := range r.Header {
 		if oddName(name) {
@@ -122,10 +128,15 @@ func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 			continue
 		}
 		why := removed[string(folded)]
-		if why == override || why == hop || why == address && !trusted ||
-			string(folded) == id.keyHeader || strings.HasPrefix(string(folded), id.prefix) {
+		switch {
+		case strings.HasPrefix(string(folded), id.prefix):
 			delete(r.Header, name)
+		case why == override || why == hop || why == address && !trusted || string(folded) == id.keyHeader:
+			taken.take(r.Header, name)
 		}
+	}
+	if taken != nil {
+		taken.trailer = r.Trailer
 	}
 	r.Trailer = nil
 	if webSocket {
@@ -140,6 +151,13 @@ func (id *identity) set(h http.Header, d *access.Decision, values *[3]string) {
 	h[id.workspace] = values[0:1:1]
 	h[id.keyID] = values[1:2:2]
 	h[id.scope] = values[2:3:3]
+}
+
+// unset takes the name off again.
+func (id *identity) unset(h http.Header) {
+	delete(h, id.workspace)
+	delete(h, id.keyID)
+	delete(h, id.scope)
 }
 
 func checkIdentityPrefix(s string) error {

@@ -10,7 +10,8 @@ import (
 )
 
 // problem is a denial as RFC 9457 writes it. Code is the part to program
-// against; Detail is for people and says what to do next.
+// against; Detail is for people and says what to do next. The instance, which is
+// in Request-Id too, is written after all of these.
 type problem struct {
 	Type             string   `json:"type"`
 	Title            string   `json:"title"`
@@ -18,7 +19,6 @@ type problem struct {
 	Code             string   `json:"code"`
 	Detail           string   `json:"detail"`
 	ViolatedPolicies []string `json:"violated-policies,omitempty"`
-	// instance, the value of Request-Id too, follows
 }
 
 // details of the reasons that are the same for every request.
@@ -88,6 +88,9 @@ func appendProblem(b []byte, p problem) []byte {
 	return b
 }
 
+// instanceRoom is what appendInstance needs, and a little more.
+const instanceRoom = 64
+
 // appendInstance ends a problem with its last member.
 func appendInstance(b []byte, instance string) []byte {
 	b = append(b, `,"instance":"`...)
@@ -107,15 +110,15 @@ func appendJSON(b []byte, s string) []byte {
 }
 
 func problemBody(d *access.Decision, a *answer) []byte {
-	b := make([]byte, 0, 512)
-	if d.Reason == access.TooManyFailures && a.retryAfter > 0 {
-		return appendInstance(appendProblem(b, newProblem(d.Reason, notLookedUp(a.retryAfter))), a.verdict.instance)
-	}
-	if fixed := fixedBodies[d.Reason]; fixed != nil {
+	refusedUnseen := d.Reason == access.TooManyFailures && a.retryAfter > 0
+	if fixed := fixedBodies[d.Reason]; fixed != nil && !refusedUnseen {
+		b := make([]byte, 0, len(fixed)+instanceRoom)
 		return appendInstance(append(b, fixed...), a.verdict.instance)
 	}
 	var p problem
 	switch d.Reason {
+	case access.TooManyFailures:
+		p = newProblem(d.Reason, notLookedUp(a.retryAfter))
 	case access.RateLimited, access.QuotaExceeded:
 		p = limitProblem(d, &a.caps, &a.limits)
 	case access.CostTooHigh:
@@ -125,7 +128,7 @@ func problemBody(d *access.Decision, a *answer) []byte {
 	default: // ambiguous_path, malformed_request, route_not_mapped: access knows the detail
 		p = newProblem(d.Reason, d.Detail)
 	}
-	return appendInstance(appendProblem(b, p), a.verdict.instance)
+	return appendInstance(appendProblem(make([]byte, 0, 512), p), a.verdict.instance)
 }
 
 // notLookedUp is the detail of a token of another system's form that came from
