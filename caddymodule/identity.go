@@ -25,8 +25,10 @@ func newIdentity(prefix, keyHeader string) identity {
 		scope:     prefix + "Scopes",
 		keyHeader: fold(keyHeader),
 	}
-	for name := range removed {
-		id.suspects.add(name)
+	for name, why := range removed {
+		if why != alias {
+			id.suspects.add(name)
+		}
 	}
 	if keyHeader != "" {
 		id.suspects.add(id.keyHeader)
@@ -35,7 +37,7 @@ func newIdentity(prefix, keyHeader string) identity {
 	return id
 }
 
-// suspects are the names that strip has to look at, and at times others. Bits
+// suspects are the plain names that strip has to look at, and at times others. Bits
 // stand for lengths, and the first letter says where: most headers of most
 // requests are told by that.
 type suspects [32]uint64
@@ -60,6 +62,7 @@ const (
 	override removal = iota + 1 // makes some backends serve another path or method than the one authorised
 	address                     // claims a client address; only a trusted proxy may
 	hop                         // a credential, or of this connection alone
+	alias                       // belongs to Caddy, in any but its own spelling
 )
 
 // removed are the headers that are taken off, by folded name.
@@ -88,6 +91,17 @@ var removed = map[string]removal{
 	"fastly-client-ip":         address,
 	"cf-connecting-ip":         address,
 	"cf-connecting-ipv6":       address,
+	// What else frameworks and their libraries ask for the address, by the CDN
+	// or server that sets it.
+	"cf-pseudo-ipv4":            address,
+	"cloudfront-viewer-address": address,
+	"fly-client-ip":             address,
+	"proxy-client-ip":           address,
+	"wl-proxy-client-ip":        address,
+	"x-appengine-remote-addr":   address,
+	"x-appengine-user-ip":       address,
+	"x-envoy-external-address":  address,
+	"x-vercel-forwarded-for":    address,
 
 	"authorization":       hop,
 	"connection":          hop,
@@ -97,6 +111,12 @@ var removed = map[string]removal{
 	"proxy-connection":    hop,
 	"proxy-authorization": hop,
 	"trailer":             hop,
+
+	"x-forwarded-for":   alias,
+	"x-forwarded-host":  alias,
+	"x-forwarded-proto": alias,
+	"content-length":    alias,
+	"transfer-encoding": alias,
 }
 
 // strip removes from a request what its backend must not see: credentials,
@@ -105,25 +125,12 @@ var removed = map[string]removal{
 // none and that servers read as -. Caddy removes what Connection names after the
 // handlers ran, so a client's Connection could name ours.
 func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
-	var buf [maxHeaderName]byte
 	for name := range r.Header {
-		if oddName(name) {
-			delete(r.Header, name)
+		spelled := spellingOf(name)
+		if spelled == plain && !id.suspects.has(name) {
 			continue
 		}
-		if !id.suspects.has(name) {
-			continue
-		}
-		folded := headerFold(buf[:0], name)
-		if len(folded) == 0 { // too long to be one of these
-			if hasFoldedPrefix(name, id.prefix) {
-				delete(r.Header, name)
-			}
-			continue
-		}
-		why := removed[string(folded)]
-		if why == override || why == hop || why == address && !trusted ||
-			string(folded) == id.keyHeader || strings.HasPrefix(string(folded), id.prefix) {
+		if spelled == odd || id.removes(name, spelled, trusted) {
 			delete(r.Header, name)
 		}
 	}
@@ -132,6 +139,23 @@ func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 		r.Header["Connection"] = []string{"Upgrade"}
 		r.Header["Upgrade"] = []string{"websocket"}
 	}
+}
+
+func (id *identity) removes(name string, spelled spelling, trusted bool) bool {
+	var buf [maxHeaderName]byte
+	folded := headerFold(buf[:0], name)
+	if len(folded) == 0 { // too long to be another
+		return hasFoldedPrefix(name, id.prefix)
+	}
+	switch removed[string(folded)] {
+	case override, hop:
+		return true
+	case address:
+		return !trusted
+	case alias:
+		return spelled != plain
+	}
+	return string(folded) == id.keyHeader || strings.HasPrefix(string(folded), id.prefix)
 }
 
 // set names the key to the backend. It uses the memory of values.
