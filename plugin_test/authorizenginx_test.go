@@ -29,6 +29,18 @@ access_log off; client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t;
 	awaitListener(t, addr)
 }
 
+// What a stock nginx with the page's configuration hands to the backend.
+func TestAuthRequestHeaderNames(t *testing.T) {
+	endpoint, _, nginx := authorizationPage(t)
+	backend := startCGIBackend(t)
+	judge := startCaddy(t, onPorts(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}", "authorize forward_auth": "authorize auth_request"}))
+	addr := "127.0.0.1:" + freePort(t)
+	startNginxServer(t, onPorts(t, nginx, map[string]string{"127.0.0.1:8080": addr, ":9100": portOf(judge.URL), ":9000": portOf(backend.addr)}), addr)
+	g := &nameGateway{gateway: &gateway{URL: "http://" + addr}}
+	g.reader, g.token = judge.createKey(t, "--scope", "posts:read", "--per-minute", "1000000", "--per-day", "1000000")
+	g.checkNames(t, []string{"h1"}, backend)
+}
+
 // nginx forwards what Keygate judged as well, in the bytes that it came in.
 func TestAuthRequest(t *testing.T) {
 	endpoint, _, nginx := authorizationPage(t)

@@ -146,3 +146,13 @@ func (b *cgiBackend) take() []cgiRequest {
 	b.seen = nil
 	return seen
 }
+
+// takeOne is take where exactly one request must have arrived.
+func (b *cgiBackend) takeOne(t testing.TB) cgiRequest {
+	t.Helper()
+	seen := b.take()
+	if len(seen) != 1 {
+		t.Fatalf("%d requests reached the backend, want 1", len(seen))
+	}
+	return seen[0]
+}
