@@ -293,7 +293,7 @@ func wantEnvironment(t *testing.T, env map[string]string, prefix string, k key, 
 	}
 }
 
-// The same through Caddy's FastCGI, to a server that reads names as PHP does not.
+// The same where Caddy itself makes variables of headers, for FastCGI.
 func TestHeaderNamesFastCGI(t *testing.T) {
 	app := startFastCGI(t)
 	g := startNameGateway(t, "", "", "reverse_proxy "+app.addr+" {\ntransport fastcgi\n}")
