@@ -88,6 +88,24 @@ func TestStripOddNames(t *testing.T) {
 	}
 }
 
+// A token or an identity does not go on because its header means something else
+// as well.
+func TestStripNamesOfTwoMeanings(t *testing.T) {
+	for _, tt := range []struct{ prefix, keyHeader, name string }{
+		{"Socialpatra-", "X-Real-Ip", "X-Real-Ip"},
+		{"Socialpatra-", "X-Forwarded-For", "X-Forwarded-For"},
+		{"X-Real-", "", "X-Real-Ip"},
+		{"X-Forwarded-", "", "X-Forwarded-For"},
+	} {
+		id := newIdentity(tt.prefix, tt.keyHeader)
+		headers := http.Header{tt.name: {"evil"}, strings.ReplaceAll(tt.name, "-", "_"): {"evil"}}
+		id.strip(requestWith(t, headers, true), true, false)
+		if len(headers) > 0 {
+			t.Errorf("%+v: %v is still there", tt, headers)
+		}
+	}
+}
+
 // What an operator expects with _ or ., and is not ours, stays.
 func TestStripExpectedNames(t *testing.T) {
 	id := newIdentity("Socialpatra-", "X-Api-Key")
