@@ -147,15 +147,9 @@ func (id *identity) removes(name string, spelled spelling, trusted bool) bool {
 	if len(folded) == 0 { // too long to be another
 		return hasFoldedPrefix(name, id.prefix)
 	}
-	switch removed[string(folded)] {
-	case override, hop:
-		return true
-	case address:
-		return !trusted
-	case alias:
-		return spelled != plain
-	}
-	return string(folded) == id.keyHeader || strings.HasPrefix(string(folded), id.prefix)
+	why := removed[string(folded)]
+	return why == override || why == hop || why == address && !trusted || why == alias && spelled != plain ||
+		string(folded) == id.keyHeader || strings.HasPrefix(string(folded), id.prefix)
 }
 
 // set names the key to the backend. It uses the memory of values.
