@@ -39,11 +39,18 @@ func hasFoldedPrefix(name, prefix string) bool {
 	return strings.HasPrefix(string(headerFold(buf[:0], name[:len(prefix)])), prefix)
 }
 
-// oddName reports whether a header name has a byte besides letters, digits, -,
-// and the _ and . of which Caddy lets through what the operator expects. Every
-// header of every request is looked at, so names that have none of all these
-// are told by eight bytes at a time.
-func oddName(name string) bool {
+// spelling is what kind of bytes a header name has.
+type spelling uint8
+
+const (
+	plain    spelling = iota // letters, digits and - alone
+	expected                 // also _ or ., which Caddy lets through only where it is told to
+	odd                      // anything else
+)
+
+// spellingOf looks at every header of every request, so plain names are told by
+// eight bytes at a time.
+func spellingOf(name string) spelling {
 	switch n := len(name); {
 	case n >= 8:
 		words := plainBytes(load64(name[n-8:]))
@@ -51,19 +58,23 @@ func oddName(name string) bool {
 			words &= plainBytes(load64(name[i:]))
 		}
 		if words == highBits {
-			return false
+			return plain
 		}
 	case n >= 4:
 		if plainBytes(load32(name)|load32(name[n-4:])<<32) == highBits {
-			return false
+			return plain
 		}
 	}
+	s := plain
 	for i := range len(name) {
-		if c := name[i]; foldByte(c) == '-' && c != '-' && c != '_' && c != '.' {
-			return true
+		switch c := name[i]; {
+		case c == '_' || c == '.':
+			s = expected
+		case foldByte(c) == '-' && c != '-':
+			return odd
 		}
 	}
-	return false
+	return s
 }
 
 const (

@@ -42,6 +42,10 @@ func TestStripEverySpelling(t *testing.T) {
 	for name := range removed {
 		ours = append(ours, name)
 	}
+	caddys := map[string]bool{} // which go on, and are Caddy's to replace
+	for name, why := range removed {
+		caddys[name] = why == alias
+	}
 	taken := make(map[string]bool)
 	for _, name := range ours {
 		taken[environmentName(name)] = true
@@ -51,7 +55,7 @@ func TestStripEverySpelling(t *testing.T) {
 			for _, spelling := range respelled(name, b) {
 				r := requestWith(t, http.Header{spelling: {"evil"}}, false)
 				id.strip(r, false, false)
-				if r.Header[spelling] == nil {
+				if r.Header[spelling] == nil || caddys[strings.ToLower(spelling)] {
 					continue
 				}
 				if env := environmentName(spelling); taken[env] || strings.HasPrefix(env, environmentName(prefix)) {
@@ -84,10 +88,28 @@ func TestStripOddNames(t *testing.T) {
 	}
 }
 
+// A token or an identity does not go on because its header means something else
+// as well.
+func TestStripNamesOfTwoMeanings(t *testing.T) {
+	for _, tt := range []struct{ prefix, keyHeader, name string }{
+		{"Socialpatra-", "X-Real-Ip", "X-Real-Ip"},
+		{"Socialpatra-", "X-Forwarded-For", "X-Forwarded-For"},
+		{"X-Real-", "", "X-Real-Ip"},
+		{"X-Forwarded-", "", "X-Forwarded-For"},
+	} {
+		id := newIdentity(tt.prefix, tt.keyHeader)
+		headers := http.Header{tt.name: {"evil"}, strings.ReplaceAll(tt.name, "-", "_"): {"evil"}}
+		id.strip(requestWith(t, headers, true), true, false)
+		if len(headers) > 0 {
+			t.Errorf("%+v: %v is still there", tt, headers)
+		}
+	}
+}
+
 // What an operator expects with _ or ., and is not ours, stays.
 func TestStripExpectedNames(t *testing.T) {
 	id := newIdentity("Socialpatra-", "X-Api-Key")
-	for _, name := range []string{"My_header", "My.header", "_", "X_forwarded_for", "X_api_keys", "Socialpatra", "X_socialpatra_workspace", "X-" + strings.Repeat("Long_", 30)} {
+	for _, name := range []string{"My_header", "My.header", "_", "X_forwarded_port", "X_api_keys", "Socialpatra", "X_socialpatra_workspace", "X-" + strings.Repeat("Long_", 30)} {
 		headers := http.Header{name: {"x"}}
 		id.strip(requestWith(t, headers, false), false, false)
 		if headers[name] == nil {

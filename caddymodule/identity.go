@@ -25,8 +25,10 @@ func newIdentity(prefix, keyHeader string) identity {
 		scope:     prefix + "Scopes",
 		keyHeader: fold(keyHeader),
 	}
-	for name := range removed {
-		id.suspects.add(name)
+	for name, why := range removed {
+		if why != alias {
+			id.suspects.add(name)
+		}
 	}
 	if keyHeader != "" {
 		id.suspects.add(id.keyHeader)
@@ -35,7 +37,7 @@ func newIdentity(prefix, keyHeader string) identity {
 	return id
 }
 
-// suspects are the names that strip has to look at, and at times others. Bits
+// suspects are the plain names that strip has to look at, and at times others. Bits
 // stand for lengths, and the first letter says where: most headers of most
 // requests are told by that.
 type suspects [32]uint64
@@ -60,6 +62,7 @@ const (
 	override removal = iota + 1 // makes some backends serve another path or method than the one authorised
 	address                     // claims a client address; only a trusted proxy may
 	hop                         // a credential, or of this connection alone
+	alias                       // belongs to Caddy, in any but its own spelling
 )
 
 // removed are the headers that are taken off, by folded name.
@@ -88,6 +91,17 @@ var removed = map[string]removal{
 	"fastly-client-ip":         address,
 	"cf-connecting-ip":         address,
 	"cf-connecting-ipv6":       address,
+	// What else frameworks and their libraries ask for the address, by the CDN
+	// or server that sets it.
+	"cf-pseudo-ipv4":            address,
+	"cloudfront-viewer-address": address,
+	"fly-client-ip":             address,
+	"proxy-client-ip":           address,
+	"wl-proxy-client-ip":        address,
+	"x-appengine-remote-addr":   address,
+	"x-appengine-user-ip":       address,
+	"x-envoy-external-address":  address,
+	"x-vercel-forwarded-for":    address,
 
 	"authorization":       hop,
 	"connection":          hop,
@@ -97,6 +111,12 @@ var removed = map[string]removal{
 	"proxy-connection":    hop,
 	"proxy-authorization": hop,
 	"trailer":             hop,
+
+	"x-forwarded-for":   alias,
+	"x-forwarded-host":  alias,
+	"x-forwarded-proto": alias,
+	"content-length":    alias,
+	"transfer-encoding": alias,
 }
 
 // strip removes from a request what its backend must not see: credentials,
@@ -111,27 +131,15 @@ func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 // stripInto is strip, and keeps what may be given back: all but what claims an
 // identity.
 func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSocket bool) {
-	var buf [maxHeaderName]byte
 	for name := range r.Header {
-		if oddName(name) {
+		spelled := spellingOf(name)
+		if spelled == plain && !id.suspects.has(name) {
+			continue
+		}
+		switch id.fateOf(name, spelled, trusted) {
+		case forged:
 			delete(r.Header, name)
-			continue
-		}
-		if !id.suspects.has(name) {
-			continue
-		}
-		folded := headerFold(buf[:0], name)
-		if len(folded) == 0 { // too long to be one of these
-			if hasFoldedPrefix(name, id.prefix) {
-				delete(r.Header, name)
-			}
-			continue
-		}
-		why := removed[string(folded)]
-		switch {
-		case strings.HasPrefix(string(folded), id.prefix):
-			delete(r.Header, name)
-		case why == override || why == hop || why == address && !trusted || string(folded) == id.keyHeader:
+		case hidden:
 			taken.take(r.Header, name)
 		}
 	}
@@ -142,6 +150,32 @@ func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSock
 	if webSocket {
 		r.Header["Connection"] = []string{"Upgrade"}
 		r.Header["Upgrade"] = []string{"websocket"}
+	}
+}
+
+// fate is what becomes of a header of the client.
+type fate uint8
+
+const (
+	stays  fate = iota
+	hidden      // from the backend
+	forged      // it claims an identity, or may
+)
+
+func (id *identity) fateOf(name string, spelled spelling, trusted bool) fate {
+	var buf [maxHeaderName]byte
+	folded := headerFold(buf[:0], name)
+	tooLong := len(folded) == 0 // to be another than one with the prefix
+	why := removed[string(folded)]
+	switch {
+	case spelled == odd, tooLong && hasFoldedPrefix(name, id.prefix), !tooLong && strings.HasPrefix(string(folded), id.prefix):
+		return forged
+	case tooLong:
+		return stays
+	case why == override, why == hop, why == address && !trusted, why == alias && spelled != plain, string(folded) == id.keyHeader:
+		return hidden
+	default:
+		return stays
 	}
 }
 

@@ -36,7 +36,9 @@ func TestStrip(t *testing.T) {
 		"Connection", "Keep-Alive", "Upgrade", "Http2-Settings", "Trailer",
 	}
 	for name, why := range removed {
-		if why != address {
+		if why == alias {
+			gone = append(gone, strings.ReplaceAll(name, "-", "_"), strings.Replace(name, "-", ".", 1))
+		} else if why != address {
 			gone = append(gone, name, strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"))
 		}
 	}

@@ -121,8 +121,8 @@ func (a *attack) field(name string) string {
 	return ""
 }
 
-// identityNames are ours as a CGI-like backend would read them.
-var identityNames = []string{"socialpatra-key-id", "socialpatra-scopes", "socialpatra-workspace"}
+// identityNames are ours as a CGI program finds them.
+var identityNames = []string{"HTTP_SOCIALPATRA_KEY_ID", "HTTP_SOCIALPATRA_SCOPES", "HTTP_SOCIALPATRA_WORKSPACE"}
 
 // checkSeen checks what reached the backend: the target in the bytes that were
 // sent, exactly our identity, and nothing of what the client claimed.
@@ -144,12 +144,11 @@ func (a *attackGateway) checkSeen(t *testing.T, row attack, seen received) {
 	var identities []string
 	for name, values := range seen.Header {
 		value := strings.Join(values, "\n")
-		folded := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
-		switch {
-		case strings.HasPrefix(folded, "socialpatra"):
-			identities = append(identities, folded)
-		case folded == "authorization" && expected[name] == value:
-		case folded == "authorization", folded == "x-api-key":
+		switch variable := environmentName(name); {
+		case strings.HasPrefix(variable, "HTTP_SOCIALPATRA"):
+			identities = append(identities, variable)
+		case variable == "HTTP_AUTHORIZATION" && expected[name] == value:
+		case variable == "HTTP_AUTHORIZATION", variable == "HTTP_X_API_KEY":
 			t.Errorf("the backend saw the credential %s: %s", name, value)
 		}
 		if want, ok := expected[name]; ok {

@@ -29,6 +29,23 @@ access_log off; client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t;
 	awaitListener(t, addr)
 }
 
+// What nginx with the page's configuration hands to the backend: as it is, and
+// when it is told to keep names that it drops otherwise.
+func TestAuthRequestHeaderNames(t *testing.T) {
+	endpoint, _, nginx := authorizationPage(t)
+	judge := startCaddy(t, onPorts(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}", "authorize forward_auth": "authorize auth_request"}))
+	reader, token := judge.createKey(t, "--scope", "posts:read", "--per-minute", "1000000", "--per-day", "1000000")
+	for name, options := range map[string]string{"stock": "", "all names": "ignore_invalid_headers off;\nunderscores_in_headers on;\n"} {
+		t.Run(name, func(t *testing.T) {
+			backend, addr := startCGIBackend(t), "127.0.0.1:"+freePort(t)
+			ports := map[string]string{"127.0.0.1:8080": addr, ":9100": portOf(judge.URL), ":9000": portOf(backend.addr)}
+			startNginxServer(t, options+onPorts(t, nginx, ports), addr)
+			g := &nameGateway{gateway: &gateway{URL: "http://" + addr}, reader: reader, token: token}
+			g.checkNames(t, []string{"h1"}, backend)
+		})
+	}
+}
+
 // nginx forwards what Keygate judged as well, in the bytes that it came in.
 func TestAuthRequest(t *testing.T) {
 	endpoint, _, nginx := authorizationPage(t)

@@ -188,7 +188,7 @@ X-End: 1
 	want := map[string][]string{"Socialpatra-Workspace": {"acme"}, "Socialpatra-Key-Id": {k.ID}, "Socialpatra-Scopes": {"posts:read"}}
 	for name, values := range seen.Header {
 		switch expected := want[name]; {
-		case strings.HasPrefix(strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name)), "socialpatra"):
+		case strings.HasPrefix(environmentName(name), "HTTP_SOCIALPATRA"):
 			if !slices.Equal(values, expected) {
 				t.Errorf("the backend saw %s: %q, want %q", name, values, expected)
 			}
