@@ -22,8 +22,8 @@ set = ActionDispatch::Routing::RouteSet.new
 set.draw do
   JSON.parse(File.read(ARGV[0])).each do |r|
     answer = lambda do |env|
-      view = "#{env["REQUEST_METHOD"]} #{env["REQUEST_URI"]}: path #{env["PATH_INFO"]}, #{env["action_dispatch.request.path_parameters"]}"
-      [200, {"X-Served" => r["name"], "Content-Type" => "text/plain"}, [view.inspect]]
+      view = "#{env["REQUEST_METHOD"]} #{env["REQUEST_URI"]}: path #{env["PATH_INFO"]}, #{env["action_dispatch.request.path_parameters"]}".inspect
+      [200, {"x-served" => r["name"], "content-type" => "text/plain", "content-length" => view.bytesize.to_s}, [view]]
     end
     path, constraints = translated(r["pattern"])
     match path, to: answer, via: r["method"].downcase.to_sym, constraints: constraints
@@ -36,7 +36,7 @@ app = Rack::Builder.new do
   use Rack::Head
   run set
 end
-server = Puma::Server.new(app.to_app, Puma::Events.null, min_threads: 4, max_threads: 4)
+server = Puma::Server.new(app.to_app)
 puts server.add_tcp_listener("127.0.0.1", 0).addr[1]
 $stdout.flush
 server.run.join
