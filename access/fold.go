@@ -7,10 +7,12 @@ import (
 )
 
 // Some backends ignore case, whether reserved characters came percent-encoded,
-// or what stands behind a literal. What they make the same is folded to the same.
+// spaces around a segment, or a format behind a literal. What they make the same
+// is folded to the same.
 
-// fold appends a segment to dst, percent-decoded and without regard to case.
-// It returns false for segments too long for dst.
+// fold appends a segment to dst, which is empty, percent-decoded and without
+// regard to case or to spaces around it. It returns false for segments too long
+// for dst.
 func fold(dst []byte, segment string) ([]byte, bool) {
 	for i := 0; i < len(segment); {
 		if len(dst) == cap(dst) {
@@ -23,6 +25,10 @@ func fold(dst []byte, segment string) ([]byte, bool) {
 			continue
 		}
 		r, n := decodeEscape(segment[i:])
+		if len(dst) == 0 && n > 0 && isSpace(r) {
+			i += n
+			continue
+		}
 		r = foldRune(r)
 		if n == 0 || len(dst)+utf8.RuneLen(r) > cap(dst) {
 			return nil, false
@@ -30,7 +36,30 @@ func fold(dst []byte, segment string) ([]byte, bool) {
 		dst = utf8.AppendRune(dst, r)
 		i += n
 	}
-	return dst, true
+	return trimSpaces(dst), true
+}
+
+// nextRune returns the first character of a text, folded, and its length.
+func nextRune(text string) (r rune, size int) {
+	if text[0] != '%' {
+		return rune(lower(text[0])), 1
+	}
+	r, size = decodeEscape(text)
+	return foldRune(r), max(size, 1)
+}
+
+// isSpace is true for what programs trim.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }
+
+// trimSpaces drops spaces at the end.
+func trimSpaces(text []byte) []byte {
+	for {
+		r, size := utf8.DecodeLastRune(text)
+		if !isSpace(r) {
+			return text
+		}
+		text = text[:len(text)-size]
+	}
 }
 
 // isFolded reports whether folding leaves a segment as it is, and no part of it
@@ -48,47 +77,55 @@ func isFolded(segment string) bool {
 // format begins with.
 var isFoldedChar = charSet("abcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,=:@[]")
 
-// foldedText folds a text of a pattern. What it is folded to may be longer.
+// foldedText folds a literal of a pattern. What it is folded to may be longer.
 func foldedText(text string) []byte {
 	folded, _ := fold(make([]byte, 0, 2*len(text)+utf8.UTFMax), text)
 	return folded
 }
 
+// foldedTexts folds the texts around names. Spaces between two are kept.
 func foldedTexts(texts []string) [][]byte {
 	folded := make([][]byte, len(texts))
 	for i, text := range texts {
-		folded[i] = foldedText(text)
+		const mark = "x"
+		before, after := mark, mark
+		if i == 0 {
+			before = ""
+		}
+		if i == len(texts)-1 {
+			after = ""
+		}
+		folded[i] = bytes.TrimSuffix(bytes.TrimPrefix(foldedText(before+text+after), []byte(before)), []byte(after))
 	}
 	return folded
 }
 
 // isLike reports whether a folded segment is, to some backend, of the folded
-// texts of a segment with names. Some append a format to patterns, so that a dot
-// and anything may follow, and some take off dots and spaces at the end.
+// texts of a segment with names. Some take nothing for a name. Some append a
+// format to patterns, so that a dot and anything may follow, and some take off
+// dots and spaces at the end.
 func isLike(texts [][]byte, folded []byte) bool {
 	last := len(texts) - 1
 	folded, ok := bytes.CutPrefix(folded, texts[0])
 	for _, between := range texts[1:last] {
-		if !ok || len(folded) == 0 {
+		if !ok {
 			return false
 		}
-		_, folded, ok = bytes.Cut(folded[1:], between)
+		_, folded, ok = bytes.Cut(folded, between)
 	}
-	if !ok || len(folded) == 0 {
-		return false
+	if !ok || len(texts[last]) == 0 {
+		return ok
 	}
-	if len(texts[last]) == 0 {
-		return true
-	}
-	for folded = folded[1:]; ; folded = folded[1:] {
+	for {
 		i := bytes.Index(folded, texts[last])
 		if i < 0 {
 			return false
 		}
-		folded = folded[i:]
-		if more := bytes.TrimRight(folded[len(texts[last]):], " ."); len(more) == 0 || more[0] == '.' {
+		after := bytes.TrimLeftFunc(folded[i+len(texts[last]):], isSpace)
+		if len(after) == 0 || after[0] == '.' {
 			return true
 		}
+		folded = folded[i+1:]
 	}
 }
 

@@ -96,7 +96,8 @@ func (n *node) child(s *segment) *node {
 // search is a request that a route is looked for.
 type search struct {
 	method method
-	path   string // percent-encoded
+	path   string   // percent-encoded
+	except *pattern // in all spellings; nil: none
 }
 
 // candidate is a route that some reader takes a request for. The zero candidate
@@ -171,17 +172,12 @@ func (n *node) findFolded(s *search, segment, left string, folded bool) (best ca
 	} else if c := n.literals[string(text)]; c != nil {
 		best = c.find(s, left, folded && string(text) == segment)
 	}
-	if trimmed := bytes.TrimRight(text, " ."); len(trimmed) < len(text) {
-		if c := n.literals[string(trimmed)]; c != nil {
-			best = best.or(c.find(s, left, false))
-		}
-	}
 	for {
 		dot := bytes.LastIndexByte(text, '.')
 		if dot <= 0 {
 			return best
 		}
-		text = text[:dot]
+		text = trimSpaces(text[:dot])
 		if c := n.literals[string(text)]; c != nil {
 			best = best.or(c.find(s, left, false))
 		}
@@ -212,7 +208,7 @@ func (n *node) findPartial(s *search, segment, left string) candidate {
 // there is nothing left to compare.
 func (s *search) end(same, other *leaf, folded bool) (c candidate) {
 	for l := same; l != nil; l = l.next {
-		if r := l.route(s.method); r != nil {
+		if r := s.route(l); r != nil {
 			if folded && l.folded || l.pattern.matches(s.path) {
 				return candidate{r, &l.pattern, true}
 			}
@@ -220,9 +216,17 @@ func (s *search) end(same, other *leaf, folded bool) (c candidate) {
 		}
 	}
 	for l := other; l != nil && c.route == nil; l = l.next {
-		c = candidate{route: l.route(s.method), pattern: &l.pattern}
+		c = candidate{route: s.route(l), pattern: &l.pattern}
 	}
 	return c
+}
+
+// route returns that of a leaf which is searched for, or nil.
+func (s *search) route(l *leaf) *Route {
+	if s.except != nil && s.except.sameTexts(&l.pattern) {
+		return nil
+	}
+	return l.route(s.method)
 }
 
 // isFolded reports whether folding a path that is exactly of the pattern leaves

@@ -16,6 +16,11 @@ type segment struct {
 	// The texts around the names: one more than there are names. The first and
 	// the last one may be "", so that {id} has two empty ones.
 	texts []string
+
+	// The characters at which some reader ends a name, and how many of them the
+	// texts have.
+	ends      []rune // folded
+	endsInAll int
 }
 
 func (s *segment) isLiteral() bool { return s.texts == nil }
@@ -42,6 +47,37 @@ func (s *segment) compare(o *segment) int {
 		return cmp.Or(cmp.Compare(o.weight(), s.weight()), cmp.Compare(len(o.texts[0]), len(s.texts[0])), slices.CompareFunc(foldedTexts(s.texts), foldedTexts(o.texts), bytes.Compare))
 	}
 }
+
+// noteEnds finds out at which characters some reader ends a name: a dot, as a
+// format may follow, what begins a text after a name, and line ends, which are
+// no characters to many regular expressions.
+func (s *segment) noteEnds() {
+	s.ends = []rune{'.', '\u2028', '\u2029'}
+	for _, text := range s.texts[1:] {
+		if text != "" {
+			r, _ := nextRune(text)
+			s.ends = append(s.ends, r)
+		}
+	}
+	for _, text := range s.texts {
+		s.endsInAll += s.countEnds(text)
+	}
+}
+
+func (s *segment) countEnds(text string) (n int) {
+	for text != "" {
+		r, size := nextRune(text)
+		if slices.Contains(s.ends, r) {
+			n++
+		}
+		text = text[size:]
+	}
+	return n
+}
+
+// isPlain reports whether all readers agree that the segment of a path, which
+// matches, is of this one: no name goes on after what could be its end.
+func (s *segment) isPlain(text string) bool { return s.countEnds(text) == s.endsInAll }
 
 // matches reports whether the segment of a path is exactly this. Where a text
 // between names occurs more than once, its first place leaves the most to the
@@ -117,6 +153,9 @@ func parseSegment(text string, literal literalRule) (s segment, names []string, 
 				return segment{text: text}, nil, ""
 			}
 			s.texts = append(s.texts, before)
+			if !s.isName() {
+				s.noteEnds()
+			}
 			return s, names, ""
 		}
 		name, after, closed := strings.Cut(after, "}")
