@@ -4,6 +4,7 @@ Each route has an optional format at its end, by format_suffix_patterns.
 """
 
 import json
+import logging
 import re
 import socketserver
 import sys
@@ -22,6 +23,7 @@ settings.configure(
     REST_FRAMEWORK={"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": [], "DEFAULT_PERMISSION_CLASSES": []},
 )
 django.setup()
+logging.disable()  # it warns of each request that it does not serve
 
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.http import HttpResponse  # noqa: E402
