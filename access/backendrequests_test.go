@@ -44,7 +44,12 @@ var lookalikes = map[byte][]rune{
 }
 
 // ligatures are single characters that some read as several.
-var ligatures = map[string][]rune{"ss": {'ß', 'ẞ'}, "ff": {'ﬀ'}, "fi": {'ﬁ'}, "st": {'ﬅ', 'ﬆ'}, "ffi": {'ﬃ'}, "m": {'㎜'}, "...": {'…'}, "..": {'‥'}, "a": {'℀'}, "42": {'㊷'}}
+var ligatures = []struct {
+	text string
+	as   rune
+}{
+	{"ss", 'ß'}, {"ss", 'ẞ'}, {"ff", 'ﬀ'}, {"fi", 'ﬁ'}, {"st", 'ﬅ'}, {"st", 'ﬆ'}, {"ffi", 'ﬃ'}, {"m", '㎜'}, {"...", '…'}, {"..", '‥'}, {"a", '℀'}, {"42", '㊷'},
+}
 
 // backendRequests are made of what each route is asked by: all that differ from
 // it in one thing, and some that differ in two.
@@ -60,6 +65,7 @@ func backendRequests() (requests []backendRequest) {
 			}
 		}
 		path := aName.ReplaceAllString(strings.Replace(r.Pattern, "*", "week/12", 1), "42")
+		add(path)
 		add(strings.ToUpper(path))
 		once := variants(path)
 		for _, p := range once {
@@ -97,11 +103,9 @@ func variants(path string) (all []string) {
 	for _, s := range []string{".json", "%20", "+", "."} {
 		every(s)
 	}
-	for text, runes := range ligatures {
-		for _, r := range runes {
-			if one := strings.Replace(path, text, percent(string(r)), 1); one != path {
-				all = append(all, one)
-			}
+	for _, l := range ligatures {
+		if one := strings.Replace(path, l.text, percent(string(l.as)), 1); one != path {
+			all = append(all, one)
 		}
 	}
 	return all

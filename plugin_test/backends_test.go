@@ -287,7 +287,7 @@ type question struct {
 }
 
 // try sends a request to a backend and reports whether it was served as some
-// route, and what is wrong with that. What a backend gets is the same by every
+// route, or several by different readers, and what is wrong with that. What a backend gets is the same by every
 // door, so that it is sent by one that it passes, in turn.
 func (j *judge) try(l lines, reader, n int, r *request) (served bool, err error) {
 	doors := j.passes[*r]
@@ -299,19 +299,29 @@ func (j *judge) try(l lines, reader, n int, r *request) (served bool, err error)
 	if a.served == "" {
 		return false, nil
 	}
-	route := a.served
+	for name := range strings.SplitSeq(a.served, ", ") {
+		if err := j.judge(l, doors, r, name); err != nil {
+			return true, fmt.Errorf("served as %s: %w\nsent %q\nthe backend saw %q", name, err, sent, a.view)
+		}
+	}
+	return true, nil
+}
+
+// judge returns nil if every door that a request passes is closed to it without
+// the scope of a route.
+func (j *judge) judge(l lines, doors []*door, r *request, route string) error {
 	if j.keys.but[route] == "" {
 		route = strings.Replace(route, "HEAD ", "GET ", 1)
 	}
 	if j.keys.but[route] == "" {
-		return true, fmt.Errorf("served as %s, which no route maps\nsent %q\nthe backend saw %q", a.served, sent, a.view)
+		return errors.New("which no route maps")
 	}
 	for _, d := range doors {
 		if err := j.closed(l, question{d, *r, route}); err != nil {
-			return true, fmt.Errorf("served as %s: %w\nsent %q by the door %q\nthe backend saw %q", a.served, err, sent, d.name, a.view)
+			return fmt.Errorf("by the door %q: %w", d.name, err)
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // closed returns nil if a door refuses the request to a key that has all scopes

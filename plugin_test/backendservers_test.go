@@ -49,6 +49,7 @@ func startReaders(t *testing.T) []reader {
 		{"hapi", in.nodeReader(t, "hapi.js"), "/V1/p%6fsts/DRAFTS/", drafts},
 		{"Django REST framework", in.pythonReader(t, debianPython, "rest_framework_server.py"), "/v1/posts/draft%73.json", drafts},
 		{"Rails", in.rubyReader(t, "rails_server.rb"), "//v1/posts/drafts.any%20thing/", drafts},
+		{"any combination", startSynthetic(t), "/v1/posts/drafts%20.json", "GET /v1/posts/{id}, " + drafts},
 	}
 }
 

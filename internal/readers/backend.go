@@ -140,8 +140,8 @@ func Preference(request, route string) int {
 	}
 }
 
-// Describe says which reader it is that found routes for a path.
-func (b *Backend) Describe(path string, c Candidates) string {
+// Steps says what readers do to a path to find routes.
+func (b *Backend) Steps(path string, c Candidates) string {
 	all := b.readings(path)
 	var done []string
 	for i := c.reading; all[i].from >= 0; i = all[i].from {
@@ -151,5 +151,10 @@ func (b *Backend) Describe(path string, c Candidates) string {
 	if c.lower > 0 {
 		done = append(done, "case ignored")
 	}
-	return fmt.Sprintf("%q read as %q (%s; %s)", path, all[c.reading].path, strings.Join(done, ", "), c.kind)
+	return strings.Join(done, ", ")
+}
+
+// Describe says which reader it is that found routes for a path.
+func (b *Backend) Describe(path string, c Candidates) string {
+	return fmt.Sprintf("%q read as %q (%s; %s)", path, b.readings(path)[c.reading].path, b.Steps(path, c), c.kind)
 }

@@ -26,8 +26,9 @@ type step struct {
 }
 
 // newSteps returns them in an order without meaning: backends have any of them in
-// any order. The cases of characters that are more than one in another case are
-// as Java, JavaScript, Python and Ruby have them: ß is SS.
+// any order. In full, characters may be more than one in another case, as Java,
+// JavaScript, Python and Ruby have them: ß is SS. The case of ASCII itself is
+// ignored, or not, where a reading is compared with patterns.
 func newSteps() []step {
 	fold, upper := cases.Fold(), cases.Upper(language.Und)
 	return []step{
@@ -48,12 +49,11 @@ func newSteps() []step {
 		{"slashes cut off the end", func(p string) string { return "/" + strings.Trim(p, "/") }},
 		{"dots and spaces cut off segments", segmentwise(func(s string) string { return strings.TrimRight(s, " .") })},
 
-		{"ASCII in lower case", lowerASCII},
-		{"lower case", strings.ToLower},
-		{"upper case", func(p string) string { return strings.ToLower(strings.ToUpper(p)) }},
+		{"lower case", beyondASCII(strings.ToLower)},
+		{"upper case", beyondASCII(strings.ToUpper)},
 		{"case folded in full", beyondASCII(fold.String)},
-		{"upper case in full", beyondASCII(func(p string) string { return strings.ToLower(upper.String(p)) })},
-		{"compatible characters the same", beyondASCII(norm.NFKC.String)},
+		{"upper case in full", beyondASCII(upper.String)},
+		{"compatible characters the same", norm.NFKC.String},
 	}
 }
 
@@ -80,15 +80,18 @@ func segmentwise(do func(string) string) func(string) string {
 	}
 }
 
-// beyondASCII leaves to other steps what they do to ASCII as well.
+// beyondASCII leaves the characters of ASCII as they are.
 func beyondASCII(do func(string) string) func(string) string {
 	return func(p string) string {
-		for i := range len(p) {
-			if p[i] >= utf8.RuneSelf {
-				return do(p)
+		var b strings.Builder
+		for _, r := range p {
+			if r < utf8.RuneSelf {
+				b.WriteRune(r)
+			} else {
+				b.WriteString(do(string(r)))
 			}
 		}
-		return p
+		return b.String()
 	}
 }
 
