@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"unicode"
 
 	"github.com/socialpatra/keygate/internal/readers"
 )
@@ -177,16 +176,4 @@ func FuzzBackends(f *testing.F) {
 			t.Error(wrong.problem)
 		}
 	})
-}
-
-// All characters that some backend makes an ASCII letter of when it ignores
-// case, simply or fully, are folded to that letter.
-func TestFoldRuneKnowsAllLookalikes(t *testing.T) {
-	for r := rune(0x80); r <= unicode.MaxRune; r++ {
-		for _, other := range []rune{unicode.ToLower(r), unicode.ToUpper(r), unicode.ToLower(unicode.ToUpper(r))} {
-			if other < 0x80 && foldRune(r) != rune(lower(byte(other))) {
-				t.Errorf("%U is folded to %U; some make it %q", r, foldRune(r), other)
-			}
-		}
-	}
 }

@@ -7,6 +7,8 @@ const (
 	pathNotAbsolute       = "The request target is not a path that starts with a slash. Send one such as /v1/posts."
 	pathEmptySegment      = "The path has an empty segment (//). Send it with single slashes."
 	pathDotSegment        = "The path has a . or .. segment. Send the path that it leads to."
+	pathBlankSegment      = "The path has a segment of nothing but dots, spaces or plus signs. Send the path without it."
+	pathLookalike         = "The path has a character that some programs take for a slash, a backslash or one of ? # ; %. Send the path without it."
 	pathBackslash         = "The path has a backslash, as it is or percent-encoded. Send the path without it."
 	pathSemicolon         = "The path has a semicolon, as it is or percent-encoded. Send the path without it."
 	pathEncodedQuestion   = "The path has a percent-encoded question mark (%3F). Send the path without it."
