@@ -164,12 +164,21 @@ func (n *node) findLiteral(s *search, segment, left string, folded bool) candida
 
 // findFolded is findLiteral for a segment that has to be folded, or may have
 // something behind a literal.
-func (n *node) findFolded(s *search, segment, left string, folded bool) (best candidate) {
+func (n *node) findFolded(s *search, segment, left string, folded bool) candidate {
+	best := n.findSpelling(s, segment, left, folded, plusIsPlus)
+	if mayHavePlus(segment) {
+		best = best.or(n.findSpelling(s, segment, left, false, plusIsSpace))
+	}
+	return best
+}
+
+func (n *node) findSpelling(s *search, segment, left string, folded bool, plus pluses) (best candidate) {
 	var buf [maxLiteralLen]byte
-	text, ok := fold(buf[:0], segment)
+	text, ok := fold(buf[:0], segment, plus)
 	if !ok {
-		text = buf[:] // too long for a literal, but not for one with a format
-	} else if c := n.literals[string(text)]; c != nil {
+		text = trimSpaces(text) // a literal may be all of it but spaces and formats
+	}
+	if c := n.literals[string(text)]; c != nil {
 		best = c.find(s, left, folded && string(text) == segment)
 	}
 	for {
@@ -189,11 +198,15 @@ func (n *node) findFolded(s *search, segment, left string, folded bool) (best ca
 const maxFolded = 1024 // bytes
 
 func (n *node) findPartial(s *search, segment, left string) candidate {
-	var buf [maxFolded]byte
-	text, ok := fold(buf[:0], segment)
+	var buf, plusBuf [maxFolded]byte
+	text, ok := fold(buf[:0], segment, plusIsPlus)
+	var withSpaces []byte
+	if mayHavePlus(segment) {
+		withSpaces, _ = fold(plusBuf[:0], segment, plusIsSpace)
+	}
 	for i := range n.partials {
 		p := &n.partials[i]
-		if ok && !isLike(p.texts, text) {
+		if ok && !isLike(p.texts, text) && (withSpaces == nil || !isLike(p.texts, withSpaces)) {
 			continue
 		}
 		if c := p.node.find(s, left, false); c.route != nil {

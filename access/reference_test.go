@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // slowMatch is Match as its documentation puts it: all routes that some reader
@@ -20,7 +22,7 @@ func slowMatch(routes []Route, method, path string) *Route {
 	for i := range routes {
 		r := &routes[i]
 		byMethod := slices.Index([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, r.Methods[0])
-		if byMethod < 0 || !slowPattern(r.Pattern, like).MatchString(slowFold(path)) {
+		if byMethod < 0 || !slowLike(r.Pattern, path) {
 			continue
 		}
 		c := slowCandidate{r, slowRanks(r.Pattern), byMethod, slowPattern(r.Pattern, exactly).MatchString(path)}
@@ -44,7 +46,7 @@ func slowMatch(routes []Route, method, path string) *Route {
 			!slices.ContainsFunc(best, func(c slowCandidate) bool { return c.exact }) && slices.Equal(slowRanks(r.Pattern), best[0].ranks) &&
 			!slices.ContainsFunc(routes, func(o Route) bool {
 				return o.Imported && slices.Contains([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, o.Methods[0]) &&
-					slowPattern(o.Pattern, like).MatchString(slowFold(path)) && slices.Compare(slowRanks(o.Pattern), best[0].ranks) < 0
+					slowLike(o.Pattern, path) && slices.Compare(slowRanks(o.Pattern), best[0].ranks) < 0
 			}) {
 			best = append(best, slowCandidate{r, best[0].ranks, byMethod, true})
 		}
@@ -63,7 +65,7 @@ func slowMatch(routes []Route, method, path string) *Route {
 		for i := range routes {
 			r := &routes[i]
 			byMethod := slices.Index([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, r.Methods[0])
-			if byMethod >= 0 && slowTexts(r.Pattern) != slowTexts(exact.route.Pattern) && slowPattern(r.Pattern, like).MatchString(slowFold(path)) {
+			if byMethod >= 0 && slowTexts(r.Pattern) != slowTexts(exact.route.Pattern) && slowLike(r.Pattern, path) {
 				return nil
 			}
 		}
@@ -120,6 +122,13 @@ const (
 	like    = "like"    // those that some reader takes for one, folded
 	plain   = "plain"   // those where names end where all readers say, folded
 )
+
+// slowLike reports whether some reader takes a path for one of the pattern. To
+// some of them a plus is a space.
+func slowLike(pattern, path string) bool {
+	folded, re := slowFold(path), slowPattern(pattern, like)
+	return re.MatchString(folded) || re.MatchString(strings.ReplaceAll(folded, "+", " "))
+}
 
 var slowPatterns = make(map[string]*regexp.Regexp)
 
@@ -190,7 +199,7 @@ func slowFold(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
 		if decoded, err := url.PathUnescape(s); err == nil {
-			s = strings.ReplaceAll(decoded, "/", "%2f")
+			s = strings.ReplaceAll(sharpS.Replace(norm.NFKC.String(decoded)), "/", "%2f")
 		}
 		// Twice, for what is one letter in upper case and two in lower case.
 		segments[i] = strings.ToLower(strings.ToUpper(strings.ToLower(undotted.Replace(s))))
@@ -254,7 +263,7 @@ func TestMatchAgainstReference(t *testing.T) {
 		}
 		var path strings.Builder
 		for range 1 + r.IntN(4) {
-			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@", "a.b", "a.B", "a.c", "aa", "c:a", "c%3Aa", "c:A.x", "a..b", "c..k@", "a%20", "A%20.", "c:a%20", "c:a%20.", "%20b", ":a", "c:c:a", "a.b.b", "c%E2%80%A8.b", "a..c..b"))
+			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@", "a.b", "a.B", "a.c", "aa", "c:a", "c%3Aa", "c:A.x", "a..b", "c..k@", "a%20", "A%20.", "c:a%20", "c:a%20.", "b%20", "%20b", ":a", "c:c:a", "a.b.b", "a+", "+A.x", "c:a+", "%EF%BD%81", "c%EF%BC%9Aa", "%E2%80%A8+a", "c%E2%80%A8.b", "a..c..b"))
 		}
 		path.WriteString(pick("", "", "", "/"))
 		switch m, d := matchesReference(t, parseMarked(lines.String()), pick("GET", "POST", "HEAD"), path.String()); {
@@ -305,6 +314,8 @@ func FuzzMatch(f *testing.F) {
 		matchesReference(t, parseMarked(lines), method, path)
 	})
 }
+
+var sharpS = strings.NewReplacer("ß", "ss", "ẞ", "ss")
 
 // undotted turns the two letters that simple case folding keeps apart from i,
 // and conversion to lower or upper case does not.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // segment is one segment of a pattern: a literal, or names with literal text
@@ -55,7 +56,8 @@ func (s *segment) noteEnds() {
 	s.ends = []rune{'.', '\u2028', '\u2029'}
 	for _, text := range s.texts[1:] {
 		if text != "" {
-			r, _ := nextRune(text)
+			folded, _ := nextFolded(nil, text)
+			r, _ := utf8.DecodeRune(folded)
 			s.ends = append(s.ends, r)
 		}
 	}
@@ -65,12 +67,17 @@ func (s *segment) noteEnds() {
 }
 
 func (s *segment) countEnds(text string) (n int) {
+	var buf [maxFoldedRune]byte
 	for text != "" {
-		r, size := nextRune(text)
-		if slices.Contains(s.ends, r) {
-			n++
+		folded, size := nextFolded(buf[:0], text)
+		for len(folded) > 0 {
+			r, size := utf8.DecodeRune(folded)
+			if slices.Contains(s.ends, r) {
+				n++
+			}
+			folded = folded[size:]
 		}
-		text = text[size:]
+		text = text[max(size, 1):]
 	}
 	return n
 }
@@ -139,6 +146,8 @@ func parseSegment(text string, literal literalRule) (s segment, names []string, 
 		return s, nil, "has an empty segment (//), which no request may have"
 	case isDotSegment(text):
 		return s, nil, "has a . or .. segment, which no request may have"
+	case isBlank(text):
+		return s, nil, "has a segment of nothing but dots or plus signs, which no request may have"
 	case len(text) > maxLiteralLen:
 		return s, nil, fmt.Sprintf("has a segment of %d bytes; accepted: at most %d", len(text), maxLiteralLen)
 	}

@@ -22,6 +22,7 @@ func NewTable(routes []Route) (*Table, error) {
 	if !slices.ContainsFunc(routes, func(r Route) bool { return r.Access != Denied }) {
 		return nil, ErrNoRoutes
 	}
+	compatible() // requests need not wait for it
 	t := &Table{routes: make([]Route, len(routes)), patterns: make([]pattern, len(routes))}
 	for i := range routes {
 		if err := t.add(i, &routes[i]); err != nil {
