@@ -52,6 +52,7 @@ var mapped = func() []mappedRoute {
   GET /v1/compare/{base}...{head} /v1/compare/main...next
 + GET /v1/compare/{base} /v1/compare/main
 + GET /v1/{kind}/me /v1/groups/me
++ GET /v1/{kind}/@all /v1/groups/@all
   GET /files/Report.pdf /files/Report.pdf
 + GET /files/{name} /files/a.txt
 + GET /admin /admin
