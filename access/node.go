@@ -96,7 +96,8 @@ func (n *node) child(s *segment) *node {
 // search is a request that a route is looked for.
 type search struct {
 	method method
-	path   string // percent-encoded
+	path   string   // percent-encoded
+	except *pattern // in all spellings; nil: none
 }
 
 // candidate is a route that some reader takes a request for. The zero candidate
@@ -163,25 +164,29 @@ func (n *node) findLiteral(s *search, segment, left string, folded bool) candida
 
 // findFolded is findLiteral for a segment that has to be folded, or may have
 // something behind a literal.
-func (n *node) findFolded(s *search, segment, left string, folded bool) (best candidate) {
-	var buf [maxLiteralLen]byte
-	text, ok := fold(buf[:0], segment)
-	if !ok {
-		text = buf[:] // too long for a literal, but not for one with a format
-	} else if c := n.literals[string(text)]; c != nil {
-		best = c.find(s, left, folded && string(text) == segment)
+func (n *node) findFolded(s *search, segment, left string, folded bool) candidate {
+	best := n.findSpelling(s, segment, left, folded, plusIsPlus)
+	if mayHavePlus(segment) {
+		best = best.or(n.findSpelling(s, segment, left, false, plusIsSpace))
 	}
-	if trimmed := bytes.TrimRight(text, " ."); len(trimmed) < len(text) {
-		if c := n.literals[string(trimmed)]; c != nil {
-			best = best.or(c.find(s, left, false))
-		}
+	return best
+}
+
+func (n *node) findSpelling(s *search, segment, left string, folded bool, plus pluses) (best candidate) {
+	var buf [maxLiteralLen]byte
+	text, ok := fold(buf[:0], segment, plus)
+	if !ok {
+		text = trimSpaces(text) // a literal may be all of it but spaces and formats
+	}
+	if c := n.literals[string(text)]; c != nil {
+		best = c.find(s, left, folded && string(text) == segment)
 	}
 	for {
 		dot := bytes.LastIndexByte(text, '.')
 		if dot <= 0 {
 			return best
 		}
-		text = text[:dot]
+		text = trimSpaces(text[:dot])
 		if c := n.literals[string(text)]; c != nil {
 			best = best.or(c.find(s, left, false))
 		}
@@ -193,11 +198,15 @@ func (n *node) findFolded(s *search, segment, left string, folded bool) (best ca
 const maxFolded = 1024 // bytes
 
 func (n *node) findPartial(s *search, segment, left string) candidate {
-	var buf [maxFolded]byte
-	text, ok := fold(buf[:0], segment)
+	var buf, plusBuf [maxFolded]byte
+	text, ok := fold(buf[:0], segment, plusIsPlus)
+	var withSpaces []byte
+	if mayHavePlus(segment) {
+		withSpaces, _ = fold(plusBuf[:0], segment, plusIsSpace)
+	}
 	for i := range n.partials {
 		p := &n.partials[i]
-		if ok && !isLike(p.texts, text) {
+		if ok && !isLike(p.texts, text) && (withSpaces == nil || !isLike(p.texts, withSpaces)) {
 			continue
 		}
 		if c := p.node.find(s, left, false); c.route != nil {
@@ -212,7 +221,7 @@ func (n *node) findPartial(s *search, segment, left string) candidate {
 // there is nothing left to compare.
 func (s *search) end(same, other *leaf, folded bool) (c candidate) {
 	for l := same; l != nil; l = l.next {
-		if r := l.route(s.method); r != nil {
+		if r := s.route(l); r != nil {
 			if folded && l.folded || l.pattern.matches(s.path) {
 				return candidate{r, &l.pattern, true}
 			}
@@ -220,9 +229,17 @@ func (s *search) end(same, other *leaf, folded bool) (c candidate) {
 		}
 	}
 	for l := other; l != nil && c.route == nil; l = l.next {
-		c = candidate{route: l.route(s.method), pattern: &l.pattern}
+		c = candidate{route: s.route(l), pattern: &l.pattern}
 	}
 	return c
+}
+
+// route returns that of a leaf which is searched for, or nil.
+func (s *search) route(l *leaf) *Route {
+	if s.except != nil && s.except.sameTexts(&l.pattern) {
+		return nil
+	}
+	return l.route(s.method)
 }
 
 // isFolded reports whether folding a path that is exactly of the pattern leaves

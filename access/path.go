@@ -7,6 +7,8 @@ const (
 	pathNotAbsolute       = "The request target is not a path that starts with a slash. Send one such as /v1/posts."
 	pathEmptySegment      = "The path has an empty segment (//). Send it with single slashes."
 	pathDotSegment        = "The path has a . or .. segment. Send the path that it leads to."
+	pathBlankSegment      = "The path has a segment of nothing but dots, spaces or plus signs. Send the path without it."
+	pathLookalike         = "The path has a character that some programs take for a slash, a backslash or one of ? # ; %. Send the path without it."
 	pathBackslash         = "The path has a backslash, as it is or percent-encoded. Send the path without it."
 	pathSemicolon         = "The path has a semicolon, as it is or percent-encoded. Send the path without it."
 	pathEncodedQuestion   = "The path has a percent-encoded question mark (%3F). Send the path without it."
@@ -32,7 +34,9 @@ const (
 // mark or a hash sign that comes percent-encoded: some programs decode first and
 // cut there. Percent-encoded unreserved characters (RFC 3986 §2.3) are refused,
 // not decoded, so that what is authorised is what is forwarded. One slash at the
-// end passes: it makes a different path.
+// end passes: it makes a different path. Segments of dots and spaces alone are
+// refused, as some programs trim them, and so are characters that some take for
+// a delimiter, such as full-width ones.
 func CheckPath(escaped string) (problem string) {
 	if escaped == "" || escaped[0] != '/' {
 		return pathNotAbsolute
@@ -46,8 +50,8 @@ func CheckPath(escaped string) (problem string) {
 			if i == segment {
 				return pathEmptySegment
 			}
-			if isDotSegment(escaped[segment:i]) {
-				return pathDotSegment
+			if isBlank(escaped[segment:i]) {
+				return blankProblem(escaped[segment:i])
 			}
 			i++
 			segment = i
@@ -61,10 +65,19 @@ func CheckPath(escaped string) (problem string) {
 			return rawProblem(c)
 		}
 	}
-	if isDotSegment(escaped[segment:]) {
-		return pathDotSegment
+	if segment < len(escaped) && isBlank(escaped[segment:]) {
+		return blankProblem(escaped[segment:])
 	}
 	return ""
+}
+
+// blankProblem says what is wrong with a segment that some programs resolve or
+// trim away.
+func blankProblem(segment string) string {
+	if isDotSegment(segment) {
+		return pathDotSegment
+	}
+	return pathBlankSegment
 }
 
 func isDotSegment(s string) bool { return s == "." || s == ".." }
@@ -104,6 +117,8 @@ func checkEscape(r rune, n int) string {
 		return pathEncodedUnreserved
 	case r == '\\', r == ';':
 		return rawProblem(byte(r))
+	case r >= utf8.RuneSelf && isLikeDelimiter(r):
+		return pathLookalike
 	default:
 		return ""
 	}

@@ -14,7 +14,7 @@ func TestCheckPathAccepts(t *testing.T) {
 		"/v1/posts",
 		"/v1/posts/",
 		"/v1/posts/7Hk2Qp9aX3bC",
-		"/v1/.well-known/...",
+		"/v1/.well-known/...a",
 		"/v1/a.b/..c/d..",
 		"/v1/-._~!$&'()*+,=:@[]",
 		"/v1/a%20b%22c",
@@ -22,7 +22,9 @@ func TestCheckPathAccepts(t *testing.T) {
 		"/v1/%5B0%5D",
 		"/v1/%C3%BCber/%e2%82%ac/%F0%9F%98%80",
 		"/v1/%EF%BF%BD",
-		"/v1/%C2%A0",
+		"/v1/a%C2%A0+b",
+		"/v1/+1",
+		"/v1/%EF%BC%81", // a full-width !
 	} {
 		t.Run(p, func(t *testing.T) {
 			if problem := CheckPath(p); problem != "" {
@@ -47,6 +49,24 @@ func TestCheckPathRefuses(t *testing.T) {
 		"/v1/../posts":        pathDotSegment,
 		"/v1/..":              pathDotSegment,
 		"/v1/../":             pathDotSegment,
+		"/v1/.../a":           pathBlankSegment,
+		"/v1/....":            pathBlankSegment,
+		"/v1/%20/":            pathBlankSegment,
+		"/v1/.%20.":           pathBlankSegment,
+		"/v1/+":               pathBlankSegment,
+		"/v1/%2B":             pathBlankSegment,
+		"/v1/%C2%A0":          pathBlankSegment,
+		"/v1/%EF%BB%BF":       pathBlankSegment,
+		"/v1/%E2%80%A5/a":     pathBlankSegment, // a two dot leader
+		"/v1/%EF%BC%8E.":      pathBlankSegment, // a full-width dot
+		"/v1/a%EF%BC%8Fb":     pathLookalike,    // full-width / \\ ? # ; %
+		"/v1/a%EF%BC%BCb":     pathLookalike,
+		"/v1/a%EF%BC%9Fb":     pathLookalike,
+		"/v1/a%EF%BC%83b":     pathLookalike,
+		"/v1/a%EF%BC%9Bb":     pathLookalike,
+		"/v1/a%EF%BC%852Fb":   pathLookalike,
+		"/v1/a%CD%BEb":        pathLookalike, // a Greek question mark, which is a semicolon
+		"/v1/%E2%84%80":       pathLookalike, // a/c
 		`/v1\posts`:           pathBackslash,
 		"/v1/%5Cposts":        pathBackslash,
 		"/v1/%5cposts":        pathBackslash,

@@ -11,6 +11,7 @@ type pattern struct {
 	segments []segment
 	rest     bool // ends in *: one or more segments follow
 	slash    bool // ends in a slash
+	partial  bool // has names with text around them
 }
 
 const (
@@ -52,6 +53,7 @@ func parsePattern(s string, literal literalRule) (p pattern, problem string) {
 			names = append(names, name)
 		}
 		p.segments = append(p.segments, seg)
+		p.partial = p.partial || !seg.isLiteral() && !seg.isName()
 	}
 	return p, ""
 }
@@ -76,6 +78,20 @@ func (p *pattern) matches(path string) bool {
 	default:
 		return path == ""
 	}
+}
+
+// isPlain reports whether all readers agree that a path, which matches, is of
+// the pattern; see [segment.isPlain].
+func (p *pattern) isPlain(path string) bool {
+	for i := range p.segments {
+		s := &p.segments[i]
+		text, rest := cutSegment(path)
+		if !s.isLiteral() && !s.isName() && !s.isPlain(text) {
+			return false
+		}
+		path = rest
+	}
+	return true
 }
 
 // cutSegment takes the first segment off a path that starts with a slash.

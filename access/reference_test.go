@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // slowMatch is Match as its documentation puts it: all routes that some reader
@@ -20,10 +22,10 @@ func slowMatch(routes []Route, method, path string) *Route {
 	for i := range routes {
 		r := &routes[i]
 		byMethod := slices.Index([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, r.Methods[0])
-		if byMethod < 0 || !slowPattern(r.Pattern, true).MatchString(slowFold(path)) {
+		if byMethod < 0 || !slowLike(r.Pattern, path) {
 			continue
 		}
-		c := slowCandidate{r, slowRanks(r.Pattern), byMethod, slowPattern(r.Pattern, false).MatchString(path)}
+		c := slowCandidate{r, slowRanks(r.Pattern), byMethod, slowPattern(r.Pattern, exactly).MatchString(path)}
 		if len(best) > 0 {
 			order := c.compare(best[0])
 			if order > 0 {
@@ -36,12 +38,16 @@ func slowMatch(routes []Route, method, path string) *Route {
 		best = append(best, c)
 	}
 	// An imported route may be meant where the path is only like a written one
-	// that is as specific.
+	// that is as specific, and like no imported one that is more so.
 	for i := range routes {
 		r := &routes[i]
 		byMethod := slices.Index([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, r.Methods[0])
-		if r.Imported && byMethod >= 0 && slowPattern(r.Pattern, false).MatchString(path) && len(best) > 0 && !best[0].route.Imported &&
-			!slices.ContainsFunc(best, func(c slowCandidate) bool { return c.exact }) && slices.Equal(slowRanks(r.Pattern), best[0].ranks) {
+		if r.Imported && byMethod >= 0 && slowPattern(r.Pattern, exactly).MatchString(path) && len(best) > 0 && !best[0].route.Imported &&
+			!slices.ContainsFunc(best, func(c slowCandidate) bool { return c.exact }) && slices.Equal(slowRanks(r.Pattern), best[0].ranks) &&
+			!slices.ContainsFunc(routes, func(o Route) bool {
+				return o.Imported && slices.Contains([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, o.Methods[0]) &&
+					slowLike(o.Pattern, path) && slices.Compare(slowRanks(o.Pattern), best[0].ranks) < 0
+			}) {
 			best = append(best, slowCandidate{r, best[0].ranks, byMethod, true})
 		}
 	}
@@ -54,7 +60,22 @@ func slowMatch(routes []Route, method, path string) *Route {
 	if exact == nil {
 		return nil
 	}
+	// Where a name could end elsewhere, no other route may be a candidate.
+	if !slowPattern(exact.route.Pattern, plain).MatchString(slowFold(path)) {
+		for i := range routes {
+			r := &routes[i]
+			byMethod := slices.Index([]string{method, map[string]string{"HEAD": "GET"}[method], "*"}, r.Methods[0])
+			if byMethod >= 0 && slowTexts(r.Pattern) != slowTexts(exact.route.Pattern) && slowLike(r.Pattern, path) {
+				return nil
+			}
+		}
+	}
 	return exact.route
+}
+
+// slowTexts is a pattern without names and what follows its segments.
+func slowTexts(pattern string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(aName.ReplaceAllString(pattern, "{}"), "*"), "/")
 }
 
 type slowCandidate struct {
@@ -95,12 +116,26 @@ func slowRanks(pattern string) (ranks []string) {
 	return ranks
 }
 
+// What a regular expression of a pattern is for.
+const (
+	exactly = "exactly" // the paths that are of it
+	like    = "like"    // those that some reader takes for one, folded
+	plain   = "plain"   // those where names end where all readers say, folded
+)
+
+// slowLike reports whether some reader takes a path for one of the pattern. To
+// some of them a plus is a space.
+func slowLike(pattern, path string) bool {
+	folded, re := slowFold(path), slowPattern(pattern, like)
+	return re.MatchString(folded) || re.MatchString(strings.ReplaceAll(folded, "+", " "))
+}
+
 var slowPatterns = make(map[string]*regexp.Regexp)
 
-// slowPattern is the regular expression of the paths that are exactly of a
-// pattern, or of those that are like it once they are folded.
-func slowPattern(pattern string, like bool) *regexp.Regexp {
-	key := fmt.Sprint(like, pattern)
+const aSpace = `[\s\p{Z}\x{feff}]*`
+
+func slowPattern(pattern, purpose string) *regexp.Regexp {
+	key := purpose + pattern
 	if re := slowPatterns[key]; re != nil {
 		return re
 	}
@@ -116,21 +151,40 @@ func slowPattern(pattern string, like bool) *regexp.Regexp {
 			re.WriteString("[^/]+(/[^/]+)*")
 			continue
 		}
-		for i, text := range aName.Split(s, -1) {
-			if i > 0 {
-				re.WriteString("[^/]+")
+		texts, name := aName.Split(s, -1), "[^/]+"
+		if partial := len(texts) > 1 && strings.Join(texts, "") != ""; purpose != exactly {
+			for i := range texts {
+				texts[i] = slowFold(texts[i])
 			}
-			if like {
-				text = slowFold(text)
+			if partial && purpose == plain {
+				name = `[^/.\x{2028}\x{2029}`
+				for _, text := range texts[1:] {
+					first := []rune(text + ".")[0]
+					name += fmt.Sprintf(`\x{%x}`, first)
+				}
+				name += "]+"
+			}
+			if last := len(texts) - 1; purpose == like {
+				if partial {
+					name = "[^/]*"
+				}
+				texts[0] = strings.TrimLeftFunc(texts[0], isSpace)
+				texts[last] = strings.TrimRightFunc(texts[last], isSpace)
+				re.WriteString(aSpace)
+			}
+		}
+		for i, text := range texts {
+			if i > 0 {
+				re.WriteString(name)
 			}
 			re.WriteString(regexp.QuoteMeta(text))
 		}
-		if like && s != "" && !strings.HasSuffix(s, "}") {
-			re.WriteString(`(\.[^/]*| [ .]*)?`)
+		if purpose == like && s != "" && !strings.HasSuffix(s, "}") {
+			re.WriteString(aSpace + `(\.[^/]*)?`)
 		}
 	}
 	switch {
-	case like && bare != "/":
+	case purpose == like && bare != "/":
 		re.WriteString("/?")
 	case slash:
 		re.WriteString("/")
@@ -145,7 +199,7 @@ func slowFold(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
 		if decoded, err := url.PathUnescape(s); err == nil {
-			s = strings.ReplaceAll(decoded, "/", "%2f")
+			s = strings.ReplaceAll(sharpS.Replace(norm.NFKC.String(decoded)), "/", "%2f")
 		}
 		// Twice, for what is one letter in upper case and two in lower case.
 		segments[i] = strings.ToLower(strings.ToUpper(strings.ToLower(undotted.Replace(s))))
@@ -209,7 +263,7 @@ func TestMatchAgainstReference(t *testing.T) {
 		}
 		var path strings.Builder
 		for range 1 + r.IntN(4) {
-			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@", "a.b", "a.B", "a.c", "aa", "c:a", "c%3Aa", "c:A.x", "a..b", "c..k@", "a%20", "A%20.", "c:a%20", "c:a%20."))
+			path.WriteString("/" + pick("a", "a", "a", "A", "b", "b", "c", "k@", "k%40", "%E2%84%AA@", "a.b", "a.B", "a.c", "aa", "c:a", "c%3Aa", "c:A.x", "a..b", "c..k@", "a%20", "A%20.", "c:a%20", "c:a%20.", "b%20", "%20b", ":a", "c:c:a", "a.b.b", "a+", "+A.x", "c:a+", "%EF%BD%81", "c%EF%BC%9Aa", "%E2%80%A8+a", "c%E2%80%A8.b", "a..c..b"))
 		}
 		path.WriteString(pick("", "", "", "/"))
 		switch m, d := matchesReference(t, parseMarked(lines.String()), pick("GET", "POST", "HEAD"), path.String()); {
@@ -260,6 +314,8 @@ func FuzzMatch(f *testing.F) {
 		matchesReference(t, parseMarked(lines), method, path)
 	})
 }
+
+var sharpS = strings.NewReplacer("ß", "ss", "ẞ", "ss")
 
 // undotted turns the two letters that simple case folding keeps apart from i,
 // and conversion to lower or upper case does not.

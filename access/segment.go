@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // segment is one segment of a pattern: a literal, or names with literal text
@@ -16,6 +17,11 @@ type segment struct {
 	// The texts around the names: one more than there are names. The first and
 	// the last one may be "", so that {id} has two empty ones.
 	texts []string
+
+	// The characters at which some reader ends a name, and how many of them the
+	// texts have.
+	ends      []rune // folded
+	endsInAll int
 }
 
 func (s *segment) isLiteral() bool { return s.texts == nil }
@@ -42,6 +48,43 @@ func (s *segment) compare(o *segment) int {
 		return cmp.Or(cmp.Compare(o.weight(), s.weight()), cmp.Compare(len(o.texts[0]), len(s.texts[0])), slices.CompareFunc(foldedTexts(s.texts), foldedTexts(o.texts), bytes.Compare))
 	}
 }
+
+// noteEnds finds out at which characters some reader ends a name: a dot, as a
+// format may follow, what begins a text after a name, and line ends, which are
+// no characters to many regular expressions.
+func (s *segment) noteEnds() {
+	s.ends = []rune{'.', '\u2028', '\u2029'}
+	for _, text := range s.texts[1:] {
+		if text != "" {
+			folded, _ := nextFolded(nil, text)
+			r, _ := utf8.DecodeRune(folded)
+			s.ends = append(s.ends, r)
+		}
+	}
+	for _, text := range s.texts {
+		s.endsInAll += s.countEnds(text)
+	}
+}
+
+func (s *segment) countEnds(text string) (n int) {
+	var buf [maxFoldedRune]byte
+	for text != "" {
+		folded, size := nextFolded(buf[:0], text)
+		for len(folded) > 0 {
+			r, size := utf8.DecodeRune(folded)
+			if slices.Contains(s.ends, r) {
+				n++
+			}
+			folded = folded[size:]
+		}
+		text = text[max(size, 1):]
+	}
+	return n
+}
+
+// isPlain reports whether all readers agree that the segment of a path, which
+// matches, is of this one: no name goes on after what could be its end.
+func (s *segment) isPlain(text string) bool { return s.countEnds(text) == s.endsInAll }
 
 // matches reports whether the segment of a path is exactly this. Where a text
 // between names occurs more than once, its first place leaves the most to the
@@ -103,6 +146,8 @@ func parseSegment(text string, literal literalRule) (s segment, names []string, 
 		return s, nil, "has an empty segment (//), which no request may have"
 	case isDotSegment(text):
 		return s, nil, "has a . or .. segment, which no request may have"
+	case isBlank(text):
+		return s, nil, "has a segment of nothing but dots or plus signs, which no request may have"
 	case len(text) > maxLiteralLen:
 		return s, nil, fmt.Sprintf("has a segment of %d bytes; accepted: at most %d", len(text), maxLiteralLen)
 	}
@@ -117,6 +162,9 @@ func parseSegment(text string, literal literalRule) (s segment, names []string, 
 				return segment{text: text}, nil, ""
 			}
 			s.texts = append(s.texts, before)
+			if !s.isName() {
+				s.noteEnds()
+			}
 			return s, names, ""
 		}
 		name, after, closed := strings.Cut(after, "}")

@@ -22,6 +22,7 @@ func NewTable(routes []Route) (*Table, error) {
 	if !slices.ContainsFunc(routes, func(r Route) bool { return r.Access != Denied }) {
 		return nil, ErrNoRoutes
 	}
+	compatible() // requests need not wait for it
 	t := &Table{routes: make([]Route, len(routes)), patterns: make([]pattern, len(routes))}
 	for i := range routes {
 		if err := t.add(i, &routes[i]); err != nil {
@@ -99,6 +100,10 @@ func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 // The path has to be exactly of the most specific one, or of one that is as
 // specific; otherwise nothing matches. If not, GET /v1/users/ME would pass as
 // /v1/users/{id} and be served as /v1/users/me.
+//
+// Nor do they agree on what a name may hold that has text around it. So
+// /v1/reports/2026.10.csv is of {id}.csv only where no other route is a candidate,
+// such as /v1/reports/{id}.
 func (t *Table) Match(method, escapedPath string) *Route {
 	m, ok := parseMethod(method)
 	if !ok {
@@ -110,16 +115,28 @@ func (t *Table) Match(method, escapedPath string) *Route {
 	return nil
 }
 
-// find returns the most specific candidate of the routes that come first. Where
+// find returns the most specific candidate of all. It is not exact where names
+// with text around them could end elsewhere, so that some reader takes another
+// candidate.
+func (t *Table) find(m method, escapedPath string) candidate {
+	s := search{method: m, path: escapedPath}
+	c := t.first(&s)
+	if c.exact && c.pattern.partial && !c.pattern.isPlain(escapedPath) {
+		s.except = c.pattern
+		c.exact = t.first(&s).route == nil
+	}
+	return c
+}
+
+// first returns the most specific candidate of the routes that come first. Where
 // the path is only like that one, an imported route has to be as specific to be
 // meant all the same.
-func (t *Table) find(m method, escapedPath string) candidate {
-	s := search{m, escapedPath}
-	written := t.written.find(&s, escapedPath, true)
+func (t *Table) first(s *search) candidate {
+	written := t.written.find(s, s.path, true)
 	if written.exact || t.imported == nil {
 		return written
 	}
-	imported := t.imported.find(&s, escapedPath, true)
+	imported := t.imported.find(s, s.path, true)
 	if written.route == nil || imported.exact && imported.pattern.compare(written.pattern) == 0 {
 		return imported
 	}

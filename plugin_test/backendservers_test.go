@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,38 +33,27 @@ func startReaders(t *testing.T) []reader {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in := install(t, routes)
+	const drafts = "GET /v1/posts/drafts"
 	return []reader{
-		{"nginx", startNginx(t), "/v1//posts/%2e/drafts", "GET /v1/posts/drafts"},
-		{"ServeMux", startServeMux(t), "/v1/p%6Fsts/drafts", "GET /v1/posts/drafts"},
-		{"Express", startExpress(t, routes), "/V1/Posts/DRAFTS/", "GET /v1/posts/drafts"},
-		{"http.server", startPython(t, routes), "//v1/users/x%2f..%2fM%45", "GET /v1/users/me"},
+		{"nginx", startNginx(t), "/v1//posts/%2e/drafts", drafts},
+		{"http.server", in.pythonReader(t, "python3", "server.py"), "//v1/users/x%2f..%2fM%45", "GET /v1/users/me"},
+		{"ServeMux", in.goReader(t, "mux"), "/v1/p%6Fsts/drafts", drafts},
+		{"gin", in.goReader(t, "gin"), "/v1///posts/draft%73", drafts},
+		{"Echo", in.goReader(t, "echo"), "/v1/posts/drafts/", drafts},
+		{"chi", in.goReader(t, "chi"), "/v1/posts/drafts.any.thing/", "GET /v1/posts/{id}"},
+		{"Fiber", in.goReader(t, "fiber"), "/V1/Posts/DRAFT%53/", drafts},
+		{"gorilla/mux", in.goReader(t, "gorilla"), "/v1/posts/a%2fb", "GET /v1/posts/{id}"},
+		{"Express", in.nodeReader(t, "express.js"), "/V1/Posts/DRAFTS/", drafts},
+		{"Fastify", in.nodeReader(t, "fastify.js"), "/v1//posts/Drafts/;.json", drafts},
+		{"hapi", in.nodeReader(t, "hapi.js"), "/V1/p%6fsts/DRAFTS/", drafts},
+		{"Django REST framework", in.pythonReader(t, debianPython, "rest_framework_server.py"), "/v1/posts/draft%73.json", drafts},
+		{"Rails", in.rubyReader(t, "rails_server.rb"), "//v1/posts/drafts.any%20thing/", drafts},
+		{"any combination", startSynthetic(t), "/v1/posts/drafts%20.json", "GET /v1/posts/{id}, " + drafts},
 	}
 }
 
-var paramPattern = regexp.MustCompile(`\{\w+\}`)
-
-// startServeMux serves the routes with the patterns of net/http, which are
-// written in nearly the same way.
-func startServeMux(t *testing.T) string {
-	t.Helper()
-	mux := http.NewServeMux()
-	for _, r := range mapped {
-		pattern := r.Pattern
-		switch {
-		case strings.HasSuffix(pattern, "/*"):
-			pattern = strings.TrimSuffix(pattern, "*") + "{rest...}"
-		case strings.HasSuffix(pattern, "/"):
-			pattern += "{$}"
-		}
-		mux.HandleFunc(r.Method+" "+pattern, func(w http.ResponseWriter, req *http.Request) {
-			w.Header().Set("X-Served", r.Name)
-			fmt.Fprintf(w, "%s %s: path %q", req.Method, req.RequestURI, req.URL.Path)
-		})
-	}
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
-}
+var paramPattern = regexp.MustCompile(`\\\{\w+\\\}`) // quoted
 
 // nginxConf has a location for each path. Slashes are merged, escapes decoded
 // and dot segments resolved before it is chosen, which is nginx's default.
@@ -91,9 +78,9 @@ http {
 		}
 		location := "= " + r.Pattern
 		if prefix, ok := strings.CutSuffix(r.Pattern, "*"); ok {
-			location = prefix
+			location = "^~ " + prefix // or expressions would come first
 		} else if strings.Contains(r.Pattern, "{") {
-			location = `~ "^` + paramPattern.ReplaceAllString(r.Pattern, "[^/]+") + `$"`
+			location = `~ "^` + paramPattern.ReplaceAllString(regexp.QuoteMeta(r.Pattern), "[^/]+") + `$"`
 		}
 		fmt.Fprintf(&conf, `		location %s {
 			if ($request_method !~ "^(%s)$") { return 405; }
@@ -134,34 +121,6 @@ func awaitListener(t testing.TB, addr string) {
 			t.Fatalf("nothing listens on %s", addr)
 		}
 	}
-}
-
-// startExpress installs what package-lock.json pins, in a folder of the test.
-func startExpress(t *testing.T, routes []byte) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("testdata/express")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "routes.json"), routes, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	return "127.0.0.1:" + runBackendWithPort(t, dir, "node", "server.js")
-}
-
-func startPython(t *testing.T, routes []byte) string {
-	t.Helper()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "routes.json")
-	if err := os.WriteFile(file, routes, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return "127.0.0.1:" + runBackendWithPort(t, "", "python3", "testdata/python/server.py", file)
 }
 
 // runBackendWithPort is runBackend for those that print their port first.

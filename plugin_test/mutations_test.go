@@ -86,11 +86,41 @@ func mutations(r *mappedRoute) []request {
 			targets = append(targets, path+s+then)
 		}
 	}
+	targets = append(targets, formatted(path)...)
 	requests := make([]request, 0, len(targets))
 	for _, target := range targets {
 		requests = append(requests, request{method: r.Method, target: target})
 	}
 	return append(requests, methodMutations(r)...)
+}
+
+// formats are what some backends take for a format behind a path or a segment,
+// and cut off, or what others take for the end of a path.
+var formats = strings.Fields(`.json .xml . .. ... .JSON .tar.gz %2ejson %2Ejson .json%20 .json%00 .json;x .csv .me .drafts :publish :publish.json ;.json %3f.json %23.json %253f %253f.json %2523 %253b ?.json #.json`)
+
+// formatted returns a path with each format behind each segment and behind all
+// of them, in several cases, with and without a slash at the end.
+func formatted(path string) (targets []string) {
+	for _, cased := range []string{path, strings.ToUpper(path), path[:len(path)-1] + swapCase(path[len(path)-1])} {
+		for _, format := range formats {
+			every := cased[:1]
+			for i := 1; i <= len(cased); i++ {
+				if i == len(cased) || cased[i] == '/' {
+					one := cased[:i] + format + cased[i:]
+					targets = append(targets, one, one+"/")
+					every += format
+				}
+				if i < len(cased) {
+					every += cased[i : i+1]
+				}
+			}
+			targets = append(targets, every, every+"/", cased+"/"+format)
+			for _, second := range formats[:6] {
+				targets = append(targets, cased+format+second)
+			}
+		}
+	}
+	return targets
 }
 
 // methodMutations ask for a route by another method.
