@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -105,16 +108,21 @@ func doorOf(r *http.Request) string {
 // serve answers one request of the admin API. Errors are caddy.APIError
 // values, which Caddy writes as {"error":"…"}, or a *brokenStreamError.
 func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
-	handle, err := a.route(r)
-	if err != nil {
-		return err
+	found, ok := a.find(r)
+	if !ok {
+		return apiError(http.StatusNotFound, errNoRoute)
+	}
+	op, ok := found[r.Method]
+	if !ok {
+		w.Header().Set("Allow", found.allow())
+		return apiError(http.StatusMethodNotAllowed, fmt.Errorf("%s is not served here", r.Method))
 	}
 	if r.URL.Path == importPath {
 		// Caddy gives requests ten seconds, which a gigabyte may not keep.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not offline
 		a.progress = tellProgress(w, r)
 	}
-	body, status, err := handle(r)
+	body, status, err := op.do(r)
 	if err != nil {
 		return apiError(statusOf(err), err)
 	}
@@ -149,12 +157,33 @@ func apiError(status int, err error) error {
 	return caddy.APIError{HTTPStatus: status, Err: err}
 }
 
-// methods are the handlers of one resource by method.
-type methods map[string]func(*http.Request) (body any, status int, err error)
+// operation is one method of one resource.
+type operation struct {
+	handle handleFunc
 
-func (m methods) find(r *http.Request) (func(*http.Request) (any, int, error), error) {
-	if handle, ok := m[r.Method]; ok {
-		return handle, nil
-	}
-	return nil, apiError(http.StatusMethodNotAllowed, fmt.Errorf("%s is not served here", r.Method))
+	// reads says that handle reads the query itself, by [eachParam]. No other
+	// operation has parameters.
+	reads bool
 }
+
+type handleFunc func(*http.Request) (body any, status int, err error)
+
+func plain(handle handleFunc) operation   { return operation{handle: handle} }
+func queried(handle handleFunc) operation { return operation{handle: handle, reads: true} }
+
+// do answers a request. A query that says anything that is not known is
+// refused: to drop a filter would be to answer with everything.
+func (o operation) do(r *http.Request) (body any, status int, err error) {
+	if !o.reads {
+		if err := eachParam(r, nil); err != nil {
+			return nil, 0, err
+		}
+	}
+	return o.handle(r)
+}
+
+// methods are the operations of one resource.
+type methods map[string]operation
+
+// allow is the value of the header Allow (RFC 9110 section 10.2.1).
+func (m methods) allow() string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
