@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const importedID = "7Hk2Qp9aX3bC"
@@ -100,8 +101,8 @@ func TestAPIRefusesMembers(t *testing.T) {
 				refused(path, insert(`"`+name+`":null,`), "more than once")
 				refused(path, insert(fmt.Sprintf(`"\u%04x%s":%s,`, name[0], name[1:], value)), "more than once")
 				for _, other := range otherSpellings(name) {
-					refused(path, insert(`"`+other+`":`+value+`,`), name)
-					refused(path, full.body[:at]+`"`+other+full.body[at+1+len(name):], name)
+					refused("", insert(`"`+other+`":`+value+`,`), "is not a member; accepted: "+name)
+					refused("", full.body[:at]+`"`+other+full.body[at+1+len(name):], "is not a member; accepted: "+name)
 				}
 				refused("", insert(`"x":1,`), "x")
 				refused("", insert(`"":1,`))
@@ -206,6 +207,75 @@ func TestAPISaysWhatMembersItTakes(t *testing.T) {
 		var answer struct{ Error string }
 		if err := json.Unmarshal([]byte(got.body), &answer); err != nil || !strings.Contains(answer.Error, want) {
 			t.Errorf("%s\ngot  %s\nwant %s", body, answer.Error, want)
+		}
+	}
+}
+
+// What is decoded holds no member twice and none in another case, at any depth,
+// as a reader of tokens sees it, which knows no structs.
+func FuzzMembers(f *testing.F) {
+	for _, full := range fullBodies(importedID) {
+		f.Add(full.body)
+		f.Add(strings.Replace(full.body, `{`, `{"NAME":"x",`, 1))
+		f.Add(strings.Replace(full.body, `"per_`, `"per_day":1,"per_`, 1))
+	}
+	f.Add(`{"limits":{"per_day":1,"per\u005fday":2}}`)
+	f.Add(`{"name":"\ud83d\ude00 \ud83d"}`)
+	f.Add(`{"expires_at":{"a":1,"a":[{"b":1,"b":2}]}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, into := range []func() any{
+			func() any { return new(keyRequest) }, func() any { return new(importedKey) }, func() any { return new(workspaceRequest) },
+		} {
+			v := into()
+			if decodeJSON(strings.NewReader(text), v) != nil {
+				continue
+			}
+			if !utf8.ValidString(text) {
+				t.Fatalf("not UTF-8: %q", text)
+			}
+			known := jsonNames(reflect.TypeOf(v).Elem())
+			dec := json.NewDecoder(strings.NewReader(text))
+			var walk func(depth int)
+			walk = func(depth int) {
+				token, err := dec.Token()
+				if err != nil {
+					t.Fatal(err)
+				}
+				open, _ := token.(json.Delim)
+				seen := make(map[string]bool)
+				for open == '{' && dec.More() {
+					name, err := dec.Token()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if seen[name.(string)] || depth < 2 && !slices.Contains(known, name.(string)) {
+						t.Fatalf("%q is accepted, with the member %q", text, name)
+					}
+					seen[name.(string)] = true
+					walk(depth + 1)
+				}
+				for open == '[' && dec.More() {
+					walk(depth + 2)
+				}
+				if open != 0 {
+					if _, err := dec.Token(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			walk(0)
+		}
+	})
+}
+
+func BenchmarkImportLine(b *testing.B) {
+	line := []byte(importLine(importedID, `"token_format":""`))
+	var dec lineDecoder
+	b.ReportAllocs()
+	for b.Loop() {
+		var key importedKey
+		if err := dec.decode(line, &key); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func (d *lineDecoder) decode(line []byte, v any) error {
 	if d.dec == nil {
 		d.dec = strictDecoder(&d.line)
 	}
-	err := decodeOnly(d.dec, v)
+	err := decodeText(d.dec, line, v)
 	if err != nil {
 		d.dec = nil
 	}
