@@ -79,15 +79,20 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		app.events.keysImported(keys, a.door)
 	}
 	err = a.serve(w, r)
-	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {
-		metrics.storeErrors.Inc()
-		adminFailing.error(app.logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", r.URL.Path), zap.Error(refused.Err))
-	}
+	reportFailure(app.logger, r.URL.Path, err)
 	if broken := (*brokenStreamError)(nil); errors.As(err, &broken) {
 		app.logger.Error("an answer of the admin API broke off", zap.String("path", r.URL.Path), zap.Error(err))
 		panic(http.ErrAbortHandler) // what is cut off must not look whole
 	}
 	return err
+}
+
+// reportFailure counts and logs what the store could not do.
+func reportFailure(logger *zap.Logger, path string, err error) {
+	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {
+		metrics.storeErrors.Inc()
+		adminFailing.error(logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(refused.Err))
+	}
 }
 
 // adminFailing bounds what a broken store writes to the log: health checks ask

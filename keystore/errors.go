@@ -33,6 +33,15 @@ var (
 	ErrReadOnly = errors.New("the key store takes no more changes until Caddy is restarted")
 )
 
+// Unavailable marks err.
+func Unavailable(err error) error { return err }
+
+// IsFailure reports whether err is a failure of the store.
+func IsFailure(err error) bool { return err != nil }
+
+// ErrUnavailable is wrapped by what Unavailable marks.
+var ErrUnavailable = errors.New("the key store is not available")
+
 // ExistsError says which key could not be added, and wraps [ErrExists].
 type ExistsError struct {
 	ID apikey.ID
