@@ -13,6 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/keystore"
 )
 
 func init() {
@@ -87,11 +89,15 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// reportFailure counts and logs what the store could not do.
+// reportFailure counts and logs what the store could not do. A fault of the
+// program is logged by Caddy.
 func reportFailure(logger *zap.Logger, path string, err error) {
-	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {
+	if refused, ok := errors.AsType[caddy.APIError](err); ok {
+		err = refused.Err
+	}
+	if keystore.IsFailure(err) {
 		metrics.storeErrors.Inc()
-		adminFailing.error(logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(refused.Err))
+		adminFailing.error(logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(err))
 	}
 }
 

@@ -74,8 +74,11 @@ func (s *failingStore) Update(id apikey.ID, action string, by keystore.Actor, ed
 	return s.Store.Update(id, action, by, edit)
 }
 
-func (s *failingStore) Rotate(apikey.ID, keystore.Actor, func(old, next *apikey.Key) error) (apikey.Key, error) {
-	return apikey.Key{}, s.in("Rotate")
+func (s *failingStore) Rotate(id apikey.ID, by keystore.Actor, edit func(old, next *apikey.Key) error) (apikey.Key, error) {
+	if err := s.in("Rotate"); err != nil {
+		return apikey.Key{}, err
+	}
+	return s.Store.Rotate(id, by, edit)
 }
 
 func (s *failingStore) Delete(apikey.ID, keystore.Actor, func(*apikey.Key) error) error {
@@ -142,8 +145,9 @@ func TestAPITellsFailuresFromFaults(t *testing.T) {
 	for _, method := range failingMethods {
 		t.Run(method, func(t *testing.T) {
 			reached := false
+			s := serveAPI(t)
 			for _, failure := range append([]error{fault, fmt.Errorf("key X: %w", fault)}, storeFailures...) {
-				s := serveAPI(t)
+				s.failing = nil
 				id, _, _ := s.create()
 				store := &failingStore{Store: s.store, method: method, err: failure}
 				s.failing = store
@@ -159,6 +163,8 @@ func TestAPITellsFailuresFromFaults(t *testing.T) {
 					counted := countedFailures(t) - before
 					isFault := errors.Is(failure, fault)
 					switch {
+					case method == "Get" && errors.Is(failure, keystore.ErrDamaged) && strings.HasSuffix(operation, "/import"):
+						got.want(t, 409) // a damaged key is there as well
 					case !store.failed:
 						if got.status >= 500 || counted != 0 {
 							t.Errorf("%s: %d, counted %v, without a failure: %s", operation, got.status, counted, got.body)

@@ -188,6 +188,9 @@ func describeImportError(err error) error {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return &bodyError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxImport)}
 	}
+	if broken := (*brokenBodyError)(nil); errors.As(err, &broken) {
+		return &bodyError{http.StatusBadRequest, broken.Error() + "; nothing was imported"}
+	}
 	return err
 }
 

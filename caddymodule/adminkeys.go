@@ -62,8 +62,10 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, errChanged):
 		return http.StatusPreconditionFailed
-	default: // the store cannot do it; see keystore.ErrReadOnly and others
+	case keystore.IsFailure(err):
 		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
 	}
 }
 
