@@ -76,3 +76,6 @@ func checkCount(field string, n, most int) error {
 	}
 	return nil
 }
+
+// NormalizeChange is Normalize for a key that was stored before.
+func (k *Key) NormalizeChange(*Key) error { return k.Normalize() }
