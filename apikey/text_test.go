@@ -38,23 +38,19 @@ func seen(r rune) bool {
 // Every character of Unicode is accepted between two letters, or refused, by
 // its properties.
 func TestTextOfEveryCharacter(t *testing.T) {
-	for r := rune(0); r <= unicode.MaxRune; r++ {
+	wrong := 0
+	for r := rune(0); r <= unicode.MaxRune && wrong < 20; r++ {
 		if !utf8.ValidRune(r) {
 			continue
 		}
-		for field, check := range map[string]func(*Key, string){
-			"name":        func(k *Key, s string) { k.Name = s },
-			"description": func(k *Key, s string) { k.Description = s },
-		} {
-			k := validKey()
-			check(&k, "a"+string(r)+"b")
-			err := k.Normalize()
-			if want := seen(r); (err == nil) != want {
-				t.Errorf("%U in a %s is accepted: %v (%v)", r, field, !want, err)
-			}
-			if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("%s: has ", field)) || err != nil && !strings.Contains(err.Error(), fmt.Sprintf("%U at position 2; accepted: ", r)) {
-				t.Errorf("%U: the error is %v", r, err)
-			}
+		err := checkText("name", "a"+string(r)+"b", 1, MaxNameLen)
+		if want := seen(r); (err == nil) != want {
+			wrong++
+			t.Errorf("%U is accepted: %v (%v)", r, !want, err)
+		}
+		if err != nil && (!strings.HasPrefix(err.Error(), "name: has ") || !strings.Contains(err.Error(), fmt.Sprintf("%U at position 2; accepted: ", r))) {
+			wrong++
+			t.Errorf("%U: the error is %v", r, err)
 		}
 	}
 }
@@ -66,14 +62,11 @@ func TestTextAccepts(t *testing.T) {
 		"Zapier - product launches", "Müller & Söhne <3", "O\u2019Neill", "a", "名前", "Ключ", "キー・テスト", "חשבון", "e\u0301",
 		"❤\ufe0f", "❤\ufe0f\u200d🔥", "👩\u200d💻", "👩🏽\u200d💻", "👨\u200d👩\u200d👧\u200d👦", "🏳\ufe0f\u200d🌈", "🏴\u200d☠\ufe0f", "🐈\u200d⬛",
 		"👁\ufe0f\u200d🗨\ufe0f", "🙂\u200d↔\ufe0f", "🏃🏽\u200d♀\ufe0f\u200d➡\ufe0f", "🧑🏻\u200d🤝\u200d🧑🏿", "1\ufe0f\u20e3", "#\ufe0f\u20e3", "⚡\ufe0f key", "☎\ufe0e", "©\ufe0f 2026", "ℹ\ufe0f", "‼\ufe0f", "🇩🇪", "👍🏽",
-		"می\u200cخواهم", "خانه\u200cها", "کلید\u200cهای", // Persian, with a non-joiner where letters would join
-		"क्\u200dष", "क्\u200cष", "ന്\u200d", "ശ്രീ\u200cലങ്ക"[:len("ശ്രീ")], "র\u200d্যাব", "ක්\u200dෂ", "ක\u200d්\u200dය",
+		"می\u200cخواهم", "خانه\u200cها", // Persian, with a non-joiner where letters would join
+		"क्\u200dष", "क्\u200cष", "ന്\u200d", "র\u200d্যাব", "ක්\u200dෂ", "ක\u200d්\u200dය",
 	} {
 		k := validKey()
 		k.Name, k.Description = text, text
-		if strings.HasPrefix(text, "کلید") {
-			continue // after a letter that does not join: below
-		}
 		if err := k.Normalize(); err != nil {
 			t.Errorf("%+q: %v", text, err)
 		}
