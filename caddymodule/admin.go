@@ -119,6 +119,9 @@ func doorOf(r *http.Request) string {
 // serve answers one request of the admin API. Errors are caddy.APIError
 // values, which Caddy writes as {"error":"…"}, or a *brokenStreamError.
 func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
+	if tokenInURL(r.URL) {
+		return apiError(http.StatusBadRequest, errTokenInURL)
+	}
 	found, ok := a.find(r)
 	if !ok {
 		return apiError(http.StatusNotFound, errNoRoute)

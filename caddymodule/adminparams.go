@@ -66,6 +66,17 @@ func queryError(err error) error {
 	return &apikey.FieldError{Field: "query", Problem: problem, Accepted: "name=value, with & between several, percent-encoded"}
 }
 
+// errTokenInURL refuses a URL that holds a token. Caddy has logged it by then.
+var errTokenInURL = errors.New("the URL holds a whole token, which is secret and is in the log of Caddy's admin endpoint now: " +
+	"name keys by their ID or prefix, and rotate its key if others can read that log")
+
+// tokenInURL looks at what the URL says and, where its query does not parse, at
+// how it is written.
+func tokenInURL(u *url.URL) bool {
+	query, err := url.QueryUnescape(u.RawQuery)
+	return apikey.ContainsToken(u.Path) || apikey.ContainsToken(u.RawQuery) || err == nil && apikey.ContainsToken(query)
+}
+
 // number reads a whole number from 1 to most.
 func number(value, field string, most int) (int, error) {
 	n, err := strconv.Atoi(value)

@@ -115,10 +115,10 @@ func TestAPISaysWhatQueriesItTakes(t *testing.T) {
 		"POST /keygate/keys?x=1":                    {"is not a parameter", "no parameters"},
 		"GET /keygate/health?x=1":                   {"is not a parameter", "no parameters"},
 		"GET /keygate/scopes?x=1":                   {"is not a parameter", "no parameters"},
-		"GET /keygate/keys?limit=" + someToken:      {"limit", "1–1000"},
-		"GET /keygate/keys?" + someToken + "=1":     {"is not a parameter"},
-		"GET /keygate/keys?a=" + someToken + ";b=1": {"query"},
-		"GET /keygate/keys?a=%zz" + someToken:       {"query"},
+		"GET /keygate/keys?limit=" + someToken:      {"whole token"},
+		"GET /keygate/keys?" + someToken + "=1":     {"whole token"},
+		"GET /keygate/keys?a=" + someToken + ";b=1": {"whole token"},
+		"GET /keygate/keys?a=%zz" + someToken:       {"whole token"},
 	} {
 		got := s.send(request, "").want(t, 400, texts...)
 		if strings.Contains(got.body, someToken[19:]) {

@@ -59,7 +59,7 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 	flags.Var(placeFlag{&c.target.db, "db"}, "db", "Store `file` to work on directly; no process may hold it")
 	flags.BoolVar(&c.json, "json", false, "Print JSON")
 
-	cmd.AddCommand(
+	subcommands := []*cobra.Command{
 		c.createCommand(),
 		c.listCommand(),
 		c.showCommand(),
@@ -83,7 +83,9 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.healthCommand(),
 		c.exportCommand(),
 		c.importCommand(),
-	)
+	}
+	cmd.AddCommand(subcommands...)
+	refuseTokens(flags, subcommands)
 	for _, name := range []string{"address", "adapter"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // both are there
 	}
@@ -125,7 +127,7 @@ func oneLine(err error) error {
 	}
 	text := strings.TrimSpace(err.Error())
 	if apikey.ContainsToken(text) {
-		return errors.New("an argument is a whole token, which is secret; name keys by ID, and replace a token that others may have seen")
+		return errors.New("an argument " + tokenTyped)
 	}
 	return errors.New(visible(text))
 }

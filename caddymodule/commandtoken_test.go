@@ -56,7 +56,7 @@ func TestCommandSendsNoToken(t *testing.T) {
 				t.Errorf("%s %q repeats the token: %s", cmd.Name(), args, o.stderr)
 			}
 		}
-		for _, token := range []string{someToken, "x" + someToken, someToken + ".db", "./" + someToken, "gk" + someToken[5:]} {
+		for _, token := range []string{someToken, "./gk" + someToken[5:] + ".db"} {
 			refused(append([]string{token}, args...)...)
 			refused(append(slices.Clone(args), token)...)
 			if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
