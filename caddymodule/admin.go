@@ -39,12 +39,20 @@ func (adminRouter) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/keygate/", Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
+// notStarted is what a Caddy says that serves its admin endpoint and has not come
+// to its first config yet, or has given up its last one.
+const notStarted = "this Caddy has not loaded its config yet, or is stopping; send the request again in a moment"
+
 // notConfigured is what the command looks for to tell a Caddy without keygate
 // from no Caddy at all.
 const notConfigured = "this Caddy runs a config without keygate; add the keygate directive to a site and reload"
 
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	val, err := caddy.ActiveContext().AppIfConfigured("keygate")
+	active := caddy.ActiveContext()
+	if active.Context == nil {
+		return apiError(http.StatusServiceUnavailable, errors.New(notStarted))
+	}
+	val, err := active.AppIfConfigured("keygate")
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return apiError(http.StatusServiceUnavailable, errors.New(notConfigured))
 	}

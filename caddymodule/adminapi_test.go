@@ -54,7 +54,7 @@ func serveAPI(t *testing.T) *apiServer {
 		a := &keyAdmin{
 			store:    store,
 			brand:    "patra",
-			gateways: []gateway{{policy: access.Policy{Table: table}}},
+			gateways: []gateway{{policy: access.Policy{Brand: "patra", Table: table}}},
 			forget:   func(apikey.ID) {},
 			flush:    s.flush,
 			door:     "api test",

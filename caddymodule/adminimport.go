@@ -178,7 +178,7 @@ func (im *importer) admitOpaque(n int, hash apikey.Hash) error {
 	case err != nil:
 		return fmt.Errorf("line %d: %w", n, err)
 	case found:
-		return fmt.Errorf("hash: the key %s has the same token: %w", other, keystore.ErrExists)
+		return conflictError{fmt.Sprintf("hash: the key %s has the same token", other)}
 	default:
 		return nil
 	}

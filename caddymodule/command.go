@@ -113,7 +113,7 @@ func (c *cli) runOn(run func(ctx context.Context, api *client, id apikey.ID) err
 		}
 		err = run(ctx, api, id)
 		if refused, ok := errors.AsType[*refusalError](err); ok && refused.status == http.StatusNotFound {
-			return fmt.Errorf("%s: %w; caddy keygate list shows those that there are", id, err)
+			return fmt.Errorf("%w; caddy keygate list shows those that there are", err)
 		}
 		return err
 	})
