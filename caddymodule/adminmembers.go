@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
@@ -22,7 +23,7 @@ import (
 func checkMembers(text []byte, typ reflect.Type) error {
 	c := memberCheck{text: text}
 	if c.next() != '{' {
-		return &bodyError{400, "the body is not a JSON object; send a JSON object"}
+		return &bodyError{http.StatusBadRequest, "the body is not a JSON object; send a JSON object"}
 	}
 	return c.value(typ)
 }
@@ -35,7 +36,7 @@ type memberCheck struct {
 }
 
 // errWalk is never seen: what it stands for, the decoder has refused.
-var errWalk = &bodyError{400, "the body is not JSON"}
+var errWalk = &bodyError{http.StatusBadRequest, "the body is not JSON"}
 
 // next skips white space and returns the byte after it, 0 at the end.
 func (c *memberCheck) next() byte {

@@ -49,7 +49,7 @@ func Unavailable(err error) error {
 type unavailableError struct{ error }
 
 func (e unavailableError) Unwrap() error        { return e.error }
-func (e unavailableError) Is(target error) bool { return target == ErrUnavailable } //nolint:errorlint // this is what errors.Is asks
+func (e unavailableError) Is(target error) bool { return target == ErrUnavailable }
 
 // IsFailure reports whether an error of a store says that the store could not do
 // what it was asked. What else a store returns, besides ErrNotFound, ErrExists
