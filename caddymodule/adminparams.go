@@ -67,8 +67,11 @@ func queryError(err error) error {
 }
 
 // errTokenInURL refuses a URL that holds a token. Caddy has logged it by then.
-var errTokenInURL = errors.New("the URL holds a whole token, which is secret and is in the log of Caddy's admin endpoint now: " +
-	"name keys by their ID or prefix, and rotate its key if others can read that log")
+var errTokenInURL = &apikey.FieldError{
+	Field:    "id",
+	Problem:  "the URL holds a whole token, which is secret and is in the log of Caddy's admin endpoint now; rotate its key if others can read that log",
+	Accepted: "the ID of a key or its prefix",
+}
 
 // tokenInURL looks at what the URL says and, where its query does not parse, at
 // how it is written.
