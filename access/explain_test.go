@@ -84,19 +84,19 @@ func TestExplain(t *testing.T) {
 			revoked,
 			Request{Method: "GET", Path: "/v1/posts", Origins: shop},
 			"pppppFpppp",
-			"status", "revoked at 2026-11-23T10:00:00Z, never expires", "Create another key: a revoked one is never usable again.",
+			"status", "revoked", "Create another key: a revoked one is never usable again.",
 		},
 		"disabled": {
 			disabled,
 			Request{Method: "GET", Path: "/v1/posts"},
 			"pppppFpppp",
-			"status", "disabled at 2026-11-23T10:00:00Z, never expires", "Enable the key.",
+			"status", "disabled, never expires", "Enable the key.",
 		},
 		"expired": {
 			expired,
 			Request{Method: "GET", Path: "/v1/posts"},
 			"pppppFpppp",
-			"status", "expired at 2026-11-23T10:00:00Z, expires 2026-11-23T09:00:00Z", "Give the key a later expires_at, or none.",
+			"status", "expired at 2026-11-23T09:00:00Z; the request is of 2026-11-23T10:00:00Z", "Give the key a later expires_at, or none.",
 		},
 		"other address": {
 			id,

@@ -81,14 +81,26 @@ func (e *explainer) whyInvalid() (compared, fix string) {
 }
 
 func showStatus(g *apikey.Grant, now time.Time) string {
-	compared := string(g.Status(now)) + " at " + showTime(now)
-	switch g.ExpiresAt {
-	case 0:
-		return compared + ", never expires"
-	case math.MaxInt64:
-		return compared + ", expires later than the year 2261"
+	switch status := g.Status(now); status {
+	case apikey.Revoked:
+		return string(status)
+	case apikey.Disabled:
+		return string(status) + ", " + showExpiry(g.ExpiresAt)
+	case apikey.Expired:
+		return string(status) + " at " + showTime(time.Unix(0, g.ExpiresAt)) + "; the request is of " + showTime(now)
 	default:
-		return compared + ", expires " + showTime(time.Unix(0, g.ExpiresAt))
+		return string(status) + " at " + showTime(now) + ", " + showExpiry(g.ExpiresAt)
+	}
+}
+
+func showExpiry(at int64) string {
+	switch at {
+	case 0:
+		return "never expires"
+	case math.MaxInt64:
+		return "expires later than the year 2261"
+	default:
+		return "expires " + showTime(time.Unix(0, at))
 	}
 }
 

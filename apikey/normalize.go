@@ -13,15 +13,24 @@ const MaxPlaces = 64
 // the expiry lies ahead, see [ExpiryIn] and [ExpiryAt]: both may have changed
 // since the key was made. The error is a [*FieldError], and k is then as it
 // was.
-func (k *Key) Normalize() error {
+func (k *Key) Normalize() error { return k.NormalizeChange(new(Key)) }
+
+// NormalizeChange is Normalize for a key that is stored already, as old. A name
+// or a description that stays as it is may be one that was accepted once and is
+// not any more: what else changes must not fail for it.
+func (k *Key) NormalizeChange(old *Key) error {
 	if err := CheckWorkspace(k.Workspace); err != nil {
 		return err
 	}
-	if err := checkText("name", k.Name, 1, MaxNameLen); err != nil {
-		return err
+	if k.Name == "" || k.Name != old.Name {
+		if err := checkText("name", k.Name, 1, MaxNameLen); err != nil {
+			return err
+		}
 	}
-	if err := checkText("description", k.Description, 0, MaxDescriptionLen); err != nil {
-		return err
+	if k.Description != old.Description {
+		if err := checkText("description", k.Description, 0, MaxDescriptionLen); err != nil {
+			return err
+		}
 	}
 	scopes, err := normalScopes(k.Scopes)
 	if err != nil {

@@ -66,8 +66,8 @@ func TestNormalizeLimits(t *testing.T) {
 func TestNormalizeRefuses(t *testing.T) {
 	const (
 		acceptedWorkspace = "; accepted: a letter or digit, then up to 63 of A-Z, a-z, 0-9, dot, underscore and hyphen"
-		acceptedName      = "; accepted: 1 to 100 characters, none of them control or bidi-control characters"
-		acceptedDesc      = "; accepted: 0 to 500 characters, none of them control or bidi-control characters"
+		acceptedName      = "; accepted: 1 to 100 characters, all of them visible, with single spaces between words"
+		acceptedDesc      = "; accepted: 0 to 500 characters, all of them visible, with single spaces between words"
 	)
 	numbered := func(format string, n int) (list []string) {
 		for i := range n {
@@ -138,7 +138,7 @@ func TestNormalizeRefusesEveryBidiControl(t *testing.T) {
 		k := validKey()
 		k.Name = "a" + string(r)
 		wantFieldError(t, k.Normalize(), "name",
-			fmt.Sprintf("has the bidi-control character %U at position 2; accepted: 1 to 100 characters, none of them control or bidi-control characters", r))
+			fmt.Sprintf("has the bidi-control character %U at position 2; accepted: 1 to 100 characters, all of them visible, with single spaces between words", r))
 	}
 }
 

@@ -14,10 +14,15 @@ const (
 	MaxDescriptionLen = 500
 )
 
-// checkText accepts text that people read, on one line and without anything
-// that changes how the rest of the line is shown. Lengths are in characters.
+// checkText accepts text that people read, on one line, in which all that there
+// is can be seen. Lengths are in characters.
+//
+// The rule: a character is refused that is a control, format, private-use or
+// default-ignorable one, a line break, a noncharacter, a blank, or a space but a
+// single U+0020 between others; a joiner or a variation selector is accepted
+// where it changes what is seen, see [shows].
 func checkText(field, s string, least, most int) error {
-	accepted := fmt.Sprintf("%d to %d characters, none of them control or bidi-control characters", least, most)
+	accepted := fmt.Sprintf("%d to %d characters, all of them visible, with single spaces between words", least, most)
 	refuse := func(format string, args ...any) error {
 		return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...), Accepted: accepted}
 	}
@@ -35,19 +40,79 @@ func checkText(field, s string, least, most int) error {
 	case strings.TrimSpace(s) == "" && least > 0:
 		return refuse("is blank")
 	}
-	position := 0
-	for _, r := range s {
-		position++
-		switch {
-		case unicode.IsControl(r):
-			return refuse("has the control character %U at position %d", r, position)
-		case unicode.Is(unicode.Bidi_Control, r):
-			return refuse("has the bidi-control character %U at position %d", r, position)
-		case r == '\u2028' || r == '\u2029':
-			return refuse("has the line break %U at position %d", r, position)
+	if isPlain(s) {
+		return nil
+	}
+	text := []rune(s)
+	for i, r := range text {
+		if kind := refusedKind(text, i); kind != "" {
+			return refuse("has the %s %U at position %d", kind, r, i+1)
 		}
 	}
 	return nil
+}
+
+// isPlain reports whether s is visible ASCII with single spaces between, which
+// most names are.
+func isPlain(s string) bool {
+	before := byte(' ')
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && before == ' ' {
+			return false
+		}
+		before = s[i]
+	}
+	return before != ' ' || s == ""
+}
+
+// refusedKind says what the character at i is that is not accepted there, or "".
+func refusedKind(text []rune, i int) string {
+	switch r := text[i]; {
+	case r > ' ' && r <= '~':
+		return ""
+	case r == ' ':
+		if i == 0 || i == len(text)-1 || text[i-1] == ' ' {
+			return "space"
+		}
+		return ""
+	case unicode.IsControl(r):
+		return "control character"
+	case unicode.Is(unicode.Bidi_Control, r):
+		return "bidi-control character"
+	case unicode.In(r, unicode.Zl, unicode.Zp):
+		return "line break"
+	case unicode.Is(unicode.Zs, r):
+		return "space"
+	case unicode.Is(unicode.Co, r):
+		return "private-use character"
+	case unicode.Is(unicode.Noncharacter_Code_Point, r):
+		return "noncharacter"
+	case isInvisible(r) && !shows(text, i):
+		return "invisible character"
+	default:
+		return ""
+	}
+}
+
+// isInvisible reports whether nothing is drawn for r by itself: a
+// Default_Ignorable_Code_Point, of which Unicode derives some from these
+// properties, a format character, or a blank.
+func isInvisible(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point, blanks)
+}
+
+// blanks are characters that are drawn as nothing, or as whatever is there, for
+// which Unicode has no property.
+var blanks = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x2800, Hi: 0x2800, Stride: 1}, // Braille pattern blank
+		{Lo: 0xfffc, Hi: 0xfffc, Stride: 1}, // object replacement character
+	},
+	R32: []unicode.Range32{
+		{Lo: 0x13441, Hi: 0x13442, Stride: 1}, // Egyptian blanks
+		{Lo: 0x16fe4, Hi: 0x16fe4, Stride: 1}, // Khitan small script filler
+		{Lo: 0x1d159, Hi: 0x1d159, Stride: 1}, // musical symbol null notehead
+	},
 }
 
 func tokenInside(field, accepted string) error {

@@ -4,12 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/keystore"
 )
 
 func init() {
@@ -34,12 +39,20 @@ func (adminRouter) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/keygate/", Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
+// notStarted is what a Caddy says that serves its admin endpoint and has not come
+// to its first config yet, or has given up its last one.
+const notStarted = "this Caddy has not loaded its config yet, or is stopping; send the request again in a moment"
+
 // notConfigured is what the command looks for to tell a Caddy without keygate
 // from no Caddy at all.
 const notConfigured = "this Caddy runs a config without keygate; add the keygate directive to a site and reload"
 
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	val, err := caddy.ActiveContext().AppIfConfigured("keygate")
+	active := caddy.ActiveContext()
+	if active.Context == nil {
+		return apiError(http.StatusServiceUnavailable, errors.New(notStarted))
+	}
+	val, err := active.AppIfConfigured("keygate")
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return apiError(http.StatusServiceUnavailable, errors.New(notConfigured))
 	}
@@ -76,15 +89,24 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		app.events.keysImported(keys, a.door)
 	}
 	err = a.serve(w, r)
-	if refused := (caddy.APIError{}); errors.As(err, &refused) && refused.HTTPStatus == http.StatusServiceUnavailable {
-		metrics.storeErrors.Inc()
-		adminFailing.error(app.logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", r.URL.Path), zap.Error(refused.Err))
-	}
+	reportFailure(app.logger, r.URL.Path, err)
 	if broken := (*brokenStreamError)(nil); errors.As(err, &broken) {
 		app.logger.Error("an answer of the admin API broke off", zap.String("path", r.URL.Path), zap.Error(err))
 		panic(http.ErrAbortHandler) // what is cut off must not look whole
 	}
 	return err
+}
+
+// reportFailure counts and logs what the store could not do. A fault of the
+// program is logged by Caddy.
+func reportFailure(logger *zap.Logger, path string, err error) {
+	if refused, ok := errors.AsType[caddy.APIError](err); ok {
+		err = refused.Err
+	}
+	if keystore.IsFailure(err) {
+		metrics.storeErrors.Inc()
+		adminFailing.error(logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(err))
+	}
 }
 
 // adminFailing bounds what a broken store writes to the log: health checks ask
@@ -105,16 +127,24 @@ func doorOf(r *http.Request) string {
 // serve answers one request of the admin API. Errors are caddy.APIError
 // values, which Caddy writes as {"error":"…"}, or a *brokenStreamError.
 func (a *keyAdmin) serve(w http.ResponseWriter, r *http.Request) error {
-	handle, err := a.route(r)
-	if err != nil {
-		return err
+	if tokenInURL(r.URL) {
+		return apiError(http.StatusBadRequest, errTokenInURL)
+	}
+	found, ok := a.find(r)
+	if !ok {
+		return apiError(http.StatusNotFound, errNoRoute)
+	}
+	op, ok := found[r.Method]
+	if !ok {
+		w.Header().Set("Allow", found.allow())
+		return apiError(http.StatusMethodNotAllowed, fmt.Errorf("%s is not served here", r.Method))
 	}
 	if r.URL.Path == importPath {
 		// Caddy gives requests ten seconds, which a gigabyte may not keep.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not offline
 		a.progress = tellProgress(w, r)
 	}
-	body, status, err := handle(r)
+	body, status, err := op.do(r)
 	if err != nil {
 		return apiError(statusOf(err), err)
 	}
@@ -149,12 +179,33 @@ func apiError(status int, err error) error {
 	return caddy.APIError{HTTPStatus: status, Err: err}
 }
 
-// methods are the handlers of one resource by method.
-type methods map[string]func(*http.Request) (body any, status int, err error)
+// operation is one method of one resource.
+type operation struct {
+	handle handleFunc
 
-func (m methods) find(r *http.Request) (func(*http.Request) (any, int, error), error) {
-	if handle, ok := m[r.Method]; ok {
-		return handle, nil
-	}
-	return nil, apiError(http.StatusMethodNotAllowed, fmt.Errorf("%s is not served here", r.Method))
+	// reads says that handle reads the query itself, by [eachParam]. No other
+	// operation has parameters.
+	reads bool
 }
+
+type handleFunc func(*http.Request) (body any, status int, err error)
+
+func plain(handle handleFunc) operation   { return operation{handle: handle} }
+func queried(handle handleFunc) operation { return operation{handle: handle, reads: true} }
+
+// do answers a request. A query that says anything that is not known is
+// refused: to drop a filter would be to answer with everything.
+func (o operation) do(r *http.Request) (body any, status int, err error) {
+	if !o.reads {
+		if err := eachParam(r, nil); err != nil {
+			return nil, 0, err
+		}
+	}
+	return o.handle(r)
+}
+
+// methods are the operations of one resource.
+type methods map[string]operation
+
+// allow is the value of the header Allow (RFC 9110 section 10.2.1).
+func (m methods) allow() string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
@@ -32,6 +33,7 @@ type apiServer struct {
 	clock   atomic.Int64
 	unsaved atomic.Pointer[[]apikey.Usage] // what flush saves
 	holding sync.Mutex
+	failing keystore.Store // in place of store, if there is one
 	doc     *openAPI
 }
 
@@ -52,7 +54,7 @@ func serveAPI(t *testing.T) *apiServer {
 		a := &keyAdmin{
 			store:    store,
 			brand:    "patra",
-			gateways: []gateway{{policy: access.Policy{Table: table}}},
+			gateways: []gateway{{policy: access.Policy{Brand: "patra", Table: table}}},
 			forget:   func(apikey.ID) {},
 			flush:    s.flush,
 			door:     "api test",
@@ -63,7 +65,11 @@ func serveAPI(t *testing.T) *apiServer {
 			together:         apikey.WorkspaceLimits{PerMinute: 600},
 			workspaceChanged: func(string, string) {},
 		}
+		if s.failing != nil {
+			a.store = s.failing
+		}
 		err := a.serve(w, r)
+		reportFailure(zap.NewNop(), r.URL.Path, err)
 		if apiErr, ok := errors.AsType[caddy.APIError](err); ok { // as Caddy does
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(apiErr.HTTPStatus)

@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -24,7 +26,8 @@ type bodyError struct {
 
 func (e *bodyError) Error() string { return e.reason }
 
-// decodeBody reads exactly one JSON object with no field that v does not have.
+// decodeBody reads exactly one JSON object, with no member that v does not have,
+// each by its very name and once.
 func decodeBody(r *http.Request, v any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return &bodyError{http.StatusUnsupportedMediaType, "the body must be JSON; send it with Content-Type: application/json"}
@@ -32,7 +35,13 @@ func decodeBody(r *http.Request, v any) error {
 	return decodeJSON(http.MaxBytesReader(nil, r.Body, maxBody), v)
 }
 
-func decodeJSON(r io.Reader, v any) error { return decodeOnly(strictDecoder(r), v) }
+func decodeJSON(r io.Reader, v any) error {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return describeBodyError(err)
+	}
+	return decodeText(strictDecoder(bytes.NewReader(text)), text, v)
+}
 
 func strictDecoder(r io.Reader) *json.Decoder {
 	dec := json.NewDecoder(r)
@@ -40,12 +49,13 @@ func strictDecoder(r io.Reader) *json.Decoder {
 	return dec
 }
 
-// decodeOnly decodes what must be the only value that is left.
-func decodeOnly(dec *json.Decoder, v any) error {
+// decodeText decodes text, which is all that dec will read and one value. v is
+// a pointer.
+func decodeText(dec *json.Decoder, text []byte, v any) error {
 	err := dec.Decode(v)
 	if err == nil {
 		if _, err = dec.Token(); errors.Is(err, io.EOF) {
-			return nil
+			return checkMembers(text, reflect.TypeOf(v).Elem())
 		}
 		err = errors.New("something follows the JSON object")
 	}

@@ -38,6 +38,9 @@ func (a *keyAdmin) explain(r *http.Request) (any, int, error) {
 	resp := explainResponse{Reason: reason.String(), Status: reason.Status()}
 	for _, c := range e.Checks {
 		check := explainCheck{Check: c.Name, Outcome: string(c.Outcome), Compared: c.Compared, Fix: c.Fix}
+		if c.Reason == access.KeyRevoked {
+			check.Compared += a.revokedAt(e.Key.ID)
+		}
 		if c.Outcome == access.Fail {
 			check.Code = c.Reason.String()
 		}
@@ -101,9 +104,19 @@ func (a *keyAdmin) namedKey(req *explainRequest) (*access.Identified, error) {
 	case err != nil:
 		return nil, err
 	case !found:
-		return nil, keystore.ErrNotFound
+		return nil, fmt.Errorf("%s: %w", id, keystore.ErrNotFound)
 	}
 	return &access.Identified{ID: id, Grant: grant}, nil
+}
+
+// revokedAt says when a key was revoked, which only its record knows; nothing
+// where that cannot be read.
+func (a *keyAdmin) revokedAt(id apikey.ID) string {
+	k, err := a.store.Get(id)
+	if err != nil || k.RevokedAt.IsZero() {
+		return ""
+	}
+	return " at " + k.RevokedAt.UTC().Format(time.RFC3339)
 }
 
 // policyFor returns what a request is decided by: the first of the handlers

@@ -178,7 +178,7 @@ func (im *importer) admitOpaque(n int, hash apikey.Hash) error {
 	case err != nil:
 		return fmt.Errorf("line %d: %w", n, err)
 	case found:
-		return fmt.Errorf("hash: the key %s has the same token: %w", other, keystore.ErrExists)
+		return conflictError{fmt.Sprintf("hash: the key %s has the same token", other)}
 	default:
 		return nil
 	}
@@ -187,6 +187,9 @@ func (im *importer) admitOpaque(n int, hash apikey.Hash) error {
 func describeImportError(err error) error {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return &bodyError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxImport)}
+	}
+	if broken := (*brokenBodyError)(nil); errors.As(err, &broken) {
+		return &bodyError{http.StatusBadRequest, broken.Error() + "; nothing was imported"}
 	}
 	return err
 }

@@ -57,10 +57,7 @@ func (s *startedWriter) Write(p []byte) (int, error) {
 }
 
 // backup answers with a consistent copy of the whole store.
-func (a *keyAdmin) backup(r *http.Request) (any, int, error) {
-	if err := eachParam(r, params{}); err != nil {
-		return nil, 0, err
-	}
+func (a *keyAdmin) backup(*http.Request) (any, int, error) {
 	a.flush()
 	return stream{"application/octet-stream", a.filename("db"), a.store.Backup}, http.StatusOK, nil
 }
@@ -70,10 +67,7 @@ func (a *keyAdmin) filename(extension string) string {
 }
 
 // export answers with a line for every key, in the order of their IDs.
-func (a *keyAdmin) export(r *http.Request) (any, int, error) {
-	if err := eachParam(r, params{}); err != nil {
-		return nil, 0, err
-	}
+func (a *keyAdmin) export(*http.Request) (any, int, error) {
 	a.flush()
 	write := func(w io.Writer) error {
 		out := bufio.NewWriter(w)
@@ -115,10 +109,7 @@ func (a *keyAdmin) eachKey(yield func(k *apikey.Key, lastUsed time.Time) error) 
 }
 
 // check reads every record of the store.
-func (a *keyAdmin) check(r *http.Request) (any, int, error) {
-	if err := eachParam(r, params{}); err != nil {
-		return nil, 0, err
-	}
+func (a *keyAdmin) check(*http.Request) (any, int, error) {
 	resp := checkResponse{Damaged: []damagedRecord{}}
 	var err error
 	resp.Keys, err = a.store.Check(func(name string, problem error) {

@@ -62,13 +62,15 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, errChanged):
 		return http.StatusPreconditionFailed
-	default: // the store cannot do it; see keystore.ErrReadOnly and others
+	case keystore.IsFailure(err):
 		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
 	}
 }
 
-// route finds the handler of a request.
-func (a *keyAdmin) route(r *http.Request) (func(*http.Request) (any, int, error), error) {
+// find returns the resource that a request names.
+func (a *keyAdmin) find(r *http.Request) (methods, bool) {
 	resource := r.URL.Path
 	if strings.HasPrefix(resource, workspacesPath+"/") {
 		resource = workspacesPath + "/{workspace}"
@@ -78,10 +80,8 @@ func (a *keyAdmin) route(r *http.Request) (func(*http.Request) (any, int, error)
 			resource += "/" + action
 		}
 	}
-	if m, ok := a.resources()[resource]; ok {
-		return m.find(r)
-	}
-	return nil, apiError(http.StatusNotFound, errNoRoute)
+	found, ok := a.resources()[resource]
+	return found, ok
 }
 
 const (
@@ -94,24 +94,24 @@ const (
 // resources are the paths of the admin API, as openapi.yaml writes them.
 func (a *keyAdmin) resources() map[string]methods {
 	return map[string]methods{
-		keysPath:                        {"GET": a.list, "POST": a.create},
-		keysPath + "/{id}":              {"GET": a.show, "PATCH": a.update, "DELETE": a.remove},
-		keysPath + "/{id}/rotate":       {"POST": a.rotate},
-		keysPath + "/{id}/revoke":       {"POST": a.revoke},
-		keysPath + "/{id}/disable":      {"POST": a.disable},
-		keysPath + "/{id}/enable":       {"POST": a.enable},
-		keysPath + "/{id}/usage":        {"GET": a.usage},
-		workspacesPath:                  {"GET": a.listWorkspaces},
-		workspacesPath + "/{workspace}": {"GET": a.showWorkspace, "PATCH": a.limitWorkspace, "DELETE": a.unlimitWorkspace},
-		"/keygate/health":               {"GET": a.health},
-		scopesPath:                      {"GET": a.scopes},
-		routesPath:                      {"GET": a.routes},
-		explainPath:                     {"POST": a.explain},
-		"/keygate/audit":                {"GET": a.audit},
-		"/keygate/check":                {"GET": a.check},
-		"/keygate/export":               {"GET": a.export},
-		importPath:                      {"POST": a.load},
-		"/keygate/backup":               {"GET": a.backup},
+		keysPath:                        {"GET": queried(a.list), "POST": plain(a.create)},
+		keysPath + "/{id}":              {"GET": plain(a.show), "PATCH": plain(a.update), "DELETE": plain(a.remove)},
+		keysPath + "/{id}/rotate":       {"POST": plain(a.rotate)},
+		keysPath + "/{id}/revoke":       {"POST": plain(a.revoke)},
+		keysPath + "/{id}/disable":      {"POST": plain(a.disable)},
+		keysPath + "/{id}/enable":       {"POST": plain(a.enable)},
+		keysPath + "/{id}/usage":        {"GET": queried(a.usage)},
+		workspacesPath:                  {"GET": queried(a.listWorkspaces)},
+		workspacesPath + "/{workspace}": {"GET": plain(a.showWorkspace), "PATCH": plain(a.limitWorkspace), "DELETE": plain(a.unlimitWorkspace)},
+		"/keygate/health":               {"GET": plain(a.health)},
+		scopesPath:                      {"GET": plain(a.scopes)},
+		routesPath:                      {"GET": plain(a.routes)},
+		explainPath:                     {"POST": plain(a.explain)},
+		"/keygate/audit":                {"GET": queried(a.audit)},
+		"/keygate/check":                {"GET": plain(a.check)},
+		"/keygate/export":               {"GET": plain(a.export)},
+		importPath:                      {"POST": queried(a.load)},
+		"/keygate/backup":               {"GET": plain(a.backup)},
 	}
 }
 
@@ -188,7 +188,7 @@ func (a *keyAdmin) listQuery(r *http.Request) (keystore.Query, error) {
 	err := eachParam(r, params{
 		"workspace": func(value string) error {
 			q.Workspace = value
-			return nil
+			return apikey.CheckWorkspace(value)
 		},
 		"status": func(value string) error {
 			q.Status = apikey.Status(value)

@@ -17,10 +17,11 @@ func (a *keyAdmin) update(r *http.Request) (any, int, error) {
 		if req.Workspace != nil && *req.Workspace != k.Workspace {
 			return &apikey.FieldError{Field: "workspace", Problem: "never changes", Accepted: "a new key in the other workspace"}
 		}
+		old := *k
 		if err := req.apply(k, a.now()); err != nil {
 			return err
 		}
-		if err := k.Normalize(); err != nil {
+		if err := k.NormalizeChange(&old); err != nil {
 			return err
 		}
 		if req.Scopes == nil || req.AllowUnknownScope {

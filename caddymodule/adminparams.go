@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,26 +14,70 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// params says what to do with each parameter that a resource has.
+// params says what to do with each parameter that an operation has.
 type params map[string]func(value string) error
 
-// eachParam reads the query of a request. An empty value is as none at all.
+// cursorParam names the one parameter that may be empty: the next_cursor of the
+// last page is, and as a cursor it is the first page.
+const cursorParam = "cursor"
+
+// eachParam reads the query of a request. It refuses what does not parse, what
+// the operation does not know, and what is empty or given twice.
 func eachParam(r *http.Request, known params) error {
-	for name, values := range r.URL.Query() {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return queryError(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		read, ok := known[name]
+		values := query[name]
 		switch {
 		case !ok:
-			return &apikey.FieldError{Field: printable(name), Problem: "is not a parameter", Accepted: strings.Join(slices.Sorted(maps.Keys(known)), ", ")}
+			return &apikey.FieldError{Field: printable(name), Problem: "is not a parameter", Accepted: known.names()}
 		case len(values) > 1:
-			return &apikey.FieldError{Field: name, Problem: "is given more than once"}
-		case values[0] == "":
+			return &apikey.FieldError{Field: name, Problem: "is given more than once", Accepted: "one value"}
+		case values[0] == "" && name == cursorParam:
 			continue
+		case values[0] == "":
+			return &apikey.FieldError{Field: name, Problem: "is empty", Accepted: "a value, or no " + name + " at all"}
 		}
 		if err := read(values[0]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p params) names() string {
+	if len(p) == 0 {
+		return "no parameters"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(p)), ", ")
+}
+
+// queryError says why a query does not parse.
+func queryError(err error) error {
+	problem := "does not parse"
+	if escape, ok := errors.AsType[url.EscapeError](err); ok {
+		problem = printable(string(escape)) + " is not a percent-encoded byte"
+	} else if strings.Contains(err.Error(), "semicolon") { // net/url has no type for it
+		problem = "has a semicolon that is not percent-encoded"
+	}
+	return &apikey.FieldError{Field: "query", Problem: problem, Accepted: "name=value, with & between several, percent-encoded"}
+}
+
+// errTokenInURL refuses a URL that holds a token. Caddy has logged it by then.
+var errTokenInURL = &apikey.FieldError{
+	Field:    "id",
+	Problem:  "the URL holds a whole token, which is secret and is in the log of Caddy's admin endpoint now; rotate its key if others can read that log",
+	Accepted: "the ID of a key or its prefix",
+}
+
+// tokenInURL looks at what the URL says and, where its query does not parse, at
+// how it is written.
+func tokenInURL(u *url.URL) bool {
+	query, err := url.QueryUnescape(u.RawQuery)
+	return apikey.ContainsToken(u.Path) || apikey.ContainsToken(u.RawQuery) || err == nil && apikey.ContainsToken(query)
 }
 
 // number reads a whole number from 1 to most.
@@ -53,7 +99,7 @@ func pageLimit(dst *int) func(value string) error {
 
 // noCursor refuses a cursor that no page gave.
 func noCursor() error {
-	return &apikey.FieldError{Field: "cursor", Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
+	return &apikey.FieldError{Field: cursorParam, Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
 }
 
 // printable shows what a caller sent on one line, and no token.

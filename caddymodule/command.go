@@ -59,7 +59,7 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 	flags.Var(placeFlag{&c.target.db, "db"}, "db", "Store `file` to work on directly; no process may hold it")
 	flags.BoolVar(&c.json, "json", false, "Print JSON")
 
-	cmd.AddCommand(
+	subcommands := []*cobra.Command{
 		c.createCommand(),
 		c.listCommand(),
 		c.showCommand(),
@@ -83,7 +83,9 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.healthCommand(),
 		c.exportCommand(),
 		c.importCommand(),
-	)
+	}
+	cmd.AddCommand(subcommands...)
+	refuseTokens(flags, subcommands)
 	for _, name := range []string{"address", "adapter"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // both are there
 	}
@@ -111,7 +113,7 @@ func (c *cli) runOn(run func(ctx context.Context, api *client, id apikey.ID) err
 		}
 		err = run(ctx, api, id)
 		if refused, ok := errors.AsType[*refusalError](err); ok && refused.status == http.StatusNotFound {
-			return fmt.Errorf("%s: %w; caddy keygate list shows those that there are", id, err)
+			return fmt.Errorf("%w; caddy keygate list shows those that there are", err)
 		}
 		return err
 	})
@@ -125,7 +127,7 @@ func oneLine(err error) error {
 	}
 	text := strings.TrimSpace(err.Error())
 	if apikey.ContainsToken(text) {
-		return errors.New("an argument is a whole token, which is secret; name keys by ID, and replace a token that others may have seen")
+		return errors.New("an argument " + tokenTyped)
 	}
 	return errors.New(visible(text))
 }

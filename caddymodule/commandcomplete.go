@@ -52,8 +52,11 @@ func (c *cli) completeKey(cmd *cobra.Command, args []string, typed string) ([]st
 
 func (c *cli) keysLike(cmd *cobra.Command, typed string) []string {
 	id, asPrefix := typed, false
-	if i := strings.LastIndexByte(typed, '_'); i >= 0 {
-		id, asPrefix = typed[i+1:], true
+	if brand, rest, found := strings.Cut(typed, "_"); found {
+		if apikey.CheckBrand(brand) != nil {
+			return nil // what follows may be the beginning of a secret
+		}
+		id, asPrefix = rest, true
 	}
 	query := url.Values{"limit": {"1000"}}
 	if id != "" {

@@ -29,9 +29,6 @@ func (f textFlag) Set(s string) error {
 	if !utf8.ValidString(s) {
 		return notUTF8(f.field)
 	}
-	if apikey.ContainsToken(s) {
-		return &apikey.FieldError{Field: f.field, Problem: "holds a whole token, which is secret"} // and would get into a URL
-	}
 	*f.dst = &s
 	return nil
 }

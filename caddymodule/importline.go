@@ -108,15 +108,22 @@ func (d *lineDecoder) decode(line []byte, v any) error {
 	if d.dec == nil {
 		d.dec = strictDecoder(&d.line)
 	}
-	err := decodeOnly(d.dec, v)
+	err := decodeText(d.dec, line, v)
 	if err != nil {
 		d.dec = nil
 	}
 	return err
 }
 
+// brokenBodyError is a body that could not be read to its end.
+type brokenBodyError struct{ err error }
+
+func (e *brokenBodyError) Error() string { return "the body broke off: " + e.err.Error() }
+func (e *brokenBodyError) Unwrap() error { return e.err }
+
 // eachLine calls yield with the lines of r, counted from 1, until it returns
-// an error. A line of more than most bytes is passed over, and yield told so.
+// an error. A line of more than most bytes is passed over, and yield told so. An
+// error of r is a *brokenBodyError.
 func eachLine(r io.Reader, most int, yield func(n int, line []byte, tooLong bool) error) error {
 	in := bufio.NewReaderSize(r, most+2) // the first byte too many, and the line's end
 	for n := 1; ; n++ {
@@ -127,7 +134,7 @@ func eachLine(r io.Reader, most int, yield func(n int, line []byte, tooLong bool
 		}
 		atEnd := errors.Is(err, io.EOF)
 		if err != nil && !atEnd {
-			return err
+			return &brokenBodyError{err}
 		}
 		if len(line) > 0 {
 			if err := yield(n, line, tooLong); err != nil {

@@ -80,7 +80,7 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("GET /keygate/check", "").want(t, 200)
 	exported := s.send("GET /keygate/export", "").want(t, 200).body
 	s.send("GET /keygate/backup", "").want(t, 200)
-	for _, name := range []string{"check", "export", "backup"} {
+	for _, name := range []string{"check", "export", "backup", "health", "scopes"} {
 		s.send("GET /keygate/"+name+"?deep=1", "").want(t, 400, `deep\": is not a parameter`)
 	}
 	s.send("POST /keygate/import", `{"nonsense":1}`).want(t, 400)
@@ -92,7 +92,7 @@ func TestServerIsOpenAPI(t *testing.T) {
 
 	for _, op := range s.doc.operations() {
 		for status := range s.doc.at(s.doc.operation(op), "responses").(map[string]any) {
-			if status != "503" && !s.doc.seen[op+" "+status] {
+			if status < "500" && !s.doc.seen[op+" "+status] {
 				t.Errorf("%s %s is in openapi.yaml and was not seen", op, status)
 			}
 		}

@@ -115,10 +115,14 @@ func (b *Bolt) Backup(w io.Writer) error {
 		_, err := tx.WriteTo(keep)
 		return err
 	})
-	if keep.err != nil {
+	switch {
+	case keep.err != nil:
 		return keep.err
+	case IsFailure(err):
+		return err
+	default:
+		return Unavailable(err) // what bbolt reads for this, it reads from the file
 	}
-	return err
 }
 
 // firstError remembers the error of a writer, which bbolt does not always wrap.
@@ -191,6 +195,8 @@ func (b *Bolt) begin(writable bool) (*bolt.Tx, error) {
 		return nil, ErrClosed
 	case begun && errors.Is(err, ErrDamaged):
 		b.stuck.Store(&err)
+	case err != nil && !IsFailure(err):
+		err = Unavailable(err)
 	}
 	return tx, err
 }

@@ -3,7 +3,6 @@ package keystore
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 )
@@ -20,7 +19,7 @@ func CheckPath(path string) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
-	return fmt.Errorf("key store %s: %w", path, err)
+	return pathError(path, err)
 }
 
 // checkMagic looks for bbolt's magic number in the two pages that have it, of

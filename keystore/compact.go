@@ -31,7 +31,7 @@ func CompactFile(path string) (Compaction, error) {
 	defer b.Close()
 	result, err := b.compactTo(path)
 	if err != nil {
-		return Compaction{}, fmt.Errorf("key store %s: %w", path, err)
+		return Compaction{}, pathError(path, err)
 	}
 	return result, nil
 }

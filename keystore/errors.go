@@ -31,7 +31,37 @@ var (
 	// ErrReadOnly is wrapped where the store takes no changes, because of an
 	// earlier [ErrUnknownOutcome], or because [ReadBolt] opened it.
 	ErrReadOnly = errors.New("the key store takes no more changes until Caddy is restarted")
+
+	// ErrUnavailable is wrapped where what is underneath the store does not do
+	// what it was asked; see [Unavailable].
+	ErrUnavailable = errors.New("the key store is not available")
 )
+
+// Unavailable marks an error of what is underneath a store, a disk or an engine:
+// it wraps [ErrUnavailable] as well, and its words stay as they are. Nil stays nil.
+func Unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unavailableError{err}
+}
+
+type unavailableError struct{ error }
+
+func (e unavailableError) Unwrap() error        { return e.error }
+func (e unavailableError) Is(target error) bool { return target == ErrUnavailable }
+
+// IsFailure reports whether an error of a store says that the store could not do
+// what it was asked. What else a store returns, besides ErrNotFound, ErrExists
+// and the errors of its callers, is a fault of the program.
+func IsFailure(err error) bool {
+	for _, failure := range []error{ErrClosed, ErrDamaged, ErrNewer, ErrInUse, ErrNotWritten, ErrUnknownOutcome, ErrReadOnly, ErrUnavailable} {
+		if errors.Is(err, failure) {
+			return true
+		}
+	}
+	return false
+}
 
 // ExistsError says which key could not be added, and wraps [ErrExists].
 type ExistsError struct {

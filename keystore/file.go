@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -15,6 +16,23 @@ const adviceDamaged = "restore it from a backup"
 
 var errNotAStore = errors.New("is not a Keygate store, or only the start of one: " +
 	"give the path of a store, or of a file that does not exist yet")
+
+// pathError says which file an error is about. What the system says of the very
+// same file begins with its path as well, which is left out.
+func pathError(path string, err error) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok && of.Path == path {
+		return &fileError{path, strings.Replace(err.Error(), of.Op+" "+path+": ", "", 1), err}
+	}
+	return fmt.Errorf("key store %s: %w", path, err)
+}
+
+type fileError struct {
+	path, text string
+	err        error
+}
+
+func (e *fileError) Error() string { return "key store " + e.path + ": " + e.text }
+func (e *fileError) Unwrap() error { return e.err }
 
 // checkFile refuses what must not be opened as a store. Its errors follow the
 // path, and say what to do.

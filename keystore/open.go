@@ -33,7 +33,7 @@ const growStep = 1 << 20
 func OpenBolt(path string) (*Bolt, error) {
 	b, err := openBolt(path)
 	if err != nil {
-		return nil, fmt.Errorf("key store %s: %w", path, err)
+		return nil, pathError(path, err)
 	}
 	return b, nil
 }

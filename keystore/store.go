@@ -11,8 +11,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// What callers decide on. Errors of a store wrap one of these, or say what
-// failed in the engine underneath.
+// What callers decide on. What a store could not do is an error for which
+// [IsFailure] is true: a store marks errors of what is underneath it by
+// [Unavailable].
 var (
 	ErrNotFound = errors.New("no such key")
 	ErrExists   = errors.New("a key with this ID exists already")

@@ -11,7 +11,7 @@ import (
 func VerifyFile(path string) (keys int, err error) {
 	keys, err = verifyFile(path)
 	if err != nil {
-		return 0, fmt.Errorf("key store %s: %w", path, err)
+		return 0, pathError(path, err)
 	}
 	return keys, nil
 }
@@ -55,7 +55,7 @@ func ReadBolt(path string) (*Bolt, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("key store %s: %w", path, err)
+		return nil, pathError(path, err)
 	}
 	return b, nil
 }

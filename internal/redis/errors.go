@@ -6,14 +6,17 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"github.com/socialpatra/keygate/keystore"
 )
 
-// What callers decide on.
+// What callers decide on. All that an engine does not do is a failure of the key
+// store on it, see [keystore.IsFailure].
 var (
 	// ErrUnavailable is wrapped by all that means that the engine cannot answer
 	// now: it is not there, does not answer in time, is loading, has no master,
 	// lacks the replicas that it wants for a write, or is out of memory.
-	ErrUnavailable = errors.New("the engine is not available")
+	ErrUnavailable = keystore.Unavailable(errors.New("the engine is not available"))
 
 	// ErrUncertain is wrapped, besides ErrUnavailable, where the engine may have
 	// done what it was asked to, but no answer came.
@@ -32,7 +35,11 @@ var unavailable = map[string]bool{
 
 // errNoScript is what the engine says of a script that it does not know by its
 // name, or does not know any more.
-var errNoScript = errors.New("the engine refused a command: NOSCRIPT")
+var errNoScript = fmt.Errorf("%w: NOSCRIPT", errRefused)
+
+// errRefused is wrapped where the engine answers that it does not do a command,
+// such as for data of another type than the store's.
+var errRefused = keystore.Unavailable(errors.New("the engine refused a command"))
 
 // notSentError is what a connection that could not be made leaves.
 type notSentError struct{ error }
@@ -53,7 +60,7 @@ func (c *Conn) explain(err error) error {
 		if unavailable[word] || strings.HasPrefix(text, "Failed to refresh cluster slots") {
 			return fmt.Errorf("%w: %s", ErrUnavailable, c.redact(text))
 		}
-		return fmt.Errorf("the engine refused a command: %s", c.redact(text))
+		return fmt.Errorf("%w: %s", errRefused, c.redact(text))
 	}
 	if _, ok := errors.AsType[notSentError](err); ok || errors.Is(err, rueidis.ErrClosing) {
 		return fmt.Errorf("%w: %s", ErrUnavailable, c.redact(err.Error()))

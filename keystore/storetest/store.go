@@ -172,6 +172,9 @@ func testClosed(t *testing.T, f Factory) {
 		if !errors.Is(err, keystore.ErrClosed) {
 			t.Errorf("call %s after Close: %v; want ErrClosed", strconv.Itoa(i), err)
 		}
+		if !keystore.IsFailure(err) {
+			t.Errorf("call %s after Close: %v is no failure of the store", strconv.Itoa(i), err)
+		}
 	}
 	if n := s.Counts(now)[apikey.Active]; n != 0 {
 		t.Errorf("%d active keys in a closed store", n)

@@ -1,0 +1,90 @@
+package apikey
+
+import (
+	"unicode"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
+)
+
+// The characters that show nothing by themselves and change others.
+const (
+	nonJoiner     = '\u200c'
+	joiner        = '\u200d'
+	asText        = '\ufe0e' // the variation selector for a pictograph in black and white
+	asEmoji       = '\ufe0f' // and the one for it in colour
+	keycap        = '\u20e3'
+	firstSkinTone = '\U0001f3fb'
+	lastSkinTone  = '\U0001f3ff'
+)
+
+// shows reports whether the invisible character at i changes what is seen where
+// it stands: a variation selector after a pictograph or in a keycap; a joiner
+// between two pictographs; a joiner or non-joiner beside a virama, as Indic
+// scripts are written; and a non-joiner between two letters that would join
+// without it, as Persian is written (RFC 5892, Appendix A.1).
+func shows(text []rune, i int) bool {
+	before, after := at(text, i-1), at(text, i+1)
+	switch text[i] {
+	case asEmoji:
+		return isPictograph(before) || after == keycap && isKeycapBase(before)
+	case asText:
+		return isPictograph(before)
+	case joiner:
+		return joinsPictographs(text, i) || besideVirama(before, after)
+	case nonJoiner:
+		return besideVirama(before, after) || keepsApart(text, i)
+	default:
+		return false
+	}
+}
+
+// at returns the character at i, or 0 where there is none.
+func at(text []rune, i int) rune {
+	if i < 0 || i >= len(text) {
+		return 0
+	}
+	return text[i]
+}
+
+func isKeycapBase(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
+
+// joinsPictographs looks behind what belongs to the pictograph before.
+func joinsPictographs(text []rune, i int) bool {
+	before := at(text, i-1)
+	if before == asEmoji || before >= firstSkinTone && before <= lastSkinTone {
+		before = at(text, i-2)
+	}
+	return isPictograph(before) && isPictograph(at(text, i+1))
+}
+
+// besideVirama is true after a virama, and also before one, which is how Bengali
+// and Sinhala write some letters.
+func besideVirama(before, after rune) bool {
+	return isVirama(before) || unicode.IsLetter(before) && isVirama(after)
+}
+
+// isVirama reports whether r has the canonical combining class of the sign that
+// takes its vowel from a letter.
+func isVirama(r rune) bool {
+	const virama = 9
+	return r != 0 && norm.NFC.PropertiesString(string(r)).CCC() == virama
+}
+
+// contextRules are the rules of RFC 5892 on joiners, and no others.
+var contextRules = idna.New(idna.CheckJoiners(true))
+
+// keepsApart reports whether the letters around the non-joiner at i would join:
+// whether it may stand in a domain name. It asks for the word that i is in.
+func keepsApart(text []rune, i int) bool {
+	inWord := func(r rune) bool { return r == nonJoiner || unicode.In(r, unicode.L, unicode.M) }
+	first, last := i, i
+	for inWord(at(text, first-1)) {
+		first--
+	}
+	for inWord(at(text, last+1)) {
+		last++
+	}
+	_, err := contextRules.ToUnicode(string(text[first : last+1]))
+	return err == nil
+}

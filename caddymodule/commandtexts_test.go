@@ -1,0 +1,168 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// An error names what it is about once, however many layers have wrapped it.
+func TestCommandErrorsNameTheKeyOnce(t *testing.T) {
+	s := serveAPI(t)
+	at := strings.TrimPrefix(s.url, "http://")
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("keys.jsonl", []byte(strings.Replace(opaqueLine("x"), `{`, `{"id":"`+importedID+`",`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id, err := apikey.ParseID(importedID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusals := []error{
+		fmt.Errorf("%s: %w", id, keystore.ErrNotFound),
+		&keystore.ExistsError{ID: id},
+		&keystore.ExistsError{ID: id, SameHash: apikey.NewID()},
+		fmt.Errorf("the record of key %s: %w: its checksum does not match", id, keystore.ErrDamaged),
+		fmt.Errorf("%w: the disk is full", keystore.ErrNotWritten),
+	}
+	for _, refusal := range refusals {
+		for _, method := range failingMethods {
+			s.failing = &failingStore{Store: s.store, method: method, err: refusal}
+			for name, args := range completeArgs {
+				if name == "restore" || name == "compact" || name == "lint" {
+					continue // of files
+				}
+				o := person{}.run(append([]string{name, "--address", at}, args...)...)
+				if n := strings.Count(o.stderr, importedID); n > 1 {
+					t.Errorf("%s with %s failing names the key %d times: %s", name, method, n, o.stderr)
+				}
+				if n := strings.Count(o.stderr, "no such key"); n > 1 {
+					t.Errorf("%s says %d times that there is none: %s", name, n, o.stderr)
+				}
+			}
+		}
+	}
+	s.failing = nil
+	if err := os.MkdirAll("data", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	person{}.mustRun(t, "create", "--address", at, "--workspace", "a", "--name", "n", "--scope", "posts:read")
+	person{}.run("create", "--db", "data/keys.db", "--workspace", "a", "--name", "n", "--scope", "posts:read")
+	for _, name := range []string{"show", "update", "rotate", "disable", "enable", "revoke", "delete", "explain", "usage"} {
+		for _, place := range [][]string{{"--address", at}, {"--db", "data/keys.db"}} {
+			o := person{}.run(append(append([]string{name}, completeArgs[name]...), place...)...)
+			wantRefusal(t, o, importedID+": no such key; caddy keygate list shows those that there are")
+			if strings.Count(o.stderr, importedID) != 1 {
+				t.Errorf("%s %v: %s", name, place, o.stderr)
+			}
+		}
+	}
+}
+
+func TestCommandErrorsNameTheFileOnce(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	garbage := filepath.Join(dir, "garbage.db")
+	for path, text := range map[string]string{file: "", garbage: strings.Repeat("x", 99999)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(dir, "link.db")
+	if err := os.Symlink(garbage, link); err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{filepath.Join(dir, "none.db"), filepath.Join(file, "below.db"), filepath.Join(dir, strings.Repeat("n", 300)), dir, file, garbage, link, "nul\x00.db"}
+	for _, path := range paths {
+		for _, args := range [][]string{
+			{"list", "--db", path}, {"check", "--db", path}, {"compact", "--db", path}, {"restore", path, "--yes", "--db", filepath.Join(dir, "new.db")},
+			{"restore", garbage, "--yes", "--db", path},
+		} {
+			o := person{}.run(args...)
+			if shown := visible(path); strings.Count(o.stderr, shown) > 1 {
+				t.Errorf("%q: %s", args, o.stderr)
+			}
+		}
+		for name, err := range map[string]error{
+			"open":   errOf(keystore.OpenBolt(path)),
+			"verify": errOf(keystore.VerifyFile(path)),
+			"read":   errOf(keystore.ReadBolt(path)),
+			"path":   keystore.CheckPath(path),
+		} {
+			if err != nil && strings.Count(err.Error(), path) > 1 {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		os.Remove(filepath.Join(dir, "none.db"))
+	}
+}
+
+func errOf[T any](_ T, err error) error { return err }
+
+// What a text says of a key is what is known of it.
+func TestTextsSayWhatIsKnown(t *testing.T) {
+	s := serveAPI(t)
+	id, made, _ := s.create()
+	explain := func(named string) string {
+		return s.send("POST /keygate/explain", `{`+named+`,"method":"GET","path":"/v1/invoices","at":"2026-12-24T18:00:00Z"}`).want(t, 200).body
+	}
+	s.clock.Store(apiStart.AddDate(0, 0, 3).UnixNano())
+	s.send(keyURL("POST", id, "/revoke"), "").want(t, 200, `"revoked_at":"2026-11-26T10:00:00Z"`)
+	s.clock.Store(apiStart.AddDate(0, 1, 0).UnixNano())
+	for _, named := range []string{`"key":"` + id + `"`, `"token":"` + made.Token + `"`} {
+		if got := explain(named); !strings.Contains(got, `"compared":"revoked at 2026-11-26T10:00:00Z"`) {
+			t.Errorf("%s: %s", named, got)
+		}
+	}
+	s.failing = &failingStore{Store: s.store, method: "Get", err: keystore.ErrDamaged}
+	if got := explain(`"key":"` + id + `"`); !strings.Contains(got, `"compared":"revoked"`) {
+		t.Errorf("the record cannot be read: %s", got)
+	}
+	s.failing = nil
+	disabled, _, _ := s.create()
+	s.send(keyURL("POST", disabled, "/disable"), "").want(t, 200)
+	if got := explain(`"key":"` + disabled + `"`); strings.Contains(got, "disabled at") {
+		t.Errorf("nobody knows since when: %s", got)
+	}
+	expired, _, _ := s.create(`"expires_at":"2026-12-23T12:00:00Z"`)
+	if got := explain(`"key":"` + expired + `"`); strings.Contains(got, "expired at 2026-12-24") || !strings.Contains(got, "2026-12-23T12:00:00Z") {
+		t.Errorf("it expired a day before: %s", got)
+	}
+	s.send("POST /keygate/import", opaqueLine("sk_1")).want(t, 200)
+	if got := s.send("POST /keygate/import", opaqueLine("sk_1")).want(t, 409, "has the same token").body; strings.Contains(got, "with this ID") {
+		t.Errorf("the ID is another: %s", got)
+	}
+}
+
+// A Caddy that has not loaded its config yet is not one without keygate.
+func TestAPIBeforeTheFirstConfig(t *testing.T) {
+	ask := func() error {
+		return serveAdmin(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/keygate/keys", nil))
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	before := countedFailures(t)
+	if err := ask(); err == nil || !strings.Contains(err.Error(), "has not loaded its config yet") || strings.Contains(err.Error(), "without keygate") {
+		t.Errorf("while it starts: %v", err)
+	}
+	if err := caddy.Load([]byte(`{"admin":{"disabled":true}}`), true); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	if err := ask(); err == nil || !strings.Contains(err.Error(), "without keygate") {
+		t.Errorf("with another config: %v", err)
+	}
+	if countedFailures(t) != before {
+		t.Error("it is counted as a failure of the store")
+	}
+}
