@@ -74,7 +74,7 @@ func TestAnswersToKeysVaryByCredential(t *testing.T) {
 		want    string
 		public  string
 	}{
-		"nothing said":       {nil, "Origin, Authorization, X-Key", "Origin"},
+		"nothing said":       {nil, "Origin\nAuthorization, X-Key", "Origin"},
 		"another":            {[]string{"Accept"}, "Accept\nOrigin, Authorization, X-Key", "Accept\nOrigin"},
 		"one of them":        {[]string{"authorization"}, "authorization\nOrigin, X-Key", "authorization\nOrigin"},
 		"two of them":        {[]string{"Accept, ORIGIN", "x-key"}, "Accept, ORIGIN\nx-key\nAuthorization", "Accept, ORIGIN\nx-key"},

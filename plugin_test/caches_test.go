@@ -25,6 +25,9 @@ type mix struct {
 	together    bool // worth asking for by several at once
 }
 
+// inAnHour is soon enough for caches that mistrust what is far away.
+var inAnHour = url.QueryEscape(time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+
 // cacheControls are what backends write, and whether it is the permission to
 // give the answer to others than the one who asked.
 var cacheControls = map[string]struct {
@@ -44,8 +47,8 @@ var cacheControls = map[string]struct {
 	"private of a field":     {fields: `cc=private="x", max-age=60`},
 	"private in capitals":    {fields: "cc=PRIVATE, max-age=60"},
 	"no-store":               {fields: "cc=no-store"},
-	"no-store and Expires":   {fields: "cc=no-store&expires=" + url.QueryEscape("Fri, 01 Jan 2100 00:00:00 GMT")},
-	"Expires":                {fields: "expires=" + url.QueryEscape("Fri, 01 Jan 2100 00:00:00 GMT")},
+	"no-store and Expires":   {fields: "cc=no-store&expires=" + inAnHour},
+	"Expires":                {fields: "expires=" + inAnHour},
 	"Pragma":                 {fields: "pragma=no-cache"},
 	"public":                 {fields: "cc=public, max-age=60", open: true},
 	"s-maxage":               {fields: "cc=s-maxage=60", open: true},
