@@ -100,6 +100,7 @@ type cachedSite struct {
 	gateway *gateway
 	url     string // of whoever is asked first
 	client  *http.Client
+	strict  bool // a cache may not even share what the backend calls public
 
 	one, sister, stranger, anonymous, weak, revoked asker
 
@@ -158,6 +159,8 @@ func (s *cachedSite) ask(t testing.TB, m mix, a asker, method, path string, head
 	case denial:
 		leak("the denial %d of another", resp.Status)
 	case a.refused == 0 && len(whose) == 1 && whose[0] == a.key:
+	case s.strict:
+		leak("%d for %s", resp.Status, s.nameOf(whose))
 	case m.open && a.key != nobody && len(whose) == 1, m.open && a.refused != 0 && len(whose) == 1:
 		// What the backend allows.
 	default:
