@@ -61,12 +61,38 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		r = r.WithContext(ctx)
 	}
 	err := next.ServeHTTP(rw, r)
+	if a.request.Context().Err() != nil {
+		return a.abandon(w, err)
+	}
 	a.takeBack(err != nil)
 	if !rw.wroteHeader {
 		a.complete(w) // whoever handles the error, or ends the answer, writes past rw
 	}
 	return err
 }
+
+// abandon ends a request whose client has hung up. The handlers behind may have
+// come back although something reads the request still, as Souin does: its header
+// stays as it is. So error routes, which share it, must not go on with it: the
+// error ends here, as a status for the log.
+func (a *answer) abandon(w http.ResponseWriter, err error) error {
+	if a.writer.wroteHeader {
+		return nil
+	}
+	a.complete(w)
+	if err != nil {
+		status := statusHungUp
+		var withStatus caddyhttp.HandlerError
+		if errors.As(err, &withStatus) && withStatus.StatusCode != 0 {
+			status = withStatus.StatusCode
+		}
+		w.WriteHeader(status)
+	}
+	return nil
+}
+
+// statusHungUp is what Caddy and nginx log for a client that did not wait.
+const statusHungUp = 499
 
 // takeBack ends what forward has made of the request. Handlers around Keygate find
 // it as it was sent; but Caddy's error routes may send it on, with the path that
