@@ -10,11 +10,15 @@ import (
 	"testing"
 )
 
-// cachesPage returns the configs of the chapter on caches, as they are printed:
-// behind Keygate, in front of it, and nginx in front.
-func cachesPage(t testing.TB) (behind, front, nginx string) {
+// printedCaches are the configs of the chapter on caches, as they are printed.
+type printedCaches struct {
+	behind, front           string // of Keygate, in one site with it
+	nginxBehind, nginxFront string
+}
+
+func cachesPage(t testing.TB) printedCaches {
 	t.Helper()
-	var caddy []string
+	var caddy, nginx []string
 	for _, p := range readPages(t) {
 		if p.file != "docs/composition.md" {
 			continue
@@ -24,14 +28,14 @@ func cachesPage(t testing.TB) (behind, front, nginx string) {
 			case "caddy":
 				caddy = append(caddy, code.text)
 			case "nginx":
-				nginx = code.text
+				nginx = append(nginx, code.text)
 			}
 		}
 	}
-	if len(caddy) != 2 || nginx == "" {
-		t.Fatalf("docs/composition.md shows %d sites with a cache, want 2, and of nginx %q", len(caddy), nginx)
+	if len(caddy) != 2 || len(nginx) != 2 {
+		t.Fatalf("docs/composition.md shows %d sites with a cache and %d servers of nginx, want 2 of each", len(caddy), len(nginx))
 	}
-	return caddy[0], caddy[1], nginx
+	return printedCaches{front: caddy[0], behind: caddy[1], nginxBehind: nginx[0], nginxFront: nginx[1]}
 }
 
 // printedSite makes a site of the page one that a test can ask often: without
@@ -49,38 +53,47 @@ func printedSite(site string) string {
 }
 
 // siteWithoutCache has no cache of its own.
-func siteWithoutCache(t testing.TB) string {
-	_, site, _ := cachesPage(t)
-	before, rest, _ := strings.Cut(site, "\tcache @open")
+func (p printedCaches) siteWithoutCache() string {
+	before, rest, _ := strings.Cut(p.front, "\tcache @open")
 	_, after, _ := strings.Cut(rest, "\n\t}\n")
 	return printedSite(before + after)
 }
 
 // nginxInFront starts nginx with a server that listens on 127.0.0.1:8000 and
-// asks 127.0.0.1:8080, as printed.
+// asks 127.0.0.1:8080, as printed, and nginxBehind one that listens on
+// 127.0.0.1:9000 and asks 127.0.0.1:9001.
 func nginxInFront(t testing.TB, server string) func(string) string {
-	return func(gateway string) string {
+	return nginxBetween(t, server, "127.0.0.1:8000", "127.0.0.1:8080")
+}
+
+func nginxBehind(t testing.TB, server string) func(string) string {
+	return nginxBetween(t, server, "127.0.0.1:9000", "127.0.0.1:9001")
+}
+
+func nginxBetween(t testing.TB, server, listens, asks string) func(string) string {
+	return func(asked string) string {
 		addr := "127.0.0.1:" + freePort(t)
-		startNginxServer(t, strings.NewReplacer("127.0.0.1:8000", addr, "127.0.0.1:8080", gateway,
+		startNginxServer(t, strings.NewReplacer(listens, addr, asks, asked,
 			"/var/cache/nginx/api", filepath.Join(t.TempDir(), "cache")).Replace(server), addr)
-		return "http://" + addr
+		return addr
 	}
 }
 
 // No answer to one key reaches another one, or nobody, through a cache that is
 // set up as the page says: not even one that the backend calls public.
 func TestPrintedCaches(t *testing.T) {
-	behind, front, nginx := cachesPage(t)
+	page := cachesPage(t)
 	for name, test := range map[string]struct {
-		site  string
-		front func(string) string
+		site          string
+		front, behind func(string) string
 	}{
-		"behind": {printedSite(behind), nil},
-		"front":  {printedSite(front), nil},
-		"nginx":  {siteWithoutCache(t), nginxInFront(t, nginx)},
+		"behind":         {site: printedSite(page.behind)},
+		"in front":       {site: printedSite(page.front)},
+		"nginx in front": {site: page.siteWithoutCache(), front: nginxInFront(t, page.nginxFront)},
+		"nginx behind":   {site: page.siteWithoutCache(), behind: nginxBehind(t, page.nginxBehind)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newCachedSite(t, test.site, test.front)
+			s := newCachedSite(t, test.site, test.front, test.behind)
 			s.strict = true
 			s.run(t)
 		})
@@ -90,9 +103,9 @@ func TestPrintedCaches(t *testing.T) {
 // A cache in front that knows of no keys shares what the backend itself calls
 // public, and nothing else.
 func TestCachesThatKnowNoKeys(t *testing.T) {
-	_, front, nginx := cachesPage(t)
+	page := cachesPage(t)
 	var careless []string
-	for line := range strings.Lines(nginx) {
+	for line := range strings.Lines(page.nginxFront) {
 		switch {
 		case strings.Contains(line, "proxy_no_cache"), strings.Contains(line, "proxy_cache_bypass"):
 		default:
@@ -101,16 +114,17 @@ func TestCachesThatKnowNoKeys(t *testing.T) {
 	}
 	keepsAll := strings.Replace(strings.Join(careless, ""), "proxy_cache api;", "proxy_cache api; proxy_cache_valid any 1m;", 1)
 	t.Run("cache-handler", func(t *testing.T) {
-		newCachedSite(t, printedSite(strings.Replace(front, "cache @open", "cache", 1)), nil).run(t)
+		newCachedSite(t, printedSite(strings.Replace(page.front, "cache @open", "cache", 1)), nil, nil).run(t)
 	})
 	t.Run("nginx", func(t *testing.T) {
-		newCachedSite(t, siteWithoutCache(t), nginxInFront(t, keepsAll)).run(t)
+		newCachedSite(t, page.siteWithoutCache(), nginxInFront(t, keepsAll), nil).run(t)
 	})
 }
 
 // Lint accepts the sites of the page, and no site without what they say.
 func TestLintOfCaches(t *testing.T) {
-	behind, front, _ := cachesPage(t)
+	page := cachesPage(t)
+	behind, front := page.behind, page.front
 	binary, err := pluginsBinary()
 	if err != nil {
 		t.Fatal(err)

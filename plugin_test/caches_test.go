@@ -110,14 +110,19 @@ type cachedSite struct {
 }
 
 // newCachedSite makes the keys. Where the cache is not in the gateway, front
-// starts it before the gateway.
-func newCachedSite(t testing.TB, caddyfile string, front func(gateway string) string) *cachedSite {
+// starts one that asks the gateway, and behind one that asks the backend. Both
+// return where they listen.
+func newCachedSite(t testing.TB, caddyfile string, front, behind func(asks string) string) *cachedSite {
 	t.Helper()
 	b := startCachedBackend(t)
-	g := startCaddyFrom(t, pluginsBinary, caddyfile, "BACKEND="+b.Addr)
+	asked := b.Addr
+	if behind != nil {
+		asked = behind(b.Addr)
+	}
+	g := startCaddyFrom(t, pluginsBinary, caddyfile, "BACKEND="+asked)
 	s := &cachedSite{backend: b, gateway: g, url: g.URL, client: newClient(t), leaks: make(map[string][]string), anonymous: asker{name: nobody, key: nobody, refused: 401}}
 	if front != nil {
-		s.url = front(strings.TrimPrefix(g.URL, "http://"))
+		s.url = "http://" + front(strings.TrimPrefix(g.URL, "http://"))
 	}
 	create := func(name, workspace, scope string, refused int) asker {
 		k, token := g.createKey(t, "--workspace", workspace, "--scope", scope, "--per-minute", "1000000", "--per-day", "1000000000")
