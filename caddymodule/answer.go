@@ -72,15 +72,15 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 }
 
 // abandon ends a request whose client has hung up. The handlers behind may have
-// come back although something reads the request still, as Souin does: its header
-// stays as it is. So error routes, which share it, must not go on with it: the
-// error ends here, as a status for the log.
+// come back although something reads or writes the headers still, as Souin does:
+// they stay as they are. So error routes, which share them, must not go on: the
+// error ends here, as a status for the log. Where the body was not read to its
+// end, nothing else may come on the connection.
 func (a *answer) abandon(w http.ResponseWriter, err error) error {
-	if a.writer.wroteHeader {
-		return nil
+	if a.body.ReadCloser != nil && !a.body.complete.Load() {
+		panic(http.ErrAbortHandler)
 	}
-	a.complete(w)
-	if err != nil {
+	if err != nil && !a.writer.wroteHeader {
 		status := statusHungUp
 		var withStatus caddyhttp.HandlerError
 		if errors.As(err, &withStatus) && withStatus.StatusCode != 0 {
