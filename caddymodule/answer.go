@@ -61,12 +61,38 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		r = r.WithContext(ctx)
 	}
 	err := next.ServeHTTP(rw, r)
+	if a.request.Context().Err() != nil {
+		return a.abandon(w, err)
+	}
 	a.takeBack(err != nil)
 	if !rw.wroteHeader {
 		a.complete(w) // whoever handles the error, or ends the answer, writes past rw
 	}
 	return err
 }
+
+// abandon ends a request whose client has hung up. The handlers behind may have
+// come back although something reads or writes the headers still, as Souin does:
+// they stay as they are. So error routes, which share them, must not go on: the
+// error ends here, as a status for the log. Where the body was not read to its
+// end, nothing else may come on the connection.
+func (a *answer) abandon(w http.ResponseWriter, err error) error {
+	if a.body.ReadCloser != nil && !a.body.complete.Load() {
+		panic(http.ErrAbortHandler)
+	}
+	if err != nil && !a.writer.wroteHeader {
+		status := statusHungUp
+		var withStatus caddyhttp.HandlerError
+		if errors.As(err, &withStatus) && withStatus.StatusCode != 0 {
+			status = withStatus.StatusCode
+		}
+		w.WriteHeader(status)
+	}
+	return nil
+}
+
+// statusHungUp is what Caddy and nginx log for a client that did not wait.
+const statusHungUp = 499
 
 // takeBack ends what forward has made of the request. Handlers around Keygate find
 // it as it was sent; but Caddy's error routes may send it on, with the path that

@@ -14,20 +14,25 @@ type caching struct {
 }
 
 func newCaching(keyHeader string) caching {
-	keyed := []string{"Origin", "Authorization"}
+	credentials := []string{"Authorization"}
 	if keyHeader != "" {
-		keyed = append(keyed, keyHeader)
+		credentials = append(credentials, keyHeader)
 	}
-	return caching{newVarying("Origin"), newVarying(keyed...)}
+	return caching{newVarying("Origin"), newVarying("Origin", credentials...)}
 }
 
-// varying is what an answer depends on: names of request headers.
+// varying is what an answer depends on: names of request headers. What follows
+// the first is in a field of its own: Souin, the cache handler of Caddy, looks
+// for Authorization in the first field, and where it finds it keeps what is
+// private, also for keys that are revoked since.
 type varying struct {
-	names  []string
-	joined string
+	names       []string
+	first, rest string
 }
 
-func newVarying(names ...string) varying { return varying{names, strings.Join(names, ", ")} }
+func newVarying(first string, rest ...string) varying {
+	return varying{append([]string{first}, rest...), first, strings.Join(rest, ", ")}
+}
 
 // apply sets Vary, and has an answer that a key opened kept by nobody but whom it
 // was given to (RFC 9111 §5.2.2.7): a shared cache takes care with requests with
@@ -49,11 +54,15 @@ func (c *caching) apply(h http.Header, opened bool, values *headerValues) {
 	}
 }
 
-// add adds to Vary the names that it does not have yet, as one value.
+// add adds to Vary the names that it does not have yet.
 func (v *varying) add(h http.Header, values *headerValues) {
 	vary := h["Vary"]
 	if len(vary) == 0 {
-		h["Vary"] = values.of(v.joined)
+		if v.rest == "" {
+			h["Vary"] = values.of(v.first)
+		} else {
+			h["Vary"] = values.both(v.first, v.rest)
+		}
 		return
 	}
 	if httpguts.HeaderValuesContainsToken(vary, "*") {
@@ -72,14 +81,15 @@ func (v *varying) add(h http.Header, values *headerValues) {
 
 // sharedOnPurpose reports whether Cache-Control says itself whether shared caches
 // may keep the answer. What is malformed says nothing, and so does private for
-// some fields only.
+// some fields only. no-store is not enough: Souin, the cache handler of Caddy,
+// overlooks it where there is Expires.
 func sharedOnPurpose(said string) bool {
 	for said != "" {
 		var directive string
 		directive, said = cutDirective(said)
 		name, argument, qualified := strings.Cut(directive, "=")
 		switch strings.ToLower(name) {
-		case "private", "no-store", "public":
+		case "private", "public":
 			if !qualified {
 				return true
 			}

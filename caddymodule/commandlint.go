@@ -28,6 +28,7 @@ that runs, it looks at the scopes of the keys as well.
   shadowed           an operation that a route of the config comes before
   read_scope_writes  a method that writes, for keys that may only read
   key_header         the document sends keys in a header that is not accepted
+  unsafe_cache       a cache that may give the answer to one key to another
   useless_key_scope  a scope that keys hold and that opens nothing
 
 The exit status is 0 when there is nothing to tell, and 1 when there is.`,
@@ -56,7 +57,11 @@ The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 }
 
 func (c *cli) lint(ctx context.Context, api *client, file string) ([]lint.Finding, error) {
-	gateways, err := readConfig(file, c.target.adapter)
+	config, err := loadConfig(file, c.target.adapter)
+	if err != nil {
+		return nil, err
+	}
+	gateways, err := config.gateways()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +85,7 @@ func (c *cli) lint(ctx context.Context, api *client, file string) ([]lint.Findin
 			held = append(held, lint.Held{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
 		}
 	}
-	return lint.Check(checked, held), nil
+	return append(lint.Check(checked, held), lint.Caches(findCaches(config.tree))...), nil
 }
 
 // printFindings writes lines as compilers do, which editors can follow.

@@ -18,6 +18,20 @@ var errNoHandler = errors.New("has no keygate handler; add the keygate directive
 // that runs it: "" is the Caddyfile in the working folder. Nothing is opened but
 // the config and its documents.
 func readConfig(file, adapter string) ([]gateway, error) {
+	c, err := loadConfig(file, adapter)
+	if err != nil {
+		return nil, err
+	}
+	return c.gateways()
+}
+
+// configFile is what a config file says, as JSON.
+type configFile struct {
+	name string
+	tree any
+}
+
+func loadConfig(file, adapter string) (*configFile, error) {
 	var config []byte
 	name := cmp.Or(file, "Caddyfile")
 	err := quietly(func() (err error) {
@@ -30,20 +44,24 @@ func readConfig(file, adapter string) ([]gateway, error) {
 	case len(config) == 0:
 		return nil, errors.New("there is no Caddyfile in this folder; name a config file")
 	}
-	var tree any
-	if err := json.Unmarshal(config, &tree); err != nil {
+	c := &configFile{name: name}
+	if err := json.Unmarshal(config, &c.tree); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	return c, nil
+}
+
+func (c *configFile) gateways() ([]gateway, error) {
 	var gateways []gateway
-	for _, encoded := range findHandlers(tree) {
+	for _, encoded := range findHandlers(c.tree) {
 		g, err := newGateway(encoded)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 		gateways = append(gateways, g)
 	}
 	if len(gateways) == 0 {
-		return nil, fmt.Errorf("%s %w", name, errNoHandler)
+		return nil, fmt.Errorf("%s %w", c.name, errNoHandler)
 	}
 	return gateways, nil
 }
@@ -67,7 +85,8 @@ func findHandlers(tree any) (found []map[string]any) {
 	return found
 }
 
-func newGateway(fields map[string]any) (gateway, error) {
+func newGateway(handler map[string]any) (gateway, error) {
+	fields := maps.Clone(handler)
 	delete(fields, "handler") // as Caddy does when it loads the module
 	encoded, err := json.Marshal(fields)
 	if err != nil {

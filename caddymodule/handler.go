@@ -134,6 +134,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+const defaultIdentityPrefix = "SocialPatra-"
+
 func (h *Handler) setDefaults() error {
 	if h.Header != "" {
 		if err := checkKeyHeader(h.Header); err != nil {
@@ -142,7 +144,7 @@ func (h *Handler) setDefaults() error {
 		h.Header = textproto.CanonicalMIMEHeaderKey(h.Header)
 	}
 	if h.IdentityPrefix == "" {
-		h.IdentityPrefix = "SocialPatra-"
+		h.IdentityPrefix = defaultIdentityPrefix
 	}
 	if err := checkIdentityPrefix(h.IdentityPrefix); err != nil {
 		return err

@@ -46,3 +46,13 @@ func (v *headerValues) of(s string) []string {
 	v.used++
 	return v.values[v.used-1 : v.used : v.used]
 }
+
+// both returns the values of a header that has two fields.
+func (v *headerValues) both(first, second string) []string {
+	if v.used+1 >= len(v.values) {
+		return []string{first, second}
+	}
+	v.values[v.used], v.values[v.used+1] = first, second
+	v.used += 2
+	return v.values[v.used-2 : v.used : v.used]
+}

@@ -3,31 +3,10 @@
 package plugin_test
 
 import (
-	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// startNginxServer runs nginx with one server block until the test ends.
-func startNginxServer(t testing.TB, server, addr string) {
-	t.Helper()
-	dir := t.TempDir()
-	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(`daemon off; master_process off; pid nginx.pid; error_log nginx.log;
-events {}
-http {
-access_log off; client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;
-%s}
-`, server)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	runBackend(t, dir, "nginx", "-p", dir, "-e", "nginx.log", "-c", conf)
-	awaitListener(t, addr)
-}
 
 // What nginx with the page's configuration hands to the backend: as it is, and
 // when it is told to keep names that it drops otherwise.

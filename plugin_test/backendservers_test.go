@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,24 +104,6 @@ func startNginx(t *testing.T) string {
 	return "127.0.0.1:" + port
 }
 
-// awaitListener returns once something listens.
-func awaitListener(t testing.TB, addr string) {
-	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("nothing listens on %s", addr)
-		}
-	}
-}
-
 // runBackendWithPort is runBackend for those that print their port first.
 func runBackendWithPort(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
@@ -140,25 +121,4 @@ func runBackendWithPort(t *testing.T, dir, name string, args ...string) string {
 		t.Fatalf("%s does not start: %v", name, err)
 	}
 	return strings.TrimSpace(port)
-}
-
-func runBackend(t testing.TB, dir, name string, args ...string) {
-	t.Helper()
-	runBackendTo(t, nil, dir, name, args...)
-}
-
-func runBackendTo(t testing.TB, stdout *os.File, dir, name string, args ...string) {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	if stdout != nil {
-		cmd.Stdout = stdout
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
 }

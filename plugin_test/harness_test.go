@@ -40,15 +40,18 @@ func TestMain(m *testing.M) {
 
 // caddyBinary builds ./cmd/caddy on first use, so that listing tests is quick.
 // A profile would make that build slower, and no test needs its speed.
-var caddyBinary = sync.OnceValues(func() (string, error) {
-	binary := filepath.Join(binDir, "caddy")
-	build := exec.Command("go", "build", "-pgo=off", "-o", binary, "./cmd/caddy")
-	build.Dir = ".."
+var caddyBinary = sync.OnceValues(func() (string, error) { return buildCaddy("caddy", "..", "./cmd/caddy") })
+
+// buildCaddy builds a package of the module in dir, and returns where it is.
+func buildCaddy(name, dir, pkg string) (string, error) {
+	binary := filepath.Join(binDir, name)
+	build := exec.Command("go", "build", "-pgo=off", "-o", binary, pkg)
+	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build ./cmd/caddy: %w\n%s", err, out)
+		return "", fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, out)
 	}
 	return binary, nil
-})
+}
 
 // gateway is one Caddy process at a time, in a folder of its own: its config,
 // its home and what the config names relatively, such as ./data, are there.
@@ -59,8 +62,9 @@ type gateway struct {
 	Log   string // file with all that the process wrote, over restarts
 
 	env    []string
-	store  string          // what the config has in place of its store; "": that
-	wrap   func(*exec.Cmd) // changes how the process is run; nil: not at all
+	binary func() (string, error) // Caddy; nil: caddyBinary
+	store  string                 // what the config has in place of its store; "": that
+	wrap   func(*exec.Cmd)        // changes how the process is run; nil: not at all
 	client *http.Client
 	admin  *http.Client
 	cmd    *exec.Cmd
@@ -79,12 +83,20 @@ var storeInstead func(testing.TB) string
 // outside and needs no line in the Caddyfile.
 func startCaddy(t testing.TB, caddyfile string, env ...string) *gateway {
 	t.Helper()
+	return startCaddyFrom(t, caddyBinary, caddyfile, env...)
+}
+
+// startCaddyFrom is startCaddy with another build of Caddy.
+func startCaddyFrom(t testing.TB, binary func() (string, error), caddyfile string, env ...string) *gateway {
+	t.Helper()
 	dir, port := t.TempDir(), freePort(t)
 	g := &gateway{
 		URL:   "http://127.0.0.1:" + port,
 		Admin: "127.0.0.1:" + freePort(t),
 		Dir:   dir,
 		Log:   filepath.Join(dir, "caddy.log"),
+
+		binary: binary,
 	}
 	g.env = append([]string{
 		"PATH=" + os.Getenv("PATH"),
@@ -256,7 +268,10 @@ func (g *gateway) cli(t testing.TB, args ...string) result {
 
 func (g *gateway) command(t testing.TB, ctx context.Context, args ...string) *exec.Cmd {
 	t.Helper()
-	binary, err := caddyBinary()
+	if g.binary == nil {
+		g.binary = caddyBinary
+	}
+	binary, err := g.binary()
 	if err != nil {
 		t.Fatal(err)
 	}

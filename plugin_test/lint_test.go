@@ -102,8 +102,10 @@ func TestLint(t *testing.T) {
 }
 
 type findings struct {
-	Findings []struct{ Code, Where, Problem string }
+	Findings []finding
 }
+
+type finding struct{ Code, Where, Problem string }
 
 func (g *gateway) lint(t *testing.T, args ...string) findings {
 	t.Helper()

@@ -27,7 +27,7 @@ type Held struct {
 // Finding is one mismatch.
 type Finding struct {
 	Code    Code   `json:"code"`
-	Where   string `json:"where"`   // file and line, "Caddyfile:12"; "" for keys and the catalogue
+	Where   string `json:"where"`   // file and line, "Caddyfile:12"; of caches the site; "" for keys and the catalogue
 	Problem string `json:"problem"` // one line for people: what, and what to do
 }
 
@@ -45,6 +45,7 @@ const (
 	ReadScopeWrites Code = "read_scope_writes" // a write method that a read scope opens
 	UselessKeyScope Code = "useless_key_scope" // a scope that keys hold and no route needs
 	KeyHeader       Code = "key_header"        // a header that a document has for keys, and the gateway does not read
+	UnsafeCache     Code = "unsafe_cache"      // a cache that may give the answer to one key to another
 )
 
 // Check returns what does not fit, in the order of files, lines and codes, and
