@@ -81,15 +81,14 @@ func (v *varying) add(h http.Header, values *headerValues) {
 
 // sharedOnPurpose reports whether Cache-Control says itself whether shared caches
 // may keep the answer. What is malformed says nothing, and so does private for
-// some fields only. no-store is not enough: Souin, the cache handler of Caddy,
-// overlooks it where there is Expires.
+// some fields only.
 func sharedOnPurpose(said string) bool {
 	for said != "" {
 		var directive string
 		directive, said = cutDirective(said)
 		name, argument, qualified := strings.Cut(directive, "=")
 		switch strings.ToLower(name) {
-		case "private", "public":
+		case "private", "no-store", "public":
 			if !qualified {
 				return true
 			}

@@ -32,7 +32,7 @@ func TestAnswersToKeysArePrivate(t *testing.T) {
 		"private, for a field as a token":   {[]string{"private=set-cookie"}, "private, private=set-cookie"},
 		"private, for nothing":              {[]string{`private=""`}, `private, private=""`},
 		"private with an empty argument":    {[]string{"private="}, "private, private="},
-		"no-store":                          {[]string{"no-store"}, "private, no-store"},
+		"no-store":                          {[]string{"no-store"}, "no-store"},
 		"no-store with an argument":         {[]string{"no-store=x"}, "private, no-store=x"},
 		"public":                            {[]string{"Public, max-age=60"}, "Public, max-age=60"},
 		"public with an argument":           {[]string{"public=x"}, "private, public=x"},
