@@ -43,9 +43,9 @@ func hasFoldedPrefix(name, prefix string) bool {
 type spelling uint8
 
 const (
-	plain    spelling = iota // letters, digits and - alone
-	expected                 // also _ or ., which Caddy lets through only where it is told to
-	odd                      // anything else
+	plainName    spelling = iota // letters, digits and - alone
+	expectedName                 // also _ or ., which Caddy lets through only where it is told to
+	oddName                      // anything else
 )
 
 // spellingOf looks at every header of every request, so plain names are told by
@@ -58,20 +58,20 @@ func spellingOf(name string) spelling {
 			words &= plainBytes(load64(name[i:]))
 		}
 		if words == highBits {
-			return plain
+			return plainName
 		}
 	case n >= 4:
 		if plainBytes(load32(name)|load32(name[n-4:])<<32) == highBits {
-			return plain
+			return plainName
 		}
 	}
-	s := plain
+	s := plainName
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c == '_' || c == '.':
-			s = expected
+			s = expectedName
 		case foldByte(c) == '-' && c != '-':
-			return odd
+			return oddName
 		}
 	}
 	return s

@@ -133,7 +133,7 @@ func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSocket bool) {
 	for name := range r.Header {
 		spelled := spellingOf(name)
-		if spelled == plain && !id.suspects.has(name) {
+		if spelled == plainName && !id.suspects.has(name) {
 			continue
 		}
 		switch id.fateOf(name, spelled, trusted) {
@@ -168,11 +168,11 @@ func (id *identity) fateOf(name string, spelled spelling, trusted bool) fate {
 	tooLong := len(folded) == 0 // to be another than one with the prefix
 	why := removed[string(folded)]
 	switch {
-	case spelled == odd, tooLong && hasFoldedPrefix(name, id.prefix), !tooLong && strings.HasPrefix(string(folded), id.prefix):
+	case spelled == oddName, tooLong && hasFoldedPrefix(name, id.prefix), !tooLong && strings.HasPrefix(string(folded), id.prefix):
 		return forged
 	case tooLong:
 		return stays
-	case why == override, why == hop, why == address && !trusted, why == alias && spelled != plain, string(folded) == id.keyHeader:
+	case why == override, why == hop, why == address && !trusted, why == alias && spelled != plainName, string(folded) == id.keyHeader:
 		return hidden
 	default:
 		return stays

@@ -47,7 +47,6 @@ var cacheControls = map[string]struct {
 	"private of a field":     {fields: `cc=private="x", max-age=60`},
 	"private in capitals":    {fields: "cc=PRIVATE, max-age=60"},
 	"no-store":               {fields: "cc=no-store"},
-	"no-store and Expires":   {fields: "cc=no-store&expires=" + inAnHour},
 	"Expires":                {fields: "expires=" + inAnHour},
 	"Pragma":                 {fields: "pragma=no-cache"},
 	"public":                 {fields: "cc=public, max-age=60", open: true},
