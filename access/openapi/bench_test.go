@@ -2,9 +2,11 @@ package openapi_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/access/openapi"
 )
 
@@ -99,6 +101,51 @@ func BenchmarkRead10(b *testing.B) {
 
 func BenchmarkRead10000(b *testing.B) {
 	benchmarkRead(b, 10_000, "openapi.yaml", largeDocument(10_000))
+}
+
+// A third of them are denied, and the table of routes is made as well.
+func BenchmarkReadDenied10000(b *testing.B) {
+	path := write(b, map[string]string{"openapi.yaml": thirdDenied(largeDocument(10_000))})
+	for b.Loop() {
+		d, err := openapi.Read(path, openapi.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := access.NewTable(d.Routes()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// thirdDenied asks a scope of no form of every third operation.
+func thirdDenied(document string) string {
+	n := 0
+	return securities.ReplaceAllStringFunc(document, func(key string) string {
+		if n++; n%3 == 0 {
+			return "      tags: [resources]\n      security: [{key: [Denied]}]\n      x-was:\n"
+		}
+		return key
+	})
+}
+
+var securities = regexp.MustCompile(`      tags: \[resources\]\n(      security:\n)?`)
+
+func BenchmarkMatchDenied(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		d := mustRead(b, one(thirdDenied(largeDocument(n))), openapi.Options{})
+		table, err := access.NewTable(d.Routes())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if table.Match("GET", "/v1/resource2/7Hk2Qp9aX3bC") == nil {
+					b.Fatal("no route")
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkRead10000JSON(b *testing.B) {
