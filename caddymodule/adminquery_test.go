@@ -110,7 +110,8 @@ func TestAPISaysWhatQueriesItTakes(t *testing.T) {
 		"GET /keygate/keys?Workspace=a":         {`Workspace`, "is not a parameter", "cursor, limit, status, workspace"},
 		"GET /keygate/keys?workspace=":          {"workspace", "is empty"},
 		"GET /keygate/keys?workspace=a&workspace=b": {
-			"workspace", "is given more than once"},
+			"workspace", "is given more than once",
+		},
 		"GET /keygate/keys?workspace=a%26b":         {"workspace", "is not a workspace"},
 		"POST /keygate/keys?x=1":                    {"is not a parameter", "no parameters"},
 		"GET /keygate/health?x=1":                   {"is not a parameter", "no parameters"},

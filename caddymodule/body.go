@@ -24,7 +24,7 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 		if b.left -= int64(n); b.left <= 0 {
 			b.complete.Store(true)
 		}
-	} else if err == io.EOF { //nolint:errorlint // the very error that ends a body
+	} else if err == io.EOF { // the very error that ends a body
 		b.complete.Store(true)
 	}
 	return n, err

@@ -84,7 +84,10 @@ func TestCommandErrorsNameTheFileOnce(t *testing.T) {
 	paths := []string{filepath.Join(dir, "none.db"), filepath.Join(file, "below.db"), filepath.Join(dir, strings.Repeat("n", 300)), dir, file, garbage, link, "nul\x00.db"}
 	for _, path := range paths {
 		for _, args := range [][]string{
-			{"list", "--db", path}, {"check", "--db", path}, {"compact", "--db", path}, {"restore", path, "--yes", "--db", filepath.Join(dir, "new.db")},
+			{"list", "--db", path},
+			{"check", "--db", path},
+			{"compact", "--db", path},
+			{"restore", path, "--yes", "--db", filepath.Join(dir, "new.db")},
 			{"restore", garbage, "--yes", "--db", path},
 		} {
 			o := person{}.run(args...)

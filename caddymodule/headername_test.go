@@ -15,7 +15,7 @@ const tokenBytes = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 func environmentName(name string) string {
 	b := []byte(strings.ToUpper(name))
 	for i, c := range b {
-		if !('A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
+		if (c < 'A' || 'Z' < c) && (c < '0' || '9' < c) {
 			b[i] = '_'
 		}
 	}

@@ -141,6 +141,7 @@ func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSock
 			delete(r.Header, name)
 		case hidden:
 			taken.take(r.Header, name)
+		default:
 		}
 	}
 	if taken != nil {

@@ -11,9 +11,9 @@ const instancePrefix = "urn:uuid:"
 // RFC 9562 §5.4), as a URN. It is no secret, and grants nothing to who guesses
 // one.
 func newInstance() string {
-	high, low := rand.Uint64(), rand.Uint64()
-	high = high&^0xf000 | 4<<12   // version
-	low = low&^(3<<62) | 0b10<<62 // variant
+	high, low := rand.Uint64(), rand.Uint64() //nolint:gosec // it has to be unique, not secret
+	high = high&^0xf000 | 4<<12               // version
+	low = low&^(3<<62) | 0b10<<62             // variant
 	var id [16]byte
 	for i := range 8 {
 		id[i], id[8+i] = byte(high>>(56-8*i)), byte(low>>(56-8*i))

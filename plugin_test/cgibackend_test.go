@@ -111,7 +111,7 @@ func headerLines(in *bufio.Reader) (lines []wireField, err error) {
 func environmentName(header string) string {
 	b := []byte(strings.ToUpper(header))
 	for i, c := range b {
-		if !('A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
+		if (c < 'A' || 'Z' < c) && (c < '0' || '9' < c) {
 			b[i] = '_'
 		}
 	}

@@ -74,7 +74,7 @@ func claims(prefix string) (fields []wireField) {
 			fields = append(fields, wireField{name, fmt.Sprint("evil", len(fields))})
 		}
 	}
-	for _, b := range strings.Split(nameBytes, "") {
+	for b := range strings.SplitSeq(nameBytes, "") {
 		for _, name := range headersOf(prefix) {
 			if strings.ContainsAny(b, "!#$%&'*+-.^_`|~") || strings.HasPrefix(name, prefix) && len(name) < 64 {
 				for _, spelling := range spellings(name, b) {
@@ -374,7 +374,7 @@ func TestTrailerNames(t *testing.T) {
 	g.eachWay(t, allProtocols, func(t *testing.T, protocol string, _ bool, r wireRequest) {
 		r.Method = "POST"
 		var names []string
-		for _, b := range strings.Split("!#$%&'*+-.^_`|~", "") {
+		for b := range strings.SplitSeq("!#$%&'*+-.^_`|~", "") {
 			name := "SocialPatra" + b + "Workspace"
 			names = append(names, name)
 			r.Trailers = append(r.Trailers, wireField{name, "evil"})

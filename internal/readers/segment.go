@@ -72,12 +72,13 @@ func compile(text string) *segment {
 	}
 	s := &segment{known: make(map[string][2]kinds)}
 	for _, name := range names {
-		expression := "(?s)^" + regexp.QuoteMeta(texts[0])
+		var expression strings.Builder
+		expression.WriteString("(?s)^" + regexp.QuoteMeta(texts[0]))
 		for _, after := range texts[1:] {
-			expression += name.expression(after) + regexp.QuoteMeta(after)
+			expression.WriteString(name.expression(after) + regexp.QuoteMeta(after))
 		}
-		s.plain = append(s.plain, regexp.MustCompile(expression+"$"))
-		s.format = append(s.format, regexp.MustCompile(expression+`(\..*)?$`))
+		s.plain = append(s.plain, regexp.MustCompile(expression.String()+"$"))
+		s.format = append(s.format, regexp.MustCompile(expression.String()+`(\..*)?$`))
 	}
 	return s
 }
