@@ -1,0 +1,222 @@
+package plugin_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/socialpatra/keygate/access"
+)
+
+// designPage is the contract as built. It names what users, scripts and tests
+// rely on, each name as code.
+func designPage(t testing.TB) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// Every outcome of a request is on the page, also the one that no table of
+// errors has.
+func TestDesignHasReasons(t *testing.T) {
+	page := designPage(t)
+	for _, reason := range access.Reasons() {
+		if !strings.Contains(page, "`"+reason.String()+"`") {
+			t.Errorf("docs/design.md lacks the reason %s", reason)
+		}
+	}
+}
+
+// acceptedWords are what Caddy says of an option that there is not: the options
+// that there are.
+var acceptedWords = regexp.MustCompile(`unrecognized [^;]*'no_such_option'[^;]*; accepted: (.*?), at Caddyfile:\d`)
+
+// Every word that the Caddyfile takes is on the page. The words are those that
+// Keygate itself lists where it does not know one.
+func TestDesignHasOptions(t *testing.T) {
+	binary, err := caddyBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := section(t, designPage(t), "Configuration")
+	for name, caddyfile := range map[string]string{
+		"global":  "{\n keygate {\n no_such_option\n }\n}",
+		"store":   "{\n keygate {\n store no_such_option\n }\n}",
+		"redis":   "{\n keygate {\n store redis localhost:6379 {\n no_such_option\n }\n }\n}",
+		"tls":     "{\n keygate {\n store redis localhost:6379 {\n tls {\n no_such_option\n }\n }\n }\n}",
+		"handler": ":80 {\n keygate {\n no_such_option\n }\n}",
+		"route":   ":80 {\n keygate {\n public GET /a no_such_option\n }\n}",
+		"openapi": ":80 {\n keygate {\n openapi a.yaml {\n no_such_option\n }\n }\n}",
+		"cors":    ":80 {\n keygate {\n cors {\n no_such_option\n }\n }\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(caddyfile+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			adapt := exec.CommandContext(t.Context(), binary, "adapt", "--config", "Caddyfile")
+			adapt.Dir, adapt.Env = dir, []string{"HOME=" + dir}
+			out, _ := adapt.CombinedOutput()
+			accepted := acceptedWords.FindSubmatch(out)
+			if accepted == nil {
+				t.Fatalf("no options are listed:\n%s", out)
+			}
+			for word := range strings.SplitSeq(string(accepted[1]), ", ") {
+				word, _, _ = strings.Cut(word, "<") // "cost=<n>"
+				if !hasWord(text, word) {
+					t.Errorf("docs/design.md lacks %s", word)
+				}
+			}
+		})
+	}
+}
+
+// hasWord reports whether code in a text has a word.
+func hasWord(text, word string) bool {
+	end := `\b`
+	if strings.HasSuffix(word, "=") {
+		end = ""
+	}
+	return regexp.MustCompile("`[^`\n]*\\b" + regexp.QuoteMeta(word) + end).MatchString(text)
+}
+
+var (
+	adminPath      = regexp.MustCompile(`^  (/keygate/\S+):$`)
+	adminMethod    = regexp.MustCompile(`^    (get|post|put|patch|delete):$`)
+	designedAction = regexp.MustCompile("`([A-Z]+ /keygate/[^?`]*)(?:\\?[^`]*)?`")
+)
+
+// The page has the operations of openapi.yaml, which is held against the admin
+// API itself, and no others.
+func TestDesignHasAdminAPI(t *testing.T) {
+	doc, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served []string
+	var path string
+	for line := range bytes.Lines(doc) {
+		line = bytes.TrimRight(line, "\n")
+		if m := adminPath.FindSubmatch(line); m != nil {
+			path = string(m[1])
+		} else if m := adminMethod.FindSubmatch(line); m != nil {
+			served = append(served, strings.ToUpper(string(m[1]))+" "+path)
+		}
+	}
+	var shown []string
+	table, _, _ := strings.Cut(section(t, designPage(t), "Administration"), "\n- ")
+	for _, m := range designedAction.FindAllStringSubmatch(table, -1) {
+		shown = append(shown, m[1])
+	}
+	slices.Sort(served)
+	slices.Sort(shown)
+	if len(served) == 0 || !slices.Equal(served, shown) {
+		t.Errorf("openapi.yaml has\n%s\ndocs/design.md has\n%s", strings.Join(served, "\n"), strings.Join(shown, "\n"))
+	}
+}
+
+// section returns what stands below a heading of a page.
+func section(t testing.TB, page, heading string) string {
+	t.Helper()
+	_, text, ok := strings.Cut(page, "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("there is no section %q", heading)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	return text
+}
+
+var subcommandLine = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
+
+// Every subcommand is on the page.
+func TestDesignHasSubcommands(t *testing.T) {
+	binary, err := caddyBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := exec.CommandContext(t.Context(), binary, "keygate", "--help")
+	help.Env = []string{"HOME=" + t.TempDir()}
+	out, err := help.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(out), "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	found := subcommandLine.FindAllStringSubmatch(list, -1)
+	if len(found) == 0 {
+		t.Fatalf("no subcommands in\n%s", out)
+	}
+	text := section(t, designPage(t), "Administration")
+	for _, m := range found {
+		if !strings.Contains(text, "`"+m[1]+"`") {
+			t.Errorf("docs/design.md lacks the subcommand %s", m[1])
+		}
+	}
+}
+
+var (
+	layoutFolder = regexp.MustCompile("`([a-z_/]+)`")
+	codeFile     = regexp.MustCompile("`((?:[a-z]+/)*[a-z]+\\.go)`")
+)
+
+// The page has every room of the code: each folder with Go code, but for those
+// within internal, bench, docs and the tests, which are one room each.
+func TestDesignHasLayout(t *testing.T) {
+	rows, _, _ := strings.Cut(section(t, designPage(t), "Layout"), "\n```")
+	var rooms []string
+	for row := range strings.Lines(rows) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		for _, m := range layoutFolder.FindAllStringSubmatch(first, -1) {
+			rooms = append(rooms, m[1])
+		}
+	}
+	if !slices.Contains(rooms, "caddymodule") {
+		t.Fatalf("the rooms are %q", rooms)
+	}
+	for _, room := range rooms {
+		if _, err := os.Stat(filepath.Join("..", room)); err != nil {
+			t.Errorf("docs/design.md has a room that there is not: %v", err)
+		}
+	}
+	for _, pattern := range []string{"../*/*.go", "../access/*/*.go", "../keystore/*/*.go", "../ratelimit/*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			room, _ := filepath.Rel("..", filepath.Dir(file))
+			if room = filepath.ToSlash(room); !slices.Contains(rooms, room) && !strings.Contains(rows, "`"+room+"`") {
+				t.Errorf("docs/design.md lacks the room %s", room)
+				break
+			}
+		}
+	}
+}
+
+// The files that a request and a change are followed through are there.
+func TestDesignFollowsFiles(t *testing.T) {
+	page := designPage(t)
+	text := section(t, page, "One request through the code") + section(t, page, "One change through the code")
+	files := codeFile.FindAllStringSubmatch(text, -1)
+	if len(files) < 20 {
+		t.Errorf("only %d files are named", len(files))
+	}
+	for _, m := range files {
+		found := false
+		for _, folder := range []string{"", "caddymodule", "access", "apikey", "keystore", "ratelimit"} {
+			_, err := os.Stat(filepath.Join("..", folder, m[1]))
+			found = found || err == nil
+		}
+		if !found {
+			t.Errorf("docs/design.md names %s, and there is no such file", m[1])
+		}
+	}
+}
