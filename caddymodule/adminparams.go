@@ -39,7 +39,7 @@ func eachParam(r *http.Request, known params) error {
 		case values[0] == "" && name == cursorParam:
 			continue
 		case values[0] == "":
-			return &apikey.FieldError{Field: name, Problem: "is empty", Accepted: "a value, or no " + name + " at all"}
+			return &apikey.FieldError{Field: name, Problem: "is empty", Accepted: "a value; leave the parameter out otherwise"}
 		}
 		if err := read(values[0]); err != nil {
 			return err
