@@ -225,6 +225,37 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// What a key did on a day outlives a sweep of that day, and not one of the
+// next, in whatever numbers it was allowed, limited and denied.
+func TestSweepKeepsTheDayOfAnyUse(t *testing.T) {
+	lim := limits(60, 60, 1000)
+	for n := 1; n < 7*7*7*7; n++ {
+		allowed, limited, denied, cost := n%7, n/7%7, n/49%7, 1+n/343
+		if allowed+limited+denied == 0 {
+			continue
+		}
+		l := ratelimit.New()
+		for range allowed {
+			l.Take(keyA, lim, cost, noon)
+		}
+		for range limited {
+			l.Take(keyA, lim, 1000, noon)
+		}
+		for range denied {
+			l.Deny(keyA, lim, noon)
+		}
+		drain(l)
+		l.Sweep(noon.Add(hour))
+		if left, want := l.Peek(keyA, lim, 1, noon.Add(hour)).Day.Remaining, uint32(1000-allowed*cost-1); left != want || lenKeys(l) != 1 {
+			t.Fatalf("after %d allowed for %d, %d limited and %d denied, a sweep leaves %d keys and %d of the quota; want %d", allowed, cost, limited, denied, lenKeys(l), left, want)
+		}
+		l.Sweep(noon.Add(12 * hour))
+		if lenKeys(l) != 0 {
+			t.Fatalf("after %d allowed for %d, %d limited and %d denied, the key stays the next day", allowed, cost, limited, denied)
+		}
+	}
+}
+
 // Neither the keys nor the maps that held them stay in memory.
 func TestSweepReturnsMemory(t *testing.T) {
 	const keys = 50_000
