@@ -3,6 +3,7 @@
 package shared_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -31,7 +32,8 @@ func (s *sequence) step(high time.Time) {
 	switch s.IntN(8) {
 	case 0:
 		most := grace - high.Sub(s.now)
-		s.now = s.now.Add(-[]time.Duration{s.upTo(most), most}[s.IntN(2)])
+		steps := []time.Duration{s.upTo(most), most, time.Minute, time.Minute + time.Microsecond, time.Minute - time.Microsecond}
+		s.now = s.now.Add(-min(most, steps[s.IntN(len(steps))]))
 	case 1, 2, 3:
 		s.forward()
 	case 4, 5:
@@ -116,6 +118,41 @@ func TestScriptOverDays(t *testing.T) {
 					t.Fatalf("seed %d, request %d: %s expires %d µs after %s (%v)", seed, i, key, late, due, err)
 				}
 				gone = time.UnixMicro(micros)
+			}
+		}
+	}
+}
+
+// A count goes as far as the Go package's, and stays there: one of a workspace
+// that has no limit a day is kept for when it gets one.
+func TestScriptStopsCounting(t *testing.T) {
+	server := redistest.Start(t)
+	conn := dial(t, server.Addr)
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	setNow(t, conn, now)
+	one, fleet := ratelimit.New(), shared.New(conn, shared.Options{})
+	fleet.SetClock("now")
+	caps := limits(1_000_000, 1_000_000, 1_000_000_000)
+	caps.Together.PerMinute = 10_000_000
+	take := func() {
+		t.Helper()
+		want := one.Take(keyA, caps, 4, now)
+		if got, err := fleet.Charge(keyA, caps, 4); err != nil || got != want {
+			t.Fatalf("%+v\n got %+v, %v\nwant %+v", caps, got, err, want)
+		}
+	}
+	take()
+	const before = math.MaxUint32 - 6
+	server.Do("HSET", "keygate:lw:{acme}", "used", strconv.Itoa(before))
+	one.RestoreWorkspace(apikey.WorkspaceUsage{Workspace: "acme", Day: apikey.DayOf(now), Charged: before})
+	for range 3 {
+		take()
+		for _, perDay := range []uint32{0, math.MaxUint32, math.MaxUint32 - 1, math.MaxUint32 - 2} {
+			look := caps
+			look.Together.PerDay = perDay
+			want := one.Peek(keyA, look, 1, now)
+			if got, err := fleet.Peek(keyA, look, 1); err != nil || got != want {
+				t.Fatalf("%d a day:\n got %+v, %v\nwant %+v", perDay, got, err, want)
 			}
 		}
 	}
