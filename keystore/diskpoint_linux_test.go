@@ -22,10 +22,11 @@ type diskPoint struct {
 	diskCall
 	done  int // bytes of a write that are in the file; of a resize, 1: it is done
 	grows bool
+	errno unix.Errno
 }
 
 func (p *diskPoint) String() string {
-	return fmt.Sprintf("call %d, %s at %d, %d done", p.call, p.op, p.at, p.done)
+	return fmt.Sprintf("%s of call %d, %s at %d, %d done", unix.ErrnoName(p.errno), p.call, p.op, p.at, p.done)
 }
 
 // make does of a call as much as the point says.
@@ -55,7 +56,7 @@ func (p *diskPoint) make(t *testing.T, call diskCall) {
 func pointsOf(calls []diskCall) (points []diskPoint) {
 	grows := len(calls) > 0 && calls[0].op == "resize"
 	for i, c := range calls {
-		p := diskPoint{call: i, diskCall: c, grows: grows && i < 2}
+		p := diskPoint{call: i, diskCall: c, grows: grows && i < 2, errno: unix.ENOSPC}
 		done := []int{0}
 		switch {
 		case c.op == "resize":
@@ -69,6 +70,10 @@ func pointsOf(calls []diskCall) (points []diskPoint) {
 			done = []int{0, 1, 16, 40, 72, 79, 80, 512, len(c.data) - 1, len(c.data)}
 		}
 		for _, p.done = range done {
+			points = append(points, p)
+		}
+		if c.op == "sync" {
+			p.errno = unix.EIO
 			points = append(points, p)
 		}
 	}
@@ -141,7 +146,7 @@ func TestToldAsItIs(t *testing.T) {
 						return 0
 					}
 					p.make(t, call)
-					return unix.ENOSPC
+					return p.errno
 				}, func() { err = c.change(b) })
 				shown := onDisk(t, path)
 				written := reflect.DeepEqual(shown, after)
@@ -151,7 +156,7 @@ func TestToldAsItIs(t *testing.T) {
 				if written {
 					whole.Add(1)
 				}
-				unknown := written || p.op == "sync" && !p.grows
+				unknown := written || p.op == "sync" && (!p.grows || p.errno != unix.ENOSPC)
 				switch {
 				case err == nil:
 					t.Fatal("no error")
@@ -186,5 +191,29 @@ func TestToldAsItIs(t *testing.T) {
 				t.Errorf("%s: no failure left it on disk: the test finds little", c.name)
 			}
 		})
+	}
+}
+
+// TestToldWhereNothingCanBeRead cuts the file while its last page is written:
+// nobody knows then what it has.
+func TestToldWhereNothingCanBeRead(t *testing.T) {
+	path := limitedStore(t)(t)
+	b := openTest(t, path)
+	c := changesUnderTest(t)[0]
+	withDisk(t, func(call diskCall) unix.Errno {
+		if call.op != "write" || call.at > int64(os.Getpagesize()) {
+			return 0
+		}
+		if err := os.Truncate(path, 100); err != nil {
+			t.Error(err)
+		}
+		return unix.ENOSPC
+	}, func() {
+		if err := c.change(b); !errors.Is(err, ErrUnknownOutcome) || errors.Is(err, ErrNotWritten) {
+			t.Errorf("%v; want ErrUnknownOutcome", err)
+		}
+	})
+	if !c.denied(b) {
+		t.Error("what may have been taken away is not denied")
 	}
 }
