@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,6 +154,74 @@ func TestScriptStopsCounting(t *testing.T) {
 			want := one.Peek(keyA, look, 1, now)
 			if got, err := fleet.Peek(keyA, look, 1); err != nil || got != want {
 				t.Fatalf("%d a day:\n got %+v, %v\nwant %+v", perDay, got, err, want)
+			}
+		}
+	}
+	if used := server.Do("HGET", "keygate:lw:{acme}", "used"); used != strconv.Itoa(math.MaxUint32) {
+		t.Errorf("%s are counted; want %d", used, math.MaxUint32)
+	}
+}
+
+// A token counts as there when it is due within half a nanosecond, and not
+// before. In a microsecond PerMinute of its 60,000,000 parts refill.
+func TestScriptTokenIsDue(t *testing.T) {
+	server := redistest.Start(t)
+	conn := dial(t, server.Addr)
+	fleet := shared.New(conn, shared.Options{})
+	fleet.SetClock("now")
+	for _, perMinute := range []uint32{1, 1999, 2000, 2001, 3999, 4000, 999_983, 1_000_000} {
+		caps := limits(perMinute, perMinute, 1000)
+		server.Do("FLUSHALL")
+		setNow(t, conn, time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+		if _, err := fleet.Charge(keyA, caps, 1); err != nil {
+			t.Fatal(err)
+		}
+		early := int(perMinute) / 2000
+		for missing, want := range map[int]bool{0: true, early: true, early + 1: false} {
+			server.Do("HSET", "keygate:l:{acme}:"+keyA.String(), "tokens", strconv.Itoa(60_000_000-missing))
+			if r, err := fleet.Charge(keyA, caps, 1); err != nil || r.Allowed != want {
+				t.Errorf("%d a minute, and %d parts missing: allowed %t (%v); want %t", perMinute, missing, r.Allowed, err, want)
+			}
+		}
+	}
+}
+
+// Wherever a clock is set to, the script counts as package ratelimit does, and
+// keeps a hash for an hour after the later of the two days that it remembers.
+func TestScriptAfterClockSteps(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "no")
+	conn := dial(t, server.Addr)
+	for end := time.Now().Add(long(t, 500*time.Millisecond)); time.Now().Before(end); {
+		seed := rand.Uint64()
+		r := rand.New(rand.NewPCG(seed, 1))
+		now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+		one, fleet := ratelimit.New(), shared.New(conn, shared.Options{})
+		fleet.SetClock("now")
+		server.Do("FLUSHALL")
+		caps := limits(600, 600, 30)
+		caps.Together.PerDay = 50
+		for i := range 60 {
+			now = now.Add(time.Duration(r.IntN(13)-6)*12*time.Hour + time.Duration(r.IntN(3))*time.Microsecond)
+			setNow(t, conn, now)
+			cost := 1 + r.IntN(20)
+			want := one.Take(keyA, caps, cost, now)
+			if got, err := fleet.Charge(keyA, caps, cost); err != nil || got != want {
+				t.Fatalf("seed %d, request %d: %d at %s\n got %+v, %v\nwant %+v", seed, i, cost, now, got, err, want)
+			}
+			for _, key := range []string{"keygate:l:{acme}:" + keyA.String(), "keygate:lw:{acme}"} {
+				var last apikey.Day
+				for day := range strings.Lines(server.Do("HMGET", key, "day", "day_before")) {
+					n, err := strconv.Atoi(strings.TrimSpace(day))
+					if err != nil {
+						t.Fatal(err)
+					}
+					last = max(last, apikey.Day(n))
+				}
+				due := (last + 1).Start().Add(grace)
+				micros, err := strconv.ParseInt(server.Do("HGET", "expires", key), 10, 64)
+				if late := micros - due.UnixMicro(); err != nil || late < 0 || late >= 1000 {
+					t.Fatalf("seed %d, request %d: %s expires %d µs after %s (%v)", seed, i, key, late, due, err)
+				}
 			}
 		}
 	}
