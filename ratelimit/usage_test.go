@@ -177,6 +177,45 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// Of two counts of one day the one that is restored last holds, whatever day of
+// the two it is.
+func TestRestoreAgain(t *testing.T) {
+	lim, today := limits(60, 60, 100), apikey.DayOf(noon)
+	l := ratelimit.New()
+	for charged := range uint64(3) {
+		l.Restore(apikey.Usage{ID: keyA, Day: today, Charged: 10 + charged})
+		l.Restore(apikey.Usage{ID: keyA, Day: today - 1, Charged: 20 + charged})
+		l.Restore(apikey.Usage{ID: keyA, Day: today - 2, Charged: 30 + charged})
+	}
+	for back, want := range []uint32{87, 77} {
+		if got := l.Peek(keyA, lim, 1, noon.Add(-time.Duration(back)*day)).Day.Remaining; got != want {
+			t.Errorf("%d days ago, %d are left; want %d", back, got, want)
+		}
+	}
+}
+
+// A key that is only denied has been used when it was.
+func TestDeniedIsUsed(t *testing.T) {
+	l := ratelimit.New()
+	l.Deny(keyA, limits(60, 60, 100), noon.Add(90*time.Second))
+	want := apikey.Usage{ID: keyA, Day: apikey.DayOf(noon), Denied: 1, LastUsed: noon.Add(minute).Unix()}
+	if got := drain(l); len(got) != 1 || got[0] != want {
+		t.Errorf("drained %+v; want %+v", got, want)
+	}
+}
+
+// A key that is used all the time between two drains takes no more memory.
+func TestUseTakesNoMemory(t *testing.T) {
+	l, lim := ratelimit.New(), limits(60, 60, 100)
+	take(l, lim, 1, noon)
+	before := heap()
+	take(l, lim, 200_000, noon)
+	if more := heap() - before; more > 500_000 {
+		t.Errorf("200,000 requests of a key took %d bytes", more)
+	}
+	runtime.KeepAlive(l)
+}
+
 func TestRestoredUntouchedIsSwept(t *testing.T) {
 	l := ratelimit.New()
 	l.Restore(apikey.Usage{ID: keyA, Day: apikey.DayOf(noon), Charged: 1, Allowed: 1})
