@@ -119,6 +119,43 @@ func TestUndrain(t *testing.T) {
 
 // A day is left, begun anew as the clock is set back, and a save that failed in
 // between is tried again.
+// What is drained, and what failed to be saved, is handed over once: neither
+// again with the next Drain, nor beside a newer total of the same day.
+func TestDrainedOnce(t *testing.T) {
+	l, lim := ratelimit.New(), limits(60, 60, 100)
+	for d := range 4 { // the first days are owed: a key remembers two
+		l.Take(keyA, lim, 1, noon.Add(time.Duration(d)*day))
+	}
+	if got := drain(l); len(got) != 4 {
+		t.Errorf("drained %+v; want four days", got)
+	}
+	if got := drain(l); len(got) != 0 {
+		t.Errorf("drained again: %+v", got)
+	}
+	l.Take(keyA, lim, 1, noon.Add(3*day))
+	failed := drain(l)
+	l.Take(keyA, lim, 1, noon.Add(3*day))
+	l.Undrain(failed, nil)
+	if got := drain(l); len(got) != 1 || got[0].Allowed != 3 {
+		t.Errorf("after %+v failed, drained %+v; want one total of three", failed, got)
+	}
+	l.Undrain(failed, nil)
+	if got := drain(l); len(got) != 1 || got[0].Allowed != 3 {
+		t.Errorf("after %+v failed late, drained %+v; want one total of three", failed, got)
+	}
+}
+
+// Use before 1970, as of a clock that was never set, is use in 1970.
+func TestUseBefore1970(t *testing.T) {
+	for _, at := range []int64{-100, 0, 59} {
+		l := ratelimit.New()
+		l.Take(keyA, limits(60, 60, 100), 1, time.Unix(at, 0))
+		if got := drain(l); len(got) != 1 || got[0].LastUsed != 0 {
+			t.Errorf("at %d: drained %+v; want a last use of 0", at, got)
+		}
+	}
+}
+
 func TestUndrainOfADayBegunAnew(t *testing.T) {
 	l, lim := ratelimit.New(), limits(60, 60, 100)
 	run(t, l, limits(60, 50, 100), []step{{0, 50}, {day, 50}, {2 * day, 50}})

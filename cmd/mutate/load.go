@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // pkg is a package to make mutants of.
@@ -25,7 +26,9 @@ type pkg struct {
 
 	fset *token.FileSet
 	info *types.Info
-	imp  types.Importer
+
+	importing sync.Mutex // imp is for one at a time
+	imp       types.Importer
 }
 
 // file is one of its source files that are not tests.
@@ -85,7 +88,6 @@ type listedPackage struct {
 	Dir, ImportPath, Export            string
 	DepOnly                            bool
 	GoFiles, TestGoFiles, XTestGoFiles []string
-	ImportMap                          map[string]string
 }
 
 // goList returns the packages asked for, and where the export data of all that
@@ -131,6 +133,9 @@ func (p *pkg) parse(name string) (*file, error) {
 	return &file{name: name, short: short, text: text, ast: parsed}, nil
 }
 
+// compiles reports whether a mutant is a program.
+func (p *pkg) compiles(m *mutant) bool { return p.check(m.file, m.text(), nil) == nil }
+
 // check type-checks the package, with another text for one of its files unless
 // that is nil. It is quicker than to let the compiler find out what is no
 // program.
@@ -146,6 +151,8 @@ func (p *pkg) check(changed *file, text []byte, info *types.Info) error {
 		}
 		files = append(files, parsed)
 	}
+	p.importing.Lock()
+	defer p.importing.Unlock()
 	conf := types.Config{Importer: p.imp}
 	_, err := conf.Check(p.path, p.fset, files, info)
 	return err

@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&o.run, "run", "", "only tests that match this pattern, as for go test")
 	flag.IntVar(&o.parallel, "parallel", runtime.GOMAXPROCS(0), "how many mutants run at once")
 	flag.IntVar(&o.every, "every", 1, "of so many mutants only one")
+	flag.DurationVar(&o.patience, "patience", 10*time.Second, "the least time limit of a mutant")
 	flag.DurationVar(&o.limit, "for", 0, "begin no mutant after this `time`; 0: run all")
 	least := flag.Float64("least", 0, "fail where fewer `percent` of the mutants are killed")
 	list := flag.Bool("list", false, "list the mutants, and run none")
@@ -52,6 +53,7 @@ type options struct {
 	run        string
 	parallel   int
 	every      int
+	patience   time.Duration
 	limit      time.Duration
 }
 
@@ -71,14 +73,12 @@ func mutate(w io.Writer, o *options, list bool, least float64) error {
 	}
 	var all summary
 	for _, p := range packages {
-		mutants, err := p.mutants()
-		if err != nil {
-			return err
-		}
-		mutants = chosen(mutants, o)
+		mutants := chosen(p.mutants(), o)
 		if list {
-			for _, m := range mutants {
-				fmt.Fprintln(w, m)
+			for i := range mutants {
+				if p.compiles(&mutants[i]) {
+					fmt.Fprintln(w, &mutants[i])
+				}
 			}
 			continue
 		}

@@ -25,11 +25,11 @@ const (
 	timedOut           // the tests did not end, which counts as killed
 	equivalent         // listed as such, not run
 	uncovered          // no test comes by, so it was not run
-	unbuilt            // the compiler refused it
+	unbuilt            // it is no program
 	left               // the time was over
 )
 
-var outcomeNames = [...]string{"SURVIVED", "killed", "timed out", "equivalent", "NOT COVERED", "did not build", "not run"}
+var outcomeNames = [...]string{"SURVIVED", "killed", "timed out", "equivalent", "NOT COVERED", "no program", "not run"}
 
 func (o outcome) String() string { return outcomeNames[o] }
 
@@ -50,7 +50,7 @@ func (s *summary) killedPercent() float64 {
 }
 
 func (s *summary) String() string {
-	return fmt.Sprintf("%d mutants, %.1f %% killed (%d, of them %d by the time limit); %d survived, %d are not covered, %d are equivalent, %d did not build, %d were not run",
+	return fmt.Sprintf("%d mutants, %.1f %% killed (%d, of them %d by the time limit); %d survived, %d are not covered, %d are equivalent, %d are no programs, %d were not run",
 		s.mutants(), s.killedPercent(), s[killed]+s[timedOut], s[timedOut], s[survived], s[uncovered], s[equivalent], s[unbuilt], s[left])
 }
 
@@ -131,7 +131,7 @@ func (r *runner) sound() error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s fails as it is: %w\n%s", r.p.path, err, out)
 	}
-	r.limit = max(10*time.Second, slowest*time.Since(begin))
+	r.limit = max(r.o.patience, slowest*time.Since(begin))
 	var err error
 	r.covered, err = readCoverage(profile)
 	return err
@@ -142,10 +142,12 @@ func (r *runner) one(n int, m *mutant, known equivalents, end time.Time) (outcom
 	switch {
 	case known.has(m):
 		return equivalent, nil
-	case !r.covered.has(r.p.path+"/"+filepath.Base(m.file.name), m.at.Line, m.at.Column):
-		return uncovered, nil
 	case !end.IsZero() && time.Now().After(end):
 		return left, nil
+	case !r.p.compiles(m):
+		return unbuilt, nil
+	case !r.covered.has(r.p.path+"/"+filepath.Base(m.file.name), m.at.Line, m.at.Column):
+		return uncovered, nil
 	}
 	dir := filepath.Join(r.dir, strconv.Itoa(n))
 	if err := os.Mkdir(dir, 0o700); err != nil {
