@@ -5,6 +5,7 @@
 //
 //	go run ./cmd/mutate ./ratelimit
 //	go run ./cmd/mutate -base HEAD^ ./...
+//	go run ./cmd/mutate -again survivors.txt ./ratelimit
 //
 // The tree is never written to: the go command reads the mutant by its -overlay.
 // A mutant that changes nothing that anybody could see is equivalent; those are
@@ -17,6 +18,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -25,6 +27,7 @@ func main() {
 	flag.StringVar(&o.base, "base", "", "only lines that were changed since this commit")
 	flag.StringVar(&o.equivalent, "equivalent", "docs/mutants.md", "the `file` that lists equivalent mutants")
 	flag.StringVar(&o.file, "file", "", "only files whose name contains this")
+	flag.StringVar(&o.again, "again", "", "only mutants that this `output` of an earlier run lists as survivors")
 	flag.StringVar(&o.tags, "tags", "", "build `tags` of the tests")
 	flag.StringVar(&o.run, "run", "", "only tests that match this pattern, as for go test")
 	flag.IntVar(&o.parallel, "parallel", runtime.GOMAXPROCS(0), "how many mutants run at once")
@@ -49,6 +52,7 @@ type options struct {
 	base       string
 	equivalent string
 	file       string
+	again      string
 	tags       string
 	run        string
 	parallel   int
@@ -67,13 +71,17 @@ func mutate(w io.Writer, o *options, list bool, least float64) error {
 	if err != nil {
 		return err
 	}
+	survivors, err := readSurvivors(o.again)
+	if err != nil {
+		return err
+	}
 	var end time.Time
 	if o.limit > 0 {
 		end = time.Now().Add(o.limit)
 	}
 	var all summary
 	for _, p := range packages {
-		mutants := chosen(p.mutants(), o)
+		mutants := chosen(p.mutants(), o, survivors)
 		if list {
 			for i := range mutants {
 				if p.compiles(&mutants[i]) {
@@ -101,14 +109,45 @@ func mutate(w io.Writer, o *options, list bool, least float64) error {
 	return nil
 }
 
-// chosen returns every so manieth of the mutants.
-func chosen(mutants []mutant, o *options) []mutant {
-	if o.every <= 1 {
-		return mutants
-	}
+// chosen returns every so manieth of the mutants, of those that survived before
+// if that is asked for.
+func chosen(mutants []mutant, o *options, survivors map[string]bool) []mutant {
 	var some []mutant
-	for i := 0; i < len(mutants); i += o.every {
-		some = append(some, mutants[i])
+	for _, m := range mutants {
+		if survivors == nil || survivors[m.sign()] {
+			some = append(some, m)
+		}
 	}
-	return some
+	if o.every <= 1 {
+		return some
+	}
+	n := 0
+	for i := 0; i < len(some); i += o.every {
+		some[n] = some[i]
+		n++
+	}
+	return some[:n]
+}
+
+// readSurvivors returns the mutants that an earlier run listed; nil without one.
+func readSurvivors(name string) (map[string]bool, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		for _, o := range []outcome{survived, uncovered} {
+			if m, ok := strings.CutPrefix(line, o.String()+" "); ok {
+				// file:line:column: what; its place may be another one since.
+				file, what, _ := strings.Cut(m, ": ")
+				file, _, _ = strings.Cut(file, ":")
+				all[file+": "+strings.TrimSpace(what)] = true
+			}
+		}
+	}
+	return all, nil
 }

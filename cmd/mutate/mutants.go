@@ -25,6 +25,11 @@ func (m *mutant) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s: %s", m.file.short, m.at.Line, m.at.Column, m.fault, strings.TrimSpace(m.line()))
 }
 
+// sign is what String says but for the place.
+func (m *mutant) sign() string {
+	return m.file.short + ": " + m.fault + ": " + strings.TrimSpace(m.line())
+}
+
 // line is the source line where the fault begins.
 func (m *mutant) line() string {
 	from := bytes.LastIndexByte(m.file.text[:m.start], '\n') + 1

@@ -156,10 +156,18 @@ func TestRun(t *testing.T) {
 	if strings.Contains(out.String(), ", of them 0 by the time limit") {
 		t.Errorf("i++ that becomes i-- was not ended:\n%s", out.String())
 	}
+	if err := os.WriteFile("survivors.txt", []byte(out.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	o.again = "survivors.txt"
+	if err := mutate(&out, o, false, 0); err != nil || !strings.Contains(out.String(), "\n4 mutants, 0.0 % killed") {
+		t.Errorf("the survivors again: %v\n%s", err, out.String())
+	}
 	if text, err := os.ReadFile("m.go"); err != nil || string(text) != judged {
 		t.Errorf("the tree was written to: %v", err)
 	}
-	if left, _ := filepath.Glob("*"); len(left) != 4 {
+	if left, _ := filepath.Glob("*"); len(left) != 5 {
 		t.Errorf("there are %q", left)
 	}
 }
