@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,7 +103,7 @@ func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options
 			}
 		})
 	}
-	for i := range mutants {
+	for _, i := range order(len(mutants), !end.IsZero()) {
 		next <- i
 	}
 	close(next)
@@ -111,6 +112,20 @@ func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options
 		sum[result]++
 	}
 	return sum, failed
+}
+
+// order returns the numbers of so many mutants in the order in which to run them.
+// Where there may be no time for all, those that are run should be of all files;
+// the next run has the same ones.
+func order(n int, mixed bool) []int {
+	if mixed {
+		return rand.New(rand.NewPCG(1, 1)).Perm(n) //nolint:gosec // no secret
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // testArgs are the arguments of go test for the package.
