@@ -59,6 +59,7 @@ func Run(t *testing.T, f Factory) {
 		{"delete what is damaged", testDeleteDamaged},
 		{"memory is not shared", testNoSharing},
 		{"list in pages", testListPages},
+		{"pages of every size", testPageSizes},
 		{"list filters", testListFilters},
 		{"list while keys come and go", testListChanging},
 		{"scopes that are held", testHeldScopes},
