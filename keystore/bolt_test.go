@@ -13,16 +13,20 @@ import (
 
 func TestBolt(t *testing.T) {
 	var paths sync.Map // of open stores
-	open := func(t *testing.T, path string) keystore.Store {
+	openAny := func(t *testing.T, path string) *keystore.Bolt {
 		s, err := keystore.OpenBolt(path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { s.Close() })
+		paths.Store(s, path)
+		return s
+	}
+	open := func(t *testing.T, path string) keystore.Store {
+		s := openAny(t, path)
 		if damaged := s.Damaged(); len(damaged) != 0 {
 			t.Fatal(damaged)
 		}
-		t.Cleanup(func() { s.Close() })
-		paths.Store(s, path)
 		return s
 	}
 	storetest.Run(t, storetest.Factory{
@@ -46,6 +50,16 @@ func TestBolt(t *testing.T) {
 				t.Fatal(err)
 			}
 			return open(t, path)
+		},
+		Tamper: func(t *testing.T, s keystore.Store, what storetest.Tampering) keystore.Store {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			path, _ := paths.Load(s)
+			if err := keystore.Tamper(path.(string), what.Damaged, what.Keys, what.Audit); err != nil {
+				t.Fatal(err)
+			}
+			return openAny(t, path.(string))
 		},
 	})
 }

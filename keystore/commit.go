@@ -61,12 +61,18 @@ func (b *Bolt) accepting() error {
 // knows; bbolt returns such an error as the bare number.
 func unwritten(err error) bool {
 	var refused *fs.PathError
-	return errors.As(err, &refused) && refused.Op == "write" || strings.HasPrefix(err.Error(), resizeFailed)
+	return errors.As(err, &refused) && refused.Op == "write" || strings.HasPrefix(err.Error(), resizeFailed) ||
+		strings.HasPrefix(err.Error(), resizeSyncFailed) && full(err)
 }
 
-// resizeFailed is how bbolt begins the error of making the file larger, which it
-// does before anything is written. It wraps nothing.
-const resizeFailed = "file resize error: "
+// How bbolt begins the errors of making the file larger and of syncing that,
+// which it does before anything is written. They wrap nothing. A sync that finds
+// the disk full has no more to tell; another error of it may be about what was
+// written before.
+const (
+	resizeFailed     = "file resize error: "
+	resizeSyncFailed = "file sync error: "
+)
 
 // lastCommitted returns the number of the last transaction that the file has,
 // as the system would show it to everyone. A transaction is in force from the
@@ -85,10 +91,13 @@ func advice(err error) string {
 	if strings.Contains(err.Error(), syscall.EROFS.Error()) {
 		return "; make the disk of the key store writable, and send the change again"
 	}
-	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
-		if strings.Contains(err.Error(), full.Error()) {
-			return "; free space on the disk of the key store, and send the change again"
-		}
+	if full(err) {
+		return "; free space on the disk of the key store, and send the change again"
 	}
 	return ""
+}
+
+// full reports whether a disk has no room, or none for this user.
+func full(err error) bool {
+	return strings.Contains(err.Error(), syscall.ENOSPC.Error()) || strings.Contains(err.Error(), syscall.EDQUOT.Error())
 }

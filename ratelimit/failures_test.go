@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/socialpatra/keygate/ratelimit"
 )
@@ -74,6 +75,18 @@ func TestFailuresRetryAfter(t *testing.T) {
 	}
 }
 
+// RetryAfter is rounded up from the nanosecond.
+func TestFailuresRetryAfterIsRoundedUp(t *testing.T) {
+	a := addrs("192.0.2.1")[0]
+	f := ratelimit.NewFailures(7) // one in 8,571,428,572 ns
+	charge(f, a, 7, noon)
+	for at, want := range map[time.Duration]int{571_428_570: 9, 571_428_571: 9, 571_428_572: 8, 571_428_573: 8, 8_571_428_571: 1} {
+		if within, retry := f.Peek(a, noon.Add(at)); within || retry != want {
+			t.Errorf("after %s: within %t, RetryAfter %d; want false, %d", at, within, retry, want)
+		}
+	}
+}
+
 func TestFailuresClients(t *testing.T) {
 	tests := []struct {
 		name string
@@ -87,6 +100,8 @@ func TestFailuresClients(t *testing.T) {
 		{"zones", "fe80::1%eth0", "fe80::2%eth1", true},
 		{"loopbacks", "::1", "127.0.0.1", false},
 		{"IPv6 with the bits of an IPv4", "192.0.2.1", "c000:201::", false},
+		{"IPv6 with the bits of an IPv4 behind", "192.0.2.1", "0:0:c000:201::", false},
+		{"nobody, twice", "0.0.0.0", "::", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,6 +136,37 @@ func TestFailuresUnderFlood(t *testing.T) {
 	}
 	if within, _ := f.Charge(worst, noon); within {
 		t.Error("a flood of addresses gave an exhausted client its budget back")
+	}
+}
+
+// Clients share a place in the table, and not their budgets: however they take
+// turns, each of many has its own, no more and no less.
+func TestFailuresOfManyClients(t *testing.T) {
+	const clients, budget = 4096, 2 // next to never nine in one of 8,192 places
+	f := ratelimit.NewFailures(budget)
+	for round := range budget + 2 {
+		for i := range clients {
+			if within, _ := f.Charge(randomAddr(i), noon); within != (round < budget) {
+				t.Fatalf("client %d fails for the %d. time, within its budget of %d: %t", i, round+1, budget, within)
+			}
+		}
+	}
+}
+
+// Who comes new to a full table does not pay for who was there.
+func TestFailuresOfANewClient(t *testing.T) {
+	f := ratelimit.NewFailures(1)
+	for i := range 200_000 {
+		if within, _ := f.Charge(randomAddr(i), noon); !within {
+			t.Fatalf("client %d fails for the first time, and is refused", i)
+		}
+	}
+}
+
+// What a Failures takes is what its comment says: 1 MiB, and locks.
+func TestFailuresSize(t *testing.T) {
+	if size := unsafe.Sizeof(ratelimit.Failures{}); size < 1<<20 || size > 1<<20+8<<10 {
+		t.Errorf("%d bytes; want 1 MiB and a little", size)
 	}
 }
 

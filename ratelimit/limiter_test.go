@@ -126,6 +126,39 @@ func TestTakeResult(t *testing.T) {
 }
 
 // Both limits are reached, and the bucket is the one that lets through last.
+// Each limit and cost at its highest: so much passes, and one more does not.
+func TestHighestLimits(t *testing.T) {
+	const maxCost = 1000
+	for _, tt := range []struct {
+		name          string
+		caps          ratelimit.Caps
+		charged       uint64 // today, before
+		cost          int
+		passes        int
+		minute, never bool
+	}{
+		{"cost of the burst", limits(apikey.MaxPerMinute, maxCost, apikey.MaxPerDay), 0, maxCost, 1, true, false},
+		{"cost above the burst", limits(apikey.MaxPerMinute, maxCost-1, apikey.MaxPerDay), 0, maxCost, 0, true, true},
+		{"cost of the quota", limits(apikey.MaxPerMinute, apikey.MaxPerMinute, maxCost), 0, maxCost, 1, false, false},
+		{"cost above the quota", limits(apikey.MaxPerMinute, apikey.MaxPerMinute, maxCost-1), 0, maxCost, 0, false, true},
+		{"a minute", limits(apikey.MaxPerMinute, apikey.MaxPerMinute, apikey.MaxPerDay), 0, maxCost, apikey.MaxPerMinute / maxCost, true, false},
+		{"a day", limits(apikey.MaxPerMinute, apikey.MaxPerMinute, apikey.MaxPerDay), apikey.MaxPerDay - 2, 1, 2, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := ratelimit.New()
+			l.Restore(apikey.Usage{ID: keyA, Day: apikey.DayOf(noon), Charged: tt.charged})
+			for i := range tt.passes {
+				if r := l.Take(keyA, tt.caps, tt.cost, noon); !r.Allowed {
+					t.Fatalf("request %d: %+v", i, r)
+				}
+			}
+			if r := l.Take(keyA, tt.caps, tt.cost, noon); r.Allowed || r.MinuteExhausted != tt.minute || r.DayExhausted == tt.minute || r.Never != tt.never {
+				t.Errorf("one more: %+v; want it refused for the minute: %t, never: %t", r, tt.minute, tt.never)
+			}
+		})
+	}
+}
+
 func TestRetryAfterIsTheLaterLimit(t *testing.T) {
 	l, lim := ratelimit.New(), limits(1, 1, 1)
 	late := noon.Add(12*time.Hour - 10*time.Second)

@@ -107,6 +107,10 @@ func (w *world) step() error {
 		}
 	case n < 595:
 		w.crash()
+	case n < 605 && !w.back:
+		if err := w.denyAsOften(w.rng.IntN(len(w.ids))); err != nil {
+			return fmt.Errorf("deny as often: %w", err)
+		}
 	}
 	for i := range w.ids {
 		if err := w.take(i); err != nil {
@@ -202,6 +206,27 @@ func (w *world) deny(i int) error {
 		u.Denied++
 	})
 	return w.balanced(key, r, false)
+}
+
+// denyAsOften denies a key as often as it did anything else that day, as far as
+// that is soon done, and sweeps when its bucket is full: what adds up to nothing
+// is no reason to forget it.
+func (w *world) denyAsOften(i int) error {
+	key := w.keys[w.ids[i]]
+	key.advance(w.lim[i], w.now)
+	u := key.use[key.counted]
+	for range min(u.Charged+u.Allowed+u.Limited-min(u.Denied, u.Charged+u.Allowed+u.Limited), 5000) {
+		if err := w.deny(i); err != nil {
+			return err
+		}
+	}
+	w.now = w.now.Add(minute)
+	w.save()
+	w.l.Sweep(w.now)
+	for _, m := range w.models() {
+		m.swept(w.now)
+	}
+	return nil
 }
 
 // TestModel compares random use over days, restarts and crashes with the model.

@@ -66,6 +66,32 @@ func TestRestoreBucket(t *testing.T) {
 	}
 }
 
+// A bucket that holds nothing back, or has no size, is no reason to remember a
+// key.
+func TestRestoreOfNothing(t *testing.T) {
+	full := apikey.Bucket{ID: keyA, PerMinute: 60, Burst: 60, At: noon}
+	for name, b := range map[string]apikey.Bucket{
+		"full":                {ID: keyA, PerMinute: 60, Burst: 60, Tokens: 60, At: noon},
+		"refilled":            {ID: keyA, PerMinute: 60, Burst: 60, At: noon.Add(-minute)},
+		"refilled long since": {ID: keyA, PerMinute: 60, Burst: 60, At: noon.Add(-years)},
+		"no rate":             {ID: keyA, Burst: 60, At: noon},
+		"no size":             {ID: keyA, PerMinute: 60, Tokens: -1, At: noon},
+		"nothing":             {ID: keyA, At: noon},
+	} {
+		l := ratelimit.New()
+		l.RestoreBucket(b, noon)
+		if n := lenKeys(l); n != 0 {
+			t.Errorf("%s: %d keys are remembered", name, n)
+		}
+	}
+	l := ratelimit.New()
+	full.Tokens = 60 - 1e-6
+	l.RestoreBucket(full, noon)
+	if n := lenKeys(l); n != 1 {
+		t.Errorf("a bucket that is not full: %d keys are remembered", n)
+	}
+}
+
 // The process's own clock does not jump: a wall clock that was set back costs
 // no refill beyond the time that it was down for.
 func TestRestoreBucketByTheMonotonicClock(t *testing.T) {

@@ -42,6 +42,10 @@ func TestBucketOverTime(t *testing.T) {
 		{"never beyond the burst", limits(60, 10, 1e9), []step{{0, 10}, {hour, 10}, {years, 10}, {9 * years, 10}}},
 		{"seven a minute", limits(7, 7, 1e9), []step{{0, 7}, {8571428570, 0}, {8571428572, 1}, {17142857141, 0}, {17142857143, 1}, {60 * sec, 5}, {120 * sec, 7}}},
 		{"eleven a minute, one at a time", limits(11, 1, 1e9), []step{{0, 1}, {5 * sec, 0}, {6 * sec, 1}, {60 * sec, 1}}},
+		// A token is there when it is due within half a nanosecond: after
+		// 8,571,428,571.43 and after 5,454,545,454.55.
+		{"seven a minute, to the nanosecond", limits(7, 7, 1e9), []step{{0, 7}, {8571428570, 0}, {8571428571, 1}}},
+		{"eleven a minute, to the nanosecond", limits(11, 11, 1e9), []step{{0, 11}, {5454545454, 0}, {5454545455, 1}}},
 		{"a million a minute", limits(1e6, 100, 1e9), []step{{0, 100}, {60_000 - 2, 0}, {60_000, 1}, {120_000, 1}, {sec, 100}}},
 
 		{"back a little and forward", limits(60, 60, 1e9), []step{{0, 60}, {-10 * sec, 0}, {0, 0}, {-30 * sec, 0}, {sec, 1}, {-sec, 0}, {sec, 0}, {2 * sec, 1}}},
@@ -53,6 +57,31 @@ func TestBucketOverTime(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { run(t, ratelimit.New(), tt.lim, tt.steps) })
+	}
+}
+
+// RetryAfter is rounded up, but for half a nanosecond, in which the token counts
+// as there.
+func TestRetryAfterToTheNanosecond(t *testing.T) {
+	for _, tt := range []struct {
+		perMinute uint32
+		at        time.Duration
+		want      int
+	}{
+		{30, time.Second - 1, 2},
+		{30, time.Second, 1},
+		{30, time.Second + 1, 1},
+		{7, 571_428_570, 9},
+		{7, 571_428_571, 8},
+		{7, 571_428_572, 8}, // 8,571,428,571.43
+		{11, 454_545_454, 6},
+		{11, 454_545_455, 5}, // 5,454,545,454.55
+	} {
+		l, lim := ratelimit.New(), limits(tt.perMinute, tt.perMinute, 1e9)
+		take(l, lim, int(tt.perMinute), noon)
+		if r := l.Peek(keyA, lim, 1, noon.Add(tt.at)); r.RetryAfter != tt.want || r.Minute.Reset != tt.want {
+			t.Errorf("%d a minute, after %s: RetryAfter %d, Reset %d; want %d", tt.perMinute, tt.at, r.RetryAfter, r.Minute.Reset, tt.want)
+		}
 	}
 }
 

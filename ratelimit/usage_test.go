@@ -119,6 +119,43 @@ func TestUndrain(t *testing.T) {
 
 // A day is left, begun anew as the clock is set back, and a save that failed in
 // between is tried again.
+// What is drained, and what failed to be saved, is handed over once: neither
+// again with the next Drain, nor beside a newer total of the same day.
+func TestDrainedOnce(t *testing.T) {
+	l, lim := ratelimit.New(), limits(60, 60, 100)
+	for d := range 4 { // the first days are owed: a key remembers two
+		l.Take(keyA, lim, 1, noon.Add(time.Duration(d)*day))
+	}
+	if got := drain(l); len(got) != 4 {
+		t.Errorf("drained %+v; want four days", got)
+	}
+	if got := drain(l); len(got) != 0 {
+		t.Errorf("drained again: %+v", got)
+	}
+	l.Take(keyA, lim, 1, noon.Add(3*day))
+	failed := drain(l)
+	l.Take(keyA, lim, 1, noon.Add(3*day))
+	l.Undrain(failed, nil)
+	if got := drain(l); len(got) != 1 || got[0].Allowed != 3 {
+		t.Errorf("after %+v failed, drained %+v; want one total of three", failed, got)
+	}
+	l.Undrain(failed, nil)
+	if got := drain(l); len(got) != 1 || got[0].Allowed != 3 {
+		t.Errorf("after %+v failed late, drained %+v; want one total of three", failed, got)
+	}
+}
+
+// Use before 1970, as of a clock that was never set, is use in 1970.
+func TestUseBefore1970(t *testing.T) {
+	for _, at := range []int64{-100, 0, 59} {
+		l := ratelimit.New()
+		l.Take(keyA, limits(60, 60, 100), 1, time.Unix(at, 0))
+		if got := drain(l); len(got) != 1 || got[0].LastUsed != 0 {
+			t.Errorf("at %d: drained %+v; want a last use of 0", at, got)
+		}
+	}
+}
+
 func TestUndrainOfADayBegunAnew(t *testing.T) {
 	l, lim := ratelimit.New(), limits(60, 60, 100)
 	run(t, l, limits(60, 50, 100), []step{{0, 50}, {day, 50}, {2 * day, 50}})
@@ -177,6 +214,45 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// Of two counts of one day the one that is restored last holds, whatever day of
+// the two it is.
+func TestRestoreAgain(t *testing.T) {
+	lim, today := limits(60, 60, 100), apikey.DayOf(noon)
+	l := ratelimit.New()
+	for charged := range uint64(3) {
+		l.Restore(apikey.Usage{ID: keyA, Day: today, Charged: 10 + charged})
+		l.Restore(apikey.Usage{ID: keyA, Day: today - 1, Charged: 20 + charged})
+		l.Restore(apikey.Usage{ID: keyA, Day: today - 2, Charged: 30 + charged})
+	}
+	for back, want := range []uint32{87, 77} {
+		if got := l.Peek(keyA, lim, 1, noon.Add(-time.Duration(back)*day)).Day.Remaining; got != want {
+			t.Errorf("%d days ago, %d are left; want %d", back, got, want)
+		}
+	}
+}
+
+// A key that is only denied has been used when it was.
+func TestDeniedIsUsed(t *testing.T) {
+	l := ratelimit.New()
+	l.Deny(keyA, limits(60, 60, 100), noon.Add(90*time.Second))
+	want := apikey.Usage{ID: keyA, Day: apikey.DayOf(noon), Denied: 1, LastUsed: noon.Add(minute).Unix()}
+	if got := drain(l); len(got) != 1 || got[0] != want {
+		t.Errorf("drained %+v; want %+v", got, want)
+	}
+}
+
+// A key that is used all the time between two drains takes no more memory.
+func TestUseTakesNoMemory(t *testing.T) {
+	l, lim := ratelimit.New(), limits(60, 60, 100)
+	take(l, lim, 1, noon)
+	before := heap()
+	take(l, lim, 200_000, noon)
+	if more := heap() - before; more > 500_000 {
+		t.Errorf("200,000 requests of a key took %d bytes", more)
+	}
+	runtime.KeepAlive(l)
+}
+
 func TestRestoredUntouchedIsSwept(t *testing.T) {
 	l := ratelimit.New()
 	l.Restore(apikey.Usage{ID: keyA, Day: apikey.DayOf(noon), Charged: 1, Allowed: 1})
@@ -222,6 +298,37 @@ func TestSweep(t *testing.T) {
 				t.Errorf("%d keys left, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// What a key did on a day outlives a sweep of that day, and not one of the
+// next, in whatever numbers it was allowed, limited and denied.
+func TestSweepKeepsTheDayOfAnyUse(t *testing.T) {
+	lim := limits(60, 60, 1000)
+	for n := 1; n < 7*7*7*7; n++ {
+		allowed, limited, denied, cost := n%7, n/7%7, n/49%7, 1+n/343
+		if allowed+limited+denied == 0 {
+			continue
+		}
+		l := ratelimit.New()
+		for range allowed {
+			l.Take(keyA, lim, cost, noon)
+		}
+		for range limited {
+			l.Take(keyA, lim, 1000, noon)
+		}
+		for range denied {
+			l.Deny(keyA, lim, noon)
+		}
+		drain(l)
+		l.Sweep(noon.Add(hour))
+		if left, want := l.Peek(keyA, lim, 1, noon.Add(hour)).Day.Remaining, uint32(1000-allowed*cost-1); left != want || lenKeys(l) != 1 {
+			t.Fatalf("after %d allowed for %d, %d limited and %d denied, a sweep leaves %d keys and %d of the quota; want %d", allowed, cost, limited, denied, lenKeys(l), left, want)
+		}
+		l.Sweep(noon.Add(12 * hour))
+		if lenKeys(l) != 0 {
+			t.Fatalf("after %d allowed for %d, %d limited and %d denied, the key stays the next day", allowed, cost, limited, denied)
+		}
 	}
 }
 

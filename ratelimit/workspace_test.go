@@ -200,6 +200,47 @@ func TestWithoutLimitsThereIsNoWorkspace(t *testing.T) {
 	}
 }
 
+// A workspace that was only asked about, and charged nothing, is not remembered
+// for it.
+func TestUnchargedWorkspaceIsSwept(t *testing.T) {
+	l, c := ratelimit.New(), together(60, 1000)
+	if r := l.Take(keyA, c, 61, noon); r.Allowed {
+		t.Fatalf("got %+v", r)
+	}
+	drain(l)
+	l.Sweep(noon.Add(minute))
+	if keys, workspaces := l.Len(); keys != 1 || workspaces != 0 {
+		t.Errorf("%d keys and %d workspaces; want the key that was limited, and no workspace", keys, workspaces)
+	}
+}
+
+// Never is for what costs more than a workspace can ever hold, and not for what
+// it holds at most.
+func TestNeverOfAWorkspace(t *testing.T) {
+	for _, tt := range []struct {
+		perMinute, perDay uint32
+		cost              int
+		never             bool
+	}{
+		{100, 50, 50, false},
+		{100, 50, 51, true},
+		{50, 100, 50, false},
+		{50, 100, 51, true},
+		{0, 50, 50, false},
+		{0, 50, 51, true},
+		{50, 0, 50, false},
+		{50, 0, 51, true},
+		{0, 1000, 1000, false},
+		{0, 999, 1000, true},
+	} {
+		l, c := ratelimit.New(), together(tt.perMinute, tt.perDay)
+		takeBy(l, keyB, c, 1, noon)
+		if r := l.Take(keyA, c, tt.cost, noon); r.Allowed || r.Never != tt.never {
+			t.Errorf("%d a minute and %d a day, after one, for %d: %+v; want never: %t", tt.perMinute, tt.perDay, tt.cost, r, tt.never)
+		}
+	}
+}
+
 func TestUndrainWorkspace(t *testing.T) {
 	l, c := ratelimit.New(), together(60, 100)
 	today := apikey.DayOf(noon)

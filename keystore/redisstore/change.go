@@ -236,7 +236,7 @@ func (s *Store) deleted(old *apikey.Key, by keystore.Actor) error {
 		return err
 	}
 	if old.Workspace == "" {
-		if old.Workspace, err = s.workspaceOf(old.ID); err != nil {
+		if err := s.findPlaces(old); err != nil {
 			return changeError(err)
 		}
 	}

@@ -64,6 +64,16 @@ func (s *Store) release(k *apikey.Key) {
 	_ = s.loadOpaque()
 }
 
+// findPlaces sets the workspace of a key, and the hash of an opaque one, by what
+// the administration knows, where the record no longer tells.
+func (s *Store) findPlaces(k *apikey.Key) (err error) {
+	if k.Workspace, err = s.workspaceOf(k.ID); err != nil {
+		return err
+	}
+	k.Hash, k.Opaque, err = s.hashOf(k.ID)
+	return err
+}
+
 // workspaceOf looks through all workspaces for a key whose record no longer
 // tells its own. "" is none.
 func (s *Store) workspaceOf(id apikey.ID) (workspace string, err error) {
@@ -77,4 +87,21 @@ func (s *Store) workspaceOf(id apikey.ID) (workspace string, err error) {
 		return nil
 	})
 	return workspace, err
+}
+
+// hashOf looks through all hashes for the one that finds a key.
+func (s *Store) hashOf(id apikey.ID) (hash apikey.Hash, found bool, err error) {
+	name := id.String()
+	err = s.scan(func(cursor uint64) rueidis.Completed {
+		return s.conn.B().Hscan().Key(s.names.opaque).Cursor(cursor).Count(pageLen).Build()
+	}, func(elements []string) error {
+		for i := 0; i+1 < len(elements); i += 2 { // hash, ID
+			if elements[i+1] == name && len(elements[i]) == len(hash) {
+				found = true
+				copy(hash[:], elements[i])
+			}
+		}
+		return nil
+	})
+	return hash, found, err
 }

@@ -3,6 +3,7 @@
 package redisstore
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/rueidis"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/internal/redis"
@@ -91,6 +94,43 @@ func factory(addresses []string) storetest.Factory {
 			t.Cleanup(func() { _ = s.Close() })
 			return s
 		},
+		Tamper: func(t *testing.T, s keystore.Store, what storetest.Tampering) keystore.Store {
+			tamper(t, s.(*Store), what)
+			config := s.(*Store).conn.Config()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return open(t, config)
+		},
+	}
+}
+
+// tamper writes to the engine what a store never would.
+func tamper(t *testing.T, s *Store, what storetest.Tampering) {
+	t.Helper()
+	b := s.conn.B()
+	var cmds []rueidis.Completed
+	for _, id := range what.Damaged {
+		cmds = append(cmds, b.Set().Key(s.names.recordOf(id)).Value("rubbish").Build())
+	}
+	for _, k := range what.Keys {
+		id := k.ID.String()
+		cmds = append(cmds, b.Set().Key(s.names.recordOf(k.ID)).Value(string(keystore.EncodeKey(&k))).Build(),
+			b.Zadd().Key(s.names.ids).ScoreMember().ScoreMember(0, id).Build(),
+			b.Zadd().Key(s.names.workspaces).ScoreMember().ScoreMember(0, inWorkspace(k.Workspace, id)).Build())
+	}
+	for _, e := range what.Audit {
+		text, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmds = append(cmds, b.Zadd().Key(s.names.audit).ScoreMember().ScoreMember(float64(e.Seq), formatUint(e.Seq)+" "+string(text)).Build(),
+			b.Hset().Key(s.names.meta).FieldValue().FieldValue("seq", formatUint(e.Seq)).Build())
+	}
+	for _, r := range s.conn.DoMulti(cmds...) {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
 	}
 }
 

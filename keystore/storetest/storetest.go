@@ -26,6 +26,10 @@ type Factory struct {
 
 	// Restore opens a store from what Backup wrote.
 	Restore func(t *testing.T, backup io.Reader) keystore.Store
+
+	// Tamper closes a store, writes to its engine what the store never would,
+	// and opens it again. What is damaged there is no reason to fail.
+	Tamper func(t *testing.T, s keystore.Store, what Tampering) keystore.Store
 }
 
 // Run tests a store against the whole contract.
@@ -42,6 +46,7 @@ func Run(t *testing.T, f Factory) {
 		{"opaque", testOpaque},
 		{"opaque hashes differ", testOpaqueHash},
 		{"opaque keys rotated", testOpaqueRotated},
+		{"opaque keys imported", testImportOpaque},
 		{"fields", testFields},
 		{"update", testUpdate},
 		{"update keeps what never changes", testUpdateFixed},
@@ -51,8 +56,10 @@ func Run(t *testing.T, f Factory) {
 		{"rotate refused", testRotateRefused},
 		{"delete", testDelete},
 		{"delete refused by check", testDeleteRefused},
+		{"delete what is damaged", testDeleteDamaged},
 		{"memory is not shared", testNoSharing},
 		{"list in pages", testListPages},
+		{"pages of every size", testPageSizes},
 		{"list filters", testListFilters},
 		{"list while keys come and go", testListChanging},
 		{"scopes that are held", testHeldScopes},
@@ -61,12 +68,15 @@ func Run(t *testing.T, f Factory) {
 		{"usage since a day", testUsageSince},
 		{"use of workspaces", testWorkspaceUsage},
 		{"limits of workspaces", testWorkspaceLimits},
+		{"workspaces of one letter", testOneLetter},
 		{"minute buckets", testBuckets},
 		{"last used", testLastUsed},
 		{"audit", testAudit},
 		{"audit in pages", testAuditPages},
 		{"audit holds no secret", testAuditSecret},
+		{"audit of nothing", testAuditOfNothing},
 		{"check", testCheck},
+		{"check opaque hashes", testCheckSameHash},
 		{"prune", testPrune},
 		{"prune in batches", testPruneMany},
 		{"brand", testBrand},

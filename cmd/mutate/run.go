@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// outcome is what the tests made of a mutant.
+type outcome int
+
+const (
+	survived   outcome = iota
+	killed             // a test failed
+	timedOut           // the tests did not end, which counts as killed
+	equivalent         // listed as such, not run
+	uncovered          // no test comes by, so it was not run
+	unbuilt            // it is no program
+	left               // the time was over
+)
+
+var outcomeNames = [...]string{"SURVIVED", "killed", "timed out", "equivalent", "NOT COVERED", "no program", "not run"}
+
+func (o outcome) String() string { return outcomeNames[o] }
+
+// summary counts outcomes.
+type summary [len(outcomeNames)]int
+
+func (s *summary) add(other *summary) {
+	for i, n := range other {
+		s[i] += n
+	}
+}
+
+// mutants are those that tests could have told.
+func (s *summary) mutants() int { return s[killed] + s[timedOut] + s[survived] + s[uncovered] }
+
+func (s *summary) killedPercent() float64 {
+	return 100 * float64(s[killed]+s[timedOut]) / float64(max(1, s.mutants()))
+}
+
+func (s *summary) String() string {
+	return fmt.Sprintf("%d mutants, %.1f %% killed (%d, of them %d by the time limit); %d survived, %d are not covered, %d are equivalent, %d are no programs, %d were not run",
+		s.mutants(), s.killedPercent(), s[killed]+s[timedOut], s[timedOut], s[survived], s[uncovered], s[equivalent], s[unbuilt], s[left])
+}
+
+// slowest is how many times as long as the sound program a mutant may take.
+const slowest = 3
+
+// runner runs mutants of one package.
+type runner struct {
+	p       *pkg
+	o       *options
+	dir     string // for what is written
+	covered coverage
+	limit   time.Duration
+}
+
+// runAll runs the mutants of a package, and writes a line for each that tells
+// something about the tests.
+func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options, end time.Time) (summary, error) {
+	var sum summary
+	if len(mutants) == 0 {
+		return sum, nil
+	}
+	dir, err := os.MkdirTemp("", "mutate-*")
+	if err != nil {
+		return sum, err
+	}
+	defer os.RemoveAll(dir)
+	r := &runner{p: p, o: o, dir: dir}
+	if err := r.sound(); err != nil {
+		return sum, err
+	}
+	results := make([]outcome, len(mutants))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for range max(1, o.parallel) {
+		wg.Go(func() {
+			for i := range next {
+				m := &mutants[i]
+				result, err := r.one(i, m, known, end)
+				mu.Lock()
+				results[i] = result
+				failed = errors.Join(failed, err)
+				if result == survived || result == uncovered {
+					fmt.Fprintf(w, "%s %s\n", result, m)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, i := range order(len(mutants), !end.IsZero()) {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	for _, result := range results {
+		sum[result]++
+	}
+	return sum, failed
+}
+
+// order returns the numbers of so many mutants in the order in which to run them.
+// Where there may be no time for all, those that are run should be of all files;
+// the next run has the same ones.
+func order(n int, mixed bool) []int {
+	if mixed {
+		return rand.New(rand.NewPCG(1, 1)).Perm(n) //nolint:gosec // no secret
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// testArgs are the arguments of go test for the package.
+func (r *runner) testArgs(more ...string) []string {
+	args := append([]string{"test", "-count=1", "-vet=off", "-failfast", "-tags", r.o.tags}, more...)
+	if r.o.run != "" {
+		args = append(args, "-run", r.o.run)
+	}
+	return append(args, r.p.path)
+}
+
+// sound runs the tests on the program as it is: for how long they take, and for
+// where they come by.
+func (r *runner) sound() error {
+	profile := filepath.Join(r.dir, "cover.out")
+	cmd := exec.Command("go", r.testArgs("-coverprofile", profile)...) //nolint:gosec // of packages that the caller names
+	begin := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s fails as it is: %w\n%s", r.p.path, err, out)
+	}
+	r.limit = max(r.o.patience, slowest*time.Since(begin))
+	var err error
+	r.covered, err = readCoverage(profile)
+	return err
+}
+
+// one runs one mutant.
+func (r *runner) one(n int, m *mutant, known equivalents, end time.Time) (outcome, error) {
+	switch {
+	case known.has(m):
+		return equivalent, nil
+	case !end.IsZero() && time.Now().After(end):
+		return left, nil
+	case !r.p.compiles(m):
+		return unbuilt, nil
+	case !r.covered.has(r.p.path+"/"+filepath.Base(m.file.name), m.at.Line, m.at.Column):
+		return uncovered, nil
+	}
+	dir := filepath.Join(r.dir, strconv.Itoa(n))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return left, err
+	}
+	defer os.RemoveAll(dir)
+	source, overlay := filepath.Join(dir, filepath.Base(m.file.name)), filepath.Join(dir, "overlay.json")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {m.file.name: source}})
+	if err != nil {
+		return left, err
+	}
+	if err := errors.Join(os.WriteFile(source, m.text(), 0o600), os.WriteFile(overlay, text, 0o600)); err != nil {
+		return left, err
+	}
+	// The binary ends itself at its limit, and says so; what hangs in spite of
+	// that is killed.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*r.limit+time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", r.testArgs("-overlay", overlay, "-timeout", r.limit.String(), "-exec", boundedExec)...) //nolint:gosec // of packages that the caller names
+	cmd.WaitDelay = 10 * time.Second
+	// What tests leave behind goes with the mutant.
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+		return survived, nil
+	case ctx.Err() != nil, bytes.Contains(out, []byte("panic: test timed out")):
+		return timedOut, nil
+	case bytes.Contains(out, []byte("[build failed]")):
+		return unbuilt, nil
+	}
+	return killed, nil
+}
+
+// boundedExec runs a test binary with a bound on its address space, in kB: a
+// mutant may allocate for as long as it runs. Stores map 8 GiB at once.
+const boundedExec = `sh -c 'ulimit -v 60000000; exec "$0" "$@"'`
+
+// coverage is where tests come by, by file as the profile names it.
+type coverage map[string][]block
+
+type block struct{ fromLine, fromColumn, toLine, toColumn int }
+
+// has reports whether a place is in code that some test runs. What is outside
+// of functions always is.
+func (c coverage) has(name string, line, column int) bool {
+	inside := false
+	for _, b := range c[name+"\x00"] {
+		inside = inside || b.contains(line, column)
+	}
+	if !inside {
+		return true
+	}
+	for _, b := range c[name] {
+		if b.contains(line, column) {
+			return true
+		}
+	}
+	return false
+}
+
+func (b block) contains(line, column int) bool {
+	after := line > b.fromLine || line == b.fromLine && column >= b.fromColumn
+	before := line < b.toLine || line == b.toLine && column <= b.toColumn
+	return after && before
+}
+
+// readCoverage reads a profile of go test. All blocks of a file are under its
+// name and a zero byte, those that were run under its name alone.
+func readCoverage(name string) (coverage, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	c := make(coverage)
+	for line := range strings.Lines(string(text)) {
+		at := strings.LastIndexByte(line, ':')
+		if at < 0 || strings.HasPrefix(line, "mode:") {
+			continue
+		}
+		var b block
+		var statements, times int
+		if _, err := fmt.Sscanf(line[at+1:], "%d.%d,%d.%d %d %d", &b.fromLine, &b.fromColumn, &b.toLine, &b.toColumn, &statements, &times); err != nil {
+			return nil, fmt.Errorf("%s: %q: %w", name, line, err)
+		}
+		file := line[:at]
+		c[file+"\x00"] = append(c[file+"\x00"], b)
+		if times > 0 {
+			c[file] = append(c[file], b)
+		}
+	}
+	return c, nil
+}
