@@ -68,9 +68,14 @@ func TestRetryAfterToTheNanosecond(t *testing.T) {
 		at        time.Duration
 		want      int
 	}{
-		{30, time.Second - 1, 2}, {30, time.Second, 1}, {30, time.Second + 1, 1},
-		{7, 571_428_570, 9}, {7, 571_428_571, 8}, {7, 571_428_572, 8}, // 8,571,428,571.43
-		{11, 454_545_454, 6}, {11, 454_545_455, 5}, // 5,454,545,454.55
+		{30, time.Second - 1, 2},
+		{30, time.Second, 1},
+		{30, time.Second + 1, 1},
+		{7, 571_428_570, 9},
+		{7, 571_428_571, 8},
+		{7, 571_428_572, 8}, // 8,571,428,571.43
+		{11, 454_545_454, 6},
+		{11, 454_545_455, 5}, // 5,454,545,454.55
 	} {
 		l, lim := ratelimit.New(), limits(tt.perMinute, tt.perMinute, 1e9)
 		take(l, lim, int(tt.perMinute), noon)

@@ -222,8 +222,16 @@ func TestNeverOfAWorkspace(t *testing.T) {
 		cost              int
 		never             bool
 	}{
-		{100, 50, 50, false}, {100, 50, 51, true}, {50, 100, 50, false}, {50, 100, 51, true},
-		{0, 50, 50, false}, {0, 50, 51, true}, {50, 0, 50, false}, {50, 0, 51, true}, {0, 1000, 1000, false}, {0, 999, 1000, true},
+		{100, 50, 50, false},
+		{100, 50, 51, true},
+		{50, 100, 50, false},
+		{50, 100, 51, true},
+		{0, 50, 50, false},
+		{0, 50, 51, true},
+		{50, 0, 50, false},
+		{50, 0, 51, true},
+		{0, 1000, 1000, false},
+		{0, 999, 1000, true},
 	} {
 		l, c := ratelimit.New(), together(tt.perMinute, tt.perDay)
 		takeBy(l, keyB, c, 1, noon)

@@ -253,6 +253,7 @@ func (v *visitor) unary(e *ast.UnaryExpr) {
 	switch e.Op {
 	case token.NOT, token.SUB, token.XOR:
 		v.replace(e.OpPos, e.OpPos+1, "", e.Op.String()+" is left out")
+	default:
 	}
 }
 
@@ -338,5 +339,6 @@ func (v *visitor) literal(l *ast.BasicLit) {
 		v.replace(l.Pos(), l.End(), more, l.Value+" becomes "+more)
 	case token.FLOAT:
 		v.replace(l.Pos(), l.End(), "("+l.Value+"*1.5)", l.Value+" becomes half as much again")
+	default:
 	}
 }
