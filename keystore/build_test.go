@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -92,7 +94,7 @@ func TestBuildFile(t *testing.T) {
 			if err := errors.Join(
 				b.CreateAll(more, testActor, nil), b.SetBrand("acme"), b.SetWorkspaceLimits("acme", lim, testActor), b.SetWorkspaceLimits("a", lim, testActor),
 				b.SetWorkspaceLimits("a", nil, testActor), b.SaveUsage(use, []apikey.WorkspaceUsage{{Workspace: "acme", Day: 20000, Charged: 7}}),
-				b.Delete(numberedID(1), testActor, nil),
+				b.Delete(numberedID(1), testActor, nil), b.Prune(20001, time.Time{}), // of that use, only when it was stays
 			); err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +129,20 @@ func TestBuildFileFails(t *testing.T) {
 	if err := BuildFile(path, "", 0, func(f *Builder) error { return errors.Join(f.Key(&k), refusal) }); !errors.Is(err, refusal) {
 		t.Errorf("%v; want what fill returned", err)
 	}
-	openTest(t, path).Close() // nobody holds it
+	openTest(t, path).Close()                     // nobody holds it
+	full := filepath.Join(t.TempDir(), "full.db") // one transaction to the brim, of which the first put is the number
+	if err := BuildFile(full, "", 0, func(f *Builder) (failed error) {
+		for n := range buildBatch - 1 {
+			k := numberedKey(t, 10+n)
+			failed = errors.Join(failed, f.Key(&k))
+		}
+		return failed
+	}); err != nil {
+		t.Error(err)
+	}
+	if n, err := VerifyFile(full); err != nil || n != buildBatch-1 {
+		t.Errorf("%d keys, %v; want %d", n, err, buildBatch-1)
+	}
 	if err := BuildFile(filepath.Join(path, "below"), "", 0, func(*Builder) error { return nil }); err == nil {
 		t.Error("a file below a file was made")
 	}
@@ -236,5 +251,39 @@ func TestLimitsRecord(t *testing.T) {
 	some := &apikey.WorkspaceLimits{PerDay: 5}
 	if stricter(nil, some) != nil || stricter(some, nil) != some || *stricter(some, &apikey.WorkspaceLimits{PerMinute: 3, PerDay: 6}) != (apikey.WorkspaceLimits{PerMinute: 3, PerDay: 5}) {
 		t.Error("what is unknown is not held to the stricter limits")
+	}
+}
+
+// TestDecodeOthers: what only a newer Keygate writes, and what is under no name
+// of a bucket, is told as that.
+func TestDecodeOthers(t *testing.T) {
+	id := numberedID(1)
+	name := append([]byte{bucketOfKey}, id[:]...)
+	use := usageKey(1, id)
+	text := func(b []byte) []byte {
+		return protowire.AppendString(protowire.AppendTag(b, fieldCharged, protowire.BytesType), "x")
+	}
+	for what, decode := range map[string]func(fields func([]byte) []byte) error{
+		"bucket": func(fields func([]byte) []byte) error {
+			_, err := decodeBucket(name, seal(bucketMinutes, name, fields(newSealed(8))))
+			return err
+		},
+		"use": func(fields func([]byte) []byte) error {
+			_, err := decodeUsage(use, seal(bucketUsage, use, fields(newSealed(8))))
+			return err
+		},
+	} {
+		if err := decode(func(b []byte) []byte { return appendVarint(b, 99, 1) }); !errors.Is(err, ErrNewer) {
+			t.Errorf("%s with an unknown field: %v; want ErrNewer", what, err)
+		}
+		if err := decode(text); !errors.Is(err, ErrNewer) {
+			t.Errorf("%s with a field of another type: %v; want ErrNewer", what, err)
+		}
+	}
+	for _, wrong := range []string{"", "k", "w", "x", "kshort", "xacme", string(name) + "1"} {
+		b := apikey.Bucket{Tokens: 1, PerMinute: 6, Burst: 6, At: time.Unix(5, 0)}
+		if got, err := decodeBucket([]byte(wrong), encodeBucket([]byte(wrong), &b)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("a bucket under %q is %+v, %v; want ErrDamaged", wrong, got, err)
+		}
 	}
 }

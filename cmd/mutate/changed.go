@@ -31,11 +31,13 @@ func changedLines(base string) (changes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("git rev-parse: %w", err)
 	}
-	diff, err := exec.Command("git", "diff", "--no-color", "--no-ext-diff", "--unified=0", "--no-prefix", "--relative=", base, "--", "*.go").Output()
+	cmd := exec.Command("git", "diff", "--no-color", "--no-ext-diff", "--unified=0", "--no-prefix", base, "--", "*.go")
+	cmd.Dir = strings.TrimSpace(string(top))
+	diff, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("git diff %s: %w", base, err)
 	}
-	return parseDiff(strings.TrimSpace(string(top)), string(diff)), nil
+	return parseDiff(cmd.Dir, string(diff)), nil
 }
 
 // parseDiff reads a diff without context and without prefixes of names.

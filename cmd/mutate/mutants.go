@@ -250,8 +250,10 @@ func (v *visitor) binary(e *ast.BinaryExpr) {
 }
 
 func (v *visitor) unary(e *ast.UnaryExpr) {
-	if e.Op == token.NOT || e.Op == token.SUB || e.Op == token.XOR {
+	switch e.Op {
+	case token.NOT, token.SUB, token.XOR:
 		v.replace(e.OpPos, e.OpPos+1, "", e.Op.String()+" is left out")
+	default:
 	}
 }
 
