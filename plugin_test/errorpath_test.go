@@ -115,7 +115,11 @@ func TestErrorRoutesGetNoIdentity(t *testing.T) {
 				}
 				c.wait()
 				seen := second.take()
-				if len(seen) < 20 {
+				// Of a backend that reads, only broken bodies make the gateway fail, and
+				// not those whose client counts as gone already.
+				least := map[string]int{"down": 20, "up": 1}[first]
+				t.Logf("%d requests reached the error route's backend", len(seen))
+				if len(seen) < least {
 					t.Errorf("only %d requests reached the error route's backend", len(seen))
 				}
 				for _, seen := range seen {
