@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// checkNames sends every name through a front that asks the endpoint, in as many
-// requests as header limits want that are not raised.
-func (g *nameGateway) checkNames(t *testing.T, protocols []string, backend *cgiBackend) {
+// checkNames sends every name through a gateway, or a front that asks one, in
+// requests with at most so many of them.
+func (g *nameGateway) checkNames(t *testing.T, protocols []string, backend *cgiBackend, prefix string, most int, trusted bool) {
 	t.Helper()
-	fields := claims("SocialPatra-")
+	fields := claims(prefix)
 	g.eachWay(t, protocols, func(t *testing.T, protocol string, keyed bool, r wireRequest) {
-		for some := range slices.Chunk(fields, 150) {
+		for some := range slices.Chunk(fields, most) {
 			r := r
 			r.Fields = slices.Concat(r.Fields, some)
 			resp, err := g.send(protocol, r)
@@ -21,8 +21,8 @@ func (g *nameGateway) checkNames(t *testing.T, protocols []string, backend *cgiB
 				t.Fatalf("answered %d %s, %v", resp.Status, resp.Body, err)
 			}
 			seen := backend.takeOne(t)
-			wantOurs(t, seen.lines, "SocialPatra-", g.reader, keyed, false)
-			wantEnvironment(t, seen.env, "SocialPatra-", g.reader, keyed, false)
+			wantOurs(t, seen.lines, prefix, g.reader, keyed, trusted)
+			wantEnvironment(t, seen.env, prefix, g.reader, keyed, trusted)
 		}
 	})
 }
@@ -40,7 +40,7 @@ func TestForwardAuthHeaderNames(t *testing.T) {
 		":9100":          portOf(judge.URL), ":9000": portOf(backend.addr),
 	}), "TLS="+g.tls)
 	g.awaitCertificate(t)
-	g.checkNames(t, allProtocols, backend)
+	g.checkNames(t, allProtocols, backend, "SocialPatra-", 150, false)
 }
 
 // The endpoint reads what it is asked from two names, in no other spelling.

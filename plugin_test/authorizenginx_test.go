@@ -20,7 +20,7 @@ func TestAuthRequestHeaderNames(t *testing.T) {
 			ports := map[string]string{"127.0.0.1:8080": addr, ":9100": portOf(judge.URL), ":9000": portOf(backend.addr)}
 			startNginxServer(t, options+onPorts(t, nginx, ports), addr)
 			g := &nameGateway{gateway: &gateway{URL: "http://" + addr}, reader: reader, token: token}
-			g.checkNames(t, []string{"h1"}, backend)
+			g.checkNames(t, []string{"h1"}, backend, "SocialPatra-", 150, false)
 		})
 	}
 }

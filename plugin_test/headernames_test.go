@@ -201,20 +201,7 @@ func TestHeaderNames(t *testing.T) {
 			servers := strings.Replace(site.servers, "EXPECTED_", expectedNames(site.prefix, "_"), 1)
 			servers = strings.Replace(servers, "EXPECTED.", expectedNames(site.prefix, "."), 1)
 			g := startNameGateway(t, site.options, servers, "reverse_proxy "+backend.addr)
-			fields := claims(site.prefix)
-			g.eachWay(t, allProtocols, func(t *testing.T, protocol string, keyed bool, r wireRequest) {
-				for some := range slices.Chunk(fields, 2500) {
-					r := r
-					r.Fields = slices.Concat(r.Fields, some)
-					resp, err := g.send(protocol, r)
-					if err != nil || resp.Status != http.StatusOK {
-						t.Fatalf("answered %d %s, %v", resp.Status, resp.Body, err)
-					}
-					seen := backend.takeOne(t)
-					wantOurs(t, seen.lines, site.prefix, g.reader, keyed, site.name == "trusted")
-					wantEnvironment(t, seen.env, site.prefix, g.reader, keyed, site.name == "trusted")
-				}
-			})
+			g.checkNames(t, allProtocols, backend, site.prefix, 2500, site.name == "trusted")
 		})
 	}
 }
