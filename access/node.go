@@ -198,15 +198,12 @@ func (n *node) findSpelling(s *search, segment, left string, folded bool, plus p
 const maxFolded = 1024 // bytes
 
 func (n *node) findPartial(s *search, segment, left string) candidate {
-	var buf, plusBuf [maxFolded]byte
+	var buf [maxFolded]byte
 	text, ok := fold(buf[:0], segment, plusIsPlus)
-	var withSpaces []byte
-	if mayHavePlus(segment) {
-		withSpaces, _ = fold(plusBuf[:0], segment, plusIsSpace)
-	}
+	mayHavePlus := mayHavePlus(segment)
 	for i := range n.partials {
 		p := &n.partials[i]
-		if ok && !isLike(p.texts, text) && (withSpaces == nil || !isLike(p.texts, withSpaces)) {
+		if ok && !isLike(p.texts, text) && (!mayHavePlus || !isLikeWithSpaces(p.texts, segment)) {
 			continue
 		}
 		if c := p.node.find(s, left, false); c.route != nil {
@@ -214,6 +211,14 @@ func (n *node) findPartial(s *search, segment, left string) candidate {
 		}
 	}
 	return candidate{}
+}
+
+// isLikeWithSpaces is isLike where a plus sign is a space. It has room of its
+// own, as few segments have a plus sign.
+func isLikeWithSpaces(texts [][]byte, segment string) bool {
+	var buf [maxFolded]byte
+	text, _ := fold(buf[:0], segment, plusIsSpace)
+	return isLike(texts, text)
 }
 
 // end chooses among patterns that end at a node: same has those that agree with
