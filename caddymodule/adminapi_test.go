@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/ratelimit"
 )
 
 var apiStart = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -51,40 +51,42 @@ func serveAPI(t *testing.T) *apiServer {
 	s := &apiServer{t: t, store: store, doc: readOpenAPI(t)}
 	s.clock.Store(apiStart.UnixNano())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &keyAdmin{
-			store:    store,
-			brand:    "patra",
-			gateways: []gateway{{policy: access.Policy{Brand: "patra", Table: table}}},
-			forget:   func(apikey.ID) {},
-			flush:    s.flush,
-			door:     "api test",
-			now:      func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
-			changed:  func(string, string) {},
-
-			imported:         func(int) {},
-			together:         apikey.WorkspaceLimits{PerMinute: 600},
-			workspaceChanged: func(string, string) {},
+		o := Options{
+			Store:           store,
+			Brand:           "patra",
+			Gateways:        []Gateway{{Policy: access.Policy{Brand: "patra", Table: table}}},
+			WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 600},
+			Limits:          unsavedLimits{s},
+			Via:             "api test",
+			Now:             func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
+			Failed: func(r *http.Request, status int, err error) {
+				reportFailure(zap.NewNop(), r.URL.Path, status, err)
+				if broken := (*BrokenStreamError)(nil); errors.As(err, &broken) && s.failing == nil {
+					t.Error(err)
+				}
+			},
 		}
 		if s.failing != nil {
-			a.store = s.failing
+			o.Store = s.failing
 		}
-		err := a.serve(w, r)
-		reportFailure(zap.NewNop(), r.URL.Path, err)
-		if apiErr, ok := errors.AsType[caddy.APIError](err); ok { // as Caddy does
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(apiErr.HTTPStatus)
-			err = json.NewEncoder(w).Encode(caddy.APIError{Message: apiErr.Err.Error()})
-		}
-		if err != nil {
-			t.Error(err)
-		}
+		New(o).ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
 }
 
-func (s *apiServer) flush() {
+// unsavedLimits are limits that have some use to save.
+type unsavedLimits struct{ s *apiServer }
+
+func (unsavedLimits) Forget(apikey.ID) {}
+
+func (unsavedLimits) Peek(apikey.ID, ratelimit.Caps, int, time.Time) (ratelimit.Result, error) {
+	return ratelimit.Result{Allowed: true}, nil
+}
+
+func (u unsavedLimits) Flush() {
+	s := u.s
 	if unsaved := s.unsaved.Swap(nil); unsaved != nil {
 		if err := s.store.SaveUsage(*unsaved, nil); err != nil {
 			s.t.Error(err)
@@ -139,11 +141,11 @@ func (s *apiServer) hold(request, sentType, sent string, resp *http.Response, bo
 	defer s.holding.Unlock()
 	method, target, _ := strings.Cut(request, " ")
 	path, _, _ := strings.Cut(target, "?")
-	if key, ok := strings.CutPrefix(path, keysPath+"/"); ok {
+	if key, ok := strings.CutPrefix(path, KeysPath+"/"); ok {
 		_, action, _ := strings.Cut(key, "/")
-		path = strings.TrimSuffix(keysPath+"/{id}/"+action, "/")
-	} else if strings.HasPrefix(path, workspacesPath+"/") {
-		path = workspacesPath + "/{workspace}"
+		path = strings.TrimSuffix(KeysPath+"/{id}/"+action, "/")
+	} else if strings.HasPrefix(path, WorkspacesPath+"/") {
+		path = WorkspacesPath + "/{workspace}"
 	}
 	if strings.Contains(target, "keep_going=true") || strings.TrimSpace(sent) == "" {
 		sent = "" // may have bad lines, or has none
@@ -196,5 +198,5 @@ func (s *apiServer) create(more ...string) (id string, made tokenResponse, etag 
 }
 
 func keyURL(method, id string, action ...string) string {
-	return fmt.Sprintf("%s %s/%s%s", method, keysPath, id, strings.Join(action, ""))
+	return fmt.Sprintf("%s %s/%s%s", method, KeysPath, id, strings.Join(action, ""))
 }

@@ -15,7 +15,7 @@ import (
 
 // explain decides a request that nobody sends, by the code that decides
 // requests, and answers with every check. It charges and counts nothing.
-func (a *keyAdmin) explain(r *http.Request) (any, int, error) {
+func (a *call) explain(r *http.Request) (any, int, error) {
 	var req explainRequest
 	if err := decodeBody(r, &req); err != nil {
 		return nil, 0, err
@@ -91,7 +91,7 @@ func (req *explainRequest) accessRequest(now time.Time) (*access.Request, error)
 
 // namedKey returns the key that the request names by ID, nil where it has the
 // token of one.
-func (a *keyAdmin) namedKey(req *explainRequest) (*access.Identified, error) {
+func (a *call) namedKey(req *explainRequest) (*access.Identified, error) {
 	if req.Key == "" {
 		return nil, nil
 	}
@@ -111,7 +111,7 @@ func (a *keyAdmin) namedKey(req *explainRequest) (*access.Identified, error) {
 
 // revokedAt says when a key was revoked, which only its record knows; nothing
 // where that cannot be read.
-func (a *keyAdmin) revokedAt(id apikey.ID) string {
+func (a *call) revokedAt(id apikey.ID) string {
 	k, err := a.store.Get(id)
 	if err != nil || k.RevokedAt.IsZero() {
 		return ""
@@ -122,23 +122,23 @@ func (a *keyAdmin) revokedAt(id apikey.ID) string {
 // policyFor returns what a request is decided by: the first of the handlers
 // that has its route, or else the first of all. Offline there are none, and
 // the policy has no routes.
-func (a *keyAdmin) policyFor(q *access.Request) access.Policy {
+func (a *call) policyFor(q *access.Request) access.Policy {
 	policy := access.Policy{Brand: a.brand}
 	if len(a.gateways) > 0 {
-		chosen := max(0, slices.IndexFunc(a.gateways, func(g gateway) bool {
-			return access.CheckPath(q.Path) == "" && g.policy.Table.Match(q.Method, q.Path) != nil
+		chosen := max(0, slices.IndexFunc(a.gateways, func(g Gateway) bool {
+			return access.CheckPath(q.Path) == "" && g.Policy.Table.Match(q.Method, q.Path) != nil
 		}))
-		policy = a.gateways[chosen].policy
+		policy = a.gateways[chosen].Policy
 	}
 	policy.Keys = a.store
 	return policy
 }
 
 // explainLimits is the last check, of what the key has left for the request.
-func (a *keyAdmin) explainLimits(e *access.Explanation, now time.Time) (explainCheck, access.Reason) {
+func (a *call) explainLimits(e *access.Explanation, now time.Time) (explainCheck, access.Reason) {
 	check := explainCheck{Check: "limits", Outcome: string(access.Skipped)}
 	switch {
-	case a.peek == nil:
+	case a.limits == nil:
 		check.Compared = "no config: what the key has left is not known"
 	case e.Key == nil:
 		check.Compared = "no key to charge"
@@ -151,8 +151,8 @@ func (a *keyAdmin) explainLimits(e *access.Explanation, now time.Time) (explainC
 		return check, access.Allowed
 	}
 	grant, cost := &e.Key.Grant, e.Route.Cost
-	caps := capsOf(a.store, grant, a.together)
-	res, err := a.peek(e.Key.ID, caps, cost, now)
+	caps := capsOf(a.store, grant, a.workspaceLimits)
+	res, err := a.limits.Peek(e.Key.ID, caps, cost, now)
 	if err != nil {
 		reason := access.StoreUnavailable
 		check.Outcome, check.Code = string(access.Fail), reason.String()

@@ -17,7 +17,7 @@ import (
 
 // explainAdmin is the admin API of a config with two handlers, over a store
 // with one key.
-func explainAdmin(t *testing.T) (a *keyAdmin, limits *ratelimit.Limiter, token string, key apikey.Key) {
+func explainAdmin(t *testing.T) (a *Server, limits *ratelimit.Limiter, token string, key apikey.Key) {
 	t.Helper()
 	store, err := keystore.OpenBolt(filepath.Join(t.TempDir(), "keys.db"))
 	if err != nil {
@@ -33,20 +33,18 @@ func explainAdmin(t *testing.T) (a *keyAdmin, limits *ratelimit.Limiter, token s
 	if err := store.Create(key, keystore.Actor{At: cliNow, Via: "offline"}); err != nil {
 		t.Fatal(err)
 	}
-	policy := func(routes ...access.Route) gateway {
+	policy := func(routes ...access.Route) Gateway {
 		table, err := access.NewTable(routes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return gateway{policy: access.Policy{Brand: "patra", Table: table}}
+		return Gateway{Policy: access.Policy{Brand: "patra", Table: table}}
 	}
 	limits = ratelimit.New()
-	return &keyAdmin{
-		store: store, brand: "patra", now: func() time.Time { return cliNow },
-		peek: func(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
-			return limits.Peek(id, caps, cost, now), nil
-		},
-		gateways: []gateway{
+	return New(Options{
+		Store: store, Brand: "patra", Now: func() time.Time { return cliNow },
+		Limits: limitsOf{limits},
+		Gateways: []Gateway{
 			policy(access.Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: access.AllOf("posts:read")}),
 			policy(
 				access.Route{Methods: []string{"GET"}, Pattern: "/v2/posts", Scopes: access.AllOf("posts:read")},
@@ -55,21 +53,30 @@ func explainAdmin(t *testing.T) (a *keyAdmin, limits *ratelimit.Limiter, token s
 				access.Route{Methods: []string{"GET"}, Pattern: "/v2/status", Access: access.Public},
 			),
 		},
-	}, limits, token, key
+	}), limits, token, key
+}
+
+// limitsOf are limits that fail at nothing.
+type limitsOf struct{ *ratelimit.Limiter }
+
+func (limitsOf) Flush() {}
+
+func (l limitsOf) Peek(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
+	return l.Limiter.Peek(id, caps, cost, now), nil
 }
 
 // postExplain sends a body to explain. The error is what the admin API answers with.
-func postExplain(a *keyAdmin, body string) (explainResponse, int, error) {
+func postExplain(a *Server, body string) (explainResponse, int, error) {
 	r := httptest.NewRequest(http.MethodPost, "/keygate/explain", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
-	resp, status, err := a.explain(r)
+	resp, status, err := (&call{Server: a}).explain(r)
 	if err != nil {
 		return explainResponse{}, statusOf(err), err
 	}
 	return resp.(explainResponse), status, nil
 }
 
-func mustExplain(t *testing.T, a *keyAdmin, req explainRequest) explainResponse {
+func mustExplain(t *testing.T, a *Server, req explainRequest) explainResponse {
 	t.Helper()
 	body, err := json.Marshal(req)
 	if err != nil {
@@ -166,7 +173,7 @@ func TestExplainLimits(t *testing.T) {
 
 func TestExplainOffline(t *testing.T) {
 	a, _, token, key := explainAdmin(t)
-	a.gateways, a.peek = nil, nil
+	a.gateways, a.limits = nil, nil
 	req := explainRequest{Key: key.ID.String(), Method: "GET", Path: "/v1/posts", IP: "192.0.2.1", At: "2030-01-01T00:00:00Z"}
 	if resp := mustExplain(t, a, req); outcomes(resp) != "pssppFFpsss" || resp.Reason != "key_expired" {
 		t.Errorf("%s, %s", outcomes(resp), resp.Reason)

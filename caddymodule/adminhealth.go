@@ -13,7 +13,7 @@ type healthResponse struct {
 	Warning string `json:"warning,omitempty"` // what does not work all the same
 }
 
-func (a *keyAdmin) health(*http.Request) (any, int, error) {
+func (a *call) health(*http.Request) (any, int, error) {
 	if _, _, err := a.store.Lookup(apikey.ID{}); err != nil {
 		return nil, 0, err
 	}

@@ -13,8 +13,6 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-const importPath = "/keygate/import"
-
 // Bounds of an import: of its body and of one line, in bytes, of the time that
 // the body may take, and of the bad lines that are told.
 const (
@@ -35,7 +33,7 @@ type importRefusal struct {
 
 // importer collects what the lines of an import say.
 type importer struct {
-	admin        *keyAdmin
+	call         *call
 	now          time.Time
 	anyScope     bool
 	routeScopes  []string
@@ -50,7 +48,7 @@ type importer struct {
 
 // load stores the keys of an export. Unless keep_going is true, a bad line
 // keeps all others out.
-func (a *keyAdmin) load(r *http.Request) (any, int, error) {
+func (a *call) load(r *http.Request) (any, int, error) {
 	var keepGoing, anyScope bool
 	err := eachParam(r, params{
 		"keep_going":          yesNo("keep_going", &keepGoing),
@@ -64,7 +62,7 @@ func (a *keyAdmin) load(r *http.Request) (any, int, error) {
 		return nil, 0, &bodyError{http.StatusUnsupportedMediaType, "the body must be JSON lines; send it with Content-Type: application/jsonl"}
 	}
 	im := &importer{
-		admin:        a,
+		call:         a,
 		now:          a.now(),
 		anyScope:     anyScope,
 		routeScopes:  routeScopes(a.gateways),
@@ -128,7 +126,7 @@ func (im *importer) add(n int, text []byte) error {
 	if err := im.decoder.decode(text, &line); err != nil {
 		return err
 	}
-	k, err := line.key(im.admin.brand, im.now)
+	k, err := line.key(im.call.brand, im.now)
 	if err != nil {
 		return err
 	}
@@ -160,7 +158,7 @@ func (im *importer) admitID(n int, id apikey.ID) error {
 	if first, ok := im.lineOfID[id]; ok {
 		return &apikey.FieldError{Field: "id", Problem: fmt.Sprintf("%s is in line %d already", id, first)}
 	}
-	switch _, err := im.admin.store.Get(id); { // Lookup does not know of damaged ones
+	switch _, err := im.call.store.Get(id); { // Lookup does not know of damaged ones
 	case err == nil, errors.Is(err, keystore.ErrDamaged):
 		return fmt.Errorf("%s: %w", id, keystore.ErrExists)
 	case errors.Is(err, keystore.ErrNotFound):
@@ -174,7 +172,7 @@ func (im *importer) admitOpaque(n int, hash apikey.Hash) error {
 	if first, ok := im.lineOfOpaque[hash]; ok {
 		return &apikey.FieldError{Field: "hash", Problem: fmt.Sprintf("is in line %d already", first)}
 	}
-	switch other, _, found, err := im.admin.store.LookupOpaque(hash); {
+	switch other, _, found, err := im.call.store.LookupOpaque(hash); {
 	case err != nil:
 		return fmt.Errorf("line %d: %w", n, err)
 	case found:

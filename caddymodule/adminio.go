@@ -21,12 +21,12 @@ type stream struct {
 	write       func(io.Writer) error
 }
 
-// brokenStreamError is a failure after part of an answer was sent. What was sent
+// BrokenStreamError is a failure after part of an answer was sent. What was sent
 // must not pass for the whole.
-type brokenStreamError struct{ err error }
+type BrokenStreamError struct{ err error }
 
-func (e *brokenStreamError) Error() string { return "the answer broke off: " + e.err.Error() }
-func (e *brokenStreamError) Unwrap() error { return e.err }
+func (e *BrokenStreamError) Error() string { return "the answer broke off: " + e.err.Error() }
+func (e *BrokenStreamError) Unwrap() error { return e.err }
 
 // serve sends nothing, and so leaves room for an error, before there is a
 // first byte.
@@ -39,10 +39,10 @@ func (s stream) serve(w http.ResponseWriter) error {
 	case err == nil:
 		return nil
 	case out.started:
-		return &brokenStreamError{err}
+		return &BrokenStreamError{err}
 	default:
 		w.Header().Del("Content-Disposition")
-		return apiError(statusOf(err), err)
+		return err
 	}
 }
 
@@ -57,17 +57,17 @@ func (s *startedWriter) Write(p []byte) (int, error) {
 }
 
 // backup answers with a consistent copy of the whole store.
-func (a *keyAdmin) backup(*http.Request) (any, int, error) {
+func (a *call) backup(*http.Request) (any, int, error) {
 	a.flush()
 	return stream{"application/octet-stream", a.filename("db"), a.store.Backup}, http.StatusOK, nil
 }
 
-func (a *keyAdmin) filename(extension string) string {
+func (a *call) filename(extension string) string {
 	return "keygate-" + a.now().UTC().Format("20060102T150405Z") + "." + extension
 }
 
 // export answers with a line for every key, in the order of their IDs.
-func (a *keyAdmin) export(*http.Request) (any, int, error) {
+func (a *call) export(*http.Request) (any, int, error) {
 	a.flush()
 	write := func(w io.Writer) error {
 		out := bufio.NewWriter(w)
@@ -89,7 +89,7 @@ func (a *keyAdmin) export(*http.Request) (any, int, error) {
 }
 
 // eachKey goes through the keys page by page, so that writers need not wait.
-func (a *keyAdmin) eachKey(yield func(k *apikey.Key, lastUsed time.Time) error) error {
+func (a *call) eachKey(yield func(k *apikey.Key, lastUsed time.Time) error) error {
 	q := keystore.Query{Limit: keystore.MaxPage}
 	for {
 		page, err := a.store.List(q)
@@ -109,7 +109,7 @@ func (a *keyAdmin) eachKey(yield func(k *apikey.Key, lastUsed time.Time) error) 
 }
 
 // check reads every record of the store.
-func (a *keyAdmin) check(*http.Request) (any, int, error) {
+func (a *call) check(*http.Request) (any, int, error) {
 	resp := checkResponse{Damaged: []damagedRecord{}}
 	var err error
 	resp.Keys, err = a.store.Check(func(name string, problem error) {

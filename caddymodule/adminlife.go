@@ -8,7 +8,7 @@ import (
 )
 
 // update changes what the body names. It is in force for the next request.
-func (a *keyAdmin) update(r *http.Request) (any, int, error) {
+func (a *call) update(r *http.Request) (any, int, error) {
 	var req keyRequest
 	if err := decodeBody(r, &req); err != nil {
 		return nil, 0, err
@@ -32,7 +32,7 @@ func (a *keyAdmin) update(r *http.Request) (any, int, error) {
 }
 
 // revoke is final. Revoking a revoked key again changes nothing and succeeds.
-func (a *keyAdmin) revoke(r *http.Request) (any, int, error) {
+func (a *call) revoke(r *http.Request) (any, int, error) {
 	return a.edit(r, "revoke", func(k *apikey.Key) error {
 		if k.RevokedAt.IsZero() {
 			k.RevokedAt = a.now().UTC().Truncate(time.Second)
@@ -42,14 +42,14 @@ func (a *keyAdmin) revoke(r *http.Request) (any, int, error) {
 }
 
 // disable refuses the key until it is enabled again.
-func (a *keyAdmin) disable(r *http.Request) (any, int, error) {
+func (a *call) disable(r *http.Request) (any, int, error) {
 	return a.change(r, "disable", func(k *apikey.Key) error {
 		k.Disabled = true
 		return nil
 	})
 }
 
-func (a *keyAdmin) enable(r *http.Request) (any, int, error) {
+func (a *call) enable(r *http.Request) (any, int, error) {
 	return a.change(r, "enable", func(k *apikey.Key) error {
 		k.Disabled = false
 		return nil
@@ -57,7 +57,7 @@ func (a *keyAdmin) enable(r *http.Request) (any, int, error) {
 }
 
 // change edits a key that is not revoked.
-func (a *keyAdmin) change(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
+func (a *call) change(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
 	return a.edit(r, action, func(k *apikey.Key) error {
 		if !k.RevokedAt.IsZero() {
 			return conflictError{"the key is revoked, which is final; make a new one"}
@@ -69,7 +69,7 @@ func (a *keyAdmin) change(r *http.Request, action string, edit func(*apikey.Key)
 // edit edits the key that the request names and answers with the result.
 // If-Match is applied to the very state that is edited, so that of two
 // requests with the same ETag only one succeeds.
-func (a *keyAdmin) edit(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
+func (a *call) edit(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
 	id, err := keyID(r)
 	if err != nil {
 		return nil, 0, err
@@ -83,7 +83,7 @@ func (a *keyAdmin) edit(r *http.Request, action string, edit func(*apikey.Key) e
 	if err != nil {
 		return nil, 0, err
 	}
-	a.changed(action, id.String())
+	a.changed(action, id)
 	return a.one(&key)
 }
 
@@ -95,7 +95,7 @@ const maxOverlap = 365 * 24 * time.Hour
 
 // rotate makes a key with the same settings and lets the old one expire after
 // the overlap. Only an active key can be rotated, and only once.
-func (a *keyAdmin) rotate(r *http.Request) (any, int, error) {
+func (a *call) rotate(r *http.Request) (any, int, error) {
 	id, err := keyID(r)
 	if err != nil {
 		return nil, 0, err
@@ -133,7 +133,7 @@ func (a *keyAdmin) rotate(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	a.changed("rotate", id.String())
+	a.changed("rotate", id)
 	return tagged{tokenResponse{Key: successor.Record(now, time.Time{}), Token: token}, etag(&successor)}, http.StatusCreated, nil
 }
 

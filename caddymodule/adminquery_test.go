@@ -13,7 +13,7 @@ import (
 // the table itself has them, so that a new one cannot be forgotten. In their
 // paths is a key and a workspace that there are.
 func servedOperations(id string) (all []string) {
-	for path, methods := range new(keyAdmin).resources() {
+	for path, methods := range resources {
 		path = strings.NewReplacer("{id}", id, "{workspace}", "acme").Replace(path)
 		for method := range methods {
 			all = append(all, method+" "+path)
@@ -31,7 +31,7 @@ func (s *apiServer) parameters(operation, id string) map[string]string {
 		"keep_going": "true", "allow_unknown_scope": "true",
 	}
 	found := make(map[string]string)
-	name := strings.NewReplacer(id, "{id}", workspacesPath+"/acme", workspacesPath+"/{workspace}").Replace(operation)
+	name := strings.NewReplacer(id, "{id}", WorkspacesPath+"/acme", WorkspacesPath+"/{workspace}").Replace(operation)
 	list, _ := s.doc.at(s.doc.operation(name), "parameters").([]any)
 	for _, parameter := range list {
 		if s.doc.at(parameter, "in") == "query" {
@@ -136,7 +136,7 @@ func TestAPISaysWhatQueriesItTakes(t *testing.T) {
 func TestAPIAllow(t *testing.T) {
 	s := serveAPI(t)
 	id, _, _ := s.create()
-	for path, methods := range new(keyAdmin).resources() {
+	for path, methods := range resources {
 		want := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 		path = strings.NewReplacer("{id}", id, "{workspace}", "acme").Replace(path)
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "get", "Post"} {

@@ -43,19 +43,19 @@ type deniedOperation struct {
 	TakenBy []string `json:"taken_by,omitempty"`
 }
 
-func (a *keyAdmin) routes(*http.Request) (any, int, error) {
+func (a *call) routes(*http.Request) (any, int, error) {
 	return routesOf(a.gateways), http.StatusOK, nil
 }
 
-func routesOf(gateways []gateway) routesResponse {
+func routesOf(gateways []Gateway) routesResponse {
 	resp := routesResponse{Routes: []routeInfo{}, Denied: []deniedOperation{}}
 	// Caddy provisions the servers of a config in no order.
-	gateways = slices.SortedStableFunc(slices.Values(gateways), func(x, y gateway) int {
+	gateways = slices.SortedStableFunc(slices.Values(gateways), func(x, y Gateway) int {
 		return access.CompareSources(x.source(), y.source())
 	})
 	for i, g := range gateways {
 		number := i + 1
-		table := g.policy.Table
+		table := g.Policy.Table
 		taken := make(map[string]taken)
 		for _, o := range table.Overlaps() {
 			key := placeOf(o.Imported)
@@ -72,7 +72,7 @@ func routesOf(gateways []gateway) routesResponse {
 			}
 			resp.Routes = append(resp.Routes, info)
 		}
-		for _, document := range g.documents {
+		for _, document := range g.Documents {
 			for _, op := range document.Operations {
 				if op.Problem == nil {
 					continue
@@ -96,7 +96,7 @@ func routesOf(gateways []gateway) routesResponse {
 }
 
 // source returns where the first route of a gateway is from.
-func (g *gateway) source() string { return g.policy.Table.Routes()[0].Source }
+func (g *Gateway) source() string { return g.Policy.Table.Routes()[0].Source }
 
 func newRouteInfo(gateway int, r *access.Route) routeInfo {
 	return routeInfo{

@@ -10,10 +10,10 @@ import (
 
 // scopes answers with the catalogue, then the scopes that only the config
 // knows, each with the routes of the running config that need it.
-func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
+func (a *call) scopes(*http.Request) (any, int, error) {
 	opens := make(map[string][]string)
 	for _, gateway := range a.gateways {
-		for _, route := range gateway.policy.Table.Routes() {
+		for _, route := range gateway.Policy.Table.Routes() {
 			line := route.String()
 			for _, scope := range route.Scopes.Distinct() {
 				opens[scope] = append(opens[scope], line)
@@ -61,10 +61,10 @@ func (a *keyAdmin) scopes(*http.Request) (any, int, error) {
 const maxHolders = 100
 
 // routeScopes returns every scope that a route needs, sorted.
-func routeScopes(gateways []gateway) []string {
+func routeScopes(gateways []Gateway) []string {
 	var scopes []string
 	for _, gateway := range gateways {
-		for _, route := range gateway.policy.Table.Routes() {
+		for _, route := range gateway.Policy.Table.Routes() {
 			scopes = append(scopes, route.Scopes.Distinct()...)
 		}
 	}

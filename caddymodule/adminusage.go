@@ -13,7 +13,7 @@ const usageDays = 400
 
 // usage answers with what a key did on the last days, oldest first. Days on
 // which it did nothing are left out.
-func (a *keyAdmin) usage(r *http.Request) (any, int, error) {
+func (a *call) usage(r *http.Request) (any, int, error) {
 	id, err := keyID(r)
 	if err != nil {
 		return nil, 0, err
@@ -43,7 +43,7 @@ func (a *keyAdmin) usage(r *http.Request) (any, int, error) {
 }
 
 // audit answers with who changed what, newest first.
-func (a *keyAdmin) audit(r *http.Request) (any, int, error) {
+func (a *call) audit(r *http.Request) (any, int, error) {
 	var q keystore.AuditQuery
 	err := eachParam(r, params{
 		"key": func(value string) (err error) {

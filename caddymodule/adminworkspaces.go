@@ -6,23 +6,20 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
 
-const workspacesPath = "/keygate/workspaces"
-
 // workspaceOf takes the name from /keygate/workspaces/{workspace}.
 func workspaceOf(r *http.Request) (string, error) {
-	name := strings.TrimPrefix(r.URL.Path, workspacesPath+"/")
+	name := r.PathValue("workspace")
 	return name, apikey.CheckWorkspace(name)
 }
 
 // listWorkspaces answers with the workspaces that have limits of their own, in
 // the order of their names.
-func (a *keyAdmin) listWorkspaces(r *http.Request) (any, int, error) {
+func (a *call) listWorkspaces(r *http.Request) (any, int, error) {
 	limit, after := keystore.DefaultPage, ""
 	err := eachParam(r, params{
 		"limit": pageLimit(&limit),
@@ -56,7 +53,7 @@ func (a *keyAdmin) listWorkspaces(r *http.Request) (any, int, error) {
 }
 
 // showWorkspace answers with the limits that are in force.
-func (a *keyAdmin) showWorkspace(r *http.Request) (any, int, error) {
+func (a *call) showWorkspace(r *http.Request) (any, int, error) {
 	name, err := workspaceOf(r)
 	if err != nil {
 		return nil, 0, err
@@ -64,19 +61,19 @@ func (a *keyAdmin) showWorkspace(r *http.Request) (any, int, error) {
 	return a.workspace(name), http.StatusOK, nil
 }
 
-func (a *keyAdmin) workspace(name string) workspaceRecord {
+func (a *call) workspace(name string) workspaceRecord {
 	if own, ok := a.store.WorkspaceLimits(name); ok {
 		return workspaceRecord{name, limitsRecordOf(own), sourceOwn}
 	}
-	if a.together.IsZero() {
-		return workspaceRecord{name, limitsRecordOf(a.together), sourceNone}
+	if a.workspaceLimits.IsZero() {
+		return workspaceRecord{name, limitsRecordOf(a.workspaceLimits), sourceNone}
 	}
-	return workspaceRecord{name, limitsRecordOf(a.together), sourceConfig}
+	return workspaceRecord{name, limitsRecordOf(a.workspaceLimits), sourceConfig}
 }
 
 // limitWorkspace gives a workspace limits of its own: those in force, changed
 // by what the body names.
-func (a *keyAdmin) limitWorkspace(r *http.Request) (any, int, error) {
+func (a *call) limitWorkspace(r *http.Request) (any, int, error) {
 	name, err := workspaceOf(r)
 	if err != nil {
 		return nil, 0, err
@@ -99,12 +96,12 @@ func (a *keyAdmin) limitWorkspace(r *http.Request) (any, int, error) {
 	if err := a.store.SetWorkspaceLimits(name, &limits, a.actor()); err != nil {
 		return nil, 0, err
 	}
-	a.workspaceChanged("limit", name)
+	a.observer.WorkspaceChanged("limit", name, a.via)
 	return a.workspace(name), http.StatusOK, nil
 }
 
 // unlimitWorkspace takes the limits of its own from a workspace.
-func (a *keyAdmin) unlimitWorkspace(r *http.Request) (any, int, error) {
+func (a *call) unlimitWorkspace(r *http.Request) (any, int, error) {
 	name, err := workspaceOf(r)
 	if err != nil {
 		return nil, 0, err
@@ -112,7 +109,7 @@ func (a *keyAdmin) unlimitWorkspace(r *http.Request) (any, int, error) {
 	if err := a.store.SetWorkspaceLimits(name, nil, a.actor()); err != nil {
 		return nil, 0, err
 	}
-	a.workspaceChanged("unlimit", name)
+	a.observer.WorkspaceChanged("unlimit", name, a.via)
 	return nil, http.StatusNoContent, nil
 }
 

@@ -13,8 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/socialpatra/keygate/access"
-	"github.com/socialpatra/keygate/access/openapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -53,19 +51,12 @@ type App struct {
 	logger *zap.Logger
 	events events
 
-	gateways []gateway // of this config
+	gateways []Gateway // of this config
 
 	mu       sync.Mutex
 	released bool
 	openErr  error
 	engine   atomic.Pointer[engine]
-}
-
-// gateway is what those who administer a config need of one of its handlers.
-type gateway struct {
-	policy    access.Policy // without Keys, which only the open store has
-	documents []*openapi.Document
-	header    string // that may carry a token as well
 }
 
 // StoreModule is what a module in the namespace keygate.stores must be.

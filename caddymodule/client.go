@@ -135,7 +135,7 @@ func (c *client) send(ctx context.Context, method, path string, sent payload) (*
 	if watch != nil {
 		resp.Body = watch.answer(resp.Body)
 	}
-	if resp.Header.Get(replicatedHeader) == "false" {
+	if resp.Header.Get(ReplicatedHeader) == "false" {
 		c.console.note("warning: it is done, but not all replicas that the store asks for had it in time; a failover of the engine now may undo it")
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
@@ -148,7 +148,7 @@ func (c *client) send(ctx context.Context, method, path string, sent payload) (*
 // mayChange reports whether a request may have changed something by the time
 // that its answer is lost.
 func mayChange(method, path string) bool {
-	return method != http.MethodGet && path != explainPath
+	return method != http.MethodGet && path != ExplainPath
 }
 
 // failure explains why no answer came to a request, which may be a change.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,7 +98,7 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.Body.Close()
 	if err := t.open(); err != nil {
 		w := newPipedResponse(r)
-		go w.serve(func() error { return apiError(http.StatusServiceUnavailable, err) })
+		go w.serve(refusal(err), r)
 		return w.response(r), nil
 	}
 	t.console.note("made a new key store at %s", t.path)
@@ -120,19 +121,16 @@ func serveOffline(store keystore.Store, brand string, now func() time.Time, r *h
 	if brand == "" {
 		brand = apikey.DefaultBrand
 	}
-	admin := &keyAdmin{
-		store:    store,
-		brand:    brand,
-		forget:   func(apikey.ID) {}, // no limits run here
-		flush:    func() {},          // and no use is counted
-		door:     "offline",
-		now:      now,
-		changed:  func(_, _ string) {}, // the user sees what was done
-		imported: func(int) {},
-
-		workspaceChanged: func(_, _ string) {},
-	}
 	w := newPipedResponse(r)
-	go w.serve(func() error { return admin.serve(w, r) })
+	api := New(Options{Store: store, Brand: brand, Now: now, Via: "offline", Failed: w.failed})
+	go w.serve(api, r)
 	return w.response(r)
+}
+
+// refusal answers that the store cannot be opened.
+func refusal(err error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only where nobody reads it
+	}
 }

@@ -1,16 +1,13 @@
 package caddymodule
 
 import (
-	"encoding/json"
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"sync"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // pipedResponse is a ResponseWriter whose body is read while it is written, so
@@ -23,6 +20,7 @@ type pipedResponse struct {
 	begin  sync.Once
 	begun  chan struct{} // closed once status and sent are set
 	done   chan struct{} // closed once the handler has returned
+	broken error         // why the answer was cut short; nil: not known
 	reader *io.PipeReader
 	writer *io.PipeWriter
 }
@@ -37,6 +35,9 @@ func newPipedResponse(r *http.Request) *pipedResponse {
 	w.reader, w.writer = io.Pipe()
 	return w
 }
+
+// failed keeps why an answer is cut short.
+func (w *pipedResponse) failed(_ *http.Request, _ int, err error) { w.broken = err }
 
 func (w *pipedResponse) Header() http.Header { return w.header }
 
@@ -58,35 +59,20 @@ func (w *pipedResponse) Write(p []byte) (int, error) {
 	return w.writer.Write(p)
 }
 
-// serve runs a handler. Its error becomes the answer, as on Caddy's admin
-// endpoint, or, once the answer has begun, cuts it short.
-func (w *pipedResponse) serve(handle func() error) {
+// serve runs the API. What cuts an answer short is the error of its body.
+func (w *pipedResponse) serve(api http.Handler, r *http.Request) {
 	defer close(w.done)
 	defer func() {
 		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 			w.WriteHeader(http.StatusInternalServerError)
-			w.writer.CloseWithError(io.ErrUnexpectedEOF)
+			w.writer.CloseWithError(cmp.Or(w.broken, io.ErrUnexpectedEOF))
 		} else if p != nil {
 			panic(p)
 		}
 	}()
-	err := handle()
-	select {
-	case <-w.begun:
-	default:
-		if err == nil {
-			w.WriteHeader(http.StatusOK)
-			break
-		}
-		status := http.StatusInternalServerError
-		if apiErr, ok := errors.AsType[caddy.APIError](err); ok && apiErr.HTTPStatus != 0 {
-			status = apiErr.HTTPStatus
-		}
-		w.header.Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		err = json.NewEncoder(w).Encode(caddy.APIError{Message: err.Error()})
-	}
-	w.writer.CloseWithError(err)
+	api.ServeHTTP(w, r)
+	w.WriteHeader(http.StatusOK) // of an answer without a body
+	w.writer.Close()
 }
 
 // response waits for the answer to begin. Closing its body waits for the

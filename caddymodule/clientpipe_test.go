@@ -17,7 +17,12 @@ func piped(t *testing.T, handle func(http.ResponseWriter) error) *http.Response 
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	w := newPipedResponse(r)
-	go w.serve(func() error { return handle(w) })
+	go w.serve(http.HandlerFunc(func(hw http.ResponseWriter, r *http.Request) {
+		if err := handle(hw); err != nil {
+			w.failed(r, 0, err)
+			panic(http.ErrAbortHandler)
+		}
+	}), r)
 	resp := w.response(r)
 	t.Cleanup(func() { resp.Body.Close() })
 	return resp
@@ -38,8 +43,7 @@ func TestPipedResponse(t *testing.T) {
 			_, err := io.WriteString(w, "abc")
 			return err
 		}, 201, "abc", nil},
-		{"refused", func(http.ResponseWriter) error { return apiError(404, broken) }, 404, `{"error":"the disk is broken"}` + "\n", nil},
-		{"failed", func(http.ResponseWriter) error { return broken }, 500, `{"error":"the disk is broken"}` + "\n", nil},
+		{"failed", func(http.ResponseWriter) error { return broken }, 500, "", broken},
 		{"cut short", func(w http.ResponseWriter) error {
 			io.WriteString(w, "abc")
 			return broken

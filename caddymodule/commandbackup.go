@@ -40,7 +40,7 @@ With --json the result is {"file":"…","keys":0,"bytes":0}.`,
 			}
 			result := backupResult{File: path}
 			err := writeNew(path, func(w io.Writer) (err error) {
-				result.Bytes, err = download(ctx, api, "/keygate/backup", w)
+				result.Bytes, err = download(ctx, api, BackupPath, w)
 				return err
 			})
 			if err != nil {
@@ -64,7 +64,7 @@ func (c *cli) backupToOut(ctx context.Context, api *client) error {
 	case c.terminal:
 		return errors.New("a backup is no text for a terminal; name a file, or redirect stdout")
 	}
-	_, err := download(ctx, api, "/keygate/backup", c.out)
+	_, err := download(ctx, api, BackupPath, c.out)
 	return err
 }
 

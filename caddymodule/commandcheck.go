@@ -24,7 +24,7 @@ With --json the result is {"keys":0,"damaged":[{"key_id":"…","problem":"…"}]
 		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
 			api.takesLong, api.silent = true, true
 			var resp checkResponse
-			if err := api.call(ctx, http.MethodGet, "/keygate/check", nil, &resp); err != nil {
+			if err := api.call(ctx, http.MethodGet, CheckPath, nil, &resp); err != nil {
 				return err
 			}
 			return c.printCheck(&resp)

@@ -124,7 +124,7 @@ func (c *cli) completeScopes(cmd *cobra.Command, _ []string, typed string) ([]st
 		before, last = typed[:i+1], typed[i+1:]
 	}
 	var resp scopesResponse
-	if !c.ask(cmd, scopesPath, &resp) {
+	if !c.ask(cmd, ScopesPath, &resp) {
 		resp.Scopes = nil
 		for _, info := range apikey.Catalogue() {
 			resp.Scopes = append(resp.Scopes, scopeInfo{Scope: info.Scope, Description: info.Description})

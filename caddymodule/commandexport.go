@@ -58,7 +58,7 @@ type exportResult struct {
 // exportLines writes an export, in a form that is safe to show on a terminal.
 func exportLines(ctx context.Context, api *client, w io.Writer) (lines int, err error) {
 	api.takesLong = true
-	resp, err := api.send(ctx, http.MethodGet, "/keygate/export", payload{})
+	resp, err := api.send(ctx, http.MethodGet, ExportPath, payload{})
 	if err != nil {
 		return 0, err
 	}

@@ -67,8 +67,8 @@ func (c *cli) lint(ctx context.Context, api *client, file string) ([]lint.Findin
 	}
 	checked := make([]lint.Gateway, len(gateways))
 	for i, g := range gateways {
-		checked[i] = lint.Gateway{Documents: g.documents, Header: g.header}
-		for _, route := range g.policy.Table.Routes() {
+		checked[i] = lint.Gateway{Documents: g.Documents, Header: g.Header}
+		for _, route := range g.Policy.Table.Routes() {
 			if !route.Imported {
 				checked[i].Routes = append(checked[i].Routes, route)
 			}
@@ -78,7 +78,7 @@ func (c *cli) lint(ctx context.Context, api *client, file string) ([]lint.Findin
 	if c.target.db != "" || c.target.address != "" {
 		api.target.config = "" // it was read for what it says, not for where Caddy is
 		var resp scopesResponse
-		if err := api.call(ctx, http.MethodGet, scopesPath, nil, &resp); err != nil {
+		if err := api.call(ctx, http.MethodGet, ScopesPath, nil, &resp); err != nil {
 			return nil, err
 		}
 		for _, h := range resp.Held {

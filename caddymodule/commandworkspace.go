@@ -54,7 +54,7 @@ With --json the result is {"workspace":"…","limits":{"per_minute":600,"per_day
 		if err := apikey.CheckWorkspace(args[0]); err != nil {
 			return err
 		}
-		path := workspacesPath + "/" + args[0]
+		path := WorkspacesPath + "/" + args[0]
 		if reset {
 			if err := api.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
 				return err
@@ -132,7 +132,7 @@ func (c *cli) listWorkspaces(ctx context.Context, api *client) error {
 	}
 	next, err := eachPage(url.Values{}, nil, func(query url.Values) (string, error) {
 		var page workspacesResponse
-		if err := api.call(ctx, http.MethodGet, workspacesPath+"?"+query.Encode(), nil, &page); err != nil {
+		if err := api.call(ctx, http.MethodGet, WorkspacesPath+"?"+query.Encode(), nil, &page); err != nil {
 			return "", err
 		}
 		return page.NextCursor, printer.page(page.Workspaces)

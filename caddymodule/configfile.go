@@ -17,7 +17,7 @@ var errNoHandler = errors.New("has no keygate handler; add the keygate directive
 // readConfig returns the gateways that a config file describes, without a Caddy
 // that runs it: "" is the Caddyfile in the working folder. Nothing is opened but
 // the config and its documents.
-func readConfig(file, adapter string) ([]gateway, error) {
+func readConfig(file, adapter string) ([]Gateway, error) {
 	c, err := loadConfig(file, adapter)
 	if err != nil {
 		return nil, err
@@ -51,8 +51,8 @@ func loadConfig(file, adapter string) (*configFile, error) {
 	return c, nil
 }
 
-func (c *configFile) gateways() ([]gateway, error) {
-	var gateways []gateway
+func (c *configFile) gateways() ([]Gateway, error) {
+	var gateways []Gateway
 	for _, encoded := range findHandlers(c.tree) {
 		g, err := newGateway(encoded)
 		if err != nil {
@@ -85,19 +85,19 @@ func findHandlers(tree any) (found []map[string]any) {
 	return found
 }
 
-func newGateway(handler map[string]any) (gateway, error) {
+func newGateway(handler map[string]any) (Gateway, error) {
 	fields := maps.Clone(handler)
 	delete(fields, "handler") // as Caddy does when it loads the module
 	encoded, err := json.Marshal(fields)
 	if err != nil {
-		return gateway{}, err
+		return Gateway{}, err
 	}
 	var h Handler
 	if err := caddy.StrictUnmarshalJSON(encoded, &h); err != nil {
-		return gateway{}, err
+		return Gateway{}, err
 	}
 	if err := h.setDefaults(); err != nil {
-		return gateway{}, err
+		return Gateway{}, err
 	}
 	return h.gateway()
 }

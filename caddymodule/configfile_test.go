@@ -55,8 +55,8 @@ func TestReadConfigFindsAllHandlers(t *testing.T) {
 	}
 	found := make(map[string]string)
 	for _, g := range gateways {
-		for _, route := range g.policy.Table.Routes() {
-			found[route.Pattern] = route.Source + g.header
+		for _, route := range g.Policy.Table.Routes() {
+			found[route.Pattern] = route.Source + g.Header
 		}
 	}
 	for pattern, want := range map[string]string{

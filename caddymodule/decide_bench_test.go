@@ -52,10 +52,10 @@ func (d *decider) decide() access.Reason {
 		caps.PerMinute, caps.Burst, caps.PerDay = 4e9, 4e9, 4e9
 	}
 	if decision.Reason != access.Allowed {
-		d.engine.deny(decision.ID, &caps, d.q.Now)
+		d.engine.limits.Deny(decision.ID, caps, d.q.Now)
 		return decision.Reason
 	}
-	result, err := d.engine.take(decision.ID, &caps, decision.Route.Cost, d.q.Now)
+	result, err := d.engine.limits.Take(decision.ID, caps, decision.Route.Cost, d.q.Now)
 	if err != nil {
 		return access.StoreUnavailable
 	}

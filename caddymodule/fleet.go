@@ -13,6 +13,7 @@ import (
 	"github.com/socialpatra/keygate/internal/redis"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/redisstore"
+	"github.com/socialpatra/keygate/ratelimit"
 	"github.com/socialpatra/keygate/ratelimit/shared"
 )
 
@@ -23,13 +24,8 @@ var outages = map[string]shared.Outage{"closed": shared.Closed, "share": shared.
 // fleetStore is a store whose engine keeps the limits as well.
 type fleetStore struct {
 	*redisstore.Store
-	conn      *redis.Conn
-	limits    *shared.Limiter
-	logger    *zap.Logger
-	unsavable rarely
-
-	stop    context.CancelFunc
-	stopped sync.WaitGroup
+	conn    *redis.Conn
+	options shared.Options
 }
 
 func openFleet(s *RedisStore, logger *zap.Logger) (*fleetStore, error) {
@@ -51,40 +47,67 @@ func openFleet(s *RedisStore, logger *zap.Logger) (*fleetStore, error) {
 	if s.OnOutage != "closed" && s.StaleMax == 0 {
 		logger.Warn("on_outage has next to no effect without stale_max: while the engine is away no key is accepted", zap.String("on_outage", s.OnOutage))
 	}
-	f := &fleetStore{Store: store, conn: conn, logger: logger}
-	f.limits = shared.New(conn, shared.Options{
+	return &fleetStore{Store: store, conn: conn, options: shared.Options{
 		Mode:     limitModes[s.Limits],
 		OnOutage: outages[s.OnOutage],
 		Nodes:    store.Gateways,
-		Save:     f.save,
-	})
+	}}, nil
+}
+
+// Limits implements [limitKeeper].
+func (f *fleetStore) Limits(unsaved func(error)) limits {
+	l := &fleetLimits{store: f.Store, unsaved: unsaved}
+	options := f.options
+	options.Save = l.save
+	l.Limiter = shared.New(f.conn, options)
 	ctx, stop := context.WithCancel(context.Background())
-	f.stop = stop
-	f.stopped.Go(func() { f.limits.Run(ctx) })
-	return f, nil
+	l.stop = stop
+	l.stopped.Go(func() { l.Run(ctx) })
+	return l
+}
+
+// Close implements [keystore.Store].
+func (f *fleetStore) Close() error {
+	err := f.Store.Close()
+	f.conn.Close()
+	return err
+}
+
+// fleetLimits are the limits that all gateways of a fleet share.
+type fleetLimits struct {
+	*shared.Limiter
+	store   *redisstore.Store
+	unsaved func(error)
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
 }
 
 // save adds up what the keys of this gateway were used for. What was not written
 // is tried again with the next. What may have been is not: to count a request
 // twice is worse than to miss it.
-func (f *fleetStore) save(_ context.Context, used []apikey.Usage) error {
-	err := f.AddUsage(used)
+func (l *fleetLimits) save(_ context.Context, used []apikey.Usage) error {
+	err := l.store.AddUsage(used)
 	if err == nil {
 		return nil
 	}
-	metrics.storeErrors.Inc()
-	f.unsavable.error(f.logger, time.Now(), "the use of keys could not be saved", zap.Error(err))
+	l.unsaved(err)
 	if errors.Is(err, keystore.ErrNotWritten) {
 		return err
 	}
 	return nil
 }
 
-// Close implements [keystore.Store].
-func (f *fleetStore) Close() error {
-	f.stop()
-	f.stopped.Wait() // saves what is left
-	err := f.Store.Close()
-	f.conn.Close()
-	return err
+// Peek implements [limits]. The clock is the engine's.
+func (l *fleetLimits) Peek(id apikey.ID, caps ratelimit.Caps, cost int, _ time.Time) (ratelimit.Result, error) {
+	return l.Limiter.Peek(id, caps, cost)
+}
+
+// Flush implements [limits].
+func (l *fleetLimits) Flush() { l.Save() }
+
+// Close implements [limits].
+func (l *fleetLimits) Close() {
+	l.stop()
+	l.stopped.Wait() // saves what is left
 }

@@ -120,8 +120,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.report(h.logger)
-	g.policy.Brand = h.app.KeyPrefix
-	h.policy = g.policy
+	g.Policy.Brand = h.app.KeyPrefix
+	h.policy = g.Policy
 	h.app.gateways = append(h.app.gateways, g)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
@@ -239,14 +239,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
 	case d.Authenticated && d.Reason == access.Allowed:
 		a.caps = capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		if a.limits, d.Err = engine.take(d.ID, &a.caps, d.Route.Cost, now); d.Err != nil {
+		if a.limits, d.Err = engine.limits.Take(d.ID, a.caps, d.Route.Cost, now); d.Err != nil {
 			d.Reason = access.StoreUnavailable
 			break
 		}
 		a.keyed, d.Reason = true, limitReason(&a.limits)
 	case d.Authenticated:
 		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		a.limits = engine.deny(d.ID, &a.caps, now)
+		a.limits = engine.limits.Deny(d.ID, a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
 		if within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
 			d.Reason, a.retryAfter = access.TooManyFailures, 0 // looked up: waiting does not make it right

@@ -87,7 +87,7 @@ func TestCommandImportBar(t *testing.T) {
 
 // What is not the last answer is sent only to those who ask for it.
 func TestTellProgress(t *testing.T) {
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, importPath, nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, ImportPath, nil)
 	if tellProgress(httptest.NewRecorder(), r) != nil {
 		t.Error("progress that nobody asked for")
 	}

@@ -27,7 +27,7 @@ func TestAPIImportDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, importPath+query, strings.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, ImportPath+query, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/jsonl")
 		resp := serveOffline(store, "", func() time.Time { return cliNow }, r)
 		defer resp.Body.Close()

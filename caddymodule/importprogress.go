@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
 	"time"
 )
 
@@ -33,27 +31,4 @@ func tellProgress(w http.ResponseWriter, r *http.Request) func(done, all int) {
 		w.WriteHeader(http.StatusProcessing)
 		w.Header().Del(progressHeader)
 	}
-}
-
-// askProgress asks for what tellProgress answers, and hands it on. watch, which
-// may be nil, learns that the call moves.
-func askProgress(r *http.Request, progress func(done, all int), watch *stallWatch) *http.Request {
-	r.Header.Set(progressHeader, "1")
-	return r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
-			if done, all, ok := parseProgress(header.Get(progressHeader)); ok {
-				if watch != nil {
-					watch.moved()
-				}
-				progress(done, all)
-			}
-			return nil
-		},
-	}))
-}
-
-// parseProgress reads what tellProgress wrote.
-func parseProgress(s string) (done, all int, ok bool) {
-	n, err := fmt.Sscanf(s, "%d/%d", &done, &all)
-	return done, all, err == nil && n == 2 && done >= 0 && done <= all
 }

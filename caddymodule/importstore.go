@@ -25,9 +25,9 @@ func (im *importer) store() (int, error) {
 		for _, k := range keys[imported:min(imported+importBatch, len(keys))] {
 			batch = append(batch, *k)
 		}
-		err := im.admin.store.CreateAll(batch, im.admin.actor(), im.progressFrom(imported, len(keys)))
+		err := im.call.store.CreateAll(batch, im.call.actor(), im.progressFrom(imported, len(keys)))
 		if err != nil && imported > 0 {
-			im.admin.imported(imported)
+			im.call.observer.KeysImported(imported, im.call.via)
 			return 0, fmt.Errorf("%w; %d of %d keys were imported before: import the file again with keep_going for the others", err, imported, len(keys))
 		}
 		if err != nil {
@@ -36,7 +36,7 @@ func (im *importer) store() (int, error) {
 		imported += len(batch)
 	}
 	if imported > 0 {
-		im.admin.imported(imported)
+		im.call.observer.KeysImported(imported, im.call.via)
 	}
 	if imported > importBatch {
 		im.keys = nil
@@ -59,7 +59,7 @@ func (im *importer) inOrder() []*apikey.Key {
 }
 
 func (im *importer) progressFrom(before, all int) func(done int) {
-	tell := im.admin.progress
+	tell := im.call.progress
 	if tell == nil {
 		return nil
 	}

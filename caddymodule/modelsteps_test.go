@@ -112,7 +112,7 @@ func (w *world) limitWorkspace() {
 	name := choose(w.r, "acme", "other")
 	if w.r.IntN(3) == 0 {
 		w.say("%s has no limits of its own", name)
-		if status := w.api("DELETE", workspacesPath+"/"+name, "", nil); status != 204 {
+		if status := w.api("DELETE", WorkspacesPath+"/"+name, "", nil); status != 204 {
 			w.t.Errorf("status %d", status)
 		}
 		delete(w.together, name)
@@ -120,7 +120,7 @@ func (w *world) limitWorkspace() {
 	}
 	lim := apikey.WorkspaceLimits{PerDay: choose[uint32](w.r, 10, 100)}
 	w.say("%s has limits %+v", name, lim)
-	if status := w.api("PATCH", workspacesPath+"/"+name, fmt.Sprintf(`{"limits":{"per_minute":null,"per_day":%d}}`, lim.PerDay), nil); status != 200 {
+	if status := w.api("PATCH", WorkspacesPath+"/"+name, fmt.Sprintf(`{"limits":{"per_minute":null,"per_day":%d}}`, lim.PerDay), nil); status != 200 {
 		w.t.Errorf("status %d", status)
 	}
 	w.together[name] = lim
@@ -257,7 +257,7 @@ func (w *world) compare() {
 		}
 	}
 	var workspaces workspacesResponse
-	if status := w.api("GET", workspacesPath, "", &workspaces); status != 200 {
+	if status := w.api("GET", WorkspacesPath, "", &workspaces); status != 200 {
 		w.t.Errorf("status %d", status)
 	}
 	if len(workspaces.Workspaces) != len(w.together) {

@@ -114,22 +114,22 @@ func (o *OpenAPI) resolve(caddyfile string) error {
 }
 
 // gateway reads the documents and builds the table.
-func (h *Handler) gateway() (gateway, error) {
-	g := gateway{header: h.Header}
+func (h *Handler) gateway() (Gateway, error) {
+	g := Gateway{Header: h.Header}
 	routes := accessRoutes(h.Routes)
 	for i := range h.OpenAPI {
 		document, err := h.OpenAPI[i].read()
 		if err != nil {
-			return gateway{}, err
+			return Gateway{}, err
 		}
-		g.documents = append(g.documents, document)
+		g.Documents = append(g.Documents, document)
 		routes = append(routes, document.Routes()...)
 	}
 	table, err := access.NewTable(routes)
 	if err != nil {
-		return gateway{}, err
+		return Gateway{}, err
 	}
-	g.policy = access.Policy{
+	g.Policy = access.Policy{
 		Table:              table,
 		AllowMissingOrigin: h.MissingOrigin == "allow",
 		CORS:               !h.CORS.off(),
@@ -141,8 +141,8 @@ func (h *Handler) gateway() (gateway, error) {
 const maxLogged = 10
 
 // report tells what of the documents is not as one who only reads them thinks.
-func (g *gateway) report(logger *zap.Logger) {
-	for _, document := range g.documents {
+func (g *Gateway) report(logger *zap.Logger) {
+	for _, document := range g.Documents {
 		var denied []string
 		for i := range document.Operations {
 			if op := &document.Operations[i]; op.Problem != nil {
@@ -155,7 +155,7 @@ func (g *gateway) report(logger *zap.Logger) {
 		}
 	}
 	var taken []string
-	for _, o := range g.policy.Table.Overlaps() {
+	for _, o := range g.Policy.Table.Overlaps() {
 		taken = append(taken, fmt.Sprintf("%s: %s comes before %s: %s", o.Written.Source, o.Written, o.Imported.Source, o.Imported))
 	}
 	if len(taken) > 0 {

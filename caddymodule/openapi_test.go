@@ -34,7 +34,7 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send(keyURL("POST", id, "/enable"), "").want(t, 200)
 	for _, op := range s.doc.operations() {
 		method, path, _ := strings.Cut(op, " ")
-		action, ok := strings.CutPrefix(path, keysPath+"/{id}")
+		action, ok := strings.CutPrefix(path, KeysPath+"/{id}")
 		if !ok {
 			continue
 		}
@@ -97,7 +97,7 @@ func TestServerIsOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	for path, methods := range new(keyAdmin).resources() {
+	for path, methods := range resources {
 		for method := range methods {
 			if op := method + " " + path; s.doc.operation(op) == nil {
 				t.Errorf("%s is served and not in openapi.yaml", op)

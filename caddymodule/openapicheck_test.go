@@ -98,7 +98,7 @@ func (api *openAPI) hold(operation, sentType, sent string, resp *http.Response, 
 	}
 	api.seen[operation+" "+status] = true
 	if resp.StatusCode < 300 && sent != "" {
-		if err := api.holdBody(api.at(op, "requestBody"), sentType, []byte(sent), strings.HasSuffix(operation, importPath)); err != nil {
+		if err := api.holdBody(api.at(op, "requestBody"), sentType, []byte(sent), strings.HasSuffix(operation, ImportPath)); err != nil {
 			return fmt.Errorf("%s takes what openapi.yaml does not: %w", operation, err)
 		}
 	}

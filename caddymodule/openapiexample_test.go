@@ -17,7 +17,7 @@ func exampleTable(t *testing.T, name string) *access.Table {
 	if err != nil || len(gateways) != 1 {
 		t.Fatalf("%d gateways, %v", len(gateways), err)
 	}
-	return gateways[0].policy.Table
+	return gateways[0].Policy.Table
 }
 
 // The example that imports a document and the one written by hand decide alike,
