@@ -174,7 +174,7 @@ func TestAPICheckAndBackup(t *testing.T) {
 }
 
 func TestAPIUnknownPaths(t *testing.T) {
-	api := New(Options{Store: emptyStore{}})
+	api := New(Options{})
 	for request, status := range map[string]int{
 		"GET /keygate/":                           404,
 		"GET /keygate/nothing":                    404,

@@ -8,9 +8,6 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// usageDays bounds how far back use is kept and shown.
-const usageDays = 400
-
 // usage answers with what a key did on the last days, oldest first. Days on
 // which it did nothing are left out.
 func (a *call) usage(r *http.Request) (any, int, error) {
@@ -20,7 +17,7 @@ func (a *call) usage(r *http.Request) (any, int, error) {
 	}
 	days := 30
 	err = eachParam(r, params{"days": func(value string) error {
-		days, err = number(value, "days", usageDays)
+		days, err = number(value, "days", keystore.UsageDays)
 		return err
 	}})
 	if err != nil {

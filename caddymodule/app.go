@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/apikey"
-	"github.com/socialpatra/keygate/keystore"
 )
 
 func init() {
@@ -57,17 +56,6 @@ type App struct {
 	released bool
 	openErr  error
 	engine   atomic.Pointer[engine]
-}
-
-// StoreModule is what a module in the namespace keygate.stores must be.
-type StoreModule interface {
-	// Location identifies the store within this process: two modules with the
-	// same location share one open store. It holds no secret.
-	Location() string
-
-	// Open opens the store. It is called while the config starts, never while
-	// one is only validated.
-	Open(*zap.Logger) (keystore.Store, error)
 }
 
 // CaddyModule returns the Caddy module information.

@@ -129,8 +129,4 @@ func storeNames() (names []string) {
 	return names
 }
 
-func alreadySpecified(d *caddyfile.Dispenser, option string) error {
-	return d.Errf("%s is already specified; it may be given once", option)
-}
-
 var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -29,43 +29,54 @@ const maxAnswer = 64 << 20
 // client speaks the admin API, to a running Caddy or to a store in this
 // process. It connects on the first call.
 type client struct {
-	target     target
-	console    *console
-	makesStore bool // with --db, a store that does not exist is made
-	takesLong  bool // calls may last as long as something moves
-	silent     bool // opening a store says nothing of its damage
+	// Find tells where to connect to.
+	Find func() (clientPlace, error)
+
+	Now        func() time.Time                 // the clock of a store in this process
+	Warn       func(format string, args ...any) // told what is no error and no result
+	MakesStore bool                             // a store file that does not exist is made
+	TakesLong  bool                             // calls may last as long as something moves
+	Silent     bool                             // opening a store says nothing of its damage
 
 	link *link // nil before the first call
 }
 
-// link is a way to an admin API.
-type link struct {
-	http   *http.Client
-	url    string // what paths are put behind: "http://localhost:2019"
-	origin string // header that Caddy checks on TCP; "": none
-	place  string // as the user would name it: "localhost:2019"
-	close  func() error
-}
-
-func (c *client) close() error {
+// Close ends the connection, or closes the store.
+func (c *client) Close() error {
 	if c.link == nil {
 		return nil
 	}
 	return c.link.close()
 }
 
-// call sends in as JSON, unless it is nil, and reads the answer into out,
+func (c *client) connect() error {
+	if c.link != nil {
+		return nil
+	}
+	place, err := c.Find()
+	if err != nil {
+		return err
+	}
+	if place.DB == "" {
+		c.link = dial(place)
+		return nil
+	}
+	c.link, err = openOffline(place.DB, c)
+	return err
+}
+
+// Call sends in as JSON, unless it is nil, and reads the answer into out,
 // unless that is nil. A refusal of the server is an error with its words.
-func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+func (c *client) Call(ctx context.Context, method, path string, in, out any) error {
 	var sent payload
 	if in != nil {
 		encoded, err := json.Marshal(in)
 		if err != nil {
 			return fmt.Errorf("writing the request: %w", err)
 		}
-		sent = payload{contentType: "application/json", body: bytes.NewReader(encoded)}
+		sent = payload{ContentType: "application/json", Body: bytes.NewReader(encoded)}
 	}
-	resp, err := c.send(ctx, method, path, sent)
+	resp, err := c.Send(ctx, method, path, sent)
 	if err != nil {
 		return err
 	}
@@ -74,52 +85,48 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		return c.link.failure(mayChange(method, path), fmt.Errorf("reading its answer: %w", err))
+		return c.Interrupted(mayChange(method, path), err)
 	}
 	return nil
 }
 
 // payload is the body of a request. The zero payload is none.
 type payload struct {
-	contentType string
-	body        io.Reader
-	again       func() (io.ReadCloser, error) // the body from its start, where that can be had
-	progress    func(done, all int)           // told what an import tells; nil: it is not asked
+	ContentType string
+	Body        io.Reader
+	Again       func() (io.ReadCloser, error) // the body from its start, where that can be had
+	Progress    func(done, all int)           // told what an import tells; nil: it is not asked
 }
 
-// send returns an answer that was no refusal, for the caller to close.
-func (c *client) send(ctx context.Context, method, path string, sent payload) (*http.Response, error) {
-	if c.link == nil {
-		link, err := c.connect()
-		if err != nil {
-			return nil, err
-		}
-		c.link = link
+// Send returns an answer that was no refusal, for the caller to close.
+func (c *client) Send(ctx context.Context, method, path string, sent payload) (*http.Response, error) {
+	if err := c.connect(); err != nil {
+		return nil, err
 	}
 	var watch *stallWatch
 	caller := c.link.http
-	if c.takesLong {
+	if c.TakesLong {
 		watch = watchStalls(ctx, stallTimeout)
 		ctx = watch.ctx
 		patient := *caller
 		patient.Timeout = 0
 		caller = &patient
-		if sent.body != nil {
-			sent.body = watch.request(sent.body)
+		if sent.Body != nil {
+			sent.Body = watch.request(sent.Body)
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.link.url+path, sent.body)
+	req, err := http.NewRequestWithContext(ctx, method, c.link.url+path, sent.Body)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
-	if sent.body != nil {
-		req.Header.Set("Content-Type", sent.contentType)
+	if sent.Body != nil {
+		req.Header.Set("Content-Type", sent.ContentType)
 	}
-	if sent.again != nil {
-		req.GetBody = sent.again
+	if sent.Again != nil {
+		req.GetBody = sent.Again
 	}
-	if sent.progress != nil {
-		req = askProgress(req, sent.progress, watch)
+	if sent.Progress != nil {
+		req = askProgress(req, sent.Progress, watch)
 	}
 	if c.link.origin != "" {
 		req.Header.Set("Origin", c.link.origin)
@@ -136,7 +143,7 @@ func (c *client) send(ctx context.Context, method, path string, sent payload) (*
 		resp.Body = watch.answer(resp.Body)
 	}
 	if resp.Header.Get(ReplicatedHeader) == "false" {
-		c.console.note("warning: it is done, but not all replicas that the store asks for had it in time; a failover of the engine now may undo it")
+		c.Warn("warning: it is done, but not all replicas that the store asks for had it in time; a failover of the engine now may undo it")
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer resp.Body.Close()
@@ -149,6 +156,11 @@ func (c *client) send(ctx context.Context, method, path string, sent payload) (*
 // that its answer is lost.
 func mayChange(method, path string) bool {
 	return method != http.MethodGet && path != ExplainPath
+}
+
+// Interrupted explains why no whole answer came to a request that was sent.
+func (c *client) Interrupted(changing bool, err error) error {
+	return c.link.failure(changing, fmt.Errorf("reading its answer: %w", err))
 }
 
 // failure explains why no answer came to a request, which may be a change.
@@ -176,12 +188,12 @@ func (l *link) failure(changing bool, err error) error {
 
 // refusalError is what the admin API says to a request that it does not do.
 type refusalError struct {
-	status int
-	reason string
-	lines  []importError // of an import
+	Status int
+	Reason string
+	Lines  []importError // of an import
 }
 
-func (e *refusalError) Error() string { return e.reason }
+func (e *refusalError) Error() string { return e.Reason }
 
 // refusal reads the error of an answer. Caddy and keygate write JSON; whatever
 // else answers tells that keygate is not there.

@@ -14,10 +14,10 @@ import (
 )
 
 // openOffline opens a store that no process holds and serves its admin API to
-// this process alone. A store that does not exist is made only if create says
+// this process alone. A store that does not exist is made only if MakesStore says
 // so, by the first request that succeeds.
-func openOffline(path string, create, silent bool, con *console) (*link, error) {
-	t := &offlineTransport{path: path, console: con, silent: silent}
+func openOffline(path string, c *client) (*link, error) {
+	t := &offlineTransport{path: path, client: c}
 	_, err := os.Stat(path)
 	switch {
 	case err == nil:
@@ -26,7 +26,7 @@ func openOffline(path string, create, silent bool, con *console) (*link, error) 
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("the key store: %w", err)
-	case !create:
+	case !c.MakesStore:
 		return nil, fmt.Errorf("there is no key store at %s; name one that exists, or make it with caddy keygate create", path)
 	}
 	return &link{
@@ -40,11 +40,10 @@ func openOffline(path string, create, silent bool, con *console) (*link, error) 
 // offlineTransport answers requests by the handler that serves Caddy's admin
 // endpoint, so that both say the same.
 type offlineTransport struct {
-	path    string
-	console *console
-	silent  bool           // says nothing of damaged records
-	store   keystore.Store // nil as long as the file does not exist
-	brand   string
+	path   string
+	client *client
+	store  keystore.Store // nil as long as the file does not exist
+	brand  string
 }
 
 func (t *offlineTransport) open() error {
@@ -54,10 +53,10 @@ func (t *offlineTransport) open() error {
 	}
 	t.store = store
 	for _, damaged := range store.Damaged() {
-		if t.silent {
+		if t.client.Silent {
 			break
 		}
-		t.console.note("warning: a record in %s is damaged, and its key is refused: %v", t.path, damaged)
+		t.client.Warn("warning: a record in %s is damaged, and its key is refused: %v", t.path, damaged)
 	}
 	if t.brand, err = store.Brand(); err != nil {
 		return errors.Join(err, store.Close())
@@ -79,7 +78,7 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer r.Body.Close()
 	if t.store != nil {
-		return serveOffline(t.store, t.brand, t.console.now, r), nil
+		return serveOffline(t.store, t.brand, t.client.Now, r), nil
 	}
 
 	// What is refused must not leave an empty store behind.
@@ -91,7 +90,7 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		defer rehearsed.Body.Close()
 	}
-	resp := serveOffline(emptyStore{}, "", t.console.now, rehearsed)
+	resp := serveOffline(emptyStore{}, "", t.client.Now, rehearsed)
 	if resp.StatusCode >= http.StatusBadRequest {
 		return resp, nil
 	}
@@ -101,8 +100,8 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		go w.serve(refusal(err), r)
 		return w.response(r), nil
 	}
-	t.console.note("made a new key store at %s", t.path)
-	return serveOffline(t.store, t.brand, t.console.now, r), nil
+	t.client.Warn("made a new key store at %s", t.path)
+	return serveOffline(t.store, t.brand, t.client.Now, r), nil
 }
 
 // emptyStore takes any key and keeps none. It serves creations and imports only.

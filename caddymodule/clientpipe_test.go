@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -107,21 +105,4 @@ func TestStallWatch(t *testing.T) {
 			t.Errorf("the call goes on after its answer was closed: %v", cause)
 		}
 	})
-}
-
-// What is cut short must not pass for a backup, or leave anything behind.
-func TestCommandDownloadCutShort(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "{\"id\":\"x\"}\n")
-		w.(http.Flusher).Flush()
-		panic(http.ErrAbortHandler)
-	}))
-	defer server.Close()
-	dir := t.TempDir()
-	for _, command := range []string{"backup", "export"} {
-		wantRefusal(t, person{}.run(command, filepath.Join(dir, command), "--address", server.Listener.Addr().String()), "reading its answer")
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
 }

@@ -10,10 +10,10 @@ import (
 // askProgress asks for what tellProgress answers, and hands it on. watch, which
 // may be nil, learns that the call moves.
 func askProgress(r *http.Request, progress func(done, all int), watch *stallWatch) *http.Request {
-	r.Header.Set(progressHeader, "1")
+	r.Header.Set(ProgressHeader, "1")
 	return r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
-			if done, all, ok := parseProgress(header.Get(progressHeader)); ok {
+			if done, all, ok := parseProgress(header.Get(ProgressHeader)); ok {
 				if watch != nil {
 					watch.moved()
 				}

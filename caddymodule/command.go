@@ -95,13 +95,18 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 // call, so that run can refuse what it was given before that.
 func (c *cli) run(run func(ctx context.Context, api *client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		api := &client{target: c.target, console: c.console}
+		api := c.client(c.target)
 		err := run(cmd.Context(), api, args)
-		if closeErr := api.close(); err == nil {
+		if closeErr := api.Close(); err == nil {
 			err = closeErr
 		}
 		return oneLine(err)
 	}
+}
+
+// client connects to what is meant on its first call.
+func (c *cli) client(to target) *client {
+	return &client{Find: to.place, Now: c.now, Warn: c.note}
 }
 
 // runOn is run for subcommands that take one key, by its ID or prefix.
@@ -112,7 +117,7 @@ func (c *cli) runOn(run func(ctx context.Context, api *client, id apikey.ID) err
 			return err
 		}
 		err = run(ctx, api, id)
-		if refused, ok := errors.AsType[*refusalError](err); ok && refused.status == http.StatusNotFound {
+		if refused, ok := errors.AsType[*refusalError](err); ok && refused.Status == http.StatusNotFound {
 			return fmt.Errorf("%w; caddy keygate list shows those that there are", err)
 		}
 		return err

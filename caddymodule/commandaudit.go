@@ -61,7 +61,7 @@ func (c *cli) audit(ctx context.Context, api *client, query url.Values, limit *i
 	}
 	next, err := eachPage(query, limit, func(query url.Values) (string, error) {
 		var page auditResponse
-		if err := api.call(ctx, http.MethodGet, "/keygate/audit?"+query.Encode(), nil, &page); err != nil {
+		if err := api.Call(ctx, http.MethodGet, "/keygate/audit?"+query.Encode(), nil, &page); err != nil {
 			return "", err
 		}
 		return page.NextCursor, printer.page(page.Entries)

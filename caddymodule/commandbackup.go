@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/socialpatra/keygate/internal/english"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -52,7 +53,7 @@ With --json the result is {"file":"…","keys":0,"bytes":0}.`,
 			if c.json {
 				return c.printJSON(result)
 			}
-			return c.say("Backed up %s to %s (%d bytes).", plural(result.Keys, "key"), path, result.Bytes)
+			return c.say("Backed up %s to %s (%d bytes).", english.Plural(result.Keys, "key"), path, result.Bytes)
 		}),
 	}
 }
@@ -70,26 +71,26 @@ func (c *cli) backupToOut(ctx context.Context, api *client) error {
 
 // download copies an answer as it comes. One that was cut short is an error.
 func download(ctx context.Context, api *client, path string, w io.Writer) (int64, error) {
-	api.takesLong = true
-	resp, err := api.send(ctx, http.MethodGet, path, payload{})
+	api.TakesLong = true
+	resp, err := api.Send(ctx, http.MethodGet, path, payload{})
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
-	n, err := io.Copy(w, failing{resp.Body, api.link})
+	n, err := io.Copy(w, failing{resp.Body, api})
 	return n, err
 }
 
 // failing reads an answer and says where it came from when it breaks off.
 type failing struct {
 	io.Reader
-	link *link
+	api *client
 }
 
 func (f failing) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = f.link.failure(false, fmt.Errorf("reading its answer: %w", err))
+		err = f.api.Interrupted(false, err)
 	}
 	return n, err
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/internal/english"
 )
 
 func (c *cli) checkCommand() *cobra.Command {
@@ -22,9 +24,9 @@ With --json the result is {"keys":0,"damaged":[{"key_id":"…","problem":"…"}]
 		Args:              noArgument,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
-			api.takesLong, api.silent = true, true
+			api.TakesLong, api.Silent = true, true
 			var resp checkResponse
-			if err := api.call(ctx, http.MethodGet, CheckPath, nil, &resp); err != nil {
+			if err := api.Call(ctx, http.MethodGet, CheckPath, nil, &resp); err != nil {
 				return err
 			}
 			return c.printCheck(&resp)
@@ -38,7 +40,7 @@ func (c *cli) printCheck(resp *checkResponse) error {
 	case c.json:
 		err = c.printJSON(resp)
 	case len(resp.Damaged) == 0:
-		return c.say("All is well: %s.", plural(resp.Keys, "key"))
+		return c.say("All is well: %s.", english.Plural(resp.Keys, "key"))
 	default:
 		rows := make([][]cell, len(resp.Damaged))
 		for i, d := range resp.Damaged {
@@ -48,14 +50,7 @@ func (c *cli) printCheck(resp *checkResponse) error {
 		err = t.write(c.out, rows)
 	}
 	if err == nil && len(resp.Damaged) > 0 {
-		err = fmt.Errorf("%s damaged; restore a backup, or delete the keys and create others", count(len(resp.Damaged), "record is", "records are"))
+		err = fmt.Errorf("%s damaged; restore a backup, or delete the keys and create others", english.Count(len(resp.Damaged), "record is", "records are"))
 	}
 	return err
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

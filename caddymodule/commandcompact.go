@@ -1,11 +1,11 @@
 package caddymodule
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/socialpatra/keygate/internal/english"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -50,7 +50,5 @@ func (c *cli) compact() error {
 	if c.json {
 		return c.printJSON(compactResult{path, done.Keys, done.Before, done.After})
 	}
-	return c.say("Compacted %s: %s to %s (%s).", path, megabytes(done.Before), megabytes(done.After), plural(done.Keys, "key"))
+	return c.say("Compacted %s: %s to %s (%s).", path, megabytes(done.Before), megabytes(done.After), english.Plural(done.Keys, "key"))
 }
-
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,11 +34,10 @@ func suggestion(value, description string) string {
 func (c *cli) ask(cmd *cobra.Command, path string, out any) bool {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
 	defer cancel()
-	quiet := *c.console
-	quiet.err = io.Discard
-	api := &client{target: c.target, console: &quiet, silent: true}
-	err := api.call(ctx, http.MethodGet, path, nil, out)
-	return api.close() == nil && err == nil
+	api := c.client(c.target)
+	api.Warn, api.Silent = func(string, ...any) {}, true
+	err := api.Call(ctx, http.MethodGet, path, nil, out)
+	return api.Close() == nil && err == nil
 }
 
 // completeKey completes the one key that a command takes, by ID or prefix.

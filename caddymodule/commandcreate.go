@@ -38,8 +38,8 @@ With --db FILE, a store that does not exist yet is made.`,
 				return err
 			}
 			var resp tokenResponse
-			api.makesStore = true
-			if err := api.call(ctx, http.MethodPost, "/keygate/keys", req, &resp); err != nil {
+			api.MakesStore = true
+			if err := api.Call(ctx, http.MethodPost, "/keygate/keys", req, &resp); err != nil {
 				return err
 			}
 			return c.printToken(resp, quiet)

@@ -24,7 +24,7 @@ func (c *cli) explainCommand() *cobra.Command {
 		set(&req.IP, ip)
 		set(&req.At, at)
 		var resp explainResponse
-		if err := api.call(ctx, http.MethodPost, ExplainPath, req, &resp); err != nil {
+		if err := api.Call(ctx, http.MethodPost, ExplainPath, req, &resp); err != nil {
 			return err
 		}
 		if c.json {

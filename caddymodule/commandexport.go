@@ -8,6 +8,8 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/internal/english"
 )
 
 func (c *cli) exportCommand() *cobra.Command {
@@ -43,7 +45,7 @@ are not in it; caddy keygate backup copies those as well.`,
 			if c.json {
 				return c.printJSON(exportResult{args[0], keys})
 			}
-			return c.say("Exported %s to %s.", plural(keys, "key"), args[0])
+			return c.say("Exported %s to %s.", english.Plural(keys, "key"), args[0])
 		}),
 	}
 }
@@ -57,13 +59,13 @@ type exportResult struct {
 
 // exportLines writes an export, in a form that is safe to show on a terminal.
 func exportLines(ctx context.Context, api *client, w io.Writer) (lines int, err error) {
-	api.takesLong = true
-	resp, err := api.send(ctx, http.MethodGet, ExportPath, payload{})
+	api.TakesLong = true
+	resp, err := api.Send(ctx, http.MethodGet, ExportPath, payload{})
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
-	in, out := bufio.NewReader(failing{resp.Body, api.link}), bufio.NewWriter(w)
+	in, out := bufio.NewReader(failing{resp.Body, api}), bufio.NewWriter(w)
 	for {
 		line, err := in.ReadBytes('\n')
 		switch {

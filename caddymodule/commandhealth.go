@@ -21,7 +21,7 @@ With --json the result is {"status":"ready"}, with "warning":"…" where there i
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
 			var resp healthResponse
-			if err := api.call(ctx, http.MethodGet, HealthPath, nil, &resp); err != nil {
+			if err := api.Call(ctx, http.MethodGet, HealthPath, nil, &resp); err != nil {
 				return err
 			}
 			if c.json {

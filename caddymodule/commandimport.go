@@ -11,6 +11,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/internal/english"
 )
 
 func (c *cli) importCommand() *cobra.Command {
@@ -64,7 +66,7 @@ func (c *cli) importFrom(ctx context.Context, api *client, path string, query ur
 		bar.width = c.watched
 	}
 	defer bar.end()
-	sent := payload{contentType: "application/jsonl", body: bar.body(io.NopCloser(c.in)), progress: bar.stored}
+	sent := payload{ContentType: "application/jsonl", Body: bar.body(io.NopCloser(c.in)), Progress: bar.stored}
 	if path != stdinOut {
 		file, err := os.Open(path)
 		if err != nil {
@@ -75,27 +77,27 @@ func (c *cli) importFrom(ctx context.Context, api *client, path string, query ur
 		if err != nil {
 			return nil, err
 		}
-		sent.body = bar.body(file)
+		sent.Body = bar.body(file)
 		if info.Mode().IsRegular() { // a pipe can be read but once
 			bar.size = info.Size()
-			sent.again = func() (io.ReadCloser, error) {
+			sent.Again = func() (io.ReadCloser, error) {
 				again, err := os.Open(path)
 				if err != nil {
 					return nil, err
 				}
 				return bar.body(again), nil
 			}
-			api.makesStore = true
+			api.MakesStore = true
 		}
 	}
-	api.takesLong = true
-	target := "/keygate/import"
+	api.TakesLong = true
+	target := ImportPath
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	answer, err := api.send(ctx, http.MethodPost, target, sent)
-	if refused, ok := errors.AsType[*refusalError](err); ok && len(refused.lines) > 0 {
-		return &importResponse{Errors: refused.lines}, nil
+	answer, err := api.Send(ctx, http.MethodPost, target, sent)
+	if refused, ok := errors.AsType[*refusalError](err); ok && len(refused.Lines) > 0 {
+		return &importResponse{Errors: refused.Lines}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -103,7 +105,7 @@ func (c *cli) importFrom(ctx context.Context, api *client, path string, query ur
 	defer answer.Body.Close()
 	resp := &importResponse{Errors: []importError{}}
 	if err := json.NewDecoder(answer.Body).Decode(resp); err != nil {
-		return nil, api.link.failure(true, fmt.Errorf("reading its answer: %w", err))
+		return nil, api.Interrupted(true, err)
 	}
 	return resp, nil
 }
@@ -117,12 +119,12 @@ func (c *cli) printImport(resp *importResponse, keepGoing bool) error {
 	case c.json:
 		err = c.printJSON(resp)
 	case len(resp.Errors) == 0 || resp.Imported > 0:
-		err = c.say("Imported %s.", plural(resp.Imported, "key"))
+		err = c.say("Imported %s.", english.Plural(resp.Imported, "key"))
 	}
 	if err != nil || len(resp.Errors) == 0 {
 		return err
 	}
-	refused := count(len(resp.Errors), "line was", "lines were")
+	refused := english.Count(len(resp.Errors), "line was", "lines were")
 	if len(resp.Errors) >= maxTold {
 		refused = fmt.Sprintf("%d or more lines were", maxTold)
 	}

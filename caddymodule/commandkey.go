@@ -24,7 +24,7 @@ used. Times are UTC. Its token cannot be shown: the store does not have it.`,
 		ValidArgsFunction: c.completeKey,
 		RunE: c.runOn(func(ctx context.Context, api *client, id apikey.ID) error {
 			var key apikey.Record
-			if err := api.call(ctx, http.MethodGet, keyPath(id), nil, &key); err != nil {
+			if err := api.Call(ctx, http.MethodGet, keyPath(id), nil, &key); err != nil {
 				return err
 			}
 			if c.json {
@@ -57,7 +57,7 @@ it prints nothing, as there is no record any more.`,
 					return err
 				}
 			}
-			if err := api.call(ctx, http.MethodDelete, keyPath(id), nil, nil); err != nil || c.json {
+			if err := api.Call(ctx, http.MethodDelete, keyPath(id), nil, nil); err != nil || c.json {
 				return err
 			}
 			return c.say("Deleted %s.", id)
@@ -72,7 +72,7 @@ func (c *cli) confirmDelete(ctx context.Context, api *client, id apikey.ID) erro
 		return errors.New("deleting a key cannot be undone; say --yes to do it, or revoke the key to keep its record")
 	}
 	var key apikey.Record
-	if err := api.call(ctx, http.MethodGet, keyPath(id), nil, &key); err != nil {
+	if err := api.Call(ctx, http.MethodGet, keyPath(id), nil, &key); err != nil {
 		return err
 	}
 	sure, err := c.confirm("Delete %s (%s, workspace %s) for good?", key.Prefix, key.Name, key.Workspace)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/socialpatra/keygate/access/lint"
+	"github.com/socialpatra/keygate/internal/english"
 )
 
 func (c *cli) lintCommand() *cobra.Command {
@@ -51,7 +52,7 @@ The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 			if err := c.printFindings(findings); err != nil || len(findings) == 0 {
 				return err
 			}
-			return fmt.Errorf("found %s", plural(len(findings), "thing"))
+			return fmt.Errorf("found %s", english.Plural(len(findings), "thing"))
 		}),
 	}
 }
@@ -76,9 +77,11 @@ func (c *cli) lint(ctx context.Context, api *client, file string) ([]lint.Findin
 	}
 	var held []lint.Held
 	if c.target.db != "" || c.target.address != "" {
-		api.target.config = "" // it was read for what it says, not for where Caddy is
+		to := c.target
+		to.config = "" // it was read for what it says, not for where Caddy is
+		api.Find = to.place
 		var resp scopesResponse
-		if err := api.call(ctx, http.MethodGet, ScopesPath, nil, &resp); err != nil {
+		if err := api.Call(ctx, http.MethodGet, ScopesPath, nil, &resp); err != nil {
 			return nil, err
 		}
 		for _, h := range resp.Held {

@@ -52,7 +52,7 @@ func (c *cli) list(ctx context.Context, api *client, query url.Values, limit *in
 	}
 	next, err := eachPage(query, limit, func(query url.Values) (string, error) {
 		var page listResponse
-		if err := api.call(ctx, http.MethodGet, "/keygate/keys?"+query.Encode(), nil, &page); err != nil {
+		if err := api.Call(ctx, http.MethodGet, "/keygate/keys?"+query.Encode(), nil, &page); err != nil {
 			return "", err
 		}
 		return page.NextCursor, printer.page(page.Keys)

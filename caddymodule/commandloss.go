@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/english"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -31,7 +32,7 @@ func (c *cli) warnOfLoss(backup string, old *replaced) error {
 	}
 	c.note("the last change in the backup was made %s, in the store %s", c.changeTime(made), c.changeTime(last))
 	if last.Seq > made.Seq {
-		c.note("warning: %s of the store will be lost", plural(int(last.Seq-made.Seq), "change"))
+		c.note("warning: %s of the store will be lost", english.Plural(int(last.Seq-made.Seq), "change"))
 	}
 	return c.warnOfReturns(then, old.store)
 }
@@ -90,7 +91,7 @@ func (c *cli) warnOfReturns(then, now keystore.Store) error {
 		total += n
 	}
 	if lost := total - common; lost > 0 {
-		c.note("warning: %s not in the backup, and will be refused", count(lost, "key is", "keys are"))
+		c.note("warning: %s not in the backup, and will be refused", english.Count(lost, "key is", "keys are"))
 	}
 	return nil
 }

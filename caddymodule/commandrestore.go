@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/socialpatra/keygate/internal/english"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -73,9 +74,9 @@ func (c *cli) restore(backup string, yes bool) error {
 		return c.printJSON(result)
 	}
 	if result.Kept == "" {
-		return c.say("Restored %s to %s.", plural(keys, "key"), result.File)
+		return c.say("Restored %s to %s.", english.Plural(keys, "key"), result.File)
 	}
-	return c.say("Restored %s to %s. The store that was there is %s.", plural(keys, "key"), result.File, result.Kept)
+	return c.say("Restored %s to %s. The store that was there is %s.", english.Plural(keys, "key"), result.File, result.Kept)
 }
 
 // offlineOnly refuses what would make a command speak to a running Caddy.

@@ -32,7 +32,7 @@ alone.`,
 				return errors.New("--quiet and --json exclude each other")
 			}
 			var resp tokenResponse
-			if err := api.call(ctx, http.MethodPost, keyPath(id)+"/rotate", req, &resp); err != nil {
+			if err := api.Call(ctx, http.MethodPost, keyPath(id)+"/rotate", req, &resp); err != nil {
 				return err
 			}
 			if err := c.printToken(resp, quiet); err != nil || quiet || c.json {
@@ -52,7 +52,7 @@ alone.`,
 // done, whether or not the old key can be read again.
 func (c *cli) sayReplaced(ctx context.Context, api *client, id apikey.ID) error {
 	var old apikey.Record
-	if err := api.call(ctx, http.MethodGet, keyPath(id), nil, &old); err != nil {
+	if err := api.Call(ctx, http.MethodGet, keyPath(id), nil, &old); err != nil {
 		c.note("the key was rotated, but the old one cannot be read: %v", oneLine(err))
 		return nil
 	}

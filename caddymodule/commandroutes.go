@@ -52,7 +52,7 @@ func (c *cli) routes(ctx context.Context, api *client, args []string) (*routesRe
 		return nil, errors.New("a store has no routes; name a config file in place of --db, or ask a running Caddy")
 	}
 	var resp routesResponse
-	return &resp, api.call(ctx, http.MethodGet, RoutesPath, nil, &resp)
+	return &resp, api.Call(ctx, http.MethodGet, RoutesPath, nil, &resp)
 }
 
 func atMostOneConfig(cmd *cobra.Command, args []string) error {

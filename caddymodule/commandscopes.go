@@ -26,7 +26,7 @@ not imply posts:read. With --db no config runs, and no routes are shown.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
 			var resp scopesResponse
-			if err := api.call(ctx, http.MethodGet, ScopesPath, nil, &resp); err != nil {
+			if err := api.Call(ctx, http.MethodGet, ScopesPath, nil, &resp); err != nil {
 				return err
 			}
 			if c.json {

@@ -54,7 +54,7 @@ expired meanwhile stays expired; a revoked one cannot be enabled.`,
 func (c *cli) moveTo(action, done string, state apikey.Status) func(*cobra.Command, []string) error {
 	return c.runOn(func(ctx context.Context, api *client, id apikey.ID) error {
 		var key apikey.Record
-		if err := api.call(ctx, http.MethodPost, keyPath(id)+"/"+action, nil, &key); err != nil {
+		if err := api.Call(ctx, http.MethodPost, keyPath(id)+"/"+action, nil, &key); err != nil {
 			return err
 		}
 		if c.json {

@@ -42,7 +42,7 @@ a key never change.`,
 					"--per-minute, --per-day, --burst, --origin, --no-origins, --ip or --no-ips")
 			}
 			var changed apikey.Record
-			if err := api.call(ctx, http.MethodPatch, keyPath(id), req, &changed); err != nil {
+			if err := api.Call(ctx, http.MethodPatch, keyPath(id), req, &changed); err != nil {
 				return err
 			}
 			if c.json {

@@ -34,7 +34,7 @@ without the days of no use.`,
 				query = "?" + url.Values{"days": {strconv.FormatInt(*days, 10)}}.Encode()
 			}
 			var resp usageResponse
-			if err := api.call(ctx, http.MethodGet, keyPath(id)+"/usage"+query, nil, &resp); err != nil {
+			if err := api.Call(ctx, http.MethodGet, keyPath(id)+"/usage"+query, nil, &resp); err != nil {
 				return err
 			}
 			if c.json {

@@ -56,7 +56,7 @@ With --json the result is {"workspace":"…","limits":{"per_minute":600,"per_day
 		}
 		path := WorkspacesPath + "/" + args[0]
 		if reset {
-			if err := api.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
+			if err := api.Call(ctx, http.MethodDelete, path, nil, nil); err != nil {
 				return err
 			}
 		}
@@ -64,10 +64,10 @@ With --json the result is {"workspace":"…","limits":{"per_minute":600,"per_day
 		if changes {
 			var req workspaceRequest
 			req.Limits.PerMinute, req.Limits.PerDay = perMinute, perDay
-			if err := api.call(ctx, http.MethodPatch, path, req, &record); err != nil {
+			if err := api.Call(ctx, http.MethodPatch, path, req, &record); err != nil {
 				return err
 			}
-		} else if err := api.call(ctx, http.MethodGet, path, nil, &record); err != nil {
+		} else if err := api.Call(ctx, http.MethodGet, path, nil, &record); err != nil {
 			return err
 		}
 		if c.json {
@@ -132,7 +132,7 @@ func (c *cli) listWorkspaces(ctx context.Context, api *client) error {
 	}
 	next, err := eachPage(url.Values{}, nil, func(query url.Values) (string, error) {
 		var page workspacesResponse
-		if err := api.call(ctx, http.MethodGet, WorkspacesPath+"?"+query.Encode(), nil, &page); err != nil {
+		if err := api.Call(ctx, http.MethodGet, WorkspacesPath+"?"+query.Encode(), nil, &page); err != nil {
 			return "", err
 		}
 		return page.NextCursor, printer.page(page.Workspaces)

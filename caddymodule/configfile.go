@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
 
@@ -54,7 +53,7 @@ func loadConfig(file, adapter string) (*configFile, error) {
 func (c *configFile) gateways() ([]Gateway, error) {
 	var gateways []Gateway
 	for _, encoded := range findHandlers(c.tree) {
-		g, err := newGateway(encoded)
+		g, err := GatewayOf(encoded)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -83,21 +82,4 @@ func findHandlers(tree any) (found []map[string]any) {
 		}
 	}
 	return found
-}
-
-func newGateway(handler map[string]any) (Gateway, error) {
-	fields := maps.Clone(handler)
-	delete(fields, "handler") // as Caddy does when it loads the module
-	encoded, err := json.Marshal(fields)
-	if err != nil {
-		return Gateway{}, err
-	}
-	var h Handler
-	if err := caddy.StrictUnmarshalJSON(encoded, &h); err != nil {
-		return Gateway{}, err
-	}
-	if err := h.setDefaults(); err != nil {
-		return Gateway{}, err
-	}
-	return h.gateway()
 }

@@ -132,7 +132,7 @@ func (e *engine) prune(now time.Time) {
 	if retention == 0 {
 		return // no config has started yet
 	}
-	if err := e.store.Prune(apikey.DayOf(now)-usageDays, now.Add(-retention)); err != nil {
+	if err := e.store.Prune(apikey.DayOf(now)-keystore.UsageDays, now.Add(-retention)); err != nil {
 		metrics.storeErrors.Inc()
 		e.logger.Error("old use and audit entries could not be dropped; trying again in a day", zap.Error(err))
 	}
@@ -150,16 +150,6 @@ func (e *engine) keepCheckingSockets() {
 			e.sockets.check(e.store, timeNow())
 		}
 	}
-}
-
-// capsOf returns the limits that hold for a key. Those of its workspace are its
-// own, or else the config's.
-func capsOf(store keystore.Store, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
-	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, Together: config}
-	if own, ok := store.WorkspaceLimits(g.Workspace); ok {
-		caps.Together = own
-	}
-	return caps
 }
 
 // failuresWithin returns the budgets for a limit of perMinute. All handlers

@@ -44,7 +44,7 @@ func TestEnginePrunes(t *testing.T) {
 		if got[1].Before(before.Add(-d)) || got[1].After(timeNow().Add(-d)) {
 			t.Errorf("audit before %s, retention %s", got[1], d)
 		}
-		if age := apikey.DayOf(before) - apikey.DayOf(got[0]); age < usageDays-1 || age > usageDays {
+		if age := apikey.DayOf(before) - apikey.DayOf(got[0]); age < keystore.UsageDays-1 || age > keystore.UsageDays {
 			t.Errorf("use older than %d days", age)
 		}
 	}

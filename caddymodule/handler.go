@@ -11,7 +11,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/socialpatra/keygate/access"
-	"github.com/socialpatra/keygate/ratelimit"
 )
 
 func init() {
@@ -119,7 +118,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	g.report(h.logger)
+	report(&g, h.logger)
 	g.Policy.Brand = h.app.KeyPrefix
 	h.policy = g.Policy
 	h.app.gateways = append(h.app.gateways, g)
@@ -268,21 +267,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // unavailable bounds what a store that cannot answer writes to the log.
 var unavailable rarely
-
-// limitReason turns the outcome of the limits into a reason. Where minute and
-// day are exhausted the day is named, for it is the later one.
-func limitReason(res *ratelimit.Result) access.Reason {
-	switch {
-	case res.Allowed:
-		return access.Allowed
-	case res.Never:
-		return access.CostTooHigh
-	case res.DayExhausted || res.WorkspaceDayExhausted:
-		return access.QuotaExceeded
-	default:
-		return access.RateLimited
-	}
-}
 
 // Interface guards.
 var (

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/socialpatra/keygate/internal/english"
 )
 
 // importBar shows on one line of a terminal how far an import is: how much of
@@ -78,7 +80,7 @@ func storingText(done, all, width int) string {
 	if done == all {
 		return barText("Storing ", 1, "writing to disk", width)
 	}
-	return barText("Storing ", float64(done)/float64(all), fmt.Sprintf("%d of %s", done, plural(all, "key")), width)
+	return barText("Storing ", float64(done)/float64(all), fmt.Sprintf("%d of %s", done, english.Plural(all, "key")), width)
 }
 
 // barText returns a line of fewer columns than width, of which share, 0 to 1,

@@ -1,14 +1,7 @@
 package caddymodule
 
 import (
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 )
 
 func TestImportBarText(t *testing.T) {
@@ -33,80 +26,6 @@ func TestImportBarText(t *testing.T) {
 			if displayWidth(text) > max(width-1, 1) {
 				t.Errorf("%q is wider than %d", text, width-1)
 			}
-		}
-	}
-}
-
-// The bar is on stderr, only where that is a terminal, and gone at the end.
-func TestCommandImportBar(t *testing.T) {
-	for i, door := range doors(t) {
-		t.Run(door.name, func(t *testing.T) {
-			for _, tt := range []struct {
-				name    string
-				watched int
-				args    []string
-				shown   bool
-			}{
-				{"terminal", 80, nil, true},
-				{"no terminal", 0, nil, false},
-				{"JSON", 80, []string{"--json"}, false},
-			} {
-				t.Run(tt.name, func(t *testing.T) {
-					door := doors(t)[i]
-					var lines strings.Builder
-					for n := range 2500 { // CreateAll tells after each thousand
-						lines.WriteString(opaqueLine(fmt.Sprint(n)) + "\n")
-					}
-					path := filepath.Join(t.TempDir(), "keys.jsonl")
-					if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
-						t.Fatal(err)
-					}
-					o := person{watched: tt.watched}.run(append(append([]string{"import", path}, tt.args...), door.args...)...)
-					if o.failed || !strings.Contains(o.stdout, "2500") {
-						t.Fatalf("%+v", o)
-					}
-					if !tt.shown {
-						if o.stderr != "" && !strings.HasPrefix(o.stderr, "made a new key store") {
-							t.Errorf("stderr %q", o.stderr)
-						}
-						return
-					}
-					for _, want := range []string{"\rChecking 100 %", "\rStoring   40 %", "1000 of 2500 keys", "\rStoring  100 %"} {
-						if !strings.Contains(o.stderr, want) {
-							t.Errorf("no %q in %q", want, o.stderr)
-						}
-					}
-					if !strings.HasSuffix(o.stderr, "\r"+eraseLine) {
-						t.Errorf("the bar is left on the terminal: %q", o.stderr)
-					}
-				})
-			}
-		})
-	}
-}
-
-// What is not the last answer is sent only to those who ask for it.
-func TestTellProgress(t *testing.T) {
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, ImportPath, nil)
-	if tellProgress(httptest.NewRecorder(), r) != nil {
-		t.Error("progress that nobody asked for")
-	}
-	var told []string
-	w := newPipedResponse(askProgress(r, func(done, all int) { told = append(told, fmt.Sprintf("%d/%d", done, all)) }, nil))
-	tell := tellProgress(w, r)
-	start := time.Now()
-	for done := 1; done <= 1000; done++ {
-		tell(done, 1000)
-	}
-	if most := 2 + int(time.Since(start)/progressPause); len(told) < 2 || len(told) > most || told[0] != "1/1000" || told[len(told)-1] != "1000/1000" {
-		t.Errorf("told %q, want the first, the last and at most %d", told, most)
-	}
-	if w.Header().Get(progressHeader) != "" {
-		t.Error("the header is left for the answer")
-	}
-	for _, text := range []string{"", "1", "2/1", "-1/1", "x/y", "1/"} {
-		if _, _, ok := parseProgress(text); ok {
-			t.Errorf("%q is progress", text)
 		}
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// progressHeader is sent by a client that wants to be told how far an import
+// ProgressHeader is sent by a client that wants to be told how far an import
 // is. The answers to it, with the status 102, have it as "400000/1000000": so
 // many keys of all are ready to be written. It must be asked for, because some
 // clients give up after a few answers that are not the last.
-const progressHeader = "Keygate-Progress"
+const ProgressHeader = "Keygate-Progress"
 
 // progressPause is how long there is nothing more to tell.
 const progressPause = 200 * time.Millisecond
@@ -18,7 +18,7 @@ const progressPause = 200 * time.Millisecond
 // tellProgress returns how to answer with progress, or nil where the request
 // does not ask for it.
 func tellProgress(w http.ResponseWriter, r *http.Request) func(done, all int) {
-	if r.Header.Get(progressHeader) == "" {
+	if r.Header.Get(ProgressHeader) == "" {
 		return nil
 	}
 	var told time.Time
@@ -27,8 +27,8 @@ func tellProgress(w http.ResponseWriter, r *http.Request) func(done, all int) {
 			return
 		}
 		told = time.Now()
-		w.Header().Set(progressHeader, fmt.Sprintf("%d/%d", done, all))
+		w.Header().Set(ProgressHeader, fmt.Sprintf("%d/%d", done, all))
 		w.WriteHeader(http.StatusProcessing)
-		w.Header().Del(progressHeader)
+		w.Header().Del(ProgressHeader)
 	}
 }

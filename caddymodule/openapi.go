@@ -140,8 +140,8 @@ func (h *Handler) gateway() (Gateway, error) {
 // maxLogged is how many operations or routes one line of the log names.
 const maxLogged = 10
 
-// report tells what of the documents is not as one who only reads them thinks.
-func (g *Gateway) report(logger *zap.Logger) {
+// report logs where an imported document does not take effect as written.
+func report(g *Gateway, logger *zap.Logger) {
 	for _, document := range g.Documents {
 		var denied []string
 		for i := range document.Operations {

@@ -138,3 +138,6 @@ func wrap(s string, n int) []string {
 	}
 	return append(lines, s)
 }
+
+// megabytes shows a size that is given in bytes.
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

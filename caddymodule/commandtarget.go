@@ -1,11 +1,8 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -21,18 +18,19 @@ type target struct {
 	db      string // file of a store that no process holds
 }
 
-func (c *client) connect() (*link, error) {
-	if c.target.db != "" {
-		if c.target.address != "" || c.target.config != "" {
-			return nil, errors.New("--db excludes --address and --config: keys are either in the hands of a running Caddy or in a file that nobody serves")
+// place is where the client finds what is meant.
+func (t target) place() (clientPlace, error) {
+	if t.db == "" {
+		address, err := t.adminAddress()
+		if err != nil {
+			return clientPlace{}, err
 		}
-		return openOffline(c.target.db, c.makesStore, c.silent, c.console)
+		return endpointOf(address)
 	}
-	address, err := c.target.adminAddress()
-	if err != nil {
-		return nil, err
+	if t.address != "" || t.config != "" {
+		return clientPlace{}, errors.New("--db excludes --address and --config: keys are either in the hands of a running Caddy or in a file that nobody serves")
 	}
-	return dialAdmin(address)
+	return clientPlace{DB: t.db}, nil
 }
 
 // adminAddress finds the admin endpoint as `caddy reload` does: as named, or
@@ -77,42 +75,21 @@ func quietly(load func() error) error {
 	return load()
 }
 
-// dialAdmin returns a link to an admin endpoint on TCP or a unix socket. It
-// does not connect yet.
-func dialAdmin(address string) (*link, error) {
+// endpointOf reads an admin address as Caddy does.
+func endpointOf(address string) (clientPlace, error) {
 	parsed, err := caddy.ParseNetworkAddress(address)
-	if err != nil {
-		return nil, fmt.Errorf("the admin address %q: %w", address, err)
-	}
-	if parsed.PortRangeSize() > 1 {
-		return nil, fmt.Errorf("the admin address %q is a range of ports; name one", address)
-	}
-	network, host := parsed.Network, parsed.JoinHostPort(0)
-	l := &link{url: "http://" + host, place: address}
 	switch {
+	case err != nil:
+		return clientPlace{}, fmt.Errorf("the admin address %q: %w", address, err)
+	case parsed.PortRangeSize() > 1:
+		return clientPlace{}, fmt.Errorf("the admin address %q is a range of ports; name one", address)
+	case parsed.IsFdNetwork():
+		return clientPlace{}, fmt.Errorf("the admin address %q is a file descriptor of Caddy's own; name another with --address", address)
 	case parsed.IsUnixNetwork():
 		// Caddy writes the mode of the socket behind its path: /admin.sock|0600
-		host, _, _ = strings.Cut(parsed.Host, "|")
-		network, l.url = "unix", "http://127.0.0.1"
-	case parsed.IsFdNetwork():
-		return nil, fmt.Errorf("the admin address %q is a file descriptor of Caddy's own; name another with --address", address)
+		path, _, _ := strings.Cut(parsed.Host, "|")
+		return clientPlace{Name: address, Network: "unix", Host: path}, nil
 	default:
-		l.origin = l.url
+		return clientPlace{Name: address, Network: parsed.Network, Host: parsed.JoinHostPort(0)}, nil
 	}
-	dialer := net.Dialer{Timeout: dialTimeout}
-	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, host)
-		},
-	}
-	l.http = &http.Client{
-		Transport:     transport,
-		Timeout:       callTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	l.close = func() error {
-		transport.CloseIdleConnections()
-		return nil
-	}
-	return l, nil
 }

@@ -29,11 +29,9 @@ func TestAPIImportDamaged(t *testing.T) {
 		defer store.Close()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, ImportPath+query, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/jsonl")
-		resp := serveOffline(store, "", func() time.Time { return cliNow }, r)
-		defer resp.Body.Close()
-		var text bytes.Buffer
-		text.ReadFrom(resp.Body)
-		return resp.StatusCode, text.String()
+		w := httptest.NewRecorder()
+		New(Options{Store: store, Brand: "patra", Now: func() time.Time { return apiStart }}).ServeHTTP(w, r)
+		return w.Code, w.Body.String()
 	}
 	want := func(status int, got string, wanted int, parts ...string) {
 		t.Helper()
