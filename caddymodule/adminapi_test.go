@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
@@ -24,17 +22,20 @@ import (
 
 var apiStart = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
+const wholeToken = "patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV2YI9hn"
+
 // apiServer serves the admin API on a store of its own, and holds all that
 // goes through it against openapi.yaml.
 type apiServer struct {
-	t       *testing.T
-	url     string
-	store   *keystore.Bolt
-	clock   atomic.Int64
-	unsaved atomic.Pointer[[]apikey.Usage] // what flush saves
-	holding sync.Mutex
-	failing keystore.Store // in place of store, if there is one
-	doc     *openAPI
+	t        *testing.T
+	url      string
+	store    *keystore.Bolt
+	clock    atomic.Int64
+	unsaved  atomic.Pointer[[]apikey.Usage] // what flush saves
+	holding  sync.Mutex
+	failing  keystore.Store // in place of store, if there is one
+	failures atomic.Int64   // of the store, that the API told of
+	doc      *openAPI
 }
 
 func serveAPI(t *testing.T) *apiServer {
@@ -59,8 +60,10 @@ func serveAPI(t *testing.T) *apiServer {
 			Limits:          unsavedLimits{s},
 			Via:             "api test",
 			Now:             func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
-			Failed: func(r *http.Request, status int, err error) {
-				reportFailure(zap.NewNop(), r.URL.Path, status, err)
+			Failed: func(_ *http.Request, _ int, err error) {
+				if keystore.IsFailure(err) {
+					s.failures.Add(1)
+				}
 				if broken := (*BrokenStreamError)(nil); errors.As(err, &broken) && s.failing == nil {
 					t.Error(err)
 				}

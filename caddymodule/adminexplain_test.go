@@ -15,6 +15,8 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
+var explainNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
 // explainAdmin is the admin API of a config with two handlers, over a store
 // with one key.
 func explainAdmin(t *testing.T) (a *Server, limits *ratelimit.Limiter, token string, key apikey.Key) {
@@ -28,9 +30,9 @@ func explainAdmin(t *testing.T) (a *Server, limits *ratelimit.Limiter, token str
 	key = apikey.Key{
 		ID: id, Hash: hash, Prefix: apikey.Prefix("patra", id), Workspace: "acme", Name: "Zapier",
 		Scopes: []string{"posts:read"}, AllowedIPs: []string{"203.0.113.0/28", "198.51.100.7"},
-		Limits: apikey.Limits{PerMinute: 60, PerDay: 100, Burst: 2}, CreatedAt: cliNow, ExpiresAt: cliNow.Add(time.Hour),
+		Limits: apikey.Limits{PerMinute: 60, PerDay: 100, Burst: 2}, CreatedAt: explainNow, ExpiresAt: explainNow.Add(time.Hour),
 	}
-	if err := store.Create(key, keystore.Actor{At: cliNow, Via: "offline"}); err != nil {
+	if err := store.Create(key, keystore.Actor{At: explainNow, Via: "offline"}); err != nil {
 		t.Fatal(err)
 	}
 	policy := func(routes ...access.Route) Gateway {
@@ -42,7 +44,7 @@ func explainAdmin(t *testing.T) (a *Server, limits *ratelimit.Limiter, token str
 	}
 	limits = ratelimit.New()
 	return New(Options{
-		Store: store, Brand: "patra", Now: func() time.Time { return cliNow },
+		Store: store, Brand: "patra", Now: func() time.Time { return explainNow },
 		Limits: limitsOf{limits},
 		Gateways: []Gateway{
 			policy(access.Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: access.AllOf("posts:read")}),
@@ -163,7 +165,7 @@ func TestExplainLimits(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		}
-		limits.Take(key.ID, ratelimit.Caps{Limits: key.Limits}, 1, cliNow)
+		limits.Take(key.ID, ratelimit.Caps{Limits: key.Limits}, 1, explainNow)
 	}
 	req.Path = "/v2/export"
 	if got := last(); got.Fix != "Raise the limits of the key or its workspace: the route costs more than they can ever hold." {

@@ -106,7 +106,7 @@ func TestAPIRefusesMembers(t *testing.T) {
 				}
 				refused("", insert(`"x":1,`), "x")
 				refused("", insert(`"":1,`))
-				refused("", insert(`"`+someToken+`":1,`))
+				refused("", insert(`"`+wholeToken+`":1,`))
 			})
 			for _, name := range jsonNames(reflect.TypeOf(full.into)) {
 				if !seen[name] && !slices.Contains([]string{"expires_at", "expires_in_days", "token"}, name) {
@@ -193,15 +193,15 @@ func TestAPIBodiesAreAllTested(t *testing.T) {
 func TestAPISaysWhatMembersItTakes(t *testing.T) {
 	s := serveAPI(t)
 	for body, want := range map[string]string{
-		`{"workspace":"a","Workspace":"b"}`:             `Workspace: is not a member; accepted: workspace`,
-		`{"NAME":"x"}`:                                  `NAME: is not a member; accepted: name`,
-		`{"workspace":"a","workspace":"a"}`:             `workspace: is given more than once; accepted: once`,
-		`{"limits":{"per_minute":1,"per_minute":1}}`:    `limits.per_minute: is given more than once; accepted: once`,
-		`{"limits":{"Burst":1}}`:                        `limits.Burst: is not a member; accepted: burst`,
-		`{"name":"a\ud800"}`:                            `name: is not valid Unicode; accepted: Unicode text in UTF-8, without lone surrogates`,
-		`{"scopes":["posts:read","a\udfff"]}`:           `scopes: is not valid Unicode; accepted: Unicode text in UTF-8, without lone surrogates`,
-		`{"name":"` + someToken + `","name":""}`:        `name: is given more than once; accepted: once`,
-		`{"` + someToken + `":1,"` + someToken + `":1}`: `a token`,
+		`{"workspace":"a","Workspace":"b"}`:               `Workspace: is not a member; accepted: workspace`,
+		`{"NAME":"x"}`:                                    `NAME: is not a member; accepted: name`,
+		`{"workspace":"a","workspace":"a"}`:               `workspace: is given more than once; accepted: once`,
+		`{"limits":{"per_minute":1,"per_minute":1}}`:      `limits.per_minute: is given more than once; accepted: once`,
+		`{"limits":{"Burst":1}}`:                          `limits.Burst: is not a member; accepted: burst`,
+		`{"name":"a\ud800"}`:                              `name: is not valid Unicode; accepted: Unicode text in UTF-8, without lone surrogates`,
+		`{"scopes":["posts:read","a\udfff"]}`:             `scopes: is not valid Unicode; accepted: Unicode text in UTF-8, without lone surrogates`,
+		`{"name":"` + wholeToken + `","name":""}`:         `name: is given more than once; accepted: once`,
+		`{"` + wholeToken + `":1,"` + wholeToken + `":1}`: `a token`,
 	} {
 		got := s.send("POST /keygate/keys", body).want(t, http.StatusBadRequest)
 		var answer struct{ Error string }

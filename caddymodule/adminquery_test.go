@@ -112,17 +112,17 @@ func TestAPISaysWhatQueriesItTakes(t *testing.T) {
 		"GET /keygate/keys?workspace=a&workspace=b": {
 			"workspace", "is given more than once",
 		},
-		"GET /keygate/keys?workspace=a%26b":         {"workspace", "is not a workspace"},
-		"POST /keygate/keys?x=1":                    {"is not a parameter", "no parameters"},
-		"GET /keygate/health?x=1":                   {"is not a parameter", "no parameters"},
-		"GET /keygate/scopes?x=1":                   {"is not a parameter", "no parameters"},
-		"GET /keygate/keys?limit=" + someToken:      {"whole token"},
-		"GET /keygate/keys?" + someToken + "=1":     {"whole token"},
-		"GET /keygate/keys?a=" + someToken + ";b=1": {"whole token"},
-		"GET /keygate/keys?a=%zz" + someToken:       {"whole token"},
+		"GET /keygate/keys?workspace=a%26b":          {"workspace", "is not a workspace"},
+		"POST /keygate/keys?x=1":                     {"is not a parameter", "no parameters"},
+		"GET /keygate/health?x=1":                    {"is not a parameter", "no parameters"},
+		"GET /keygate/scopes?x=1":                    {"is not a parameter", "no parameters"},
+		"GET /keygate/keys?limit=" + wholeToken:      {"whole token"},
+		"GET /keygate/keys?" + wholeToken + "=1":     {"whole token"},
+		"GET /keygate/keys?a=" + wholeToken + ";b=1": {"whole token"},
+		"GET /keygate/keys?a=%zz" + wholeToken:       {"whole token"},
 	} {
 		got := s.send(request, "").want(t, 400, texts...)
-		if strings.Contains(got.body, someToken[19:]) {
+		if strings.Contains(got.body, wholeToken[19:]) {
 			t.Errorf("%s repeats the token: %s", request, got.body)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/keystore/storetest"
 )
 
 // What a text says of a key is what is known of it.
@@ -22,7 +23,7 @@ func TestTextsSayWhatIsKnown(t *testing.T) {
 			t.Errorf("%s: %s", named, got)
 		}
 	}
-	s.failing = &failingStore{Store: s.store, method: "Get", err: keystore.ErrDamaged}
+	s.failing = &storetest.Failing{Store: s.store, Method: "Get", Err: keystore.ErrDamaged}
 	if got := explain(`"key":"` + id + `"`); !strings.Contains(got, `"compared":"revoked"`) {
 		t.Errorf("the record cannot be read: %s", got)
 	}

@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"bytes"
+	"encoding/hex"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 var cliNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -175,4 +180,32 @@ func TestCommandHelp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// openStore opens a new store.
+func openStore(t *testing.T) *keystore.Bolt {
+	t.Helper()
+	store, err := keystore.OpenBolt(filepath.Join(t.TempDir(), "data", "keys.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// serveStore serves the admin API on a store, and returns its address.
+func serveStore(t *testing.T, store keystore.Store) (address string) {
+	t.Helper()
+	server := httptest.NewServer(New(Options{Store: store, Brand: "patra", Now: func() time.Time { return cliNow }}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+// importedKeyID is a key that completeArgs speaks of.
+const importedKeyID = "7Hk2Qp9aX3bC"
+
+// opaqueKey is a line of an import, of another system's key with this token.
+func opaqueKey(token string) string {
+	hash := apikey.HashToken(token)
+	return `{"workspace":"acme","name":"old system","scopes":["posts:read"],"token_format":"opaque","hash":"sha256:` + hex.EncodeToString(hash[:]) + `"}`
 }

@@ -27,7 +27,7 @@ func TestClientTellsWhatIsWrong(t *testing.T) {
 		want   string
 	}{
 		{"refusal", 400, `{"error":"name: is empty"}`, "Error: name: is empty\n"},
-		{"no keygate in the config", 503, `{"error":"` + notConfigured + `"}`, notConfigured},
+		{"no keygate in the config", 503, `{"error":"this Caddy runs a config without keygate"}`, "this Caddy runs a config without keygate"},
 		{"no keygate in the binary", 404, "404 page not found\n", "was built without keygate"},
 		{"not Caddy", 502, "<html>", "is not Caddy's admin API: it says HTTP 502"},
 		{"redirect", 302, "", "is not Caddy's admin API: it says HTTP 302"},

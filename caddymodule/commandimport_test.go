@@ -26,7 +26,7 @@ func TestCommandImportBar(t *testing.T) {
 					door := doors(t)[i]
 					var lines strings.Builder
 					for n := range 2500 { // CreateAll tells after each thousand
-						lines.WriteString(opaqueLine(fmt.Sprint(n)) + "\n")
+						lines.WriteString(opaqueKey(fmt.Sprint(n)) + "\n")
 					}
 					path := filepath.Join(t.TempDir(), "keys.jsonl")
 					if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {

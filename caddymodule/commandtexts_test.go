@@ -9,17 +9,18 @@ import (
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/keystore/storetest"
 )
 
 // An error names what it is about once, however many layers have wrapped it.
 func TestCommandErrorsNameTheKeyOnce(t *testing.T) {
-	s := serveAPI(t)
-	at := strings.TrimPrefix(s.url, "http://")
+	store := &storetest.Failing{Store: openStore(t)}
+	at := serveStore(t, store)
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("keys.jsonl", []byte(strings.Replace(opaqueLine("x"), `{`, `{"id":"`+importedID+`",`, 1)), 0o600); err != nil {
+	if err := os.WriteFile("keys.jsonl", []byte(strings.Replace(opaqueKey("x"), `{`, `{"id":"`+importedKeyID+`",`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	id, err := apikey.ParseID(importedID)
+	id, err := apikey.ParseID(importedKeyID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,14 +32,14 @@ func TestCommandErrorsNameTheKeyOnce(t *testing.T) {
 		fmt.Errorf("%w: the disk is full", keystore.ErrNotWritten),
 	}
 	for _, refusal := range refusals {
-		for _, method := range failingMethods {
-			s.failing = &failingStore{Store: s.store, method: method, err: refusal}
+		for _, method := range storetest.FailingMethods() {
+			store.Method, store.Err = method, refusal
 			for name, args := range completeArgs {
 				if name == "restore" || name == "compact" || name == "lint" {
 					continue // of files
 				}
 				o := person{}.run(append([]string{name, "--address", at}, args...)...)
-				if n := strings.Count(o.stderr, importedID); n > 1 {
+				if n := strings.Count(o.stderr, importedKeyID); n > 1 {
 					t.Errorf("%s with %s failing names the key %d times: %s", name, method, n, o.stderr)
 				}
 				if n := strings.Count(o.stderr, "no such key"); n > 1 {
@@ -47,7 +48,7 @@ func TestCommandErrorsNameTheKeyOnce(t *testing.T) {
 			}
 		}
 	}
-	s.failing = nil
+	store.Method, store.Store = "", openStore(t)
 	if err := os.MkdirAll("data", 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +57,8 @@ func TestCommandErrorsNameTheKeyOnce(t *testing.T) {
 	for _, name := range []string{"show", "update", "rotate", "disable", "enable", "revoke", "delete", "explain", "usage"} {
 		for _, place := range [][]string{{"--address", at}, {"--db", "data/keys.db"}} {
 			o := person{}.run(append(append([]string{name}, completeArgs[name]...), place...)...)
-			wantRefusal(t, o, importedID+": no such key; caddy keygate list shows those that there are")
-			if strings.Count(o.stderr, importedID) != 1 {
+			wantRefusal(t, o, importedKeyID+": no such key; caddy keygate list shows those that there are")
+			if strings.Count(o.stderr, importedKeyID) != 1 {
 				t.Errorf("%s %v: %s", name, place, o.stderr)
 			}
 		}

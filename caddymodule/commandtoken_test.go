@@ -15,10 +15,10 @@ import (
 
 // completeArgs are arguments with which each subcommand does something.
 var completeArgs = map[string][]string{
-	"create": {"--workspace", "acme", "--name", "n", "--scope", "posts:read"}, "list": {}, "show": {importedID},
-	"update": {importedID, "--per-day", "7"}, "rotate": {importedID}, "disable": {importedID}, "enable": {importedID},
-	"revoke": {importedID}, "delete": {importedID, "--yes"}, "explain": {importedID, "--method", "GET", "--path", "/"},
-	"usage": {importedID}, "scopes": {}, "routes": {}, "lint": {}, "workspace": {"acme"}, "audit": {}, "backup": {"backup.db"},
+	"create": {"--workspace", "acme", "--name", "n", "--scope", "posts:read"}, "list": {}, "show": {importedKeyID},
+	"update": {importedKeyID, "--per-day", "7"}, "rotate": {importedKeyID}, "disable": {importedKeyID}, "enable": {importedKeyID},
+	"revoke": {importedKeyID}, "delete": {importedKeyID, "--yes"}, "explain": {importedKeyID, "--method", "GET", "--path", "/"},
+	"usage": {importedKeyID}, "scopes": {}, "routes": {}, "lint": {}, "workspace": {"acme"}, "audit": {}, "backup": {"backup.db"},
 	"restore": {"backup.db", "--yes"}, "check": {}, "compact": {}, "health": {}, "export": {}, "import": {"keys.jsonl"},
 }
 
@@ -29,7 +29,7 @@ func TestCommandSendsNoToken(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer server.Close()
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("keys.jsonl", []byte(opaqueLine("x")), 0o600); err != nil {
+	if err := os.WriteFile("keys.jsonl", []byte(opaqueKey("x")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	root := &cobra.Command{Use: "keygate"}
@@ -109,23 +109,4 @@ func TestCompletionSendsNoSecret(t *testing.T) {
 	if asked.Load() == nil {
 		t.Error("the beginning of an ID is not completed")
 	}
-}
-
-// Caddy logs the URL of a request before we see it.
-func TestAPITokenInURL(t *testing.T) {
-	s := serveAPI(t)
-	for _, operation := range servedOperations(someToken) {
-		if strings.Contains(operation, someToken) {
-			got := s.send(operation, "").want(t, 400, "whole token", "log", "rotate", "prefix")
-			if strings.Contains(got.body, someToken[19:]) {
-				t.Errorf("%s repeats the token", operation)
-			}
-		}
-		for _, query := range []string{"key=" + someToken, "cursor=" + someToken, "workspace=" + someToken, someToken, "x=%70" + someToken[1:]} {
-			if !strings.Contains(operation, someToken) {
-				s.send(operation+"?"+query, "").want(t, 400, "whole token", "log", "rotate")
-			}
-		}
-	}
-	s.send("GET /keygate/workspaces/"+someToken, "").want(t, 400, "whole token", "log", "rotate")
 }

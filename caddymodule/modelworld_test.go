@@ -79,7 +79,11 @@ func (w *world) now() time.Time { return time.Now().Round(0).Add(time.Duration(w
 func (w *world) path() string { return filepath.Join(w.folder, fmt.Sprint(w.files), "keys.db") }
 
 func (w *world) open() {
-	e, err := openEngine(&BoltStore{abs: w.path()}, zap.NewNop())
+	store := &BoltStore{Path: w.path()}
+	if err := store.Provision(caddy.Context{}); err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := openEngine(store, zap.NewNop())
 	if err != nil {
 		w.t.Fatal(err)
 	}

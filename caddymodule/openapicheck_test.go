@@ -146,7 +146,7 @@ func (api *openAPI) holdBody(node any, contentType string, body []byte, lines bo
 	for n := 0; ; n++ {
 		var value any
 		if err := dec.Decode(&value); err != nil {
-			if n > 0 && errors.Is(err, io.EOF) {
+			if (n > 0 || lines) && errors.Is(err, io.EOF) {
 				return nil
 			}
 			return fmt.Errorf("%w in %s", err, body)
