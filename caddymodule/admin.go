@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -57,7 +58,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unavailableError(err)
 	}
-	New(Options{
+	adminapi.New(adminapi.Options{
 		Store:           engine.store,
 		Brand:           app.KeyPrefix,
 		Gateways:        app.gateways,
@@ -96,7 +97,7 @@ func (o changeLog) KeysImported(keys int, via string) {
 // reportFailure logs as Caddy's admin endpoint does, and counts and logs what the
 // store could not do.
 func reportFailure(logger *zap.Logger, path string, status int, err error) {
-	if broken := (*BrokenStreamError)(nil); errors.As(err, &broken) {
+	if broken := (*adminapi.BrokenStreamError)(nil); errors.As(err, &broken) {
 		logger.Error("an answer of the admin API broke off", zap.String("path", path), zap.Error(err))
 	} else {
 		caddy.Log().Named("admin.api").Error("request error", zap.Error(caddy.APIError{HTTPStatus: status, Err: err}), zap.Int("status_code", status))

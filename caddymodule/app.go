@@ -1,5 +1,10 @@
-// Package caddymodule is all of Keygate that touches Caddy: the app, the HTTP
-// handler, their Caddyfile forms, the admin API and the command.
+// Package caddymodule joins Keygate to Caddy: the app, which owns the open store
+// and the limits, the HTTP handler, which decides requests, their Caddyfile forms,
+// and the route of the admin endpoint.
+//
+// A request goes through [Handler.ServeHTTP]: access decides it, the limits of
+// the app's store charge it, and an answer either denies it or takes off what the
+// client must not claim, adds the identity of the key and passes it on.
 package caddymodule
 
 import (
@@ -13,7 +18,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/stores"
 )
 
 func init() {
@@ -46,11 +53,11 @@ type App struct {
 	// limited.
 	WorkspaceLimits apikey.WorkspaceLimits `json:"workspace_limits,omitzero"`
 
-	store  StoreModule
+	store  stores.Module
 	logger *zap.Logger
 	events events
 
-	gateways []Gateway // of this config
+	gateways []adminapi.Gateway // of this config
 
 	mu       sync.Mutex
 	released bool
@@ -99,7 +106,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the key store: %w", err)
 	}
-	store, ok := mod.(StoreModule)
+	store, ok := mod.(stores.Module)
 	if !ok {
 		return fmt.Errorf("loading the key store: %T is not a key store", mod)
 	}

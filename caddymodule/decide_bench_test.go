@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -47,7 +48,7 @@ func (d *decider) decide() access.Reason {
 	if !decision.Authenticated {
 		return decision.Reason
 	}
-	caps := capsOf(d.engine.store, &decision.Grant, d.together)
+	caps := adminapi.CapsOf(d.engine.store, &decision.Grant, d.together)
 	if d.endless {
 		caps.PerMinute, caps.Burst, caps.PerDay = 4e9, 4e9, 4e9
 	}
@@ -59,7 +60,7 @@ func (d *decider) decide() access.Reason {
 	if err != nil {
 		return access.StoreUnavailable
 	}
-	return limitReason(&result)
+	return adminapi.LimitReason(&result)
 }
 
 // BenchmarkDecideKeys is the decision when it allows: for one key again and

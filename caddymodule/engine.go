@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/stores"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
 )
@@ -29,7 +30,7 @@ var timeNow = time.Now
 // failed-authentication budgets. It outlives the config that opened it.
 type engine struct {
 	store  keystore.Store
-	limits limits
+	limits stores.Limits
 	logger *zap.Logger
 
 	failuresMu sync.RWMutex
@@ -45,7 +46,7 @@ type engine struct {
 	stopped sync.WaitGroup
 }
 
-func acquireEngine(store StoreModule, logger *zap.Logger) (*engine, error) {
+func acquireEngine(store stores.Module, logger *zap.Logger) (*engine, error) {
 	val, _, err := engines.LoadOrNew(store.Location(), func() (caddy.Destructor, error) {
 		return openEngine(store, logger)
 	})
@@ -55,7 +56,7 @@ func acquireEngine(store StoreModule, logger *zap.Logger) (*engine, error) {
 	return val.(*engine), nil
 }
 
-func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
+func openEngine(module stores.Module, logger *zap.Logger) (*engine, error) {
 	store, err := module.Open(logger)
 	if err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func openEngine(module StoreModule, logger *zap.Logger) (*engine, error) {
 		retained: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
-	if keeper, ok := store.(limitKeeper); ok {
+	if keeper, ok := store.(stores.LimitKeeper); ok {
 		e.limits = keeper.Limits((&unsavedUse{logger: logger}).report)
 	} else if e.limits, err = openLocalLimits(store, logger); err != nil {
 		_ = store.Close()

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/adminapi"
 )
 
 func init() {
@@ -237,14 +238,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
 	case d.Authenticated && d.Reason == access.Allowed:
-		a.caps = capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
+		a.caps = adminapi.CapsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
 		if a.limits, d.Err = engine.limits.Take(d.ID, a.caps, d.Route.Cost, now); d.Err != nil {
 			d.Reason = access.StoreUnavailable
 			break
 		}
-		a.keyed, d.Reason = true, limitReason(&a.limits)
+		a.keyed, d.Reason = true, adminapi.LimitReason(&a.limits)
 	case d.Authenticated:
-		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
+		a.keyed, a.caps = true, adminapi.CapsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
 		a.limits = engine.limits.Deny(d.ID, a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
 		if within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {

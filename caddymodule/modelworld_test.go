@@ -18,7 +18,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/stores"
 )
 
 // world is one gateway and its model. Its tickers run in the time of the
@@ -79,7 +81,7 @@ func (w *world) now() time.Time { return time.Now().Round(0).Add(time.Duration(w
 func (w *world) path() string { return filepath.Join(w.folder, fmt.Sprint(w.files), "keys.db") }
 
 func (w *world) open() {
-	store := &BoltStore{Path: w.path()}
+	store := &stores.Bolt{Path: w.path()}
 	if err := store.Provision(caddy.Context{}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -166,7 +168,7 @@ func (w *world) requests() {
 func (w *world) api(method, path, body string, into any) int {
 	w.t.Helper()
 	app := w.handler.app
-	api := New(Options{
+	api := adminapi.New(adminapi.Options{
 		Store: w.engine.store, Brand: app.KeyPrefix, Gateways: app.gateways, WorkspaceLimits: configLimits,
 		Limits: flushing{w.engine.limits, w.flush}, Via: "model", Now: timeNow,
 	})
@@ -256,7 +258,7 @@ func (w *world) crash() {
 
 // flushing are limits that are saved as a model says.
 type flushing struct {
-	limits
+	stores.Limits
 	flush func()
 }
 
