@@ -54,7 +54,11 @@ var samples = map[string]any{
 func (f Field) Set(k *apikey.Key) {
 	value := reflect.ValueOf(k).Elem().FieldByIndex(f.index)
 	if sample, ok := samples[f.Name]; ok {
-		value.Set(reflect.ValueOf(sample))
+		fresh := reflect.ValueOf(sample)
+		if fresh.Kind() == reflect.Slice { // no two keys share it
+			fresh = reflect.AppendSlice(reflect.Zero(fresh.Type()), fresh)
+		}
+		value.Set(fresh)
 		return
 	}
 	fill(value)
