@@ -140,8 +140,7 @@ func toJSON(t *testing.T, v any) string {
 // requestMembers are the JSON names of a request, those of an object in it with
 // its name before them.
 func requestMembers(typ reflect.Type, before string) (names []string) {
-	for i := range typ.NumField() {
-		field := typ.Field(i)
+	for field := range typ.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if field.Type.Kind() == reflect.Pointer && field.Type.Elem().Kind() == reflect.Struct {
 			names = append(names, requestMembers(field.Type.Elem(), name+".")...)

@@ -9,7 +9,7 @@ import (
 
 // CapsOf returns the limits that hold for a key. Those of its workspace are its
 // own, or else the config's.
-func CapsOf(store keystore.Store, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
+func CapsOf(store keystore.Workspaces, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
 	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, Together: config}
 	if own, ok := store.WorkspaceLimits(g.Workspace); ok {
 		caps.Together = own

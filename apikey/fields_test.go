@@ -31,18 +31,18 @@ func TestCloneHasEveryField(t *testing.T) {
 
 // scribble writes into all that a value points to.
 func scribble(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
+	switch kind := v.Kind(); {
+	case kind == reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
 				scribble(v.Field(i))
 			}
 		}
-	case reflect.Slice:
+	case kind == reflect.Slice:
 		for i := range v.Len() {
 			v.Index(i).SetZero()
 		}
-	case reflect.Map:
+	case kind == reflect.Map:
 		v.Clear()
 	}
 }

@@ -23,7 +23,7 @@ const sweepEvery = time.Minute
 // second, and go on after a restart where they were.
 type localLimits struct {
 	limiter *ratelimit.Limiter
-	store   keystore.Store
+	store   keystore.Use
 	logger  *zap.Logger
 	unsaved unsavedUse
 
@@ -35,7 +35,7 @@ type localLimits struct {
 	stopped sync.WaitGroup
 }
 
-func openLocalLimits(store keystore.Store, logger *zap.Logger) (*localLimits, error) {
+func openLocalLimits(store keystore.Use, logger *zap.Logger) (*localLimits, error) {
 	l := &localLimits{
 		limiter: ratelimit.New(),
 		store:   store,

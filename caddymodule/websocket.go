@@ -92,7 +92,7 @@ func (l *sockets) close(s *socket) {
 
 // check cuts the sockets whose key is not active at the instant now, or cannot
 // be looked up. Nobody waits for the look-ups, which may take long.
-func (l *sockets) check(store keystore.Store, now time.Time) {
+func (l *sockets) check(store keystore.Grants, now time.Time) {
 	l.mu.Lock()
 	live := slices.Collect(maps.Keys(l.live))
 	l.mu.Unlock()

@@ -81,8 +81,8 @@ func TestEveryFlagChangesAlone(t *testing.T) {
 		}
 	}
 	typ := reflect.TypeFor[adminapi.KeyRequest]()
-	for i := range typ.NumField() {
-		if name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ","); !covered[name] {
+	for field := range typ.Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !covered[name] {
 			t.Errorf("no flag of update changes %s", name)
 		}
 	}

@@ -2,13 +2,9 @@ package command
 
 import (
 	"encoding/json"
-	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,7 +14,6 @@ import (
 
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
-	"github.com/socialpatra/keygate/command/client"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -67,25 +62,9 @@ func doors(t *testing.T) []door {
 	}
 }
 
-// adminHandler serves the admin API as Caddy does.
+// adminHandler serves the admin API on a store.
 func adminHandler(store keystore.Store) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-			Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
-				maps.Copy(w.Header(), http.Header(header))
-				w.WriteHeader(status)
-				return nil
-			},
-		}))
-		resp := client.ServeOffline(store, "", func() time.Time { return cliNow }, r)
-		maps.Copy(w.Header(), resp.Header)
-		w.WriteHeader(resp.StatusCode)
-		_, err := io.Copy(w, resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-	})
+	return adminapi.New(adminapi.Options{Store: store, Brand: "patra", Now: func() time.Time { return cliNow }, Via: "offline"})
 }
 
 var tokenForm = regexp.MustCompile(`\bpatra_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}\b`)

@@ -29,6 +29,16 @@ var (
 //
 // A store never sees a token, only its hash.
 type Store interface {
+	Grants
+	Keys
+	Workspaces
+	Use
+	Trail
+	Upkeep
+}
+
+// Grants answers what decisions ask, without I/O where it can.
+type Grants interface {
 	// Lookup returns what decisions need of a key. It answers from memory and
 	// allocates nothing, but where the store is on an engine and the key has not
 	// been asked for lately. An unknown ID is (Grant{}, false, nil); an error
@@ -42,7 +52,10 @@ type Store interface {
 
 	// HasOpaque reports whether there is any key for LookupOpaque to find.
 	HasOpaque() bool
+}
 
+// Keys administers the keys.
+type Keys interface {
 	// Get returns a whole key, or ErrNotFound.
 	Get(id apikey.ID) (apikey.Key, error)
 
@@ -82,6 +95,30 @@ type Store interface {
 	// is nil.
 	Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error
 
+	// HeldScopes returns the scopes that keys hold, sorted, each with how many
+	// keys hold it and the first of these in the order of their IDs, at most so
+	// many, one or more. It may read every key.
+	HeldScopes(most int) ([]HeldScope, error)
+}
+
+// Workspaces keeps the limits that workspaces have of their own.
+type Workspaces interface {
+	// WorkspaceLimits returns the limits that a workspace has of its own. It
+	// answers from memory and allocates nothing.
+	WorkspaceLimits(workspace string) (apikey.WorkspaceLimits, bool)
+
+	// AllWorkspaceLimits returns the limits of all workspaces that have their
+	// own. The map must not be changed.
+	AllWorkspaceLimits() map[string]apikey.WorkspaceLimits
+
+	// SetWorkspaceLimits gives a workspace limits of its own, or takes them away
+	// where lim is nil. A workspace needs no keys for that. The audit trail has
+	// it as "limit" or "unlimit".
+	SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by Actor) error
+}
+
+// Use keeps what keys are used for, and what is left of their limits.
+type Use interface {
 	// SaveUsage stores totals of days, all or none. A total that is higher
 	// already stays as it is. Usage of keys that do not exist is dropped; that
 	// of workspaces is kept whether they have keys or not.
@@ -100,19 +137,6 @@ type Store interface {
 	// Buckets calls yield with what SaveBuckets stored last.
 	Buckets(yield func(apikey.Bucket)) error
 
-	// WorkspaceLimits returns the limits that a workspace has of its own. It
-	// answers from memory and allocates nothing.
-	WorkspaceLimits(workspace string) (apikey.WorkspaceLimits, bool)
-
-	// AllWorkspaceLimits returns the limits of all workspaces that have their
-	// own. The map must not be changed.
-	AllWorkspaceLimits() map[string]apikey.WorkspaceLimits
-
-	// SetWorkspaceLimits gives a workspace limits of its own, or takes them away
-	// where lim is nil. A workspace needs no keys for that. The audit trail has
-	// it as "limit" or "unlimit".
-	SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by Actor) error
-
 	// Usage returns a key's use from one day to another, both included, oldest
 	// first, days without use left out.
 	Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, error)
@@ -120,15 +144,16 @@ type Store interface {
 	// LastUsed returns when a key last authenticated a request, to the minute;
 	// the zero time means never.
 	LastUsed(id apikey.ID) (time.Time, error)
+}
 
-	// HeldScopes returns the scopes that keys hold, sorted, each with how many
-	// keys hold it and the first of these in the order of their IDs, at most so
-	// many, one or more. It may read every key.
-	HeldScopes(most int) ([]HeldScope, error)
-
+// Trail is the history of changes. Every change writes it.
+type Trail interface {
 	// Audit returns changes, newest first.
 	Audit(AuditQuery) (AuditPage, error)
+}
 
+// Upkeep is what operators do with a store as a whole.
+type Upkeep interface {
 	// Brand returns the brand that SetBrand last recorded, "" before that: the
 	// serving process records its own, so that keys made offline get it too.
 	Brand() (string, error)

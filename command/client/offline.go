@@ -79,7 +79,7 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer r.Body.Close()
 	if t.store != nil {
-		return ServeOffline(t.store, t.brand, t.client.Now, r), nil
+		return serveOffline(t.store, t.brand, t.client.Now, r), nil
 	}
 
 	// What is refused must not leave an empty store behind.
@@ -91,7 +91,7 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		defer rehearsed.Body.Close()
 	}
-	resp := ServeOffline(emptyStore{}, "", t.client.Now, rehearsed)
+	resp := serveOffline(emptyStore{}, "", t.client.Now, rehearsed)
 	if resp.StatusCode >= http.StatusBadRequest {
 		return resp, nil
 	}
@@ -102,7 +102,7 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return w.response(r), nil
 	}
 	t.client.Warn("made a new key store at %s", t.path)
-	return ServeOffline(t.store, t.brand, t.client.Now, r), nil
+	return serveOffline(t.store, t.brand, t.client.Now, r), nil
 }
 
 // emptyStore takes any key and keeps none. It serves creations and imports only.
@@ -117,7 +117,7 @@ func (emptyStore) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, erro
 	return apikey.ID{}, apikey.Grant{}, false, nil
 }
 
-func ServeOffline(store keystore.Store, brand string, now func() time.Time, r *http.Request) *http.Response {
+func serveOffline(store keystore.Store, brand string, now func() time.Time, r *http.Request) *http.Response {
 	if brand == "" {
 		brand = apikey.DefaultBrand
 	}

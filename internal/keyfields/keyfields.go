@@ -34,7 +34,9 @@ func walk(typ reflect.Type, before string, index []int) (all []Field) {
 }
 
 // Of returns the value of the field.
-func (f Field) Of(k *apikey.Key) any { return reflect.ValueOf(k).Elem().FieldByIndex(f.index).Interface() }
+func (f Field) Of(k *apikey.Key) any {
+	return reflect.ValueOf(k).Elem().FieldByIndex(f.index).Interface()
+}
 
 // samples are values of fields whose form is checked. All others get one by
 // their kind.
