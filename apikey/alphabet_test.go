@@ -143,3 +143,19 @@ func TestQuoteBounds(t *testing.T) {
 		}
 	}
 }
+
+// An underscore parts the brand of a reference from its ID, and nothing else does.
+func TestReferencesAreSplitAtUnderscores(t *testing.T) {
+	for c := range 256 {
+		ref := "patra" + string([]byte{byte(c)}) + testID
+		id, err := ParseRef(ref)
+		if want := c == '_'; (err == nil) != want || want && id.String() != testID || !want && !id.IsZero() {
+			t.Errorf("%q is read as %q, %v", ref, id, err)
+		}
+	}
+	for _, ref := range []string{"patra" + testID, "_" + testID, "__" + testID, "patra__" + testID, "patra_" + testID + "_", "patra_gk_" + testID} {
+		if id, err := ParseRef(ref); err == nil {
+			t.Errorf("%q is read as %s", ref, id)
+		}
+	}
+}
