@@ -3,6 +3,7 @@ package apikey
 import (
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,12 @@ func TestStatus(t *testing.T) {
 				t.Errorf("status of the key %s, of its grant %s; want %s", ofKey, ofGrant, tt.want)
 			}
 		})
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	if got := Statuses(); !slices.Equal(got, []Status{"active", "disabled", "expired", "revoked"}) {
+		t.Errorf("statuses %q", got)
 	}
 }
 

@@ -100,7 +100,7 @@ func TestTextRefuses(t *testing.T) {
 		"👩\u200d", "\u200d👩", "👩\u200da", "a\u200d👩", "👩\u200d\u200d💻", "👩\u200c💻", "👩\ufe0f\ufe0f", "👩 \u200d💻",
 		"a\ufe0f", "\ufe0f", "1\ufe0f", "1\ufe0f2", "1\ufe0e\u20e3", " \ufe0f", "名\ufe00", "名\U000e0100", "│\ufe0e", "°\ufe0f",
 		"کار\u200cها", "می\u200c", "\u200cمی", "می\u200c\u200cخواهم", "می\u200dخواهم", // letters that do not join anyway
-		"क्\u200d\u200dष", "क\u200cष", "क\u200dष", "क\u200d", "्\u200d\u200c",
+		"क्\u200d\u200dष", "क\u200cष", "1\u200d\u094d", "\u200d\u094d", "क\u200dष", "क\u200d", "्\u200d\u200c",
 		"🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "a\U000e0041", "a\u2062b",
 		" a", "a ", "a  b", "a   b", " ", "  ", "a\u00a0b", "a\u3000b", "a\u2003b", "a\u202fb", "\u00a0a", "a\u00a0", "a\u2800b",
 	} {
