@@ -49,8 +49,8 @@ func seen(r rune) bool {
 	return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp, unicode.Zs)
 }
 
-// Every character of Unicode is accepted between two letters, or refused, by
-// its properties.
+// Every character of Unicode is accepted, alone or between two letters, or
+// refused, by its properties.
 func TestTextOfEveryCharacter(t *testing.T) {
 	wrong := 0
 	for r := rune(0); r <= unicode.MaxRune && wrong < 20; r++ {
@@ -61,6 +61,10 @@ func TestTextOfEveryCharacter(t *testing.T) {
 		if want := seen(r); (err == nil) != want {
 			wrong++
 			t.Errorf("%U is accepted: %v (%v)", r, !want, err)
+		}
+		if alone := checkText("name", string(r), 1, MaxNameLen); (alone == nil) != (seen(r) && r != ' ') {
+			wrong++
+			t.Errorf("%U alone is accepted: %t (%v)", r, alone == nil, alone)
 		}
 		if err != nil && (!strings.HasPrefix(err.Error(), "name: has ") || !strings.Contains(err.Error(), fmt.Sprintf("%U at position 2; accepted: ", r))) {
 			wrong++
