@@ -121,6 +121,26 @@ func TestTokenBehindAnyText(t *testing.T) {
 	}
 }
 
+// A text holds a token where each of its characters is one that a token has there.
+func TestTokenOfEveryByte(t *testing.T) {
+	for at := len("patra"); at < len(testToken); at++ {
+		for c := range 256 {
+			text := []byte(" " + testToken + " ")
+			text[at+1] = byte(c)
+			want := strings.IndexByte(lower+upper+digits, byte(c)) >= 0
+			if at == 5 || at == 18 {
+				want = c == '_'
+			}
+			if got := ContainsToken(string(text)); got != want {
+				t.Errorf("%q holds a token: %t", text, got)
+			}
+			if got := Quote(string(text)) == "<a token>"; want && !got {
+				t.Errorf("%q is shown", text)
+			}
+		}
+	}
+}
+
 // What resembles a token is quoted from 16 characters of its secret on, and
 // whole up to 64 bytes.
 func TestQuoteBounds(t *testing.T) {

@@ -196,6 +196,9 @@ func TestDayOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got := DayOf(instant); got.Start().Unix() != int64(got)*86_400 {
+			t.Errorf("day %d begins at %v", got, got.Start())
+		}
 		if got := DayOf(instant); got.String() != want || DayOf(got.Start()) != got {
 			t.Errorf("DayOf(%s) = %s, want %s", at, got, want)
 		}
