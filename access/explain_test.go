@@ -342,6 +342,35 @@ func TestExplainWithoutTable(t *testing.T) {
 	}
 }
 
+// What is denied is told with what the path has otherwise.
+func TestExplainDenied(t *testing.T) {
+	k := newKeys()
+	_, id := k.add(t, nil)
+	table := mustTable(t,
+		Route{Methods: []string{"GET", "PATCH"}, Pattern: "/a", Access: Authenticated},
+		Route{Methods: []string{"POST", "DELETE"}, Pattern: "/a", Access: Denied},
+		Route{Methods: []string{"POST"}, Pattern: "/b", Access: Denied},
+		Route{Methods: []string{"GET"}, Pattern: "/c/", Access: Authenticated},
+		Route{Methods: []string{"GET"}, Pattern: "/d/", Access: Denied},
+	)
+	p := &Policy{Brand: "patra", Keys: k, Table: table}
+	for request, want := range map[string]string{
+		"POST /a":  "Send another method, or map this one: the path has GET, HEAD, PATCH.",
+		"PUT /a":   "Send another method, or map this one: the path has GET, HEAD, PATCH.",
+		"POST /b":  routeDenied,
+		"GET /b":   routeNotMapped,
+		"GET /c":   "Send the path exactly as in the route GET /c/: case counts, and so do a slash and a format such as .json at the end.",
+		"POST /c/": "Send another method, or map this one: the path has GET, HEAD.",
+		"GET /d":   routeNotMapped,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		e := p.Explain(&Request{Method: method, Path: path, Now: now}, &Identified{ID: id, Grant: k.grants[id]})
+		if c := find(t, e, "route"); c.Fix != want {
+			t.Errorf("%s: %s, want %s", request, c.Fix, want)
+		}
+	}
+}
+
 func TestExplainStoreUnavailable(t *testing.T) {
 	k := newKeys()
 	token, _ := k.add(t, nil)

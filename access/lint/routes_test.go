@@ -1,6 +1,9 @@
 package lint
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestUnknownRoutes(t *testing.T) {
 	const (
@@ -19,20 +22,36 @@ func TestUnknownRoutes(t *testing.T) {
 		"one other method": one(gateway(written("GET /a x:y"), document("PUT /a x:y")), "Caddyfile:1: GET /a is in no document, only with PUT"+method),
 		"all other methods": one(gateway(written("GET /a x:y"), document("QUERY /a x:y", "PUT /a x:y", "OPTIONS /a x:y", "POST /a x:y", "DELETE /a x:y", "PATCH /a x:y")),
 			"Caddyfile:1: GET /a is in no document, only with QUERY, PUT, OPTIONS, POST, DELETE, PATCH"+method),
-		"of many, the first":    one(gateway(written("GET /A/B/C x:y"), document("GET /a/B/C x:y", "GET /A/b/C x:y", "GET /A/B/c x:y", "GET /a/b/C x:y", "GET /a/b/c x:y", "GET /A/B/C/ x:y")), "Caddyfile:1: GET /A/B/C is in no document; write it as GET /a/B/C (api.yaml:1)"+exact),
-		"a brace left open":     one(gateway(written("GET /{a} x:y", "GET /b{c} x:y"), document("GET /b{c; !ambiguous_path")), "Caddyfile:1: GET /{a} is in no document"+correct, "Caddyfile:2: GET /b{c} is in no document"+correct),
-		"another case":          one(gateway(written("GET /A/{X}/b x:y"), document("GET /a/{x}/B x:y")), "Caddyfile:1: GET /A/{X}/b is in no document; write it as GET /a/{x}/B (api.yaml:1)"+exact),
-		"a slash":               one(gateway(written("GET /a/ x:y"), document("GET /a x:y")), "Caddyfile:1: GET /a/ is in no document; write it as GET /a (api.yaml:1)"+exact),
-		"no slash":              one(gateway(written("GET /a x:y"), document("GET /a/ x:y")), "Caddyfile:1: GET /a is in no document; write it as GET /a/ (api.yaml:1)"+exact),
-		"two of the same":       one(gateway(written("GET /A x:y", "GET,PUT /A/ x:y"), document("GET /a x:y")), "Caddyfile:1: GET /A is in no document; write it as GET /a (api.yaml:1)"+exact, "Caddyfile:2: GET,PUT /A/ is in no document; write it as GET /a (api.yaml:1)"+exact),
-		"two ways to write it":  one(gateway(written("GET /A/ x:y"), document("PUT /a x:y", "GET /a/ x:y", "GET /a x:y")), "Caddyfile:1: GET /A/ is in no document; write it as GET /a/ (api.yaml:2)"+exact),
-		"case and method":       one(gateway(written("GET /A x:y"), document("PUT /a x:y")), "Caddyfile:1: GET /A is in no document"+correct),
-		"more than case":        one(gateway(written("GET /A/b x:y"), document("GET /a/{x} x:y")), "Caddyfile:1: GET /A/b is in no document"+correct),
-		"the root is no slash":  one(gateway(written("GET / x:y"), document("GET /a x:y")), "Caddyfile:1: GET / is in no document"+correct),
-		"of another gateway":    {gateways: []Gateway{gateway(written("GET /a x:y"), document("GET /b x:y")), gateway(nil, document("GET /a x:y"))}, want: []string{"Caddyfile:1: GET /a is in no document" + correct}},
-		"of the second of two":  one(gateway(written("GET /a x:y"), document("GET /b x:y"), document("GET /a x:y"))),
-		"an empty document too": one(gateway(written("GET /a x:y"), document()), "Caddyfile:1: GET /a is in no document"+correct),
+		"of very many, the first": one(gateway(written("GET /ABCDEF x:y"), document(spellings("/abcdef")...)), "Caddyfile:1: GET /ABCDEF is in no document; write it as GET /aBCDEF (api.yaml:1)"+exact),
+		"of many, the first":      one(gateway(written("GET /A/B/C x:y"), document("GET /a/B/C x:y", "GET /A/b/C x:y", "GET /A/B/c x:y", "GET /a/b/C x:y", "GET /a/b/c x:y", "GET /A/B/C/ x:y")), "Caddyfile:1: GET /A/B/C is in no document; write it as GET /a/B/C (api.yaml:1)"+exact),
+		"a brace left open":       one(gateway(written("GET /{a} x:y", "GET /b{c} x:y"), document("GET /b{c; !ambiguous_path")), "Caddyfile:1: GET /{a} is in no document"+correct, "Caddyfile:2: GET /b{c} is in no document"+correct),
+		"another case":            one(gateway(written("GET /A/{X}/b x:y"), document("GET /a/{x}/B x:y")), "Caddyfile:1: GET /A/{X}/b is in no document; write it as GET /a/{x}/B (api.yaml:1)"+exact),
+		"a slash":                 one(gateway(written("GET /a/ x:y"), document("GET /a x:y")), "Caddyfile:1: GET /a/ is in no document; write it as GET /a (api.yaml:1)"+exact),
+		"no slash":                one(gateway(written("GET /a x:y"), document("GET /a/ x:y")), "Caddyfile:1: GET /a is in no document; write it as GET /a/ (api.yaml:1)"+exact),
+		"two of the same":         one(gateway(written("GET /A x:y", "GET,PUT /A/ x:y"), document("GET /a x:y")), "Caddyfile:1: GET /A is in no document; write it as GET /a (api.yaml:1)"+exact, "Caddyfile:2: GET,PUT /A/ is in no document; write it as GET /a (api.yaml:1)"+exact),
+		"two ways to write it":    one(gateway(written("GET /A/ x:y"), document("PUT /a x:y", "GET /a/ x:y", "GET /a x:y")), "Caddyfile:1: GET /A/ is in no document; write it as GET /a/ (api.yaml:2)"+exact),
+		"case and method":         one(gateway(written("GET /A x:y"), document("PUT /a x:y")), "Caddyfile:1: GET /A is in no document"+correct),
+		"more than case":          one(gateway(written("GET /A/b x:y"), document("GET /a/{x} x:y")), "Caddyfile:1: GET /A/b is in no document"+correct),
+		"the root is no slash":    one(gateway(written("GET / x:y"), document("GET /a x:y")), "Caddyfile:1: GET / is in no document"+correct),
+		"of another gateway":      {gateways: []Gateway{gateway(written("GET /a x:y"), document("GET /b x:y")), gateway(nil, document("GET /a x:y"))}, want: []string{"Caddyfile:1: GET /a is in no document" + correct}},
+		"of the second of two":    one(gateway(written("GET /a x:y"), document("GET /b x:y"), document("GET /a x:y"))),
+		"an empty document too":   one(gateway(written("GET /a x:y"), document()), "Caddyfile:1: GET /a is in no document"+correct),
 	})
+}
+
+// spellings returns operations for a path of letters in all cases but capitals.
+func spellings(path string) (lines []string) {
+	letters := path[1:]
+	for n := 1; n < 1<<len(letters); n++ {
+		text := []byte(strings.ToUpper(path))
+		for i := range letters {
+			if n>>i&1 == 1 {
+				text[i+1] |= 0x20
+			}
+		}
+		lines = append(lines, "GET "+string(text)+" x:y")
+	}
+	return lines
 }
 
 func TestShadowed(t *testing.T) {
