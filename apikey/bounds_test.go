@@ -117,7 +117,7 @@ func TestBounds(t *testing.T) {
 		{"description", 0, 500, func(k *Key, n int) { k.Description = strings.Repeat("🦊", n) }},
 		{"description", 0, 500, func(k *Key, n int) { k.Description = strings.Repeat("a", n) }},
 		{"workspace", 1, 64, func(k *Key, n int) { k.Workspace = strings.Repeat("9", n) }},
-		{"burst", 0, 9, func(k *Key, n int) { k.Limits = Limits{PerMinute: 9, Burst: uint32(n)} }}, //nolint:gosec // a small number
+		{"burst", 0, 9, func(k *Key, n int) { k.Limits = Limits{PerMinute: 9, Burst: uint32(n)} }},
 	} {
 		t.Run(tt.field, func(t *testing.T) {
 			for n := range tt.most + 3 {

@@ -1,11 +1,12 @@
 package apikey
 
 import (
-	_ "embed"
 	"fmt"
 	"strings"
 	"testing"
 	"unicode"
+
+	_ "embed"
 )
 
 //go:embed testdata/emoji-data.txt
