@@ -101,11 +101,22 @@ func TestBasePaths(t *testing.T) {
 
 // A cost is a whole number, 1 to 1,000.
 func TestEveryCost(t *testing.T) {
-	for cost := -2; cost < 1005; cost++ {
-		path := write(t, map[string]string{"openapi.json": fmt.Sprintf(`{"openapi": "3.1.0", "paths": {"/a": {"get": {"security": [], "x-keygate-cost": %d}}}}`, cost)})
-		d, err := openapi.Read(path, openapi.Options{})
-		if want := cost >= 1 && cost <= 1000; (err == nil) != want || want && d.Operations[0].Route.Cost != cost {
-			t.Errorf("cost %d: %v, %v", cost, d, err)
+	paths := func(from, to int) string {
+		var all []string
+		for cost := from; cost <= to; cost++ {
+			all = append(all, fmt.Sprintf(`"/%d": {"get": {"security": [], "x-keygate-cost": %[1]d}}`, cost))
+		}
+		return `{"openapi": "3.1.0", "paths": {` + strings.Join(all, ", ") + `}}`
+	}
+	d := mustRead(t, map[string]string{"openapi.json": paths(1, 1000)}, openapi.Options{})
+	for i := range d.Operations {
+		if got := d.Operations[i].Route.Cost; got != i+1 {
+			t.Errorf("cost %d became %d", i+1, got)
+		}
+	}
+	for _, cost := range []int{-1000, -2, -1, 0, 1001, 1002, 10_000} {
+		if _, err := openapi.Read(write(t, map[string]string{"openapi.json": paths(cost, cost)}), openapi.Options{}); err == nil {
+			t.Errorf("cost %d is accepted", cost)
 		}
 	}
 }

@@ -213,14 +213,25 @@ func TestFileBounds(t *testing.T) {
 	files["openapi.yaml"] = b.String()
 	refused(t, files, openapi.Options{}, `openapi.yaml:1002: $ref "999.yaml" is one file too many; accepted: at most 1000`)
 
-	// The files count together: the last one alone would not be too large.
-	path := write(t, map[string]string{"openapi.yaml": "openapi: 3.1.0\npaths:\n  /a: {$ref: a.yaml}\n", "a.yaml": ""})
-	if err := os.Truncate(filepath.Join(filepath.Dir(path), "a.yaml"), 32<<20); err != nil {
-		t.Fatal(err)
+	files["openapi.yaml"] = strings.Replace(b.String(), "  /999: {$ref: 999.yaml}\n", "  /999: {$ref: 998.yaml}\n", 1)
+	if d := mustRead(t, files, openapi.Options{}); len(d.Operations) != 1000 {
+		t.Errorf("%d operations in 1000 files", len(d.Operations))
 	}
-	_, err := openapi.Read(path, openapi.Options{})
-	const want = `openapi.yaml:3: $ref "a.yaml" is too large; accepted: at most 32 MiB in all files of the document`
-	if err == nil || err.Error() != want {
-		t.Errorf("Read = %v, want %s", err, want)
+
+	// The files count together: the last one alone would not be too large.
+	const entry = "openapi: 3.1.0\npaths:\n  /a: {$ref: a.yaml}\n"
+	path := write(t, map[string]string{"openapi.yaml": entry, "a.yaml": ""})
+	for size, want := range map[int64]string{
+		32<<20 - int64(len(entry)):     "a.yaml:1: is not YAML: control characters are not allowed", // but not too large
+		32<<20 - int64(len(entry)) + 1: `openapi.yaml:3: $ref "a.yaml" is too large; accepted: at most 32 MiB in all files of the document`,
+		32 << 20:                       `openapi.yaml:3: $ref "a.yaml" is too large; accepted: at most 32 MiB in all files of the document`,
+		33 << 20:                       `openapi.yaml:3: $ref "a.yaml" is too large; accepted: at most 32 MiB in all files of the document`,
+	} {
+		if err := os.Truncate(filepath.Join(filepath.Dir(path), "a.yaml"), size); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openapi.Read(path, openapi.Options{}); err == nil || err.Error() != want {
+			t.Errorf("%d bytes: Read = %v, want %s", size, err, want)
+		}
 	}
 }
