@@ -342,6 +342,30 @@ func TestExplainWithoutTable(t *testing.T) {
 	}
 }
 
+// What a request sends as its credential is not shown where else it stands, with
+// whatever spaces it came.
+func TestExplainShowsNoCredential(t *testing.T) {
+	k := newKeys()
+	p := testPolicy(t, k)
+	const secret = "s3cr3t-of-another-system"
+	for _, value := range []string{secret, " " + secret, secret + " ", "  " + secret + "  ", "Bearer " + secret, "Bearer  " + secret + " ", " Bearer " + secret, "Basic " + secret} {
+		for _, q := range []*Request{
+			{Authorization: []string{value}}, {KeyHeader: []string{value}}, {Authorization: []string{"Bearer x", value}}, {KeyHeader: []string{"", value}},
+		} {
+			q.Method, q.Path, q.Query, q.Origins, q.Now = "GET", "/v1/"+secret, "key="+secret, []string{"https://" + secret}, now
+			for _, c := range p.Explain(q, nil).Checks {
+				if strings.Contains(c.Compared+c.Fix, secret) {
+					t.Errorf("%+v is told of as %+v", q, c)
+				}
+			}
+		}
+	}
+	q := &Request{Method: "GET", Path: "/v1/posts", Authorization: []string{"Bearer "}, KeyHeader: []string{"", " "}, Now: now}
+	if c := find(t, p.Explain(q, nil), "shape"); c.Compared != `method "GET", path "/v1/posts"` {
+		t.Errorf("beside empty credentials: %s", c.Compared)
+	}
+}
+
 // What is denied is told with what the path has otherwise.
 func TestExplainDenied(t *testing.T) {
 	k := newKeys()
