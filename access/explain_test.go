@@ -348,7 +348,7 @@ func TestExplainShowsNoCredential(t *testing.T) {
 	k := newKeys()
 	p := testPolicy(t, k)
 	const secret = "s3cr3t-of-another-system"
-	for _, value := range []string{secret, " " + secret, secret + " ", "  " + secret + "  ", "Bearer " + secret, "Bearer  " + secret + " ", " Bearer " + secret, "Basic " + secret} {
+	for _, value := range []string{secret, " " + secret, secret + " ", "  " + secret + "  ", "Bearer " + secret, "Bearer  " + secret + " ", " Bearer " + secret, "Basic " + secret, secret + "\t", "Bearer\t" + secret, "\tBearer \t" + secret + "\t "} {
 		for _, q := range []*Request{
 			{Authorization: []string{value}}, {KeyHeader: []string{value}}, {Authorization: []string{"Bearer x", value}}, {KeyHeader: []string{"", value}},
 		} {

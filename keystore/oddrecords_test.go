@@ -233,6 +233,11 @@ func TestTimesBeyondJSON(t *testing.T) {
 			k.CreatedAt = at
 			return b.Create(k, testActor)
 		},
+		"import": func(at time.Time) error {
+			keys := []apikey.Key{numberedKey(t, 10), numberedKey(t, 9)}
+			keys[1].CreatedAt = at
+			return b.CreateAll(keys, testActor, nil)
+		},
 		"update": func(at time.Time) error {
 			_, err := b.Update(one, "update", testActor, func(k *apikey.Key) error { k.ExpiresAt = at; return nil })
 			return err
