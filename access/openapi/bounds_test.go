@@ -14,22 +14,25 @@ import (
 func TestRepetitionIsBounded(t *testing.T) {
 	many := lines(10_000, "x-%d: 1, ")
 	key := "components: {securitySchemes: {key: {type: http, scheme: bearer}}}\n"
-	for name, text := range map[string]string{
-		"keys of paths": "x: &x {get: {security: []}, " + many + "}\npaths:\n" + lines(300, "  /%d: *x\n"),
-		"lists to merge": "e: &e {}\nl: &l [" + strings.Repeat("*e, ", 10_000) + "*e]\npaths:\n" +
-			lines(300, "  /%d: {<<: *l, get: {security: []}}\n"),
-		"merged keys":           "x: &x {" + many + "}\npaths:\n" + lines(300, "  /%d: {<<: *x, get: {security: []}}\n"),
-		"requirements":          "components: {securitySchemes: {" + lines(1000, "s%d: {type: http, scheme: bearer}, ") + "}}\nx: &x {" + lines(1000, "s%d: [], ") + "}\nsecurity: [" + strings.Repeat("*x, ", 3000) + "*x]\npaths: {/a: {get: {}}}\n",
-		"scopes of requirement": key + "x: &x [" + lines(10_000, "a:s%d, ") + "]\nsecurity: [" + strings.Repeat("{key: *x}, ", 300) + "{key: *x}]\npaths: {/a: {get: {}}}\n",
-		"declared scopes": "x: &x {" + many + "}\ncomponents: {securitySchemes: {key: {type: oauth2, flows: {" + lines(300, "f%d: {scopes: *x}, ") + "}}}}\n" +
-			"paths: {/a: {get: {security: [{key: []}]}}}\n",
-		"servers": "x: &x [" + strings.Repeat("{url: /v1}, ", 10_000) + "{url: /v1}]\npaths:\n" + lines(300, "  /%d: {servers: *x, get: {security: []}}\n"),
+	for name, tt := range map[string]struct{ text, line string }{
+		"keys of paths": {"x: &x\n  {\n" + many + "\nget: {security: []}}\npaths:\n" + lines(300, "  /%d: *x\n"), "2"},
+		"lists to merge": {"e: &e {}\nl: &l [" + strings.Repeat("*e, ", 10_000) + "*e]\npaths:\n" +
+			lines(300, "  /%d: {<<: *l, get: {security: []}}\n"), "3"},
+		"merged keys":           {"x: &x {" + many + "}\npaths:\n" + lines(300, "  /%d: {<<: *x, get: {security: []}}\n"), "108"},
+		"requirements":          {"components: {securitySchemes: {" + lines(1000, "s%d: {type: http, scheme: bearer}, ") + "}}\nx: &x {" + lines(1000, "s%d: [], ") + "}\nsecurity: [" + strings.Repeat("*x, ", 3000) + "*x]\npaths: {/a: {get: {}}}\n", "3"},
+		"scopes of requirement": {key + "x: &x [" + lines(10_000, "a:s%d, ") + "]\nsecurity: [" + strings.Repeat("{key: *x}, ", 300) + "{key: *x}]\npaths: {/a: {get: {}}}\n", "3"},
+		"declared scopes": {"x: &x {" + many + "}\ncomponents: {securitySchemes: {key: {type: oauth2, flows: {" + lines(300, "f%d: {scopes: *x}, ") + "}}}}\n" +
+			"paths: {/a: {get: {security: [{key: []}]}}}\n", "2"},
+		"servers": {"x: &x [" + strings.Repeat("{url: /v1}, ", 10_000) + "{url: /v1}]\npaths:\n" + lines(300, "  /%d: {servers: *x, get: {security: []}}\n"), "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := openapi.Read(write(t, one("openapi: 3.1.0\n"+text)), openapi.Options{})
+			_, err := openapi.Read(write(t, one("openapi: 3.1.0\n"+tt.text)), openapi.Options{})
 			e, ok := errors.AsType[*openapi.Error](err)
 			if !ok || e.Problem != "makes the document too large, with all that aliases, merge keys and $refs repeat; accepted: 2097152 keys and items that matter" {
-				t.Errorf("Read = %v", err)
+				t.Fatalf("Read = %v", err)
+			}
+			if e.Where != "openapi.yaml:"+tt.line {
+				t.Errorf("told of %s, want line %s", e.Where, tt.line)
 			}
 		})
 	}
