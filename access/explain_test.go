@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -43,6 +44,25 @@ func TestExplain(t *testing.T) {
 	_, revoked := k.add(t, func(key *apikey.Key) { key.RevokedAt = now; bind(key) })
 	_, disabled := k.add(t, func(key *apikey.Key) { key.Disabled = true })
 	_, expired := k.add(t, func(key *apikey.Key) { key.ExpiresAt = now.Add(-time.Hour) })
+	_, late := k.add(t, func(key *apikey.Key) { key.ExpiresAt = time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC) })
+	_, soon := k.add(t, func(key *apikey.Key) { key.ExpiresAt = now.Add(time.Hour) })
+	_, both := k.add(t, func(key *apikey.Key) { key.Disabled, key.ExpiresAt = true, now.Add(time.Hour) })
+	_, places := k.add(t, func(key *apikey.Key) {
+		for n := range 12 {
+			key.AllowedIPs = append(key.AllowedIPs, fmt.Sprintf("192.0.2.%d", n))
+			key.AllowedOrigins = append(key.AllowedOrigins, fmt.Sprintf("https://%d.example", n))
+		}
+	})
+	_, tenPlaces := k.add(t, func(key *apikey.Key) {
+		for n := range 10 {
+			key.AllowedIPs = append(key.AllowedIPs, fmt.Sprintf("192.0.2.%d", n))
+		}
+	})
+	_, noScopes := k.add(t, nil)
+	withoutScopes := k.grants[noScopes]
+	withoutScopes.Scopes = apikey.NewScopeSet(nil)
+	k.grants[noScopes] = withoutScopes
+	const ten = "192.0.2.0, 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6, 192.0.2.7, 192.0.2.8, 192.0.2.9"
 	unknown, unknownID, _ := apikey.Generate("patra")
 	wrong, wrongID, _ := apikey.Generate("patra")
 	k.grants[wrongID] = k.grants[id]
@@ -97,6 +117,54 @@ func TestExplain(t *testing.T) {
 			Request{Method: "GET", Path: "/v1/posts"},
 			"pppppFpppp",
 			"status", "expired at 2026-11-23T09:00:00Z; the request is of 2026-11-23T10:00:00Z", "Give the key a later expires_at, or none.",
+		},
+		"expires later than clocks can tell": {
+			late,
+			Request{Method: "GET", Path: "/v1/posts"},
+			"pppppppppp",
+			"status", "active at 2026-11-23T10:00:00Z, expires later than the year 2261", "",
+		},
+		"expires soon": {
+			soon,
+			Request{Method: "GET", Path: "/v1/posts"},
+			"pppppppppp",
+			"status", "active at 2026-11-23T10:00:00Z, expires 2026-11-23T11:00:00Z", "",
+		},
+		"disabled, expires": {
+			both,
+			Request{Method: "GET", Path: "/v1/posts"},
+			"pppppFpppp",
+			"status", "disabled, expires 2026-11-23T11:00:00Z", "Enable the key.",
+		},
+		"many addresses": {
+			places,
+			Request{Method: "GET", Path: "/v1/posts", Origins: []string{"https://7.example"}},
+			"ppppppFppp",
+			"ip", "203.0.113.7 with " + ten + " and 2 more", "Call from an address in allowed_ips, or add 203.0.113.7 to it.",
+		},
+		"ten addresses": {
+			tenPlaces,
+			Request{Method: "GET", Path: "/v1/posts"},
+			"ppppppFppp",
+			"ip", "203.0.113.7 with " + ten, "Call from an address in allowed_ips, or add 203.0.113.7 to it.",
+		},
+		"no scopes": {
+			noScopes,
+			Request{Method: "GET", Path: "/v1/posts"},
+			"pppppppppF",
+			"scopes", "posts:read with none", "Give the key posts:read as well.",
+		},
+		"with a query": {
+			soon,
+			Request{Method: "GET", Path: "/v1/posts", Query: "a=1"},
+			"pppppppppp",
+			"shape", `method "GET", path "/v1/posts", query "a=1"`, "",
+		},
+		"with a bad query": {
+			soon,
+			Request{Method: "GET", Path: "/v1/posts", Query: "a b"},
+			"Fpspppppss",
+			"shape", `path "/v1/posts", query "a b"`, querySpace,
 		},
 		"other address": {
 			id,

@@ -29,12 +29,11 @@ func (e *explainer) query() string {
 // isSecret reports whether s repeats what the request sends as a credential,
 // whatever its form.
 func (e *explainer) isSecret(s string) bool {
+	const spaces = " \t" // RFC 9110 §5.6.3
 	for _, values := range [...][]string{e.q.Authorization, e.q.KeyHeader} {
 		for _, value := range values {
-			_, token, ok := strings.Cut(value, " ")
-			if token = strings.Trim(token, " "); !ok || token == "" {
-				token = value
-			}
+			value = strings.Trim(value, spaces)
+			token := strings.TrimLeft(value[strings.IndexAny(value, spaces)+1:], spaces)
 			if token != "" && strings.Contains(s, token) {
 				return true
 			}

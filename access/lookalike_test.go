@@ -82,3 +82,34 @@ func TestLookalikesMatchNothingElse(t *testing.T) {
 		})
 	}
 }
+
+// What a document denies with spaces beside names is denied with them and not
+// without: those at the ends of a segment are trimmed by some, those inside by
+// nobody.
+func TestDeniedWithSpaces(t *testing.T) {
+	for _, test := range []struct{ denied, path, want string }{
+		{"/%20v{x}", "/%20v7", "denied"},
+		{"/%20v{x}", "/v7", "no exact match"},
+		{"/%20v{x}", "/7", "/{n0}"},
+		{"/{x}v%20", "/7v%20", "denied"},
+		{"/{x}v%20", "/7v", "no exact match"},
+		{"/{x}v%20", "/7", "/{n0}"},
+		{"/{x}%20b", "/7%20b", "denied"},
+		{"/{x}%20b", "/7b", "/{n0}"},
+		{"/a%20{x}", "/a%207", "denied"},
+		{"/a%20{x}", "/a7", "/{n0}"},
+		{"/{x}%20-%20{x}", "/7%20-%208", "denied"},
+		{"/{x}%20-%20{x}", "/7-8", "/{n0}"},
+	} {
+		table := mustTable(t, parseMarked("+-GET "+test.denied+"\nGET /open\n+GET /{x}")...)
+		got := "no exact match"
+		if r := table.Match("GET", test.path); r.denies() {
+			got = "denied"
+		} else if r != nil {
+			got = r.Pattern
+		}
+		if got != test.want {
+			t.Errorf("%s, with %s denied: %s, want %s", test.path, test.denied, got, test.want)
+		}
+	}
+}

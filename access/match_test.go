@@ -130,6 +130,11 @@ func TestMatch(t *testing.T) {
 		{names, "GET /v1/posts/7:publisher", "/v1/posts/{id}"},
 		{names, "GET /v1/posts/" + strings.Repeat("7", 5000) + ":publish", "/v1/posts/{id}:publish"},
 		{names, "GET /v1/posts/" + strings.Repeat("7", 5000), ""}, // too long to compare
+		{"GET /v{a}-{b}\nGET /{id}", "GET /x1-2", "/{id}"},
+		{"GET /v{a}-{b}\nGET /{id}", "GET /v1-2", "/v{a}-{b}"},
+		{"GET /v{a}-{b}\nGET /{id}", "GET /v1.2", "/{id}"},
+		{"GET /v{a}-{b}-{c}\nGET /{id}", "GET /v1-2", "/{id}"},
+		{"GET /v{a}-{b}-{c}\nGET /{id}", "GET /v1-2-3", "/v{a}-{b}-{c}"},
 		{"GET /{a}-x\nGET /x-{b}", "GET /x-x", "/x-{b}"},
 		{"GET /x-{b}\nGET /{a}-x", "GET /x-x", "/x-{b}"},
 		{"GET /{a}.x\nGET /{a}.X\nGET /{id}", "GET /7.X", "/{a}.X"},

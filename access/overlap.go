@@ -139,7 +139,7 @@ func (s *segment) crosses(o *segment) bool {
 	// reach[j] says that there is a text of a[:i] and of b[:j].
 	reach := make([]bool, len(b)+1)
 	reach[0] = true
-	for i := range len(a) + 1 {
+	for i := 0; ; i++ {
 		next := make([]bool, len(b)+1)
 		for j := range len(b) + 1 {
 			if !reach[j] {
@@ -161,7 +161,6 @@ func (s *segment) crosses(o *segment) bool {
 		}
 		reach = next
 	}
-	return false
 }
 
 // A name is one character, and then any text.

@@ -113,6 +113,41 @@ func TestNewTableRefuses(t *testing.T) {
 	}
 }
 
+// What a document denies has the texts that a request may have, and no others.
+func TestDeniedPatterns(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"/a%20b": "", "/%C3%A9": "", "/a[0]": "", "/:id": "", "/{id}%20": "", "/a*b": "", "/a+": "", "/" + strings.Repeat("/a", 600)[1:]: "",
+		"/a;b":    `pattern "/a;b" has the segment "a;b", which no request may have`,
+		"/a%2Fb":  `pattern "/a%2Fb" has the segment "a%2Fb", which no request may have`,
+		"/{id};b": `pattern "/{id};b" has the segment "{id};b", which no request may have`,
+		"/é":      `pattern "/\u00e9" has the segment "\u00e9", which no request may have`,
+		"/...":    `pattern "/..." has a segment of nothing but dots or plus signs, which no request may have`,
+		"/+/a":    `pattern "/+/a" has a segment of nothing but dots or plus signs, which no request may have`,
+		"/%20":    `pattern "/%20" has a segment of nothing but dots or plus signs, which no request may have`,
+		"/../a":   `pattern "/../a" has a . or .. segment, which no request may have`,
+		"//a":     `pattern "//a" has an empty segment (//), which no request may have`,
+	} {
+		r := Route{Methods: []string{"GET"}, Pattern: pattern, Access: Denied, Imported: true}
+		got := ""
+		if err := r.Check(); err != nil {
+			got = err.Problem
+		}
+		if got != want {
+			t.Errorf("%s:\n got %s\nwant %s", pattern, got, want)
+		}
+	}
+	for _, r := range []Route{
+		{Methods: []string{"GET"}, Pattern: "/...", Access: Public},
+		{Methods: []string{"GET"}, Pattern: "/a%20b", Access: Denied},
+		{Methods: []string{"GET"}, Pattern: "/a%20b", Access: Public, Imported: true},
+		{Methods: []string{"GET"}, Pattern: strings.Repeat("/a", 600), Access: Public, Imported: true},
+	} {
+		if r.Check() == nil {
+			t.Errorf("%+v is accepted", r)
+		}
+	}
+}
+
 func TestNewTableAccepts(t *testing.T) {
 	for _, pattern := range []string{
 		"/", "/*", "/{id}", "/{id}/", "/a", "/a/", "/a/*", "/A-Z.a~z_0!$&'()+,=:@", "/.well-known", "/...a", "/{post-id}/{http.request.uri.path.file}/{post_id}/{Post1}",

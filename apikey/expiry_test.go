@@ -40,6 +40,7 @@ func TestExpiryAt(t *testing.T) {
 		"2027-01-01":                `"2027-01-01" is not an RFC 3339 time (did you mean 2027-01-01T00:00:00Z?)`,
 		"2027-01-01 00:00:00Z":      `"2027-01-01 00:00:00Z" is not an RFC 3339 time` + accepted,
 		"2027-01-01T00:00:00":       `"2027-01-01T00:00:00" is not an RFC 3339 time` + accepted,
+		"0001-01-01T00:00:00":       `"0001-01-01T00:00:00" is not an RFC 3339 time` + accepted,
 		"2027-01-01T1:00:00Z":       `"2027-01-01T1:00:00Z" is not an RFC 3339 time` + accepted,
 		"2027-01-01T00:00:00,5Z":    `"2027-01-01T00:00:00,5Z" is not an RFC 3339 time` + accepted,
 		"2027-01-01t00:00:00z":      `"2027-01-01t00:00:00z" is not an RFC 3339 time` + accepted,

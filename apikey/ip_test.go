@@ -58,6 +58,8 @@ func TestParseIPRefuses(t *testing.T) {
 		"2001:db8::/129":          `"2001:db8::/129"` + neither,
 		"fe80::1%":                `"fe80::1%"` + neither,
 		"x%eth0":                  `"x%eth0"` + neither,
+		"fe80::1%eth0/0":          `"fe80::1%eth0/0"` + neither,
+		"::ffff:1.2.3.4%eth0/95":  `"::ffff:1.2.3.4%eth0/95"` + neither,
 		"fe80::/64%eth0":          `"fe80::/64%eth0"` + neither,
 		"fe80::1%eth0":            `"fe80::1%eth0" has a zone (did you mean fe80::1?)`,
 		"fe80::1%eth0/64":         `"fe80::1%eth0/64" has a zone (did you mean fe80::/64?)`,

@@ -3,6 +3,7 @@ package apikey
 import (
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,12 @@ func TestStatus(t *testing.T) {
 				t.Errorf("status of the key %s, of its grant %s; want %s", ofKey, ofGrant, tt.want)
 			}
 		})
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	if got := Statuses(); !slices.Equal(got, []Status{"active", "disabled", "expired", "revoked"}) {
+		t.Errorf("statuses %q", got)
 	}
 }
 
@@ -188,6 +195,9 @@ func TestDayOf(t *testing.T) {
 		instant, err := time.Parse(time.RFC3339, at)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := DayOf(instant); got.Start().Unix() != int64(got)*86_400 {
+			t.Errorf("day %d begins at %v", got, got.Start())
 		}
 		if got := DayOf(instant); got.String() != want || DayOf(got.Start()) != got {
 			t.Errorf("DayOf(%s) = %s, want %s", at, got, want)

@@ -163,15 +163,9 @@ func canonicalHost(s string) (host string, isName bool, problem string) {
 // endsInNumber reports whether browsers take a host with this last label for
 // an IPv4 address (WHATWG URL, "ends in a number").
 func endsInNumber(last string) bool {
-	base := 10
-	if hex, ok := strings.CutPrefix(last, "0x"); ok {
-		if hex == "" {
-			return true
-		}
-		last, base = hex, 16
-	}
-	for i := range len(last) {
-		if c := last[i]; !isDigit(c) && (base == 10 || c < 'a' || c > 'f') {
+	number, isHex := strings.CutPrefix(last, "0x")
+	for i := range len(number) {
+		if c := number[i]; !isDigit(c) && (!isHex || c < 'a' || c > 'f') {
 			return false
 		}
 	}

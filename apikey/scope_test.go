@@ -96,6 +96,11 @@ func TestEditDistance(t *testing.T) {
 		{"abc", "abxc", 1},
 		{"abc", "acb", 1},
 		{"wirte", "write", 1},
+		{"ab", "ba", 1},
+		{"bacd", "abcd", 1},
+		{"xab", "ba", 2},
+		{"ab", "xba", 2},
+		{"abdc", "abcd", 1},
 		{"kitten", "sitting", 3},
 		{"ca", "abc", 3},
 	} {

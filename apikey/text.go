@@ -98,22 +98,13 @@ func refusedKind(text []rune, i int) string {
 // Default_Ignorable_Code_Point, of which Unicode derives some from these
 // properties, a format character, or a blank.
 func isInvisible(r rune) bool {
-	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point, blanks)
+	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) || strings.ContainsRune(blanks, r)
 }
 
 // blanks are characters that are drawn as nothing, or as whatever is there, for
-// which Unicode has no property.
-var blanks = &unicode.RangeTable{
-	R16: []unicode.Range16{
-		{Lo: 0x2800, Hi: 0x2800, Stride: 1}, // Braille pattern blank
-		{Lo: 0xfffc, Hi: 0xfffc, Stride: 1}, // object replacement character
-	},
-	R32: []unicode.Range32{
-		{Lo: 0x13441, Hi: 0x13442, Stride: 1}, // Egyptian blanks
-		{Lo: 0x16fe4, Hi: 0x16fe4, Stride: 1}, // Khitan small script filler
-		{Lo: 0x1d159, Hi: 0x1d159, Stride: 1}, // musical symbol null notehead
-	},
-}
+// which Unicode has no property: a Braille pattern, the object replacement
+// character, two Egyptian blanks, a Khitan filler, and a notehead of music.
+const blanks = "\u2800\ufffc\U00013441\U00013442\U00016fe4\U0001d159"
 
 func tokenInside(field, accepted string) error {
 	return &FieldError{Field: field, Problem: "holds a whole token, which is secret", Accepted: accepted}

@@ -49,8 +49,8 @@ func seen(r rune) bool {
 	return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp, unicode.Zs)
 }
 
-// Every character of Unicode is accepted between two letters, or refused, by
-// its properties.
+// Every character of Unicode is accepted, alone or between two letters, or
+// refused, by its properties.
 func TestTextOfEveryCharacter(t *testing.T) {
 	wrong := 0
 	for r := rune(0); r <= unicode.MaxRune && wrong < 20; r++ {
@@ -61,6 +61,10 @@ func TestTextOfEveryCharacter(t *testing.T) {
 		if want := seen(r); (err == nil) != want {
 			wrong++
 			t.Errorf("%U is accepted: %v (%v)", r, !want, err)
+		}
+		if alone := checkText("name", string(r), 1, MaxNameLen); (alone == nil) != (seen(r) && r != ' ') {
+			wrong++
+			t.Errorf("%U alone is accepted: %t (%v)", r, alone == nil, alone)
 		}
 		if err != nil && (!strings.HasPrefix(err.Error(), "name: has ") || !strings.Contains(err.Error(), fmt.Sprintf("%U at position 2; accepted: ", r))) {
 			wrong++
@@ -100,7 +104,7 @@ func TestTextRefuses(t *testing.T) {
 		"👩\u200d", "\u200d👩", "👩\u200da", "a\u200d👩", "👩\u200d\u200d💻", "👩\u200c💻", "👩\ufe0f\ufe0f", "👩 \u200d💻",
 		"a\ufe0f", "\ufe0f", "1\ufe0f", "1\ufe0f2", "1\ufe0e\u20e3", " \ufe0f", "名\ufe00", "名\U000e0100", "│\ufe0e", "°\ufe0f",
 		"کار\u200cها", "می\u200c", "\u200cمی", "می\u200c\u200cخواهم", "می\u200dخواهم", // letters that do not join anyway
-		"क्\u200d\u200dष", "क\u200cष", "क\u200dष", "क\u200d", "्\u200d\u200c",
+		"क्\u200d\u200dष", "क\u200cष", "1\u200d\u094d", "\u200d\u094d", "क\u200dष", "क\u200d", "्\u200d\u200c",
 		"🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "a\U000e0041", "a\u2062b",
 		" a", "a ", "a  b", "a   b", " ", "  ", "a\u00a0b", "a\u3000b", "a\u2003b", "a\u202fb", "\u00a0a", "a\u00a0", "a\u2800b",
 	} {

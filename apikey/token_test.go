@@ -60,6 +60,19 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// A token of another brand is none of this one, right as it is otherwise.
+func TestParseRefusesOtherBrands(t *testing.T) {
+	for _, brand := range []string{"other", "patrb", "qatra", "paxra", "patr", "patras", "gk"} {
+		token, id, _ := Generate(brand)
+		if _, ok := Parse("patra", token); ok {
+			t.Errorf("Parse accepts a token of %s", brand)
+		}
+		if got, ok := Parse(brand, token); !ok || got != id {
+			t.Errorf("Parse refuses a token of %s as one of that brand", brand)
+		}
+	}
+}
+
 // Alphabet and underscores must be checked on their own account: here the
 // checksum is right.
 func TestParseRefusesWithRightChecksum(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/access/openapi"
@@ -196,6 +197,20 @@ func TestOneLine(t *testing.T) {
 	got := Check([]Gateway{g}, nil)
 	if want := `GET /v1/a\u000ab\u001b[31m\u0085\u2028é: is wrong`; len(got) != 1 || got[0].Problem != want {
 		t.Errorf("findings %q, want %q", got, want)
+	}
+}
+
+// Of all characters, control characters and separators of lines are escaped, and
+// no others: DEL, the two ends of C1, U+2028 and U+2029 among them.
+func TestOneLineOfEveryCharacter(t *testing.T) {
+	for r := range rune(0x3000) {
+		want := "a" + string(r) + "b"
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) {
+			want = fmt.Sprintf(`a\u%04xb`, r)
+		}
+		if got := oneLine("a" + string(r) + "b"); got != want {
+			t.Errorf("%U becomes %q, want %q", r, got, want)
+		}
 	}
 }
 

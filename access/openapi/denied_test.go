@@ -28,6 +28,8 @@ paths:
     post: {security: []}
   /users/{id}/{part}:
     get: {security: []}
+  /users/{id}/{part}/{more}:
+    get: {security: []}
 `
 	for name, test := range map[string]struct {
 		paths  string
@@ -51,7 +53,7 @@ paths:
 		"a fragment in the path":      {`{"/users/me#all": {get: {}}}`, []string{"GET /users/me"}, []string{"POST /users/me"}},
 		"a segment that is very long": {`{"/users/` + strings.Repeat("a", 300) + `": {get: {}}}`, []string{"GET /users/" + strings.Repeat("a", 300)}, nil},
 		"a star that is no last one":  {`{"/users/*/keys": {get: {}}}`, []string{"GET /users/7/keys"}, []string{"GET /users/7"}},
-		"a star at the end":           {`{"/users/me/*": {get: {}}}`, []string{"GET /users/me/x/y", "HEAD /users/me/x/y"}, nil},
+		"a star at the end":           {`{"/users/me/*": {get: {}}}`, []string{"GET /users/me/x", "GET /users/me/x/y", "HEAD /users/me/x/y"}, []string{"GET /users/7/x", "GET /users/7/x/y"}},
 		"what RFC 6570 has for more":  {`{"/users/me/{rest+}": {get: {}}}`, []string{"GET /users/me/x"}, []string{"GET /users/7/x"}},
 	} {
 		t.Run(name, func(t *testing.T) {

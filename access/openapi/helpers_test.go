@@ -46,7 +46,17 @@ func mustRead(t testing.TB, files map[string]string, o openapi.Options) *openapi
 	return d
 }
 
-// refused checks that a document is refused with just this text.
+// isRefusal reports whether an error has just this text. Where that ends with a
+// colon and a space, the words of Go or of the system follow, which they may change.
+func isRefusal(err error, want string) bool {
+	if err == nil {
+		return false
+	}
+	said, ok := strings.CutPrefix(err.Error(), want)
+	return ok && strings.HasSuffix(want, ": ") == (said != "")
+}
+
+// refused checks that a document is refused with just this text, see isRefusal.
 func refused(t testing.TB, files map[string]string, o openapi.Options, want string) {
 	t.Helper()
 	d, err := openapi.Read(write(t, files), o)
@@ -56,7 +66,7 @@ func refused(t testing.TB, files map[string]string, o openapi.Options, want stri
 	if _, ok := errors.AsType[*openapi.Error](err); !ok {
 		t.Errorf("the error is a %T", err)
 	}
-	if err.Error() != want {
+	if !isRefusal(err, want) {
 		t.Errorf("Read:\n got %s\nwant %s", err, want)
 	}
 }

@@ -3,6 +3,7 @@ package openapi_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -175,12 +176,12 @@ func TestSyntaxErrors(t *testing.T) {
 		"YAML, two documents":      {"openapi.yaml", "a: 1\n---\nb: 1\n", "openapi.yaml:2: begins a second YAML document; accepted: one in a file"},
 		"YAML, broken second":      {"openapi.yaml", "a: 1\n---\nb: @\n", "openapi.yaml:3: is not YAML: found character that cannot start any token"},
 		"YAML, empty":              {"openapi.yaml", "\n# nothing\n", "openapi.yaml:1: is empty; accepted: an OpenAPI document, or a part of one"},
-		"JSON":                     {"openapi.json", "{\n  \"a\": 1,\n  \"b\" 2}\n", "openapi.json:3: is not JSON: invalid character '2' after object key"},
-		"JSON, line break":         {"openapi.json", "{\n  \"a\n\": 1}", "openapi.json:2: is not JSON: invalid character '\\n' in string literal"},
-		"JSON, end":                {"openapi.json", "{\n  \"a\": [1,\n", "openapi.json:2: is not JSON: unexpected end of JSON input"},
-		"JSON, two":                {"openapi.json", "{}\n{}", "openapi.json:2: is not JSON: invalid character '{' after top-level value"},
-		"JSON, empty":              {"openapi.json", "", "openapi.json:1: is not JSON: unexpected end of JSON input"},
-		"JSON in YAML":             {"openapi.yaml", " \n{\n a: 1}", "openapi.yaml:3: is not JSON: invalid character 'a' looking for beginning of object key string"},
+		"JSON":                     {"openapi.json", "{\n  \"a\": 1,\n  \"b\" 2}\n", "openapi.json:3: is not JSON: "},
+		"JSON, line break":         {"openapi.json", "{\n  \"a\n\": 1}", "openapi.json:2: is not JSON: "},
+		"JSON, end":                {"openapi.json", "{\n  \"a\": [1,\n", "openapi.json:2: is not JSON: "},
+		"JSON, two":                {"openapi.json", "{}\n{}", "openapi.json:2: is not JSON: "},
+		"JSON, empty":              {"openapi.json", "", "openapi.json:1: is not JSON: "},
+		"JSON in YAML":             {"openapi.yaml", " \n{\n a: 1}", "openapi.yaml:3: is not JSON: "},
 		"a number":                 {"openapi.yaml", "\n1\n", "openapi.yaml:2: the document is no mapping of keys to values"},
 		"a list":                   {"openapi.json", "[]", "openapi.json:1: the document is no mapping of keys to values"},
 	}
@@ -225,14 +226,17 @@ func TestUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]string{
-		"none.yaml":     "the document cannot be read: no such file or directory",
-		"none/api.yaml": "cannot be read: no such file or directory",
+		"none.yaml":     "the document cannot be read: ",
+		"none/api.yaml": "cannot be read: ",
 		"sub":           "the document cannot be read: not a regular file",
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(folder, name)
 			_, err := openapi.Read(path, openapi.Options{})
+			if _, cause := os.Stat(path); cause != nil { // told without the name, which comes first
+				want += errors.Unwrap(cause).Error()
+			}
 			if err == nil || err.Error() != path+": "+want {
 				t.Errorf("Read = %v, want %s", err, want)
 			}

@@ -185,6 +185,14 @@ func TestDeclaredIsBroken(t *testing.T) {
 		"flows":      {"components: {securitySchemes: {a: {type: oauth2, flows: 1}}}", "openapi.yaml:2: flows is no mapping of keys to values"},
 		"flow":       {"components: {securitySchemes: {a: {type: oauth2, flows: {b: 1}}}}", `openapi.yaml:2: flow "b" is no mapping of keys to values`},
 		"scopes":     {"components: {securitySchemes: {a: {type: oauth2, flows: {b: {scopes: []}}}}}", "openapi.yaml:2: scopes is no mapping of keys to values"},
+		"16": {
+			"components: {securitySchemes: {" + lines(16, "s%d: {}, ") + "}}\nsecurity: [{a: []}]",
+			`openapi.yaml:3: security scheme "a" is not declared; accepted: ` + strings.TrimSuffix(lines(16, `"s%d", `), ", "),
+		},
+		"17": {
+			"components: {securitySchemes: {" + lines(17, "s%d: {}, ") + "}}\nsecurity: [{a: []}]",
+			`openapi.yaml:3: security scheme "a" is not declared; accepted: ` + strings.TrimSuffix(lines(16, `"s%d", `), ", ") + ", …",
+		},
 		"many": {
 			"components: {securitySchemes: {" + lines(20, "s%d: {}, ") + "}}\nsecurity: [{a: []}]",
 			`openapi.yaml:3: security scheme "a" is not declared; accepted: ` + strings.TrimSuffix(lines(16, `"s%d", `), ", ") + ", …",

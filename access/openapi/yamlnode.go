@@ -64,7 +64,7 @@ func (f *file) yamlError(err error, text []byte) error {
 		}
 	} else if m := unknownAnchor.FindStringSubmatch(problem); m != nil {
 		line = lineAt(text, max(0, bytes.Index(text, []byte("*"+m[1]))))
-	} else if strings.Contains(problem, "UTF-8") || strings.HasPrefix(problem, "control characters") {
+	} else if strings.Contains(problem, "UTF-8") || strings.HasPrefix(problem, "control characters") || strings.HasPrefix(problem, "invalid Unicode") {
 		line = lineAt(text, unprintable(text))
 	}
 	return fail(f.at(min(line, lineAt(text, len(text)))), "is not YAML: %s", problem)
@@ -85,7 +85,9 @@ var (
 func unprintable(text []byte) int {
 	for i := 0; i < len(text); {
 		c, n := utf8.DecodeRune(text[i:])
-		if c == utf8.RuneError && n == 1 || c < ' ' && c != '\t' && c != '\n' && c != '\r' || 0x7f <= c && c <= 0x9f && c != 0x85 {
+		switch {
+		case c == '\t', c == '\n', c == '\r', c == 0x85:
+		case c == utf8.RuneError && n == 1, c < ' ', 0x7f <= c && c <= 0x9f, c == 0xfffe, c == 0xffff:
 			return i
 		}
 		i += n
