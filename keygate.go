@@ -4,6 +4,7 @@
 package keygate
 
 import (
-	// The plugin itself; everything else is imported from there.
+	// The modules of a config, and the command.
 	_ "github.com/socialpatra/keygate/caddymodule"
+	_ "github.com/socialpatra/keygate/command"
 )

@@ -1,5 +1,10 @@
-// Package caddymodule is all of Keygate that touches Caddy: the app, the HTTP
-// handler, their Caddyfile forms, the admin API and the command.
+// Package caddymodule joins Keygate to Caddy: the app, which owns the open store
+// and the limits, the HTTP handler, which decides requests, their Caddyfile forms,
+// and the route of the admin endpoint.
+//
+// A request goes through [Handler.ServeHTTP]: access decides it, the limits of
+// the app's store charge it, and an answer either denies it or takes off what the
+// client must not claim, adds the identity of the key and passes it on.
 package caddymodule
 
 import (
@@ -13,10 +18,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/socialpatra/keygate/access"
-	"github.com/socialpatra/keygate/access/openapi"
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
-	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/caddymodule/stores"
 )
 
 func init() {
@@ -49,34 +53,16 @@ type App struct {
 	// limited.
 	WorkspaceLimits apikey.WorkspaceLimits `json:"workspace_limits,omitzero"`
 
-	store  StoreModule
+	store  stores.Module
 	logger *zap.Logger
 	events events
 
-	gateways []gateway // of this config
+	gateways []adminapi.Gateway // of this config
 
 	mu       sync.Mutex
 	released bool
 	openErr  error
 	engine   atomic.Pointer[engine]
-}
-
-// gateway is what those who administer a config need of one of its handlers.
-type gateway struct {
-	policy    access.Policy // without Keys, which only the open store has
-	documents []*openapi.Document
-	header    string // that may carry a token as well
-}
-
-// StoreModule is what a module in the namespace keygate.stores must be.
-type StoreModule interface {
-	// Location identifies the store within this process: two modules with the
-	// same location share one open store. It holds no secret.
-	Location() string
-
-	// Open opens the store. It is called while the config starts, never while
-	// one is only validated.
-	Open(*zap.Logger) (keystore.Store, error)
 }
 
 // CaddyModule returns the Caddy module information.
@@ -120,7 +106,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the key store: %w", err)
 	}
-	store, ok := mod.(StoreModule)
+	store, ok := mod.(stores.Module)
 	if !ok {
 		return fmt.Errorf("loading the key store: %T is not a key store", mod)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
 func init() {
@@ -50,10 +51,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		switch option := d.Val(); option {
 		case "store":
 			if a.StoreRaw != nil {
-				return alreadySpecified(d, option)
+				return caddyargs.Repeated(d, option)
 			}
 			if !d.NextArg() {
-				return wrongCount(d, "store <module>, such as store bbolt ./data/keygate.db")
+				return caddyargs.WrongCount(d, "store <module>, such as store bbolt ./data/keygate.db")
 			}
 			name := d.Val()
 			if _, err := caddy.GetModule("keygate.stores." + name); err != nil {
@@ -66,16 +67,16 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.StoreRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
 		case "key_prefix":
 			if a.KeyPrefix != "" {
-				return alreadySpecified(d, option)
+				return caddyargs.Repeated(d, option)
 			}
-			if err := checked(d, &a.KeyPrefix, apikey.CheckBrand, "key_prefix <brand>, such as patra"); err != nil {
+			if err := caddyargs.Checked(d, &a.KeyPrefix, apikey.CheckBrand, "key_prefix <brand>, such as patra"); err != nil {
 				return err
 			}
 		case "audit_retention":
 			if a.AuditRetention != 0 {
-				return alreadySpecified(d, option)
+				return caddyargs.Repeated(d, option)
 			}
-			if err := durationArg(d, option, &a.AuditRetention, "a day or more, such as 400d"); err != nil {
+			if err := caddyargs.Duration(d, option, &a.AuditRetention, "a day or more, such as 400d"); err != nil {
 				return err
 			}
 			if err := checkRetention(time.Duration(a.AuditRetention)); err != nil {
@@ -83,11 +84,11 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 		case "workspace_limits":
 			if !a.WorkspaceLimits.IsZero() {
-				return alreadySpecified(d, option)
+				return caddyargs.Repeated(d, option)
 			}
 			args := d.RemainingArgs()
 			if len(args) == 0 {
-				return wrongCount(d, "workspace_limits 600/min 100000/day, or one of the two")
+				return caddyargs.WrongCount(d, "workspace_limits 600/min 100000/day, or one of the two")
 			}
 			limits, err := parseWorkspaceLimits(args)
 			if err != nil {
@@ -127,10 +128,6 @@ func storeNames() (names []string) {
 		names = append(names, module.ID.Name())
 	}
 	return names
-}
-
-func alreadySpecified(d *caddyfile.Dispenser, option string) error {
-	return d.Errf("%s is already specified; it may be given once", option)
 }
 
 var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -48,11 +48,11 @@ func storeKeys(t testing.TB, h *Handler, n int) (credentials [][]string) {
 		token, id, hash := apikey.Generate(apikey.DefaultBrand)
 		keys[i] = apikey.Key{
 			ID: id, Hash: hash, Prefix: apikey.Prefix(apikey.DefaultBrand, id), Workspace: fmt.Sprintf("workspace%d", i/10), Name: "test",
-			Scopes: []string{"posts:read"}, CreatedAt: apiStart, Limits: plenty,
+			Scopes: []string{"posts:read"}, CreatedAt: testStart, Limits: plenty,
 		}
 		credentials[i] = bearer(token)
 	}
-	if err := e.store.CreateAll(keys, keystore.Actor{At: apiStart, Via: "test"}, nil); err != nil {
+	if err := e.store.CreateAll(keys, keystore.Actor{At: testStart, Via: "test"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	rand.Shuffle(n, func(i, j int) { credentials[i], credentials[j] = credentials[j], credentials[i] })

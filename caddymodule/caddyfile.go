@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
 func init() {
@@ -82,7 +83,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			continue
 		}
 		if seen[option] {
-			return alreadySpecified(d, option)
+			return caddyargs.Repeated(d, option)
 		}
 		seen[option] = true
 		if err := h.unmarshalOption(d, option); err != nil {
@@ -107,17 +108,17 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "header":
-		return checked(d, &h.Header, checkKeyHeader, "header <name>, such as X-API-Key")
+		return caddyargs.Checked(d, &h.Header, checkKeyHeader, "header <name>, such as X-API-Key")
 	case "missing_origin":
-		return oneOf(d, option, &h.MissingOrigin, "deny", "allow")
+		return caddyargs.OneOf(d, option, &h.MissingOrigin, "deny", "allow")
 	case "identity_prefix":
-		return checked(d, &h.IdentityPrefix, checkIdentityPrefix, "identity_prefix <prefix>, such as SocialPatra-")
+		return caddyargs.Checked(d, &h.IdentityPrefix, checkIdentityPrefix, "identity_prefix <prefix>, such as SocialPatra-")
 	case "errors":
-		return oneOf(d, option, &h.Errors, "problem", "caddy")
+		return caddyargs.OneOf(d, option, &h.Errors, "problem", "caddy")
 	case "ratelimit_headers":
-		return oneOf(d, option, &h.RateLimitHeaders, "on", "off")
+		return caddyargs.OneOf(d, option, &h.RateLimitHeaders, "on", "off")
 	case "authorize":
-		return oneOf(d, option, &h.Authorize, "forward_auth", "auth_request")
+		return caddyargs.OneOf(d, option, &h.Authorize, "forward_auth", "auth_request")
 	case "auth_failures":
 		return h.unmarshalAuthFailures(d)
 	case "cors":
@@ -129,7 +130,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 
 func (h *Handler) unmarshalAuthFailures(d *caddyfile.Dispenser) error {
 	var value string
-	if err := oneArg(d, &value, "auth_failures <failures per minute>, or auth_failures off"); err != nil {
+	if err := caddyargs.One(d, &value, "auth_failures <failures per minute>, or auth_failures off"); err != nil {
 		return err
 	}
 	if value == "off" {
@@ -157,23 +158,23 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
 		if seen[option] {
-			return alreadySpecified(d, "cors "+option)
+			return caddyargs.Repeated(d, "cors "+option)
 		}
 		seen[option] = true
 		switch option {
 		case "allow_headers":
 			h.CORS.AllowHeaders = d.RemainingArgs()
 			if len(h.CORS.AllowHeaders) == 0 {
-				return wrongCount(d, "allow_headers <name>..., such as Content-Type")
+				return caddyargs.WrongCount(d, "allow_headers <name>..., such as Content-Type")
 			}
 		case "expose_headers":
 			h.CORS.ExposeHeaders = d.RemainingArgs()
 			if len(h.CORS.ExposeHeaders) == 0 {
-				return wrongCount(d, "expose_headers <name>..., such as X-Total")
+				return caddyargs.WrongCount(d, "expose_headers <name>..., such as X-Total")
 			}
 		case "max_age":
 			var value string
-			if err := oneArg(d, &value, "max_age <duration>, up to 24h, such as 10m"); err != nil {
+			if err := caddyargs.One(d, &value, "max_age <duration>, up to 24h, such as 10m"); err != nil {
 				return err
 			}
 			age, err := caddy.ParseDuration(value)
@@ -253,7 +254,7 @@ func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []str
 		cost, isCost := strings.CutPrefix(option, "cost=")
 		switch {
 		case isCost && route.Cost != 0, option == "websocket" && route.WebSocket:
-			return alreadySpecified(d, "route option "+option)
+			return caddyargs.Repeated(d, "route option "+option)
 		case isCost:
 			n, err := strconv.Atoi(cost)
 			if err != nil || n < 1 || n > 1000 {
@@ -270,7 +271,7 @@ func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []str
 		return err
 	}
 	h.Routes = append(h.Routes, route)
-	return noBlock(d, "<methods> <pattern> [cost=<n>] [websocket]")
+	return caddyargs.NoBlock(d, "<methods> <pattern> [cost=<n>] [websocket]")
 }
 
 func checkRoute(d *caddyfile.Dispenser, r *Route) error {
@@ -279,60 +280,6 @@ func checkRoute(d *caddyfile.Dispenser, r *Route) error {
 		return d.Errf("%s %s: %s", strings.Join(r.Methods, ","), r.Path, wrong.Problem)
 	}
 	return nil
-}
-
-// oneArg takes the one argument of an option, whose form is for the error.
-func oneArg(d *caddyfile.Dispenser, value *string, form string) error {
-	if !d.AllArgs(value) {
-		return wrongCount(d, form)
-	}
-	return noBlock(d, form)
-}
-
-// durationArg is oneArg for a duration, of which accepted is for the error.
-func durationArg(d *caddyfile.Dispenser, option string, value *caddy.Duration, accepted string) error {
-	var text string
-	if err := oneArg(d, &text, option+" <duration>, "+accepted); err != nil {
-		return err
-	}
-	parsed, err := caddy.ParseDuration(text)
-	if err != nil {
-		return d.Errf("%s %s is not a duration; accepted: %s", option, text, accepted)
-	}
-	*value = caddy.Duration(parsed)
-	return nil
-}
-
-func noBlock(d *caddyfile.Dispenser, form string) error {
-	if d.NextBlock(d.Nesting()) {
-		return d.Errf("unexpected block, with '%s' in it; accepted: %s, without one", d.Val(), form)
-	}
-	return nil
-}
-
-func wrongCount(d *caddyfile.Dispenser, form string) error {
-	return d.Errf("wrong argument count after '%s'; accepted: %s", d.Val(), form)
-}
-
-func checked(d *caddyfile.Dispenser, value *string, check func(string) error, form string) error {
-	if err := oneArg(d, value, form); err != nil {
-		return err
-	}
-	if err := check(*value); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
-}
-
-func oneOf(d *caddyfile.Dispenser, option string, value *string, words ...string) error {
-	accepted := strings.Join(words, " or ")
-	if err := oneArg(d, value, option+" "+accepted); err != nil {
-		return err
-	}
-	if slices.Contains(words, *value) {
-		return nil
-	}
-	return d.Errf("%s %s is not accepted; accepted: %s", option, *value, accepted)
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -47,19 +48,19 @@ func (d *decider) decide() access.Reason {
 	if !decision.Authenticated {
 		return decision.Reason
 	}
-	caps := capsOf(d.engine.store, &decision.Grant, d.together)
+	caps := adminapi.CapsOf(d.engine.store, &decision.Grant, d.together)
 	if d.endless {
 		caps.PerMinute, caps.Burst, caps.PerDay = 4e9, 4e9, 4e9
 	}
 	if decision.Reason != access.Allowed {
-		d.engine.deny(decision.ID, &caps, d.q.Now)
+		d.engine.limits.Deny(decision.ID, caps, d.q.Now)
 		return decision.Reason
 	}
-	result, err := d.engine.take(decision.ID, &caps, decision.Route.Cost, d.q.Now)
+	result, err := d.engine.limits.Take(decision.ID, caps, decision.Route.Cost, d.q.Now)
 	if err != nil {
 		return access.StoreUnavailable
 	}
-	return limitReason(&result)
+	return adminapi.LimitReason(&result)
 }
 
 // BenchmarkDecideKeys is the decision when it allows: for one key again and

@@ -28,7 +28,7 @@ func (p *pruneRecorder) Close() error { return nil }
 func TestEnginePrunes(t *testing.T) {
 	store := &pruneRecorder{pruned: make(chan [2]time.Time, 1), err: errors.New("not now")} // which does not end it
 	e := &engine{store: store, logger: zap.NewNop(), retained: make(chan struct{}, 1), stop: make(chan struct{})}
-	e.prune(apiStart) // before any config has started: nothing
+	e.prune(testStart) // before any config has started: nothing
 	e.stopped.Go(e.keepPruning)
 	for _, d := range []time.Duration{defaultRetention, minRetention, minRetention} {
 		before := timeNow()
@@ -44,7 +44,7 @@ func TestEnginePrunes(t *testing.T) {
 		if got[1].Before(before.Add(-d)) || got[1].After(timeNow().Add(-d)) {
 			t.Errorf("audit before %s, retention %s", got[1], d)
 		}
-		if age := apikey.DayOf(before) - apikey.DayOf(got[0]); age < usageDays-1 || age > usageDays {
+		if age := apikey.DayOf(before) - apikey.DayOf(got[0]); age < keystore.UsageDays-1 || age > keystore.UsageDays {
 			t.Errorf("use older than %d days", age)
 		}
 	}

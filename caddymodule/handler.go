@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/socialpatra/keygate/access"
-	"github.com/socialpatra/keygate/ratelimit"
+	"github.com/socialpatra/keygate/adminapi"
 )
 
 func init() {
@@ -119,9 +119,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	g.report(h.logger)
-	g.policy.Brand = h.app.KeyPrefix
-	h.policy = g.policy
+	report(&g, h.logger)
+	g.Policy.Brand = h.app.KeyPrefix
+	h.policy = g.Policy
 	h.app.gateways = append(h.app.gateways, g)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
@@ -238,15 +238,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
 	case d.Authenticated && d.Reason == access.Allowed:
-		a.caps = capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		if a.limits, d.Err = engine.take(d.ID, &a.caps, d.Route.Cost, now); d.Err != nil {
+		a.caps = adminapi.CapsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
+		if a.limits, d.Err = engine.limits.Take(d.ID, a.caps, d.Route.Cost, now); d.Err != nil {
 			d.Reason = access.StoreUnavailable
 			break
 		}
-		a.keyed, d.Reason = true, limitReason(&a.limits)
+		a.keyed, d.Reason = true, adminapi.LimitReason(&a.limits)
 	case d.Authenticated:
-		a.keyed, a.caps = true, capsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		a.limits = engine.deny(d.ID, &a.caps, now)
+		a.keyed, a.caps = true, adminapi.CapsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
+		a.limits = engine.limits.Deny(d.ID, a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
 		if within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
 			d.Reason, a.retryAfter = access.TooManyFailures, 0 // looked up: waiting does not make it right
@@ -268,21 +268,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // unavailable bounds what a store that cannot answer writes to the log.
 var unavailable rarely
-
-// limitReason turns the outcome of the limits into a reason. Where minute and
-// day are exhausted the day is named, for it is the later one.
-func limitReason(res *ratelimit.Result) access.Reason {
-	switch {
-	case res.Allowed:
-		return access.Allowed
-	case res.Never:
-		return access.CostTooHigh
-	case res.DayExhausted || res.WorkspaceDayExhausted:
-		return access.QuotaExceeded
-	default:
-		return access.RateLimited
-	}
-}
 
 // Interface guards.
 var (

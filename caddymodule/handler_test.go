@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,6 +20,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
+
+var testStart = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 // testRoutes are what the handlers under test serve.
 var testRoutes = []Route{
@@ -61,12 +64,12 @@ func storeKey(t testing.TB, h *Handler, change func(*apikey.Key)) (apikey.Key, s
 	token, id, hash := apikey.Generate(apikey.DefaultBrand)
 	k := apikey.Key{
 		ID: id, Hash: hash, Prefix: apikey.Prefix(apikey.DefaultBrand, id), Workspace: "acme", Name: "test",
-		Scopes: []string{"posts:read"}, CreatedAt: apiStart, Limits: apikey.Limits{PerMinute: 60, PerDay: 10_000, Burst: 60},
+		Scopes: []string{"posts:read"}, CreatedAt: testStart, Limits: apikey.Limits{PerMinute: 60, PerDay: 10_000, Burst: 60},
 	}
 	if change != nil {
 		change(&k)
 	}
-	if err := e.store.Create(k, keystore.Actor{At: apiStart, Via: "test"}); err != nil {
+	if err := e.store.Create(k, keystore.Actor{At: testStart, Via: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	return k, token

@@ -10,19 +10,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/socialpatra/keygate/caddymodule/stores"
 )
 
 // configStructs are what a JSON config consists of, by the name of their type.
 var configStructs = map[string]reflect.Type{
-	"App":       reflect.TypeFor[App](),
-	"Handler":   reflect.TypeFor[Handler](),
-	"Route":     reflect.TypeFor[Route](),
-	"OpenAPI":   reflect.TypeFor[OpenAPI](),
-	"CORS":      reflect.TypeFor[CORS](),
-	"BoltStore": reflect.TypeFor[BoltStore](),
+	"App":     reflect.TypeFor[App](),
+	"Handler": reflect.TypeFor[Handler](),
+	"Route":   reflect.TypeFor[Route](),
+	"OpenAPI": reflect.TypeFor[OpenAPI](),
+	"CORS":    reflect.TypeFor[CORS](),
+	"Bolt":    reflect.TypeFor[stores.Bolt](),
 
-	"RedisStore": reflect.TypeFor[RedisStore](),
-	"RedisTLS":   reflect.TypeFor[RedisTLS](),
+	"Redis":    reflect.TypeFor[stores.Redis](),
+	"RedisTLS": reflect.TypeFor[stores.RedisTLS](),
 }
 
 // jsonFields returns the JSON names of a struct's fields.
@@ -57,7 +59,7 @@ func (u usedFields) add(name string, object any, inline string) {
 }
 
 func (u usedFields) addStore(store map[string]any) {
-	name := map[any]string{"bbolt": "BoltStore", "redis": "RedisStore"}[store["module"]]
+	name := map[any]string{"bbolt": "Bolt", "redis": "Redis"}[store["module"]]
 	u.add(name, store, "module")
 	if tls, ok := store["tls"]; ok {
 		u.add("RedisTLS", tls, "")
@@ -119,7 +121,7 @@ func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
 // The comments are the manual on caddyserver.com.
 func TestEveryJSONFieldIsDocumented(t *testing.T) {
 	found := make(map[string]bool)
-	for _, name := range []string{"app.go", "handler.go", "routes.go", "openapi.go", "cors.go", "boltstore.go", "redisstore.go"} {
+	for _, name := range []string{"app.go", "handler.go", "routes.go", "openapi.go", "cors.go", "stores/bolt.go", "stores/redis.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -112,7 +113,7 @@ func (w *world) limitWorkspace() {
 	name := choose(w.r, "acme", "other")
 	if w.r.IntN(3) == 0 {
 		w.say("%s has no limits of its own", name)
-		if status := w.api("DELETE", workspacesPath+"/"+name, "", nil); status != 204 {
+		if status := w.api("DELETE", adminapi.WorkspacesPath+"/"+name, "", nil); status != 204 {
 			w.t.Errorf("status %d", status)
 		}
 		delete(w.together, name)
@@ -120,7 +121,7 @@ func (w *world) limitWorkspace() {
 	}
 	lim := apikey.WorkspaceLimits{PerDay: choose[uint32](w.r, 10, 100)}
 	w.say("%s has limits %+v", name, lim)
-	if status := w.api("PATCH", workspacesPath+"/"+name, fmt.Sprintf(`{"limits":{"per_minute":null,"per_day":%d}}`, lim.PerDay), nil); status != 200 {
+	if status := w.api("PATCH", adminapi.WorkspacesPath+"/"+name, fmt.Sprintf(`{"limits":{"per_minute":null,"per_day":%d}}`, lim.PerDay), nil); status != 200 {
 		w.t.Errorf("status %d", status)
 	}
 	w.together[name] = lim
@@ -239,7 +240,7 @@ func (w *world) requestAfterSetBack(k *modelKey, cost uint64, code string, lim a
 // compare reads all that the gateway knows of keys and workspaces.
 func (w *world) compare() {
 	w.say("compare")
-	var page listResponse
+	var page adminapi.ListResponse
 	if status := w.api("GET", "/keygate/keys?limit=1000", "", &page); status != 200 {
 		w.t.Errorf("status %d", status)
 	}
@@ -256,14 +257,14 @@ func (w *world) compare() {
 			w.t.Errorf("the key is %+v, want %+v", got, k)
 		}
 	}
-	var workspaces workspacesResponse
-	if status := w.api("GET", workspacesPath, "", &workspaces); status != 200 {
+	var workspaces adminapi.WorkspacesResponse
+	if status := w.api("GET", adminapi.WorkspacesPath, "", &workspaces); status != 200 {
 		w.t.Errorf("status %d", status)
 	}
 	if len(workspaces.Workspaces) != len(w.together) {
 		w.t.Errorf("workspaces %+v, want %+v", workspaces.Workspaces, w.together)
 	}
-	var check checkResponse
+	var check adminapi.CheckResponse
 	if status := w.api("GET", "/keygate/check", "", &check); status != 200 || len(check.Damaged) != 0 {
 		w.t.Errorf("check: %d %+v", status, check)
 	}

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -19,7 +18,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/stores"
 )
 
 // world is one gateway and its model. Its tickers run in the time of the
@@ -80,7 +81,11 @@ func (w *world) now() time.Time { return time.Now().Round(0).Add(time.Duration(w
 func (w *world) path() string { return filepath.Join(w.folder, fmt.Sprint(w.files), "keys.db") }
 
 func (w *world) open() {
-	e, err := openEngine(&BoltStore{abs: w.path()}, zap.NewNop())
+	store := &stores.Bolt{Path: w.path()}
+	if err := store.Provision(caddy.Context{}); err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := openEngine(store, zap.NewNop())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -107,7 +112,7 @@ func (w *world) lastSave() time.Time {
 }
 
 func (w *world) flush() {
-	w.engine.save()
+	w.engine.limits.Flush()
 	w.flushed = time.Now()
 }
 
@@ -163,20 +168,17 @@ func (w *world) requests() {
 func (w *world) api(method, path, body string, into any) int {
 	w.t.Helper()
 	app := w.handler.app
-	a := &keyAdmin{
-		store: w.engine.store, brand: app.KeyPrefix, gateways: app.gateways, forget: w.engine.forget,
-		flush: w.flush, door: "model", now: timeNow, changed: func(string, string) {},
-		together: configLimits, workspaceChanged: func(string, string) {},
-	}
+	api := adminapi.New(adminapi.Options{
+		Store: w.engine.store, Brand: app.KeyPrefix, Gateways: app.gateways, WorkspaceLimits: configLimits,
+		Limits: flushing{w.engine.limits, w.flush}, Via: "model", Now: timeNow,
+	})
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	rec := httptest.NewRecorder()
-	err := a.serve(rec, r)
-	if refused := (caddy.APIError{}); errors.As(err, &refused) {
-		w.last += fmt.Sprintf(" (%d %v)", refused.HTTPStatus, refused.Err)
-		return refused.HTTPStatus
-	} else if err != nil {
-		w.t.Error(err)
+	api.ServeHTTP(rec, r)
+	if rec.Code >= http.StatusBadRequest {
+		w.last += fmt.Sprintf(" (%d %s)", rec.Code, rec.Body)
+		return rec.Code
 	}
 	if into != nil {
 		if err := json.NewDecoder(bytes.NewReader(rec.Body.Bytes())).Decode(into); err != nil {
@@ -253,3 +255,11 @@ func (w *world) crash() {
 		u.crash(saved)
 	}
 }
+
+// flushing are limits that are saved as a model says.
+type flushing struct {
+	stores.Limits
+	flush func()
+}
+
+func (f flushing) Flush() { f.flush() }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/access/openapi"
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
 // OpenAPI imports routes from an OpenAPI document of the backend: each
@@ -64,7 +66,7 @@ func (o *OpenAPI) read() (*openapi.Document, error) {
 func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 	var o OpenAPI
 	if !d.AllArgs(&o.File) {
-		return wrongCount(d, "openapi <file>, such as ./socialpatra.openapi.yaml")
+		return caddyargs.WrongCount(d, "openapi <file>, such as ./socialpatra.openapi.yaml")
 	}
 	if err := o.resolve(d.File()); err != nil {
 		return d.WrapErr(err)
@@ -73,15 +75,15 @@ func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
 		if seen[option] {
-			return alreadySpecified(d, "openapi "+option)
+			return caddyargs.Repeated(d, "openapi "+option)
 		}
 		seen[option] = true
 		var err error
 		switch option {
 		case "scheme":
-			err = oneArg(d, &o.Scheme, "scheme <name>, of one of the document's securitySchemes")
+			err = caddyargs.One(d, &o.Scheme, "scheme <name>, of one of the document's securitySchemes")
 		case "base_path":
-			err = checked(d, &o.BasePath, openapi.CheckBasePath, "base_path <path>, such as /v1")
+			err = caddyargs.Checked(d, &o.BasePath, openapi.CheckBasePath, "base_path <path>, such as /v1")
 		default:
 			err = d.Errf("unrecognized openapi option '%s'; accepted: scheme, base_path", option)
 		}
@@ -114,22 +116,22 @@ func (o *OpenAPI) resolve(caddyfile string) error {
 }
 
 // gateway reads the documents and builds the table.
-func (h *Handler) gateway() (gateway, error) {
-	g := gateway{header: h.Header}
+func (h *Handler) gateway() (adminapi.Gateway, error) {
+	g := adminapi.Gateway{Header: h.Header}
 	routes := accessRoutes(h.Routes)
 	for i := range h.OpenAPI {
 		document, err := h.OpenAPI[i].read()
 		if err != nil {
-			return gateway{}, err
+			return adminapi.Gateway{}, err
 		}
-		g.documents = append(g.documents, document)
+		g.Documents = append(g.Documents, document)
 		routes = append(routes, document.Routes()...)
 	}
 	table, err := access.NewTable(routes)
 	if err != nil {
-		return gateway{}, err
+		return adminapi.Gateway{}, err
 	}
-	g.policy = access.Policy{
+	g.Policy = access.Policy{
 		Table:              table,
 		AllowMissingOrigin: h.MissingOrigin == "allow",
 		CORS:               !h.CORS.off(),
@@ -140,9 +142,9 @@ func (h *Handler) gateway() (gateway, error) {
 // maxLogged is how many operations or routes one line of the log names.
 const maxLogged = 10
 
-// report tells what of the documents is not as one who only reads them thinks.
-func (g *gateway) report(logger *zap.Logger) {
-	for _, document := range g.documents {
+// report logs where an imported document does not take effect as written.
+func report(g *adminapi.Gateway, logger *zap.Logger) {
+	for _, document := range g.Documents {
 		var denied []string
 		for i := range document.Operations {
 			if op := &document.Operations[i]; op.Problem != nil {
@@ -155,7 +157,7 @@ func (g *gateway) report(logger *zap.Logger) {
 		}
 	}
 	var taken []string
-	for _, o := range g.policy.Table.Overlaps() {
+	for _, o := range g.Policy.Table.Overlaps() {
 		taken = append(taken, fmt.Sprintf("%s: %s comes before %s: %s", o.Written.Source, o.Written, o.Imported.Source, o.Imported))
 	}
 	if len(taken) > 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/internal/english"
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
@@ -202,13 +203,6 @@ func limitDetail(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result
 	}
 }
 
-func requests(n uint32) string { return plural(int(n), "request") }
+func requests(n uint32) string { return english.Plural(int(n), "request") }
 
-func seconds(n int) string { return plural(n, "second") }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
+func seconds(n int) string { return english.Plural(n, "second") }

@@ -52,7 +52,7 @@ type cutConn struct {
 }
 
 func (c *cutConn) SetDeadline(at time.Time) error {
-	c.cut = at.Before(apiStart)
+	c.cut = at.Before(testStart)
 	return nil
 }
 
@@ -77,8 +77,8 @@ func TestSocketsCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expiry := apiStart.Add(time.Hour)
-	by := keystore.Actor{At: apiStart, Via: "test"}
+	expiry := testStart.Add(time.Hour)
+	by := keystore.Actor{At: testStart, Via: "test"}
 	update := func(edit func(*apikey.Key)) func(apikey.Key) error {
 		return func(k apikey.Key) error {
 			_, err := e.store.Update(k.ID, "update", by, func(k *apikey.Key) error { edit(k); return nil })
@@ -92,24 +92,24 @@ func TestSocketsCheck(t *testing.T) {
 		want   bool // ended
 	}{
 		{"as it was", nil, expiry.Add(-1), false},
-		{"renamed", update(func(k *apikey.Key) { k.Name = "other" }), apiStart, false},
-		{"revoked", update(func(k *apikey.Key) { k.RevokedAt = apiStart }), apiStart, true},
-		{"disabled", update(func(k *apikey.Key) { k.Disabled = true }), apiStart, true},
+		{"renamed", update(func(k *apikey.Key) { k.Name = "other" }), testStart, false},
+		{"revoked", update(func(k *apikey.Key) { k.RevokedAt = testStart }), testStart, true},
+		{"disabled", update(func(k *apikey.Key) { k.Disabled = true }), testStart, true},
 		{"expired", nil, expiry, true},
-		{"expiry moved", update(func(k *apikey.Key) { k.ExpiresAt = apiStart.Add(time.Minute) }), apiStart.Add(time.Minute), true},
-		{"deleted", func(k apikey.Key) error { return e.store.Delete(k.ID, by, nil) }, apiStart, true},
+		{"expiry moved", update(func(k *apikey.Key) { k.ExpiresAt = testStart.Add(time.Minute) }), testStart.Add(time.Minute), true},
+		{"deleted", func(k apikey.Key) error { return e.store.Delete(k.ID, by, nil) }, testStart, true},
 		{"another key in its place", func(k apikey.Key) error {
 			other := k
 			_, _, other.Hash = apikey.Generate(apikey.DefaultBrand)
 			return errors.Join(e.store.Delete(k.ID, by, nil), e.store.Create(other, by))
-		}, apiStart, true},
+		}, testStart, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k, _ := storeKey(t, h, func(k *apikey.Key) { k.ExpiresAt = expiry })
 			neighbour, _ := storeKey(t, h, nil)
 			var l sockets
 			ended, neighbourEnded := openSocket(t, &l, k), openSocket(t, &l, neighbour)
-			l.check(e.store, apiStart)
+			l.check(e.store, testStart)
 			if ended() {
 				t.Fatal("ended before the change")
 			}
@@ -152,7 +152,7 @@ func TestSocketsEndWithTheStore(t *testing.T) {
 	if late := openSocket(t, &e.sockets, k); !late() {
 		t.Error("one that was opened too late lives")
 	}
-	apart.check(e.store, apiStart)
+	apart.check(e.store, testStart)
 	if !apartEnded() {
 		t.Error("it outlives a store that cannot answer")
 	}
@@ -230,6 +230,6 @@ func BenchmarkSocketsCheck(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		l.check(e.store, apiStart)
+		l.check(e.store, testStart)
 	}
 }

@@ -171,6 +171,9 @@ const (
 	MaxPage     = 1000
 )
 
+// UsageDays is how many days the use of a key is kept and shown.
+const UsageDays = 400
+
 // Page is one page of a list. Next is the ID to go on after, zero at the end.
 type Page struct {
 	Keys     []apikey.Key

@@ -198,7 +198,7 @@ func TestDesignHasLayout(t *testing.T) {
 			t.Errorf("docs/design.md has a room that there is not: %v", err)
 		}
 	}
-	for _, pattern := range []string{"../*/*.go", "../access/*/*.go", "../keystore/*/*.go", "../ratelimit/*/*.go"} {
+	for _, pattern := range []string{"../*/*.go", "../access/*/*.go", "../caddymodule/*/*.go", "../command/*/*.go", "../keystore/*/*.go", "../ratelimit/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -223,7 +223,7 @@ func TestDesignFollowsFiles(t *testing.T) {
 	}
 	for _, m := range files {
 		found := false
-		for _, folder := range []string{"", "caddymodule", "access", "apikey", "keystore", "ratelimit"} {
+		for _, folder := range []string{"", "caddymodule", "adminapi", "command", "access", "apikey", "keystore", "ratelimit"} {
 			_, err := os.Stat(filepath.Join("..", folder, m[1]))
 			found = found || err == nil
 		}

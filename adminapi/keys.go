@@ -1,0 +1,127 @@
+package adminapi
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// keyID takes the ID from /keygate/keys/{id}, which may be the prefix as well.
+func keyID(r *http.Request) (apikey.ID, error) {
+	return apikey.ParseRef(r.PathValue("id"))
+}
+
+// one answers with a single key and its ETag.
+func (a *call) one(k *apikey.Key) (any, int, error) {
+	a.flush()
+	used, err := a.store.LastUsed(k.ID)
+	if err != nil {
+		return nil, 0, err
+	}
+	return tagged{k.Record(a.now(), used), etag(k)}, http.StatusOK, nil
+}
+
+func (a *call) create(r *http.Request) (any, int, error) {
+	var req KeyRequest
+	if err := decodeBody(r, &req); err != nil {
+		return nil, 0, err
+	}
+	now := a.now()
+	key := apikey.Key{CreatedAt: now.UTC().Truncate(time.Second)}
+	if req.Workspace != nil {
+		key.Workspace = *req.Workspace
+	}
+	if err := req.apply(&key, now); err != nil {
+		return nil, 0, err
+	}
+	if err := key.Normalize(); err != nil {
+		return nil, 0, err
+	}
+	if !req.AllowUnknownScope {
+		if err := apikey.CheckKnown(key.Scopes, routeScopes(a.gateways)); err != nil {
+			return nil, 0, err
+		}
+	}
+	var token string
+	token, key.ID, key.Hash = apikey.Generate(a.brand)
+	key.Prefix = apikey.Prefix(a.brand, key.ID)
+	if err := a.store.Create(key, a.actor()); err != nil {
+		return nil, 0, err
+	}
+	a.changed("create", key.ID)
+	return tagged{TokenResponse{Key: key.Record(now, time.Time{}), Token: token}, etag(&key)}, http.StatusCreated, nil
+}
+
+func (a *call) list(r *http.Request) (any, int, error) {
+	q, err := a.listQuery(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	a.flush()
+	page, err := a.store.List(q)
+	if err != nil {
+		return nil, 0, err
+	}
+	resp := ListResponse{Keys: make([]apikey.Record, 0, len(page.Keys)), NextCursor: page.Next.String()}
+	for i := range page.Keys {
+		resp.Keys = append(resp.Keys, page.Keys[i].Record(q.Now, page.LastUsed[i]))
+	}
+	return resp, http.StatusOK, nil
+}
+
+func (a *call) listQuery(r *http.Request) (keystore.Query, error) {
+	q := keystore.Query{Now: a.now()}
+	err := eachParam(r, params{
+		"workspace": func(value string) error {
+			q.Workspace = value
+			return apikey.CheckWorkspace(value)
+		},
+		"status": func(value string) error {
+			q.Status = apikey.Status(value)
+			if !slices.Contains(apikey.Statuses(), q.Status) {
+				return &apikey.FieldError{Field: "status", Problem: printable(value) + " is not a status", Accepted: "active, disabled, expired or revoked"}
+			}
+			return nil
+		},
+		"limit": pageLimit(&q.Limit),
+		"cursor": func(value string) (err error) {
+			if q.After, err = apikey.ParseID(value); err != nil {
+				err = noCursor()
+			}
+			return err
+		},
+	})
+	return q, err
+}
+
+func (a *call) show(r *http.Request) (any, int, error) {
+	id, err := keyID(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	key, err := a.store.Get(id)
+	if err != nil {
+		return nil, 0, err
+	}
+	return a.one(&key)
+}
+
+func (a *call) remove(r *http.Request) (any, int, error) {
+	id, err := keyID(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	var check func(*apikey.Key) error // without one, a damaged key can be deleted too
+	if r.Header["If-Match"] != nil {
+		check = func(k *apikey.Key) error { return matches(r, k) }
+	}
+	if err := a.store.Delete(id, a.actor(), check); err != nil {
+		return nil, 0, err
+	}
+	a.forget(id)
+	a.changed("delete", id)
+	return nil, http.StatusNoContent, nil
+}

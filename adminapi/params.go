@@ -1,0 +1,114 @@
+package adminapi
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// params says what to do with each parameter that an operation has.
+type params map[string]func(value string) error
+
+// cursorParam names the one parameter that may be empty: the next_cursor of the
+// last page is, and as a cursor it is the first page.
+const cursorParam = "cursor"
+
+// eachParam reads the query of a request. It refuses what does not parse, what
+// the operation does not know, and what is empty or given twice.
+func eachParam(r *http.Request, known params) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return queryError(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		read, ok := known[name]
+		values := query[name]
+		switch {
+		case !ok:
+			return &apikey.FieldError{Field: printable(name), Problem: "is not a parameter", Accepted: known.names()}
+		case len(values) > 1:
+			return &apikey.FieldError{Field: name, Problem: "is given more than once", Accepted: "one value"}
+		case values[0] == "" && name == cursorParam:
+			continue
+		case values[0] == "":
+			return &apikey.FieldError{Field: name, Problem: "is empty", Accepted: "a value; leave the parameter out otherwise"}
+		}
+		if err := read(values[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p params) names() string {
+	if len(p) == 0 {
+		return "no parameters"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(p)), ", ")
+}
+
+// queryError says why a query does not parse.
+func queryError(err error) error {
+	problem := "does not parse"
+	if escape, ok := errors.AsType[url.EscapeError](err); ok {
+		problem = printable(string(escape)) + " is not a percent-encoded byte"
+	} else if strings.Contains(err.Error(), "semicolon") { // net/url has no type for it
+		problem = "has a semicolon that is not percent-encoded"
+	}
+	return &apikey.FieldError{Field: "query", Problem: problem, Accepted: "name=value, with & between several, percent-encoded"}
+}
+
+// errTokenInURL refuses a URL that holds a token. Caddy has logged it by then.
+var errTokenInURL = &apikey.FieldError{
+	Field:    "id",
+	Problem:  "the URL holds a whole token, which is secret and is in the log of Caddy's admin endpoint now; rotate its key if others can read that log",
+	Accepted: "the ID of a key or its prefix",
+}
+
+// tokenInURL looks at what the URL says and, where its query does not parse, at
+// how it is written.
+func tokenInURL(u *url.URL) bool {
+	query, err := url.QueryUnescape(u.RawQuery)
+	return apikey.ContainsToken(u.Path) || apikey.ContainsToken(u.RawQuery) || err == nil && apikey.ContainsToken(query)
+}
+
+// number reads a whole number from 1 to most.
+func number(value, field string, most int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > most {
+		return 0, &apikey.FieldError{Field: field, Problem: printable(value) + " is not accepted", Accepted: fmt.Sprintf("1–%d", most)}
+	}
+	return n, nil
+}
+
+// pageLimit reads how many entries a page has at most.
+func pageLimit(dst *int) func(value string) error {
+	return func(value string) (err error) {
+		*dst, err = number(value, "limit", keystore.MaxPage)
+		return err
+	}
+}
+
+// noCursor refuses a cursor that no page gave.
+func noCursor() error {
+	return &apikey.FieldError{Field: cursorParam, Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
+}
+
+// printable shows what a caller sent on one line, and no token.
+func printable(s string) string {
+	if apikey.ContainsToken(s) {
+		return "<a token>"
+	}
+	if len(s) > 64 {
+		s = s[:64]
+	}
+	return strconv.QuoteToASCII(s)
+}

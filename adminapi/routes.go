@@ -1,0 +1,126 @@
+package adminapi
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	"github.com/socialpatra/keygate/access"
+)
+
+// RoutesResponse is what the running config maps, and what its documents have
+// and it does not.
+type RoutesResponse struct {
+	Routes []routeInfo       `json:"routes"` // by gateway, then path, then in the order of the config
+	Denied []DeniedOperation `json:"denied"` // operations of documents that nobody may call
+}
+
+type routeInfo struct {
+	Gateway   int        `json:"gateway"` // which keygate handler of the config: 1, 2, …
+	Methods   []string   `json:"methods"`
+	Path      string     `json:"path"`
+	Access    string     `json:"access"` // scoped, authenticated, public or deny
+	Scopes    [][]string `json:"scopes"` // all of one of these; empty where none are needed
+	Cost      int        `json:"cost"`
+	WebSocket bool       `json:"websocket"`
+	Source    string     `json:"source"`   // file and line; "" where they are not known
+	Imported  bool       `json:"imported"` // from an openapi document
+
+	// Of an imported route: what of the config comes before it, and whether no
+	// request is left to it.
+	TakenBy    []string `json:"taken_by,omitempty"`
+	NotReached bool     `json:"not_reached,omitempty"`
+}
+
+type DeniedOperation struct {
+	Gateway int    `json:"gateway"`
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Source  string `json:"source"`
+	Problem string `json:"problem"`
+
+	// What of the config takes some of its requests all the same.
+	TakenBy []string `json:"taken_by,omitempty"`
+}
+
+func (a *call) routes(*http.Request) (any, int, error) {
+	return RoutesOf(a.gateways), http.StatusOK, nil
+}
+
+func RoutesOf(gateways []Gateway) RoutesResponse {
+	resp := RoutesResponse{Routes: []routeInfo{}, Denied: []DeniedOperation{}}
+	// Caddy provisions the servers of a config in no order.
+	gateways = slices.SortedStableFunc(slices.Values(gateways), func(x, y Gateway) int {
+		return access.CompareSources(x.source(), y.source())
+	})
+	for i, g := range gateways {
+		number := i + 1
+		table := g.Policy.Table
+		taken := make(map[string]taken)
+		for _, o := range table.Overlaps() {
+			key := placeOf(o.Imported)
+			taken[key] = taken[key].and(o)
+		}
+		for _, route := range table.Routes() {
+			if route.Imported && route.Access == access.Denied {
+				continue
+			}
+			info := newRouteInfo(number, &route)
+			if route.Imported {
+				by := taken[placeOf(&route)]
+				info.TakenBy, info.NotReached = by.sources, by.whole
+			}
+			resp.Routes = append(resp.Routes, info)
+		}
+		for _, document := range g.Documents {
+			for _, op := range document.Operations {
+				if op.Problem == nil {
+					continue
+				}
+				denied := DeniedOperation{number, op.Method, op.Path, op.Source, op.Problem.Text, nil}
+				if op.Route != nil {
+					by := taken[placeOf(op.Route)]
+					if by.whole { // mapped by hand
+						continue
+					}
+					denied.TakenBy = by.sources
+				}
+				resp.Denied = append(resp.Denied, denied)
+			}
+		}
+	}
+	slices.SortStableFunc(resp.Routes, func(x, y routeInfo) int {
+		return cmp.Or(cmp.Compare(x.Gateway, y.Gateway), cmp.Compare(x.Path, y.Path))
+	})
+	return resp
+}
+
+// source returns where the first route of a gateway is from.
+func (g *Gateway) source() string { return g.Policy.Table.Routes()[0].Source }
+
+func newRouteInfo(gateway int, r *access.Route) routeInfo {
+	return routeInfo{
+		Gateway:   gateway,
+		Methods:   r.Methods,
+		Path:      r.Pattern,
+		Access:    cmp.Or(string(r.Access), "scoped"),
+		Scopes:    append([][]string{}, r.Scopes...),
+		Cost:      r.Cost,
+		WebSocket: r.WebSocket,
+		Source:    r.Source,
+		Imported:  r.Imported,
+	}
+}
+
+// taken is what of the config comes before an imported route.
+type taken struct {
+	sources []string
+	whole   bool // so that no request is left to it
+}
+
+func (t taken) and(o access.Overlap) taken {
+	return taken{append(t.sources, o.Written.Source), t.whole || o.Whole}
+}
+
+// placeOf tells an imported route from all others.
+func placeOf(r *access.Route) string { return r.Source + " " + r.String() }

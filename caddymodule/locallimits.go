@@ -1,0 +1,135 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/ratelimit"
+)
+
+// saveEvery bounds what a kill -9 can lose of the day's counts.
+const saveEvery = time.Second
+
+// sweepEvery is how often the limits forget keys that are not in use.
+const sweepEvery = time.Minute
+
+// localLimits are the limits of one process. They are saved in its store every
+// second, and go on after a restart where they were.
+type localLimits struct {
+	limiter *ratelimit.Limiter
+	store   keystore.Store
+	logger  *zap.Logger
+	unsaved unsavedUse
+
+	saving     sync.Mutex
+	keys       []apikey.Usage // what one save writes; its room is kept for the next
+	workspaces []apikey.WorkspaceUsage
+
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+func openLocalLimits(store keystore.Store, logger *zap.Logger) (*localLimits, error) {
+	l := &localLimits{
+		limiter: ratelimit.New(),
+		store:   store,
+		logger:  logger,
+		unsaved: unsavedUse{logger: logger},
+		stop:    make(chan struct{}),
+	}
+	if err := l.restore(timeNow()); err != nil {
+		return nil, err
+	}
+	l.stopped.Go(l.keepSaving)
+	return l, nil
+}
+
+// restore goes on where the process before stopped.
+func (l *localLimits) restore(now time.Time) error {
+	err := l.store.UsageSince(apikey.DayOf(now), l.limiter.Restore, l.limiter.RestoreWorkspace)
+	if errors.Is(err, keystore.ErrDamaged) {
+		l.logger.Error("a record of today's use is damaged; what it counts for has no quota left today", zap.Error(err))
+	} else if err != nil {
+		return fmt.Errorf("reading today's use: %w", err)
+	}
+	err = l.store.Buckets(func(b apikey.Bucket) { l.limiter.RestoreBucket(b, now) })
+	if errors.Is(err, keystore.ErrDamaged) {
+		l.logger.Error("a saved minute bucket is damaged; it is full", zap.Error(err))
+	} else if err != nil {
+		return fmt.Errorf("reading the minute buckets: %w", err)
+	}
+	l.limiter.Sweep(now) // closes the days before
+	return nil
+}
+
+func (l *localLimits) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
+	return l.limiter.Take(id, caps, cost, now), nil
+}
+
+func (l *localLimits) Deny(id apikey.ID, caps ratelimit.Caps, now time.Time) ratelimit.Result {
+	return l.limiter.Deny(id, caps, now)
+}
+
+func (l *localLimits) Peek(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
+	return l.limiter.Peek(id, caps, cost, now), nil
+}
+
+func (l *localLimits) Forget(id apikey.ID) { l.limiter.Forget(id) }
+
+func (l *localLimits) keepSaving() {
+	save := time.NewTicker(saveEvery)
+	defer save.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-save.C:
+			l.Flush()
+		case <-sweep.C:
+			l.limiter.Sweep(timeNow())
+		}
+	}
+}
+
+// Flush writes the counts that changed. What could not be written is kept for
+// the next attempt.
+func (l *localLimits) Flush() {
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	l.keys, l.workspaces = l.limiter.Drain(l.keys[:0], l.workspaces[:0])
+	if len(l.keys)+len(l.workspaces) == 0 {
+		return
+	}
+	if err := l.store.SaveUsage(l.keys, l.workspaces); err != nil {
+		l.limiter.Undrain(l.keys, l.workspaces)
+		l.unsaved.report(err)
+	}
+}
+
+func (l *localLimits) Close() {
+	close(l.stop)
+	l.stopped.Wait()
+	l.Flush()
+	if err := l.store.SaveBuckets(l.limiter.Buckets(timeNow())); err != nil {
+		l.logger.Error("the minute buckets could not be saved; they will be full after the start", zap.Error(err))
+	}
+}
+
+// unsavedUse tells of use that could not be stored.
+type unsavedUse struct {
+	logger *zap.Logger
+	often  rarely
+}
+
+func (u *unsavedUse) report(err error) {
+	metrics.storeErrors.Inc()
+	u.often.error(u.logger, timeNow(), "the use of keys could not be saved; it will be tried again", zap.Error(err))
+}

@@ -1,0 +1,99 @@
+package stores
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+func init() {
+	caddy.RegisterModule(Bolt{})
+}
+
+// Bolt keeps keys in one bbolt file on this machine. One process owns the
+// file at a time; everyone else goes through that process's admin API.
+type Bolt struct {
+	// The file. A relative path is relative to the folder that Caddy was
+	// started in. The folder is created with mode 0700, the file with 0600.
+	// Placeholders such as {env.KEYGATE_DB} are expanded.
+	// Default: keygate/keys.db under Caddy's data folder.
+	Path string `json:"path,omitempty"`
+
+	abs string
+}
+
+// CaddyModule returns the Caddy module information.
+func (Bolt) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "keygate.stores.bbolt",
+		New: func() caddy.Module { return new(Bolt) },
+	}
+}
+
+// Provision settles where the file is, and refuses what is there if it can be
+// no store. It creates nothing. The sooner the better: once the new config's
+// servers run, their requests would be refused until the reload has failed.
+func (s *Bolt) Provision(caddy.Context) error {
+	path := caddy.NewReplacer().ReplaceKnown(s.Path, "")
+	if s.Path != "" && path == "" {
+		return fmt.Errorf("the path of the key store, %s, is empty once its placeholders are expanded", s.Path)
+	}
+	if path == "" {
+		path = defaultStorePath()
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("the path of the key store: %w", err)
+	}
+	s.abs = abs
+	return keystore.CheckPath(abs)
+}
+
+func defaultStorePath() string {
+	return filepath.Join(caddy.AppDataDir(), "keygate", "keys.db")
+}
+
+// Location returns the absolute path of the file.
+func (s *Bolt) Location() string { return s.abs }
+
+// Open opens or creates the file.
+func (s *Bolt) Open(logger *zap.Logger) (keystore.Store, error) {
+	store, err := keystore.OpenBolt(s.abs)
+	if err != nil {
+		return nil, err
+	}
+	for _, damaged := range store.Damaged() {
+		logger.Error("a record in the key store is damaged; its key is refused", zap.String("store", s.abs), zap.Error(damaged))
+	}
+	return store, nil
+}
+
+// UnmarshalCaddyfile parses the store module's tokens:
+//
+//	bbolt [<path>]
+func (s *Bolt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the module's name
+	if d.NextArg() {
+		s.Path = d.Val()
+	}
+	if d.NextArg() {
+		return caddyargs.WrongCount(d, "bbolt [<path>], such as bbolt ./data/keygate.db")
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		return d.Errf("unrecognized subdirective '%s'; the bbolt store takes a path and nothing else", d.Val())
+	}
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner     = (*Bolt)(nil)
+	_ caddyfile.Unmarshaler = (*Bolt)(nil)
+	_ Module                = (*Bolt)(nil)
+)

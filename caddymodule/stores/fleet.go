@@ -1,0 +1,113 @@
+package stores
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/redis"
+	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/keystore/redisstore"
+	"github.com/socialpatra/keygate/ratelimit"
+	"github.com/socialpatra/keygate/ratelimit/shared"
+)
+
+var limitModes = map[string]shared.Mode{"exact": shared.Exact, "leased": shared.Leased}
+
+var outages = map[string]shared.Outage{"closed": shared.Closed, "share": shared.Share, "open": shared.Open}
+
+// fleetStore is a store whose engine keeps the limits as well.
+type fleetStore struct {
+	*redisstore.Store
+	conn    *redis.Conn
+	options shared.Options
+}
+
+func openFleet(s *Redis, logger *zap.Logger) (*fleetStore, error) {
+	conn, err := redis.Dial(s.config)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	for _, warning := range conn.Warnings() {
+		logger.Warn("the engine of the key store is not set up to keep keys safe", zap.String("warning", warning))
+	}
+	store, err := redisstore.Open(conn, redisstore.Config{Replicas: s.Replicas})
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	// The answer that health asks for is known from here on, and as long as others
+	// are that are known.
+	_, _, _ = store.Lookup(apikey.ID{})
+	if s.OnOutage != "closed" && s.StaleMax == 0 {
+		logger.Warn("on_outage has next to no effect without stale_max: while the engine is away no key is accepted", zap.String("on_outage", s.OnOutage))
+	}
+	return &fleetStore{Store: store, conn: conn, options: shared.Options{
+		Mode:     limitModes[s.Limits],
+		OnOutage: outages[s.OnOutage],
+		Nodes:    store.Gateways,
+	}}, nil
+}
+
+// Limits implements [LimitKeeper].
+func (f *fleetStore) Limits(unsaved func(error)) Limits {
+	l := &fleetLimits{store: f.Store, unsaved: unsaved}
+	options := f.options
+	options.Save = l.save
+	l.Limiter = shared.New(f.conn, options)
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	l.stopped.Go(func() { l.Run(ctx) })
+	return l
+}
+
+// Close implements [keystore.Store].
+func (f *fleetStore) Close() error {
+	err := f.Store.Close()
+	f.conn.Close()
+	return err
+}
+
+// fleetLimits are the limits that all gateways of a fleet share.
+type fleetLimits struct {
+	*shared.Limiter
+	store   *redisstore.Store
+	unsaved func(error)
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// save adds up what the keys of this gateway were used for. What was not written
+// is tried again with the next. What may have been is not: to count a request
+// twice is worse than to miss it.
+func (l *fleetLimits) save(_ context.Context, used []apikey.Usage) error {
+	err := l.store.AddUsage(used)
+	if err == nil {
+		return nil
+	}
+	l.unsaved(err)
+	if errors.Is(err, keystore.ErrNotWritten) {
+		return err
+	}
+	return nil
+}
+
+// Peek implements [Limits]. The clock is the engine's.
+func (l *fleetLimits) Peek(id apikey.ID, caps ratelimit.Caps, cost int, _ time.Time) (ratelimit.Result, error) {
+	return l.Limiter.Peek(id, caps, cost)
+}
+
+// Flush implements [Limits].
+func (l *fleetLimits) Flush() { l.Save() }
+
+// Close implements [Limits].
+func (l *fleetLimits) Close() {
+	l.stop()
+	l.stopped.Wait() // saves what is left
+}

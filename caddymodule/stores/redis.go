@@ -1,0 +1,256 @@
+package stores
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/internal/redis"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+func init() {
+	caddy.RegisterModule(Redis{})
+}
+
+// Redis keeps keys and limits on Redis 6 or later, or Valkey, for any number
+// of gateways that share them: one server, a Sentinel set or a Cluster. Keys are
+// answered from memory that the engine's own word of changes keeps exact, so
+// that a revocation is in force everywhere within milliseconds. Limits are
+// charged on the engine, so that 60 per minute are 60 across the fleet.
+//
+// Gateways with the same engine and prefix are one fleet.
+type Redis struct {
+	// Where the engine is: host:port, 1–64 of them. Several are nodes of a
+	// Cluster, any of them, or with sentinel the sentinels. Placeholders are
+	// expanded. Required.
+	Addresses []string `json:"addresses,omitempty"`
+
+	// The name of the master set that the sentinels watch. Default: no Sentinel.
+	Sentinel string `json:"sentinel,omitempty"`
+
+	// The user to log in as, a placeholder such as {env.REDIS_USERNAME} or
+	// {file./run/secrets/redis-username}. Default: the engine's default user.
+	Username string `json:"username,omitempty"`
+
+	// Its password, a placeholder such as {env.REDIS_PASSWORD} or
+	// {file./run/secrets/redis}. A password itself is refused: the config is shown
+	// to whoever may read it. Default: none.
+	Password string `json:"password,omitempty"`
+
+	// Speak TLS. Default: plain TCP.
+	TLS *RedisTLS `json:"tls,omitempty"`
+
+	// What the name of everything on the engine begins with: up to 64 letters,
+	// digits, dots, dashes and underscores. Default: keygate.
+	Prefix string `json:"prefix,omitempty"`
+
+	// How long the engine may take for one answer, 10ms–10s. A request that needs
+	// several waits for two of these at most, and for none once the engine is known
+	// to be away. Default: 250ms.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How often the engine has to prove that it can be believed, 50ms–10s. A
+	// gateway that is cut off accepts no key any more after two of these and
+	// stale_max. Default: 250ms.
+	Heartbeat caddy.Duration `json:"heartbeat,omitempty"`
+
+	// For how long keys that were seen before are accepted while the engine is
+	// away, up to 24h. As long may a key outlive its revocation at a gateway that
+	// is cut off. Default: 0, not at all.
+	StaleMax caddy.Duration `json:"stale_max,omitempty"`
+
+	// How many replicas are waited for after a change, 0–16, at most for timeout.
+	// The admin API tells whether so many had it. Default: 0.
+	Replicas int `json:"replicas,omitempty"`
+
+	// How the limits are shared: exact (each request is charged on the engine) or
+	// leased (a gateway takes short-lived batches for keys in heavy use, and the
+	// fleet may pass a little more; see docs/fleet.md). Default: exact.
+	Limits string `json:"limits,omitempty"`
+
+	// What holds in place of the limits while the engine is away, for keys that
+	// are still accepted: closed (they are answered 503), share (each gateway
+	// grants its share of every limit) or open (no limits). Default: closed.
+	OnOutage string `json:"on_outage,omitempty"`
+
+	config   redis.Config
+	location string
+}
+
+// RedisTLS is how to speak TLS to the engine.
+type RedisTLS struct {
+	// A file with the certificates, in PEM, of those who may sign the engine's
+	// certificate. Default: the system's.
+	CA string `json:"ca,omitempty"`
+
+	// A file with a client certificate, in PEM. Needs key. Default: none.
+	Cert string `json:"cert,omitempty"`
+
+	// The file with its private key, in PEM. Needs cert. Default: none.
+	Key string `json:"key,omitempty"`
+
+	// The name that the engine's certificate must have. Default: the host that is
+	// connected to.
+	ServerName string `json:"server_name,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Redis) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "keygate.stores.redis",
+		New: func() caddy.Module { return new(Redis) },
+	}
+}
+
+const (
+	maxAddresses = 64
+	maxReplicas  = 16
+	maxStale     = 24 * time.Hour
+)
+
+// Provision checks the configuration. It connects to nothing.
+func (s *Redis) Provision(caddy.Context) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if s.Limits == "" {
+		s.Limits = "exact"
+	}
+	if s.OnOutage == "" {
+		s.OnOutage = "closed"
+	}
+	repl := caddy.NewReplacer()
+	var addresses []string
+	for _, address := range s.Addresses {
+		expanded, err := repl.ReplaceOrErr(address, true, true)
+		if err != nil {
+			return fmt.Errorf("store redis: address: %w", err)
+		}
+		addresses = append(addresses, expanded)
+	}
+	s.config = s.configFor(addresses)
+	for _, secret := range []struct {
+		name, value string
+		to          *string
+	}{{"username", s.Username, &s.config.Username}, {"password", s.Password, &s.config.Password}} {
+		if secret.value == "" {
+			continue
+		}
+		var err error
+		if *secret.to, err = repl.ReplaceOrErr(secret.value, true, true); err != nil {
+			return fmt.Errorf("store redis: %s: %w", secret.name, err)
+		}
+	}
+	if err := s.loadTLS(); err != nil {
+		return fmt.Errorf("store redis: tls: %w", err)
+	}
+	if err := s.config.Check(); err != nil {
+		return fmt.Errorf("store redis: %w", err)
+	}
+	return s.locate()
+}
+
+// configFor returns what is known before placeholders are expanded.
+func (s *Redis) configFor(addresses []string) redis.Config {
+	return redis.Config{
+		Addresses: addresses,
+		Master:    s.Sentinel,
+		Prefix:    s.Prefix,
+		Timeout:   time.Duration(s.Timeout),
+		Heartbeat: time.Duration(s.Heartbeat),
+		StaleMax:  time.Duration(s.StaleMax),
+	}
+}
+
+// check refuses what is wrong whatever placeholders stand for.
+func (s *Redis) check() error {
+	if n := len(s.Addresses); n == 0 || n > maxAddresses {
+		return fmt.Errorf("store redis: has %d addresses; accepted: 1 to %d, such as localhost:6379", n, maxAddresses)
+	}
+	for _, secret := range [...][2]string{{"username", s.Username}, {"password", s.Password}} {
+		if err := checkSecret(secret[0], secret[1]); err != nil {
+			return err
+		}
+	}
+	if time.Duration(s.StaleMax) > maxStale {
+		return fmt.Errorf("store redis: stale_max %s is out of range; accepted: 0s to 24h", time.Duration(s.StaleMax))
+	}
+	if s.Replicas < 0 || s.Replicas > maxReplicas {
+		return fmt.Errorf("store redis: replicas %d is out of range; accepted: 0 to %d", s.Replicas, maxReplicas)
+	}
+	if _, ok := limitModes[s.Limits]; !ok && s.Limits != "" {
+		return fmt.Errorf("store redis: limits %q is not accepted; accepted: exact or leased", s.Limits)
+	}
+	if _, ok := outages[s.OnOutage]; !ok && s.OnOutage != "" {
+		return fmt.Errorf("store redis: on_outage %q is not accepted; accepted: closed, share or open", s.OnOutage)
+	}
+	if s.TLS != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
+		return errors.New("store redis: tls has one of cert and key; accepted: both or none")
+	}
+	known := slices.DeleteFunc(slices.Clone(s.Addresses), func(a string) bool { return strings.Contains(a, "{") })
+	if len(known) == 0 {
+		known = []string{"localhost:6379"} // for the rest to be checked
+	}
+	if err := s.configFor(known).Check(); err != nil {
+		return fmt.Errorf("store redis: %w", err)
+	}
+	return nil
+}
+
+var secretPlaceholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
+
+// checkSecret keeps secrets out of the config, which Caddy's admin endpoint shows
+// and its autosave writes to a file.
+func checkSecret(name, value string) error {
+	if value == "" || secretPlaceholder.MatchString(value) {
+		return nil
+	}
+	return fmt.Errorf("store redis: %s is not a placeholder, and would be shown with the config; accepted: {env.NAME} or {file.PATH} and nothing around it", name)
+}
+
+// Location tells this store from those with any other setting, so that a reload
+// with other settings opens another.
+func (s *Redis) Location() string { return s.location }
+
+// processKey keeps a location from telling anything of a password.
+var processKey = func() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return key
+}()
+
+func (s *Redis) locate() error {
+	settings, err := json.Marshal(s) //nolint:gosec // secrets are placeholders in it, see checkSecret
+	if err != nil {
+		return err
+	}
+	digest := hmac.New(sha256.New, processKey)
+	for _, part := range []string{s.config.Username, s.config.Password} {
+		fmt.Fprintf(digest, "%d %s", len(part), part)
+	}
+	s.location = "redis " + string(settings) + " " + hex.EncodeToString(digest.Sum(nil))
+	return nil
+}
+
+// Open connects to the engine, and creates the store where there is none.
+func (s *Redis) Open(logger *zap.Logger) (keystore.Store, error) {
+	return openFleet(s, logger)
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner = (*Redis)(nil)
+	_ Module            = (*Redis)(nil)
+)

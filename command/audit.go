@@ -1,0 +1,170 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/command/client"
+	"github.com/socialpatra/keygate/command/term"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+func (c *cli) auditCommand() *cobra.Command {
+	var key *string
+	var limit *int64
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Shows who changed what, and when",
+		Long: `Shows every change of keys, the newest first, all of them unless --key or --limit
+say less: when it was made, which fields changed from what to what, and through
+which door it came. Times are UTC. The history of a deleted key stays.
+
+With --json the result is {"entries":[{…}],"next_cursor":""}; the cursor is empty
+when nothing follows.`,
+		Example: `  $ caddy keygate audit --limit 20
+  $ caddy keygate audit --key 7Hk2Qp9aX3bC
+  $ caddy keygate audit --json | jq -c '.entries[] | select(.action == "revoke")'`,
+		Args:              noArgument,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: c.run(func(ctx context.Context, api *client.Client, _ []string) error {
+			query := url.Values{}
+			if key != nil {
+				id, err := apikey.ParseRef(*key)
+				if err != nil {
+					return err
+				}
+				query.Set("key", id.String())
+			}
+			return c.audit(ctx, api, query, limit)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Var(textFlag{&key, "--key"}, "key", "Only changes of the key of this `id`")
+	flags.Var(numberFlag{&limit, "--limit", "1 or more"}, "limit", "At most so many changes (default all)")
+	c.completeFlags(cmd)
+	return cmd
+}
+
+func (c *cli) audit(ctx context.Context, api *client.Client, query url.Values, limit *int64) error {
+	var printer pagePrinter[keystore.AuditEntry] = c.auditPages()
+	if c.json {
+		printer = &pageJSON[keystore.AuditEntry]{out: c.Out, field: "entries"}
+	}
+	next, err := eachPage(query, limit, func(query url.Values) (string, error) {
+		var page adminapi.AuditResponse
+		if err := api.Call(ctx, http.MethodGet, "/keygate/audit?"+query.Encode(), nil, &page); err != nil {
+			return "", err
+		}
+		return page.NextCursor, printer.page(page.Entries)
+	})
+	if err != nil {
+		return err
+	}
+	return printer.end(next)
+}
+
+// auditPages is the table of `caddy keygate audit`. The door is the first that
+// a narrow terminal leaves out, and what changed the last.
+func (c *cli) auditPages() *pageTable[keystore.AuditEntry] {
+	return &pageTable[keystore.AuditEntry]{
+		Console: c.Console,
+		table: &term.Table{
+			Columns: []term.Column{
+				{Title: "WHEN"},
+				{Title: "ACTION", Rank: 2},
+				{Title: "KEY", Rank: 3},
+				{Title: "CHANGED", Least: 24, Rank: 1},
+				{Title: "VIA", Least: 7, Rank: 4},
+			},
+			Width:  c.Width,
+			Colour: c.Colour,
+		},
+		rows: c.auditRows,
+		what: "changes",
+	}
+}
+
+// auditRows gives each field that changed a line of its own, below the first.
+// A change is one of a key or of a workspace.
+func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
+	first := []term.Cell{auditTime(e.At, c.Now()), {Text: e.Action, Colour: actionColour(e.Action)}, {Text: e.Key.String() + e.Workspace}, {}, {Text: e.Via}}
+	rows := [][]term.Cell{first}
+	for i, field := range slices.Sorted(maps.Keys(e.Changes)) {
+		change := e.Changes[field]
+		text := field + ": " + auditValue(field, change.From) + " → " + auditValue(field, change.To)
+		if i == 0 {
+			first[3].Text = text
+		} else {
+			rows = append(rows, []term.Cell{{}, {}, {}, {Text: text}, {}})
+		}
+	}
+	return rows
+}
+
+func auditTime(at, now time.Time) term.Cell {
+	if at.IsZero() {
+		return term.Cell{Text: "unknown"} // of an entry that does not verify
+	}
+	beside := term.RelativeTime(at, now)
+	return term.Cell{Text: at.UTC().Format(time.DateTime) + " (" + beside + ")", Short: beside}
+}
+
+// auditValue shows a value of a JSON record on one line.
+func auditValue(field string, v any) string {
+	switch v := v.(type) {
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64) // not 1e+06
+	case nil:
+		if strings.HasSuffix(field, "_at") {
+			return "never"
+		}
+		return "none"
+	case string:
+		if v == "" {
+			return "none"
+		}
+		return v
+	case []any:
+		texts := make([]string, len(v))
+		for i := range v {
+			texts[i] = auditValue("", v[i])
+		}
+		if len(texts) == 0 {
+			return "none"
+		}
+		return strings.Join(texts, " ")
+	case map[string]any:
+		var texts []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			texts = append(texts, name+" "+auditValue(name, v[name]))
+		}
+		return strings.Join(texts, ", ")
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func actionColour(action string) string {
+	switch action {
+	case "create", "enable", "import":
+		return term.Green
+	case "disable", "rotate":
+		return term.Yellow
+	case "revoke", "delete":
+		return term.Red
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,219 @@
+package command
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"net/textproto"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/socialpatra/keygate/access/lint"
+)
+
+// findCaches returns the cache handlers of a config that a request passes before
+// or behind a keygate handler.
+func findCaches(tree any) []lint.Cache {
+	apps := member(tree, "apps")
+	w := cacheWalk{app: member(apps, "cache")}
+	servers, _ := member(member(apps, "http"), "servers").(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		server := servers[name]
+		w.named, _ = member(server, "named_routes").(map[string]any)
+		listen := stringsOf(member(server, "listen"))
+		w.seen = nil
+		w.routes(member(server, "routes"), passed{}, strings.Join(listen, " "))
+		// Error routes get the request as any of the others left it.
+		w.routes(member(member(server, "errors"), "routes"), passed{identity: w.seen}, strings.Join(listen, " "))
+	}
+	return w.found
+}
+
+// cacheWalk follows a request through the routes of a server.
+type cacheWalk struct {
+	app   any            // what caches have in common
+	named map[string]any // routes of invoke
+	depth int            // of named routes, which may invoke each other
+	seen  []string       // identity of all gateways of a server
+	found []lint.Cache
+}
+
+// passed is what a request may have come through.
+type passed struct {
+	caches   []lint.Cache
+	identity []string // headers of gateways that name the key
+}
+
+// routes follows routes in their order, and returns what a request may have come
+// through behind them. Of a group one route is taken at most, and nothing comes
+// behind a terminal one.
+func (w *cacheWalk) routes(routes any, now passed, where string) passed {
+	groups := make(map[string]passed)
+	for _, route := range listOf(routes) {
+		at := now
+		if group, _ := member(route, "group").(string); group != "" {
+			if _, again := groups[group]; !again {
+				groups[group] = now
+			}
+			at = groups[group]
+		}
+		behind := w.route(route, at, where)
+		if terminal, _ := member(route, "terminal").(bool); !terminal {
+			now.caches = append(slices.Clip(now.caches), behind.caches[len(at.caches):]...)
+			now.identity = append(slices.Clip(now.identity), behind.identity[len(at.identity):]...)
+		}
+	}
+	return now
+}
+
+func (w *cacheWalk) route(route any, p passed, where string) passed {
+	for _, matcher := range listOf(member(route, "match")) {
+		if hosts := stringsOf(member(matcher, "host")); len(hosts) > 0 {
+			where = strings.Join(hosts, " ")
+		}
+	}
+	for _, handler := range listOf(member(route, "handle")) {
+		p = w.handler(handler, p, where)
+	}
+	return p
+}
+
+func (w *cacheWalk) handler(handler any, p passed, where string) passed {
+	switch member(handler, "handler") {
+	case "keygate":
+		prefix, _ := member(handler, "identity_prefix").(string)
+		if prefix == "" {
+			prefix = "SocialPatra-"
+		}
+		w.found = append(w.found, p.caches...)
+		identity := textproto.CanonicalMIMEHeaderKey(prefix) + "Key-Id"
+		p.identity = append(slices.Clip(p.identity), identity)
+		w.seen = append(w.seen, identity)
+	case "cache":
+		c := newCache(handler, w.app)
+		c.Where = where
+		p.caches = append(slices.Clip(p.caches), c)
+		for _, identity := range p.identity {
+			c.Behind, c.Identity = true, identity
+			w.found = append(w.found, c)
+		}
+	case "invoke":
+		name, _ := member(handler, "name").(string)
+		if w.depth++; w.depth < 32 {
+			p = w.route(w.named[name], p, where)
+		}
+		w.depth--
+	default:
+		for _, routes := range nestedRoutes(handler) {
+			p = w.routes(routes, p, where)
+		}
+	}
+	return p
+}
+
+// nestedRoutes returns the lists of routes in a handler, such as subroute has
+// one, and reverse_proxy several in handle_response.
+func nestedRoutes(v any) (found []any) {
+	switch value := v.(type) {
+	case []any:
+		for _, element := range value {
+			found = append(found, nestedRoutes(element)...)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			if name == "routes" {
+				found = append(found, value[name])
+			} else {
+				found = append(found, nestedRoutes(value[name])...)
+			}
+		}
+	}
+	return found
+}
+
+// cacheSettings are those of Souin that matter here, of one handler or of all.
+type cacheSettings struct {
+	Key               cacheKey            `json:"key"`
+	Mode              string              `json:"mode"`
+	DisableCoalescing bool                `json:"disable_coalescing"`
+	CacheKeys         map[string]cacheKey `json:"cache_keys"`
+}
+
+type cacheKey struct {
+	Headers       []string `json:"headers"`
+	Template      string   `json:"template"`
+	Hash          bool     `json:"hash"`
+	Hide          bool     `json:"hide"`
+	DisableVary   bool     `json:"disable_vary"`
+	DisableBody   bool     `json:"disable_body"`
+	DisableHost   bool     `json:"disable_host"`
+	DisableMethod bool     `json:"disable_method"`
+	DisableQuery  bool     `json:"disable_query"`
+	DisableScheme bool     `json:"disable_scheme"`
+}
+
+// newCache reads a cache handler. What it does not say of its key and mode, the
+// app says for all; coalescing each handler says for itself.
+func newCache(handler, app any) lint.Cache {
+	var own struct {
+		Configuration struct {
+			DefaultCache cacheSettings
+			CacheKeys    map[string]cacheKey `json:"cache_keys"`
+		}
+	}
+	var all cacheSettings
+	decode(handler, &own)
+	decode(app, &all)
+	s := own.Configuration.DefaultCache
+	if s.Key.isZero() {
+		s.Key = all.Key
+	}
+	keys := []cacheKey{s.Key}
+	for _, more := range []map[string]cacheKey{own.Configuration.CacheKeys, all.CacheKeys} {
+		for _, pattern := range slices.Sorted(maps.Keys(more)) {
+			keys = append(keys, more[pattern])
+		}
+	}
+	c := lint.Cache{Coalesces: !s.DisableCoalescing, Mode: cmp.Or(s.Mode, all.Mode)}
+	for _, key := range keys {
+		c.IgnoresVary = c.IgnoresVary || key.DisableVary
+		c.Keys = append(c.Keys, lint.CacheKey{Headers: key.Headers, Template: key.Template, Hash: key.Hash})
+	}
+	return c
+}
+
+// isZero reports whether a key says nothing, as Souin sees it.
+func (k cacheKey) isZero() bool {
+	headers := len(k.Headers)
+	k.Headers = nil
+	return headers == 0 && reflect.ValueOf(k).IsZero()
+}
+
+// decode reads what fits: a cache that is not as expected looks like one without
+// settings, which is reported.
+func decode(tree, v any) {
+	if encoded, err := json.Marshal(tree); err == nil {
+		_ = json.Unmarshal(encoded, v)
+	}
+}
+
+// member returns a member of an object, nil where there is none.
+func member(v any, name string) any {
+	object, _ := v.(map[string]any)
+	return object[name]
+}
+
+func listOf(v any) []any {
+	list, _ := v.([]any)
+	return list
+}
+
+func stringsOf(v any) (found []string) {
+	for _, element := range listOf(v) {
+		if s, ok := element.(string); ok {
+			found = append(found, s)
+		}
+	}
+	return found
+}

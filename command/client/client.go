@@ -1,0 +1,216 @@
+// Package client speaks the admin API of package adminapi, to a Caddy that runs
+// or, in this process, to a store file that no process holds.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/socialpatra/keygate/adminapi"
+)
+
+// How long the command waits for an answer, for a connection before that, and
+// for the next bytes of a call that takes long.
+const (
+	callTimeout  = 10 * time.Second
+	dialTimeout  = 5 * time.Second
+	stallTimeout = 5 * time.Minute
+)
+
+// maxAnswer is the largest answer that the command reads, in bytes: a page of
+// keys whose every setting is as long as it may be.
+const maxAnswer = 64 << 20
+
+// Client speaks the admin API, to a running Caddy or to a store in this
+// process. It connects on the first call.
+type Client struct {
+	// Find tells where to connect to.
+	Find func() (Place, error)
+
+	Now        func() time.Time                 // the clock of a store in this process
+	Warn       func(format string, args ...any) // told what is no error and no result
+	MakesStore bool                             // a store file that does not exist is made
+	TakesLong  bool                             // calls may last as long as something moves
+	Silent     bool                             // opening a store says nothing of its damage
+
+	link *link // nil before the first call
+}
+
+// Close ends the connection, or closes the store.
+func (c *Client) Close() error {
+	if c.link == nil {
+		return nil
+	}
+	return c.link.close()
+}
+
+func (c *Client) connect() error {
+	if c.link != nil {
+		return nil
+	}
+	place, err := c.Find()
+	if err != nil {
+		return err
+	}
+	if place.DB == "" {
+		c.link = dial(place)
+		return nil
+	}
+	c.link, err = openOffline(place.DB, c)
+	return err
+}
+
+// Call sends in as JSON, unless it is nil, and reads the answer into out,
+// unless that is nil. A refusal of the server is an error with its words.
+func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
+	var sent Payload
+	if in != nil {
+		encoded, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("writing the request: %w", err)
+		}
+		sent = Payload{ContentType: "application/json", Body: bytes.NewReader(encoded)}
+	}
+	resp, err := c.Send(ctx, method, path, sent)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+		return c.Interrupted(mayChange(method, path), err)
+	}
+	return nil
+}
+
+// Payload is the body of a request. The zero payload is none.
+type Payload struct {
+	ContentType string
+	Body        io.Reader
+	Again       func() (io.ReadCloser, error) // the body from its start, where that can be had
+	Progress    func(done, all int)           // told what an import tells; nil: it is not asked
+}
+
+// Send returns an answer that was no refusal, for the caller to close.
+func (c *Client) Send(ctx context.Context, method, path string, sent Payload) (*http.Response, error) {
+	if err := c.connect(); err != nil {
+		return nil, err
+	}
+	var watch *stallWatch
+	caller := c.link.http
+	if c.TakesLong {
+		watch = watchStalls(ctx, stallTimeout)
+		ctx = watch.ctx
+		patient := *caller
+		patient.Timeout = 0
+		caller = &patient
+		if sent.Body != nil {
+			sent.Body = watch.request(sent.Body)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.link.url+path, sent.Body)
+	if err != nil {
+		return nil, fmt.Errorf("making the request: %w", err)
+	}
+	if sent.Body != nil {
+		req.Header.Set("Content-Type", sent.ContentType)
+	}
+	if sent.Again != nil {
+		req.GetBody = sent.Again
+	}
+	if sent.Progress != nil {
+		req = askProgress(req, sent.Progress, watch)
+	}
+	if c.link.origin != "" {
+		req.Header.Set("Origin", c.link.origin)
+	}
+	resp, err := caller.Do(req)
+	if err != nil {
+		if watch != nil {
+			err = watch.cause(err)
+			watch.stop()
+		}
+		return nil, c.link.failure(mayChange(method, path), err)
+	}
+	if watch != nil {
+		resp.Body = watch.answer(resp.Body)
+	}
+	if resp.Header.Get(adminapi.ReplicatedHeader) == "false" {
+		c.Warn("warning: it is done, but not all replicas that the store asks for had it in time; a failover of the engine now may undo it")
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer resp.Body.Close()
+		return nil, c.link.refusal(resp)
+	}
+	return resp, nil
+}
+
+// mayChange reports whether a request may have changed something by the time
+// that its answer is lost.
+func mayChange(method, path string) bool {
+	return method != http.MethodGet && path != adminapi.ExplainPath
+}
+
+// Interrupted explains why no whole answer came to a request that was sent.
+func (c *Client) Interrupted(changing bool, err error) error {
+	return c.link.failure(changing, fmt.Errorf("reading its answer: %w", err))
+}
+
+// failure explains why no answer came to a request, which may be a change.
+func (l *link) failure(changing bool, err error) error {
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
+		err = urlErr.Err // without method and URL
+	}
+	if opErr, ok := errors.AsType[*net.OpError](err); ok && opErr.Op == "dial" {
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("this user may not speak to Caddy at %s; run the command as the user that Caddy runs as", l.place)
+		}
+		return fmt.Errorf("no Caddy answers at %s: start it, name it with --address or --config, or name a store that nobody serves with --db FILE", l.place)
+	}
+	var timeout interface{ Timeout() bool }
+	if errors.Is(err, errStalled) {
+		err = errStalled
+	} else if errors.As(err, &timeout) && timeout.Timeout() {
+		err = fmt.Errorf("no answer came within %s", callTimeout)
+	}
+	if changing {
+		return fmt.Errorf("speaking to %s: %w; the change may have been made nevertheless", l.place, err)
+	}
+	return fmt.Errorf("speaking to %s: %w", l.place, err)
+}
+
+// RefusalError is what the admin API says to a request that it does not do.
+type RefusalError struct {
+	Status int
+	Reason string
+	Lines  []adminapi.ImportError // of an import
+}
+
+func (e *RefusalError) Error() string { return e.Reason }
+
+// refusal reads the error of an answer. Caddy and keygate write JSON; whatever
+// else answers tells that keygate is not there.
+func (l *link) refusal(resp *http.Response) error {
+	var answer struct {
+		Error  string                 `json:"error"`
+		Errors []adminapi.ImportError `json:"errors"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err == nil && answer.Error != "" {
+		return &RefusalError{resp.StatusCode, answer.Error, answer.Errors}
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("the Caddy at %s was built without keygate; build one with: xcaddy build --with github.com/socialpatra/keygate", l.place)
+	}
+	return fmt.Errorf("what answers at %s is not Caddy's admin API: it says HTTP %d", l.place, resp.StatusCode)
+}

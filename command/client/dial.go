@@ -1,0 +1,51 @@
+package client
+
+import (
+	"context"
+	"net"
+	"net/http"
+)
+
+// Place is an admin endpoint, or a store file that no process holds.
+type Place struct {
+	DB string // path of the store; "": an endpoint
+
+	Name    string // of the endpoint, as the user would say it: "localhost:2019"
+	Network string // to dial, such as tcp or unix
+	Host    string // to dial: host and port, or the path of the socket
+}
+
+// link is a way to an admin API.
+type link struct {
+	http   *http.Client
+	url    string // what paths are put behind: "http://localhost:2019"
+	origin string // header that Caddy checks on TCP; "": none
+	place  string // as the user would name it: "localhost:2019"
+	close  func() error
+}
+
+// dial returns a link to an admin endpoint. It does not connect yet.
+func dial(p Place) *link {
+	l := &link{url: "http://" + p.Host, place: p.Name}
+	if p.Network == "unix" {
+		l.url = "http://127.0.0.1"
+	} else {
+		l.origin = l.url
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, p.Network, p.Host)
+		},
+	}
+	l.http = &http.Client{
+		Transport:     transport,
+		Timeout:       callTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	l.close = func() error {
+		transport.CloseIdleConnections()
+		return nil
+	}
+	return l
+}

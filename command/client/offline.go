@@ -1,0 +1,136 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// openOffline opens a store that no process holds and serves its admin API to
+// this process alone. A store that does not exist is made only if MakesStore says
+// so, by the first request that succeeds.
+func openOffline(path string, c *Client) (*link, error) {
+	t := &offlineTransport{path: path, client: c}
+	_, err := os.Stat(path)
+	switch {
+	case err == nil:
+		if err := t.open(); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the key store: %w", err)
+	case !c.MakesStore:
+		return nil, fmt.Errorf("there is no key store at %s; name one that exists, or make it with caddy keygate create", path)
+	}
+	return &link{
+		http:  &http.Client{Transport: t},
+		url:   "http://offline",
+		place: path,
+		close: t.close,
+	}, nil
+}
+
+// offlineTransport answers requests by the handler that serves Caddy's admin
+// endpoint, so that both say the same.
+type offlineTransport struct {
+	path   string
+	client *Client
+	store  keystore.Store // nil as long as the file does not exist
+	brand  string
+}
+
+func (t *offlineTransport) open() error {
+	store, err := keystore.OpenBolt(t.path)
+	if err != nil {
+		return err
+	}
+	t.store = store
+	for _, damaged := range store.Damaged() {
+		if t.client.Silent {
+			break
+		}
+		t.client.Warn("warning: a record in %s is damaged, and its key is refused: %v", t.path, damaged)
+	}
+	if t.brand, err = store.Brand(); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	return nil
+}
+
+func (t *offlineTransport) close() error {
+	if t.store == nil {
+		return nil
+	}
+	return t.store.Close()
+}
+
+func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r = r.Clone(r.Context())
+		r.Body = http.NoBody // as a server's requests have it
+	}
+	defer r.Body.Close()
+	if t.store != nil {
+		return ServeOffline(t.store, t.brand, t.client.Now, r), nil
+	}
+
+	// What is refused must not leave an empty store behind.
+	rehearsed := r.Clone(r.Context())
+	if r.GetBody != nil {
+		var err error
+		if rehearsed.Body, err = r.GetBody(); err != nil {
+			return nil, err
+		}
+		defer rehearsed.Body.Close()
+	}
+	resp := ServeOffline(emptyStore{}, "", t.client.Now, rehearsed)
+	if resp.StatusCode >= http.StatusBadRequest {
+		return resp, nil
+	}
+	resp.Body.Close()
+	if err := t.open(); err != nil {
+		w := newPipedResponse(r)
+		go w.serve(refusal(err), r)
+		return w.response(r), nil
+	}
+	t.client.Warn("made a new key store at %s", t.path)
+	return ServeOffline(t.store, t.brand, t.client.Now, r), nil
+}
+
+// emptyStore takes any key and keeps none. It serves creations and imports only.
+type emptyStore struct{ keystore.Store }
+
+func (emptyStore) Create(apikey.Key, keystore.Actor) error                 { return nil }
+func (emptyStore) CreateAll([]apikey.Key, keystore.Actor, func(int)) error { return nil }
+
+func (emptyStore) Get(apikey.ID) (apikey.Key, error) { return apikey.Key{}, keystore.ErrNotFound }
+
+func (emptyStore) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
+	return apikey.ID{}, apikey.Grant{}, false, nil
+}
+
+func ServeOffline(store keystore.Store, brand string, now func() time.Time, r *http.Request) *http.Response {
+	if brand == "" {
+		brand = apikey.DefaultBrand
+	}
+	w := newPipedResponse(r)
+	api := adminapi.New(adminapi.Options{Store: store, Brand: brand, Now: now, Via: "offline", Failed: w.failed})
+	go w.serve(api, r)
+	return w.response(r)
+}
+
+// refusal answers that the store cannot be opened.
+func refusal(err error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only where nobody reads it
+	}
+}

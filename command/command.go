@@ -1,0 +1,181 @@
+// Package command is `caddy keygate …`: one file for each subcommand, which asks
+// the admin API by package client and prints by package term.
+//
+// To add a subcommand, write its file and add it to the list in buildCommand.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/command/client"
+	"github.com/socialpatra/keygate/command/term"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:      "keygate",
+		Short:     "Manages the API keys of the keygate plugin",
+		CobraFunc: func(cmd *cobra.Command) { buildCommand(cmd, term.System()) },
+	})
+}
+
+// cli is what all subcommands share: where they read and write, which Caddy or
+// store they speak to, and the form of their output.
+type cli struct {
+	*term.Console
+	target target
+	json   bool
+}
+
+// buildCommand makes cmd the command `caddy keygate`.
+func buildCommand(cmd *cobra.Command, con *term.Console) {
+	c := &cli{Console: con}
+	cmd.Use = "keygate"
+	cmd.Long = `Manages the API keys of the keygate plugin.
+
+The commands speak to the Caddy that runs: the one at --address, or the one
+that --config configures, or else as "caddy reload" finds it, by a Caddyfile
+in this folder or at Caddy's default address. With --db FILE they work on a
+store that no process holds.
+
+Results go to stdout, everything else to stderr. The exit status is 0 when it
+was done, and 1 when it was refused or failed, with one line that says why.`
+	cmd.Example = `  $ caddy keygate create --workspace acme --name demo --scope posts:read
+  $ caddy keygate list --workspace acme
+  $ caddy keygate revoke 7Hk2Qp9aX3bC
+  $ caddy keygate list --db ./data/keygate.db --json`
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = onlySubcommands
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.SetFlagErrorFunc(flagError)
+
+	flags := cmd.PersistentFlags()
+	flags.Var(placeFlag{&c.target.address, "address"}, "address", "Admin `address` of the running Caddy, such as localhost:2019 or unix//run/caddy/admin.sock")
+	flags.VarP(placeFlag{&c.target.config, "config"}, "config", "c", "Config `file` to read the admin address from")
+	flags.VarP(placeFlag{&c.target.adapter, "adapter"}, "adapter", "a", "Config adapter `name`, where the config file does not tell it")
+	flags.Var(placeFlag{&c.target.db, "db"}, "db", "Store `file` to work on directly; no process may hold it")
+	flags.BoolVar(&c.json, "json", false, "Print JSON")
+
+	subcommands := []*cobra.Command{
+		c.createCommand(),
+		c.listCommand(),
+		c.showCommand(),
+		c.updateCommand(),
+		c.rotateCommand(),
+		c.disableCommand(),
+		c.enableCommand(),
+		c.revokeCommand(),
+		c.deleteCommand(),
+		c.explainCommand(),
+		c.usageCommand(),
+		c.scopesCommand(),
+		c.routesCommand(),
+		c.lintCommand(),
+		c.workspaceCommand(),
+		c.auditCommand(),
+		c.backupCommand(),
+		c.restoreCommand(),
+		c.checkCommand(),
+		c.compactCommand(),
+		c.healthCommand(),
+		c.exportCommand(),
+		c.importCommand(),
+	}
+	cmd.AddCommand(subcommands...)
+	refuseTokens(flags, subcommands)
+	for _, name := range []string{"address", "adapter"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // both are there
+	}
+}
+
+// run makes a cobra RunE of a subcommand. The client connects on its first
+// call, so that run can refuse what it was given before that.
+func (c *cli) run(run func(ctx context.Context, api *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		api := c.client(c.target)
+		err := run(cmd.Context(), api, args)
+		if closeErr := api.Close(); err == nil {
+			err = closeErr
+		}
+		return oneLine(err)
+	}
+}
+
+// client connects to what is meant on its first call.
+func (c *cli) client(to target) *client.Client {
+	return &client.Client{Find: to.place, Now: c.Now, Warn: c.Note}
+}
+
+// runOn is run for subcommands that take one key, by its ID or prefix.
+func (c *cli) runOn(run func(ctx context.Context, api *client.Client, id apikey.ID) error) func(*cobra.Command, []string) error {
+	return c.run(func(ctx context.Context, api *client.Client, args []string) error {
+		id, err := apikey.ParseRef(args[0])
+		if err != nil {
+			return err
+		}
+		err = run(ctx, api, id)
+		if refused, ok := errors.AsType[*client.RefusalError](err); ok && refused.Status == http.StatusNotFound {
+			return fmt.Errorf("%w; caddy keygate list shows those that there are", err)
+		}
+		return err
+	})
+}
+
+// oneLine makes an error the single line that the user reads: what came from
+// elsewhere may hold line breaks, and what was typed may hold a token.
+func oneLine(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimSpace(err.Error())
+	if apikey.ContainsToken(text) {
+		return errors.New("an argument " + tokenTyped)
+	}
+	return errors.New(term.Visible(text))
+}
+
+// flagError replaces what the flag package says of a bad value, which repeats
+// the value, by what our own flags say.
+func flagError(cmd *cobra.Command, err error) error {
+	if field, ok := errors.AsType[*apikey.FieldError](err); ok {
+		return oneLine(field)
+	}
+	return usageError(cmd, "%w", err)
+}
+
+func usageError(cmd *cobra.Command, format string, args ...any) error {
+	return oneLine(fmt.Errorf(format+"; see %s --help", append(args, cmd.CommandPath())...))
+}
+
+func onlySubcommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usageError(cmd, "%s is not a subcommand (did you mean %s?)", strconv.QuoteToASCII(args[0]), near[0])
+	}
+	return usageError(cmd, "%s is not a subcommand", strconv.QuoteToASCII(args[0]))
+}
+
+func noArgument(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError(cmd, "%s takes flags only, but was given %s", cmd.Name(), strconv.QuoteToASCII(args[0]))
+}
+
+func oneKey(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return usageError(cmd, "%s takes one key ID, but was given %d", cmd.Name(), len(args))
+}

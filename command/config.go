@@ -1,0 +1,88 @@
+package command
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/caddymodule"
+)
+
+var errNoHandler = errors.New("has no keygate handler; add the keygate directive to a site")
+
+// readConfig returns the gateways that a config file describes, without a Caddy
+// that runs it: "" is the Caddyfile in the working folder. Nothing is opened but
+// the config and its documents.
+func readConfig(file, adapter string) ([]adminapi.Gateway, error) {
+	c, err := loadConfig(file, adapter)
+	if err != nil {
+		return nil, err
+	}
+	return c.gateways()
+}
+
+// configFile is what a config file says, as JSON.
+type configFile struct {
+	name string
+	tree any
+}
+
+func loadConfig(file, adapter string) (*configFile, error) {
+	var config []byte
+	name := cmp.Or(file, "Caddyfile")
+	err := quietly(func() (err error) {
+		config, _, _, err = caddycmd.LoadConfig(file, adapter)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the config %s: %w", name, err)
+	case len(config) == 0:
+		return nil, errors.New("there is no Caddyfile in this folder; name a config file")
+	}
+	c := &configFile{name: name}
+	if err := json.Unmarshal(config, &c.tree); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+func (c *configFile) gateways() ([]adminapi.Gateway, error) {
+	var gateways []adminapi.Gateway
+	for _, encoded := range findHandlers(c.tree) {
+		g, err := caddymodule.GatewayOf(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		gateways = append(gateways, g)
+	}
+	if len(gateways) == 0 {
+		return nil, fmt.Errorf("%s %w", c.name, errNoHandler)
+	}
+	return gateways, nil
+}
+
+// findHandlers returns every keygate handler in a config, wherever it is:
+// routes are nested in subroutes, named routes and error routes.
+func findHandlers(tree any) (found []map[string]any) {
+	switch value := tree.(type) {
+	case []any:
+		for _, element := range value {
+			found = append(found, findHandlers(element)...)
+		}
+	case map[string]any:
+		if value["handler"] == "keygate" {
+			return []map[string]any{value}
+		}
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			found = append(found, findHandlers(value[name])...)
+		}
+	}
+	return found
+}

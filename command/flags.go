@@ -1,0 +1,137 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// The flags below leave what they point to nil until they are given: the
+// server is sent exactly what somebody typed, zero values included, and it
+// alone decides what is accepted. They refuse only what a request cannot say.
+
+// textFlag is a flag whose value is any text.
+type textFlag struct {
+	dst   **string
+	field string
+}
+
+func (textFlag) String() string { return "" }
+func (textFlag) Type() string   { return "text" }
+
+func (f textFlag) Set(s string) error {
+	if !utf8.ValidString(s) {
+		return notUTF8(f.field)
+	}
+	*f.dst = &s
+	return nil
+}
+
+func notUTF8(field string) error {
+	return &apikey.FieldError{Field: field, Problem: "is not valid UTF-8"}
+}
+
+// listFlag takes one value or several separated by commas, and may be repeated.
+type listFlag struct {
+	dst   **[]string
+	field string
+}
+
+func (listFlag) String() string { return "" }
+func (listFlag) Type() string   { return "list" }
+
+func (f listFlag) Set(s string) error {
+	if !utf8.ValidString(s) {
+		return notUTF8(f.field)
+	}
+	if *f.dst == nil {
+		*f.dst = new([]string)
+	}
+	for value := range strings.SplitSeq(s, ",") {
+		**f.dst = append(**f.dst, strings.TrimSpace(value))
+	}
+	return nil
+}
+
+// numberFlag takes a whole number. Whether it is in range is not its business,
+// but its refusals say what would be.
+type numberFlag struct {
+	dst      **int64
+	field    string
+	accepted string
+}
+
+func (numberFlag) String() string { return "" }
+func (numberFlag) Type() string   { return "number" }
+
+func (f numberFlag) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return &apikey.FieldError{Field: f.field, Problem: "is not a whole number", Accepted: f.accepted}
+	}
+	*f.dst = &n
+	return nil
+}
+
+// placeFlag names a file or an address. It refuses the empty text, which is
+// most often a variable that is not set, rather than going somewhere else.
+type placeFlag struct {
+	dst  *string
+	flag string
+}
+
+func (placeFlag) String() string { return "" }
+func (placeFlag) Type() string   { return "text" }
+
+func (f placeFlag) Set(s string) error {
+	if s == "" {
+		return &apikey.FieldError{Field: "--" + f.flag, Problem: "is empty"}
+	}
+	*f.dst = s
+	return nil
+}
+
+// keyFlags are the settings of a key that can be given and changed.
+type keyFlags struct {
+	req       adminapi.KeyRequest
+	limits    adminapi.LimitsRequest
+	expiresAt *string
+}
+
+func (f *keyFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Var(textFlag{&f.req.Name, "name"}, "name", "What people call the key, 1 to 100 characters")
+	flags.Var(textFlag{&f.req.Description, "description"}, "description", "What the key is for, up to 500 characters")
+	flags.Var(listFlag{&f.req.Scopes, "scopes"}, "scope", "Scopes of the key, separated by commas; may be repeated; see caddy keygate scopes")
+	flags.Var(numberFlag{&f.req.ExpiresInDays, "expires_in_days", "1 to 3650"}, "expires-in-days", "The key expires in so many `days`, 1 to 3650 (default never)")
+	flags.Var(textFlag{&f.expiresAt, "expires_at"}, "expires-at", "The key expires at this `time`, such as 2027-01-01T00:00:00Z (default never)")
+	flags.Var(numberFlag{&f.limits.PerMinute, "per_minute", "1 to 1,000,000"}, "per-minute", "Requests per minute, 1 to 1,000,000 (default 60)")
+	flags.Var(numberFlag{&f.limits.PerDay, "per_day", "1 to 1,000,000,000"}, "per-day", "Requests per UTC day, 1 to 1,000,000,000 (default 10,000)")
+	flags.Var(numberFlag{&f.limits.Burst, "burst", "1 to per_minute"}, "burst", "Requests at once, 1 to per-minute (default per-minute)")
+	flags.Var(listFlag{&f.req.AllowedOrigins, "allowed_origins"}, "origin", "Web `origin` that may use the key, such as https://shop.example or https://*.shop.example; may be repeated (default any)")
+	flags.Var(listFlag{&f.req.AllowedIPs, "allowed_ips"}, "ip", "IP `address` or CIDR range that may use the key, such as 203.0.113.7; may be repeated (default any)")
+	flags.BoolVar(&f.req.AllowUnknownScope, "allow-unknown-scope", false, "Accept scopes that neither the catalogue nor the running config knows")
+}
+
+// request returns the body that says what was given.
+func (f *keyFlags) request() (adminapi.KeyRequest, error) {
+	req := f.req
+	if f.limits != (adminapi.LimitsRequest{}) {
+		req.Limits = &f.limits
+	}
+	if f.expiresAt != nil {
+		at, err := json.Marshal(*f.expiresAt)
+		if err != nil {
+			return adminapi.KeyRequest{}, fmt.Errorf("expires_at: %w", err)
+		}
+		req.ExpiresAt = at
+	}
+	return req, nil
+}

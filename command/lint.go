@@ -1,0 +1,116 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/access/lint"
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/command/client"
+	"github.com/socialpatra/keygate/internal/english"
+)
+
+func (c *cli) lintCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "lint [CONFIG]",
+		Short: "Finds what does not fit between config, OpenAPI documents and keys",
+		Long: `Reads a config file, by default the Caddyfile in this folder, and the OpenAPI
+documents that it names, and prints what does not fit, one finding a line, with
+file and line. No Caddy needs to run. With --db, or with --address for a Caddy
+that runs, it looks at the scopes of the keys as well.
+
+  no_security        an operation that says nothing of who may call; it is denied
+  ambiguous_path     an operation with a path that no request may have
+  unmappable         an operation that no route can stand for; it is denied
+  unused_scope       a scope that no route needs
+  unknown_route      a route of the config that no operation matches
+  shadowed           an operation that a route of the config comes before
+  read_scope_writes  a method that writes, for keys that may only read
+  key_header         the document sends keys in a header that is not accepted
+  unsafe_cache       a cache that may give the answer to one key to another
+  useless_key_scope  a scope that keys hold and that opens nothing
+
+The exit status is 0 when there is nothing to tell, and 1 when there is.`,
+		Example: `  $ caddy keygate lint
+  $ caddy keygate lint /etc/caddy/Caddyfile --address unix//run/caddy/admin.sock
+  $ caddy keygate lint Caddyfile --json | jq -r '.findings[] | .code'`,
+		Args: atMostOneConfig,
+		RunE: c.run(func(ctx context.Context, api *client.Client, args []string) error {
+			file := c.target.config
+			if len(args) > 0 {
+				if file != "" {
+					return errors.New("the config is given twice; name it once, with or without --config")
+				}
+				file = args[0]
+			}
+			findings, err := c.lint(ctx, api, file)
+			if err != nil {
+				return err
+			}
+			if err := c.printFindings(findings); err != nil || len(findings) == 0 {
+				return err
+			}
+			return fmt.Errorf("found %s", english.Plural(len(findings), "thing"))
+		}),
+	}
+}
+
+func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint.Finding, error) {
+	config, err := loadConfig(file, c.target.adapter)
+	if err != nil {
+		return nil, err
+	}
+	gateways, err := config.gateways()
+	if err != nil {
+		return nil, err
+	}
+	checked := make([]lint.Gateway, len(gateways))
+	for i, g := range gateways {
+		checked[i] = lint.Gateway{Documents: g.Documents, Header: g.Header}
+		for _, route := range g.Policy.Table.Routes() {
+			if !route.Imported {
+				checked[i].Routes = append(checked[i].Routes, route)
+			}
+		}
+	}
+	var held []lint.Held
+	if c.target.db != "" || c.target.address != "" {
+		to := c.target
+		to.config = "" // it was read for what it says, not for where Caddy is
+		api.Find = to.place
+		var resp adminapi.ScopesResponse
+		if err := api.Call(ctx, http.MethodGet, adminapi.ScopesPath, nil, &resp); err != nil {
+			return nil, err
+		}
+		for _, h := range resp.Held {
+			held = append(held, lint.Held{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
+		}
+	}
+	return append(lint.Check(checked, held), lint.Caches(findCaches(config.tree))...), nil
+}
+
+// printFindings writes lines as compilers do, which editors can follow.
+func (c *cli) printFindings(findings []lint.Finding) error {
+	if c.json {
+		if findings == nil {
+			findings = []lint.Finding{}
+		}
+		return c.PrintJSON(struct {
+			Findings []lint.Finding `json:"findings"`
+		}{findings})
+	}
+	for _, f := range findings {
+		where := ""
+		if f.Where != "" {
+			where = f.Where + ": "
+		}
+		if err := c.Say("%s%s: %s", where, f.Code, f.Problem); err != nil {
+			return err
+		}
+	}
+	return nil
+}

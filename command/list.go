@@ -1,0 +1,76 @@
+package command
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/command/client"
+	"github.com/socialpatra/keygate/command/term"
+)
+
+func (c *cli) listCommand() *cobra.Command {
+	var workspace, status *string
+	var limit *int64
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Lists keys",
+		Long: `Lists keys in the order of their IDs, all of them unless --limit says less.
+
+Times are UTC. With --json the result is {"keys":[{…}],"next_cursor":""}; the
+cursor is empty when nothing follows.`,
+		Example: `  $ caddy keygate list --workspace acme
+  $ caddy keygate list --status expired
+  $ caddy keygate list --json | jq -r '.keys[] | select(.last_used_at == null) | .id'`,
+		Args:              noArgument,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: c.run(func(ctx context.Context, api *client.Client, _ []string) error {
+			query := url.Values{}
+			if workspace != nil {
+				query.Set("workspace", *workspace)
+			}
+			if status != nil {
+				query.Set("status", *status)
+			}
+			return c.list(ctx, api, query, limit)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Var(textFlag{&workspace, "workspace"}, "workspace", "Only keys of this workspace")
+	flags.Var(textFlag{&status, "status"}, "status", "Only keys of this `status`: active, disabled, expired or revoked")
+	flags.Var(numberFlag{&limit, "--limit", "1 or more"}, "limit", "At most so many keys (default all)")
+	c.completeFlags(cmd)
+	return cmd
+}
+
+func (c *cli) list(ctx context.Context, api *client.Client, query url.Values, limit *int64) error {
+	var printer pagePrinter[apikey.Record] = c.keyPages()
+	if c.json {
+		printer = &pageJSON[apikey.Record]{out: c.Out, field: "keys"}
+	}
+	next, err := eachPage(query, limit, func(query url.Values) (string, error) {
+		var page adminapi.ListResponse
+		if err := api.Call(ctx, http.MethodGet, "/keygate/keys?"+query.Encode(), nil, &page); err != nil {
+			return "", err
+		}
+		return page.NextCursor, printer.page(page.Keys)
+	})
+	if err != nil {
+		return err
+	}
+	return printer.end(next)
+}
+
+func (c *cli) keyPages() *pageTable[apikey.Record] {
+	return &pageTable[apikey.Record]{
+		Console: c.Console,
+		table:   c.keyTable(),
+		rows:    func(k *apikey.Record) [][]term.Cell { return [][]term.Cell{c.keyRow(k)} },
+		what:    "keys",
+	}
+}

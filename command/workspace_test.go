@@ -1,0 +1,92 @@
+package command
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCommandWorkspaceByEveryDoor(t *testing.T) {
+	for i, door := range doors(t) {
+		t.Run(door.name, func(t *testing.T) {
+			door := doors(t)[i] // with a store of its own
+			must := func(args ...string) string {
+				return person{}.mustRun(t, append(append([]string{"workspace"}, args...), door.args...)...)
+			}
+			newKey(t, door.args...)
+			shown := func(perMinute, perDay, from string) string {
+				return "Workspace    acme\nPer minute   " + perMinute + "\nPer day      " + perDay + "\nFrom         " + from + "\n"
+			}
+			for _, step := range []struct {
+				args []string
+				want string
+			}{
+				{[]string{"acme"}, shown("not limited", "not limited", "no limits over all keys")},
+				{[]string{"acme", "--per-minute", "600", "--per-day", "100000"}, shown("600", "100000", "limits of its own")},
+				{[]string{"acme", "--per-day", "none"}, shown("600", "not limited", "limits of its own")},
+				{[]string{"acme", "--json"}, `{"workspace":"acme","limits":{"per_minute":600,"per_day":null},"source":"own"}` + "\n"},
+				{nil, "WORKSPACE  PER MINUTE  PER DAY\nacme       600         not limited\n"},
+				{[]string{"--json"}, `{"workspaces":[{"workspace":"acme","limits":{"per_minute":600,"per_day":null},"source":"own"}],"next_cursor":""}` + "\n"},
+				{[]string{"acme", "--reset"}, shown("not limited", "not limited", "no limits over all keys")},
+			} {
+				if got := must(step.args...); got != step.want {
+					t.Errorf("workspace %q prints\n%s\nwant\n%s", step.args, got, step.want)
+				}
+			}
+			audit := person{}.mustRun(t, append([]string{"audit"}, door.args...)...)
+			if !strings.Contains(audit, "unlimit") || !strings.Contains(audit, "acme") || !strings.Contains(audit, "per_minute 600") {
+				t.Errorf("the audit trail shows\n%s", audit)
+			}
+		})
+	}
+}
+
+func TestCommandWorkspaceRefuses(t *testing.T) {
+	for want, args := range map[string][]string{
+		"takes the name of a workspace":       {"--reset"},
+		"--reset and limits exclude":          {"acme", "--reset", "--per-day", "1"},
+		"is not a whole number":               {"acme", "--per-day", "many"},
+		"accepts at most 1 arg":               {"acme", "other"},
+		`"-acme" is not a workspace`:          {"--", "-acme"},
+		"per_minute: 0 is out of range":       {"acme", "--per-minute", "0"},
+		"per_day: 1000000001 is out of range": {"acme", "--per-day", "1000000001"},
+	} {
+		t.Run(want, func(t *testing.T) {
+			door := doors(t)[0]
+			newKey(t, door.args...)
+			wantRefusal(t, person{}.run(append(append([]string{"workspace"}, door.args...), args...)...), want)
+		})
+	}
+}
+
+func TestCommandHealth(t *testing.T) {
+	for i, door := range doors(t) {
+		t.Run(door.name, func(t *testing.T) {
+			door := doors(t)[i]
+			newKey(t, door.args...)
+			if got := (person{}).mustRun(t, append([]string{"health"}, door.args...)...); got != "ready\n" {
+				t.Errorf("health prints %q", got)
+			}
+			if got := (person{}).mustRun(t, append([]string{"health", "--json"}, door.args...)...); got != `{"status":"ready"}`+"\n" {
+				t.Errorf("health prints %q", got)
+			}
+		})
+	}
+	wantRefusal(t, person{}.run("health", "--address", "127.0.0.1:1"), "127.0.0.1:1")
+}
+
+func TestCommandCompact(t *testing.T) {
+	dir := t.TempDir()
+	store := dir + "/keys.db"
+	wantRefusal(t, person{}.run("compact"), "name the store with --db FILE")
+	wantRefusal(t, person{}.run("compact", "--db", store, "--address", "localhost:2019"), "--db excludes --address")
+	wantRefusal(t, person{}.run("compact", "--db", store), "no such file")
+	id := newKey(t, "--db", store)
+	got := person{}.mustRun(t, "compact", "--db", store)
+	if !strings.HasPrefix(got, "Compacted "+store+": ") || !strings.HasSuffix(got, " MB (1 key).\n") {
+		t.Errorf("compact prints %q", got)
+	}
+	if got := (person{}).mustRun(t, "compact", "--db", store, "--json"); !strings.HasPrefix(got, `{"file":"`+store+`","keys":1,"before":`) {
+		t.Errorf("compact prints %q", got)
+	}
+	(person{}).mustRun(t, "show", id, "--db", store)
+}

@@ -1,0 +1,16 @@
+// Package english holds what messages need of English grammar.
+package english
+
+import "strconv"
+
+// Plural returns a number with its noun: "1 key", "2 keys".
+func Plural(n int, noun string) string { return Count(n, noun, noun+"s") }
+
+// Count returns a number with one of two forms of what follows it: "1 record
+// is", "2 records are".
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
