@@ -176,7 +176,7 @@ func (im *importer) admitOpaque(n int, hash apikey.Hash) error {
 	case err != nil:
 		return fmt.Errorf("line %d: %w", n, err)
 	case found:
-		return conflictError{fmt.Sprintf("hash: the key %s has the same token", other)}
+		return &apikey.StateError{Reason: fmt.Sprintf("hash: the key %s has the same token", other)}
 	default:
 		return nil
 	}

@@ -45,9 +45,8 @@ func (a *call) create(r *http.Request) (any, int, error) {
 			return nil, 0, err
 		}
 	}
-	var token string
-	token, key.ID, key.Hash = apikey.Generate(a.brand)
-	key.Prefix = apikey.Prefix(a.brand, key.ID)
+	token, id, hash := apikey.Generate(a.brand)
+	key.SetToken(a.brand, id, hash)
 	if err := a.store.Create(key, a.actor()); err != nil {
 		return nil, 0, err
 	}

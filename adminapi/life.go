@@ -14,8 +14,10 @@ func (a *call) update(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	return a.change(r, "update", func(k *apikey.Key) error {
-		if req.Workspace != nil && *req.Workspace != k.Workspace {
-			return &apikey.FieldError{Field: "workspace", Problem: "never changes", Accepted: "a new key in the other workspace"}
+		if req.Workspace != nil {
+			if err := k.CheckWorkspace(*req.Workspace); err != nil {
+				return err
+			}
 		}
 		old := *k
 		if err := req.apply(k, a.now()); err != nil {
@@ -34,9 +36,7 @@ func (a *call) update(r *http.Request) (any, int, error) {
 // revoke is final. Revoking a revoked key again changes nothing and succeeds.
 func (a *call) revoke(r *http.Request) (any, int, error) {
 	return a.edit(r, "revoke", func(k *apikey.Key) error {
-		if k.RevokedAt.IsZero() {
-			k.RevokedAt = a.now().UTC().Truncate(time.Second)
-		}
+		k.Revoke(a.now())
 		return nil
 	})
 }
@@ -59,8 +59,8 @@ func (a *call) enable(r *http.Request) (any, int, error) {
 // change edits a key that is not revoked.
 func (a *call) change(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
 	return a.edit(r, action, func(k *apikey.Key) error {
-		if !k.RevokedAt.IsZero() {
-			return conflictError{"the key is revoked, which is final; make a new one"}
+		if err := k.CheckChangeable(); err != nil {
+			return err
 		}
 		return edit(k)
 	})
@@ -87,12 +87,6 @@ func (a *call) edit(r *http.Request, action string, edit func(*apikey.Key) error
 	return a.one(&key)
 }
 
-// defaultOverlap is how long both keys work after a rotation that does not say.
-const defaultOverlap = 24 * time.Hour
-
-// maxOverlap keeps a rotation from being forgotten.
-const maxOverlap = 365 * 24 * time.Hour
-
 // rotate makes a key with the same settings and lets the old one expire after
 // the overlap. Only an active key can be rotated, and only once.
 func (a *call) rotate(r *http.Request) (any, int, error) {
@@ -116,19 +110,8 @@ func (a *call) rotate(r *http.Request) (any, int, error) {
 		if err := matches(r, old); err != nil {
 			return err
 		}
-		if status := old.Status(now); status != apikey.Active {
-			return conflictError{"the key is " + string(status) + "; only an active key can be rotated"}
-		}
-		if !old.ReplacedBy.IsZero() {
-			return conflictError{"the key was rotated already; rotate its successor, " + old.ReplacedBy.String()}
-		}
-		next.ID, next.Hash, next.Prefix = newID, hash, apikey.Prefix(a.brand, newID)
-		next.Opaque = false // whatever the form of the old token
-		next.CreatedAt = now.UTC().Truncate(time.Second)
-		if ends := now.UTC().Add(overlap).Truncate(time.Second); old.ExpiresAt.IsZero() || ends.Before(old.ExpiresAt) {
-			old.ExpiresAt = ends
-		}
-		return nil
+		next.SetToken(a.brand, newID, hash)
+		return old.Rotate(next, now, overlap)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -139,11 +122,7 @@ func (a *call) rotate(r *http.Request) (any, int, error) {
 
 func (req *RotateRequest) overlap() (time.Duration, error) {
 	if req.Overlap == nil {
-		return defaultOverlap, nil
+		return apikey.DefaultOverlap, nil
 	}
-	d, err := time.ParseDuration(*req.Overlap)
-	if err != nil || d < 0 || d > maxOverlap {
-		return 0, &apikey.FieldError{Field: "overlap", Problem: "is not a duration that is accepted", Accepted: "0s to 8760h, such as 24h or 30m"}
-	}
-	return d, nil
+	return apikey.ParseOverlap(*req.Overlap)
 }

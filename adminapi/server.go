@@ -318,14 +318,9 @@ type methodError struct{ method string }
 
 func (e *methodError) Error() string { return fmt.Sprintf("%s is not served here", e.method) }
 
-// conflictError is a change that the key's state does not allow.
-type conflictError struct{ reason string }
-
-func (e conflictError) Error() string { return e.reason }
-
 func statusOf(err error) int {
 	var field *apikey.FieldError
-	var conflict conflictError
+	var state *apikey.StateError
 	var body *bodyError
 	var method *methodError
 	switch {
@@ -337,7 +332,7 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.As(err, &method):
 		return http.StatusMethodNotAllowed
-	case errors.As(err, &conflict), errors.Is(err, keystore.ErrExists):
+	case errors.As(err, &state), errors.Is(err, keystore.ErrExists):
 		return http.StatusConflict
 	case errors.Is(err, errChanged):
 		return http.StatusPreconditionFailed

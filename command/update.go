@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,6 +98,6 @@ func exclude(one, other string) error { return fmt.Errorf("%s and %s exclude eac
 
 // nothing reports whether a request names no setting.
 func nothing(req adminapi.KeyRequest) bool {
-	return req.Name == nil && req.Description == nil && req.Scopes == nil && req.ExpiresInDays == nil && req.ExpiresAt == nil &&
-		req.Limits == nil && req.AllowedOrigins == nil && req.AllowedIPs == nil
+	req.AllowUnknownScope = false
+	return reflect.ValueOf(req).IsZero()
 }

@@ -160,7 +160,7 @@ func TestRecords(t *testing.T) {
 		k.Name, k.Workspace, k.Opaque, k.ExpiresAt = "renamed", "other", false, time.Unix(99, 5)
 		return nil
 	}
-	edited, err := Edited(&stored, edit)
+	edited, _, err := Edited(&stored, edit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,8 @@ func TestRecords(t *testing.T) {
 		successor.ID, successor.Hash[0], successor.Workspace, old.ExpiresAt = numberedID(9), 9, "other", time.Unix(50, 0)
 		return nil
 	}
-	old, successor, err := Rotated(&updated, rotate)
+	rotation, err := Rotated(&updated, rotate)
+	old, successor := rotation.Old, rotation.Successor
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,20 +206,20 @@ func TestRecords(t *testing.T) {
 	}
 
 	refusal := errors.New("refused")
-	if _, err := Edited(&stored, func(*apikey.Key) error { return refusal }); err != refusal { //nolint:errorlint // returned as it is
+	if _, _, err := Edited(&stored, func(*apikey.Key) error { return refusal }); err != refusal { //nolint:errorlint // returned as it is
 		t.Errorf("edited: %v", err)
 	}
-	if _, _, err := Rotated(&stored, func(_, _ *apikey.Key) error { return refusal }); err != refusal { //nolint:errorlint // returned as it is
+	if _, err := Rotated(&stored, func(_, _ *apikey.Key) error { return refusal }); err != refusal { //nolint:errorlint // returned as it is
 		t.Errorf("rotated: %v", err)
 	}
 	wrong := func(k *apikey.Key) error { k.AllowedIPs = []string{"localhost"}; return nil }
-	if _, err := Edited(&stored, wrong); err == nil {
+	if _, _, err := Edited(&stored, wrong); err == nil {
 		t.Error("edited: an address that cannot be decided on")
 	}
-	if _, _, err := Rotated(&stored, func(old, successor *apikey.Key) error { return errors.Join(rotate(old, successor), wrong(old)) }); err == nil {
+	if _, err := Rotated(&stored, func(old, successor *apikey.Key) error { return errors.Join(rotate(old, successor), wrong(old)) }); err == nil {
 		t.Error("rotated: an old key that cannot be decided on")
 	}
-	if _, _, err := Rotated(&stored, func(old, successor *apikey.Key) error { return errors.Join(rotate(old, successor), wrong(successor)) }); err == nil {
+	if _, err := Rotated(&stored, func(old, successor *apikey.Key) error { return errors.Join(rotate(old, successor), wrong(successor)) }); err == nil {
 		t.Error("rotated: a successor that cannot be decided on")
 	}
 	for limit, want := range map[int]int{-1: 100, 0: 100, 1: 1, 1000: 1000, 1001: 1000} {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -40,12 +39,7 @@ func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.K
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	k := clone(&old)
-	if err := edit(&k); err != nil {
-		return apikey.Key{}, err
-	}
-	keepFixed(&k, &old)
-	grant, err := prepare(&k)
+	k, grant, err := Edited(&old, edit)
 	if err != nil {
 		return apikey.Key{}, err
 	}
@@ -79,41 +73,30 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	old, successor := clone(&stored), heir(&stored)
-	if err := edit(&old, &successor); err != nil {
-		return apikey.Key{}, err
-	}
-	keepFixed(&old, &stored)
-	old.ReplacedBy = successor.ID
-	successor.Workspace, successor.RotatedFrom = old.Workspace, old.ID
-	successorGrant, err := prepare(&successor)
+	r, err := Rotated(&stored, edit)
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	oldGrant, err := prepare(&old)
-	if err != nil {
-		return apikey.Key{}, err
-	}
-	for _, k := range []*apikey.Key{&old, &successor} {
+	for _, k := range []*apikey.Key{&r.Old, &r.Successor} {
 		if err := b.checkHash(k); err != nil {
 			return apikey.Key{}, err
 		}
 	}
 	err = b.commit(func(tx *bolt.Tx) error {
-		if err := addKey(tx, &successor, by); err != nil {
+		if err := addKey(tx, &r.Successor, by); err != nil {
 			return err
 		}
-		return changeKey(tx, "rotate", &stored, &old, by)
+		return changeKey(tx, "rotate", &stored, &r.Old, by)
 	})
 	if errors.Is(err, ErrUnknownOutcome) { // nobody has the token of the successor
-		b.narrow(old.ID, oldGrant, old.Opaque)
+		b.narrow(id, r.OldGrant, r.Old.Opaque)
 	}
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	b.index.Put(successor.ID, successorGrant, successor.Opaque)
-	b.index.Put(old.ID, oldGrant, old.Opaque)
-	return successor, nil
+	b.index.Put(r.Successor.ID, r.SuccessorGrant, r.Successor.Opaque)
+	b.index.Put(id, r.OldGrant, r.Old.Opaque)
+	return r.Successor, nil
 }
 
 // Delete implements [Store]. It also removes a key whose record is damaged.
@@ -152,31 +135,6 @@ func prepare(k *apikey.Key) (apikey.Grant, error) {
 	return k.Grant()
 }
 
-// keepFixed undoes what an edit may not change.
-func keepFixed(k, old *apikey.Key) {
-	k.ID, k.Prefix, k.Hash, k.Opaque = old.ID, old.Prefix, old.Hash, old.Opaque
-	k.Workspace, k.CreatedAt = old.Workspace, old.CreatedAt
-}
-
-// clone returns a key that shares no memory with k.
-func clone(k *apikey.Key) apikey.Key {
-	c := *k
-	c.Scopes = slices.Clone(k.Scopes)
-	c.AllowedOrigins = slices.Clone(k.AllowedOrigins)
-	c.AllowedIPs = slices.Clone(k.AllowedIPs)
-	return c
-}
-
-// heir returns the settings of k for another key: not its identity, nor what
-// happened to it.
-func heir(k *apikey.Key) apikey.Key {
-	h := clone(k)
-	h.ID, h.Prefix, h.Hash, h.Opaque = apikey.ID{}, "", apikey.Hash{}, false
-	h.CreatedAt, h.RevokedAt, h.Disabled = time.Time{}, time.Time{}, false
-	h.RotatedFrom, h.ReplacedBy = apikey.ID{}, apikey.ID{}
-	return h
-}
-
 func addKey(tx *bolt.Tx, k *apikey.Key, by Actor) error {
 	if tx.Bucket(bucketKeys).Get(k.ID[:]) != nil {
 		return &ExistsError{ID: k.ID}
@@ -211,7 +169,7 @@ func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) erro
 	old, err := decodeKey(id, value)
 	if check != nil {
 		if err == nil {
-			checked := clone(&old)
+			checked := old.Clone()
 			err = check(&checked)
 		}
 		if err != nil {

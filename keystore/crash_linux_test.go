@@ -106,7 +106,7 @@ func randomChange(r *rand.Rand, b *Bolt, n int) error {
 	}
 	some := func() apikey.ID { return ids[r.IntN(len(ids))] }
 	fresh := func(i int) apikey.Key {
-		k := heir(&page.Keys[0])
+		k := page.Keys[0].Heir()
 		k.ID, k.Prefix, k.Workspace = numberedID(1000*(n+1)+i), "patra_x", fmt.Sprintf("workspace%d", r.IntN(3))
 		k.Hash[0] = 1
 		return k

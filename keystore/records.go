@@ -38,31 +38,36 @@ func DecodeLimits(workspace string, value []byte) (apikey.WorkspaceLimits, error
 // grant. It refuses a key that could not be read back and decided on.
 func Prepare(k *apikey.Key) (apikey.Grant, error) { return prepare(k) }
 
-// Edited returns a key as [Store.Update] would store it after edit.
-func Edited(stored *apikey.Key, edit func(*apikey.Key) error) (apikey.Key, error) {
-	k := clone(stored)
+// Edited returns a key as [Store.Update] stores it after edit, and its grant.
+func Edited(stored *apikey.Key, edit func(*apikey.Key) error) (apikey.Key, apikey.Grant, error) {
+	k := stored.Clone()
 	if err := edit(&k); err != nil {
-		return apikey.Key{}, err
+		return apikey.Key{}, apikey.Grant{}, err
 	}
-	keepFixed(&k, stored)
-	_, err := prepare(&k)
-	return k, err
+	k.KeepFixed(stored)
+	grant, err := prepare(&k)
+	return k, grant, err
 }
 
-// Rotated returns what [Store.Rotate] would store after edit.
-func Rotated(stored *apikey.Key, edit func(old, successor *apikey.Key) error) (old, successor apikey.Key, err error) {
-	old, successor = clone(stored), heir(stored)
-	if err := edit(&old, &successor); err != nil {
-		return old, successor, err
+// Rotation is what [Store.Rotate] stores.
+type Rotation struct {
+	Old, Successor           apikey.Key
+	OldGrant, SuccessorGrant apikey.Grant
+}
+
+// Rotated returns what [Store.Rotate] stores after edit.
+func Rotated(stored *apikey.Key, edit func(old, successor *apikey.Key) error) (r Rotation, err error) {
+	r.Old, r.Successor = stored.Clone(), stored.Heir()
+	if err := edit(&r.Old, &r.Successor); err != nil {
+		return r, err
 	}
-	keepFixed(&old, stored)
-	old.ReplacedBy = successor.ID
-	successor.Workspace, successor.RotatedFrom = old.Workspace, old.ID
-	if _, err := prepare(&successor); err != nil {
-		return old, successor, err
+	r.Old.KeepFixed(stored)
+	r.Old.Link(&r.Successor)
+	if r.SuccessorGrant, err = prepare(&r.Successor); err != nil {
+		return r, err
 	}
-	_, err = prepare(&old)
-	return old, successor, err
+	r.OldGrant, err = prepare(&r.Old)
+	return r, err
 }
 
 // Changes returns what an audit entry says of a change from one key to the

@@ -168,7 +168,7 @@ func (s *Store) Update(id apikey.ID, action string, by keystore.Actor, edit func
 		if err != nil {
 			return apikey.Key{}, notRead(err)
 		}
-		k, err := keystore.Edited(&old, edit)
+		k, _, err := keystore.Edited(&old, edit)
 		if err != nil {
 			return apikey.Key{}, err
 		}

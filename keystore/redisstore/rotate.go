@@ -18,32 +18,33 @@ func (s *Store) Rotate(id apikey.ID, by keystore.Actor, edit func(old, successor
 		if err != nil {
 			return apikey.Key{}, notRead(err)
 		}
-		old, successor, err := keystore.Rotated(&stored, edit)
+		r, err := keystore.Rotated(&stored, edit)
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		created, err := newAudit("create", nil, &successor, by)
+		old, successor := &r.Old, &r.Successor
+		created, err := newAudit("create", nil, successor, by)
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		rotated, err := newAudit("rotate", &stored, &old, by)
+		rotated, err := newAudit("rotate", &stored, old, by)
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		added, err := s.add(&successor, by)
+		added, err := s.add(successor, by)
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		changed := keystore.EncodeKey(&old)
+		changed := keystore.EncodeKey(old)
 		swapped, err := s.swap(id, record, changed, by)
 		if !swapped && !errors.Is(err, keystore.ErrUnknownOutcome) {
-			err = errors.Join(err, s.undo(&successor, added))
+			err = errors.Join(err, s.undo(successor, added))
 		}
 		if err == nil && !swapped {
 			continue
 		}
 		if err == nil {
-			err = s.enter(by, entry{"put", successor, created}, entry{"put", old, rotated})
+			err = s.enter(by, entry{"put", *successor, created}, entry{"put", *old, rotated})
 		}
 		if err == nil {
 			err = errors.Join(s.settle(successor.ID, added), s.settle(id, changed))
@@ -51,7 +52,7 @@ func (s *Store) Rotate(id apikey.ID, by keystore.Actor, edit func(old, successor
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		return successor, nil
+		return *successor, nil
 	}
 	return apikey.Key{}, errContended
 }

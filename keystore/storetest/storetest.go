@@ -48,6 +48,7 @@ func Run(t *testing.T, f Factory) {
 		{"opaque keys rotated", testOpaqueRotated},
 		{"opaque keys imported", testImportOpaque},
 		{"fields", testFields},
+		{"every field", testEveryField},
 		{"update", testUpdate},
 		{"update keeps what never changes", testUpdateFixed},
 		{"update refused by edit", testUpdateRefused},

@@ -1,0 +1,168 @@
+package apikey_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/keyfields"
+)
+
+func plainKey() apikey.Key { return keyfields.Plain(apikey.ID([]byte("000000000001"))) }
+
+// A clone has every field, and shares no memory with its key.
+func TestCloneHasEveryField(t *testing.T) {
+	for _, f := range keyfields.All() {
+		k, untouched := plainKey(), plainKey()
+		f.Set(&k)
+		f.Set(&untouched)
+		c := k.Clone()
+		if !reflect.DeepEqual(c, k) {
+			t.Errorf("%s: the clone has %v; want %v", f.Name, f.Of(&c), f.Of(&k))
+		}
+		scribble(reflect.ValueOf(&c).Elem())
+		if !reflect.DeepEqual(k, untouched) {
+			t.Errorf("%s: what is written into the clone is in the key", f.Name)
+		}
+	}
+}
+
+// scribble writes into all that a value points to.
+func scribble(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				scribble(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			v.Index(i).SetZero()
+		}
+	case reflect.Map:
+		v.Clear()
+	}
+}
+
+// notInherited are the fields that belong to one key alone, and not to the one
+// that replaces it.
+var notInherited = map[string]bool{
+	"ID": true, "Prefix": true, "Hash": true, "Opaque": true,
+	"CreatedAt": true, "RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true,
+}
+
+func TestHeirHasEverySetting(t *testing.T) {
+	for _, f := range keyfields.All() {
+		k := plainKey()
+		f.Set(&k)
+		h := k.Heir()
+		if notInherited[f.Name] {
+			if !reflect.ValueOf(f.Of(&h)).IsZero() {
+				t.Errorf("%s is inherited", f.Name)
+			}
+		} else if !reflect.DeepEqual(f.Of(&h), f.Of(&k)) {
+			t.Errorf("%s is not inherited", f.Name)
+		}
+	}
+}
+
+// fixed are the fields that no change of a key touches.
+var fixed = map[string]bool{
+	"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "CreatedAt": true,
+}
+
+func TestKeepFixed(t *testing.T) {
+	for _, f := range keyfields.All() {
+		old := plainKey()
+		k := old.Clone()
+		f.Set(&k)
+		k.KeepFixed(&old)
+		if kept := reflect.DeepEqual(f.Of(&k), f.Of(&old)); kept != fixed[f.Name] {
+			t.Errorf("%s: kept %t; want %t", f.Name, kept, fixed[f.Name])
+		}
+	}
+}
+
+// What a key is shows in its record, but for its hash and the form of its
+// token.
+func TestRecordShowsEveryField(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	show := func(k apikey.Key) string {
+		text, err := json.Marshal(k.Record(at, time.Time{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, f := range keyfields.All() {
+		k := plainKey()
+		f.Set(&k)
+		hidden := f.Name == "Hash" || f.Name == "Opaque"
+		if same := show(k) == show(plainKey()); same != hidden {
+			t.Errorf("%s: the record is the same: %t; want %t", f.Name, same, hidden)
+		}
+	}
+}
+
+func TestLife(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 999, time.UTC)
+	id := apikey.ID([]byte("000000000002"))
+	k := plainKey()
+	next := k.Heir()
+	next.SetToken("patra", id, apikey.Hash{2})
+	if err := k.Rotate(&next, now, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if want := now.Truncate(time.Second).Add(time.Hour); !k.ExpiresAt.Equal(want) || k.ReplacedBy != id || next.RotatedFrom != k.ID ||
+		next.Workspace != k.Workspace || next.Prefix != "patra_000000000002" || !next.CreatedAt.Equal(now.Truncate(time.Second)) || !next.ExpiresAt.IsZero() {
+		t.Errorf("rotated to %+v and %+v", k, next)
+	}
+	for name, change := range map[string]func(*apikey.Key){
+		"rotated":  func(*apikey.Key) {},
+		"revoked":  func(k *apikey.Key) { k.ReplacedBy = apikey.ID{}; k.Revoke(now) },
+		"disabled": func(k *apikey.Key) { k.ReplacedBy = apikey.ID{}; k.Disabled = true },
+		"expired":  func(k *apikey.Key) { k.ReplacedBy = apikey.ID{}; k.ExpiresAt = now },
+	} {
+		c := k.Clone()
+		change(&c)
+		before, other := c.Clone(), c.Heir()
+		if _, ok := c.Rotate(&other, now, time.Hour).(*apikey.StateError); !ok { //nolint:errorlint // returned as it is
+			t.Errorf("a key that is %s is rotated", name)
+		}
+		if !reflect.DeepEqual(c, before) {
+			t.Errorf("a key that is %s is changed by a rotation that is refused", name)
+		}
+	}
+	soon := plainKey()
+	soon.ExpiresAt = now.Add(time.Minute).Truncate(time.Second)
+	ends := soon.ExpiresAt
+	if err := soon.Rotate(&next, now, time.Hour); err != nil || !soon.ExpiresAt.Equal(ends) {
+		t.Errorf("an overlap prolongs a key to %s, %v", soon.ExpiresAt, err)
+	}
+	k.Revoke(now)
+	first := k.RevokedAt
+	k.Revoke(now.Add(time.Hour))
+	if !k.RevokedAt.Equal(first) || k.CheckChangeable() == nil {
+		t.Errorf("a revoked key is revoked again at %s, or can be changed", k.RevokedAt)
+	}
+	fresh := plainKey()
+	if fresh.CheckChangeable() != nil || fresh.CheckWorkspace("acme") != nil || fresh.CheckWorkspace("other") == nil {
+		t.Error("what may change of a fresh key is wrong")
+	}
+}
+
+func TestParseOverlap(t *testing.T) {
+	for s, want := range map[string]time.Duration{"0s": 0, "30m": 30 * time.Minute, "8760h": apikey.MaxOverlap} {
+		if d, err := apikey.ParseOverlap(s); err != nil || d != want {
+			t.Errorf("%s: %s, %v", s, d, err)
+		}
+	}
+	for _, s := range []string{"", "-1s", "8760h1ns", "1d", "24"} {
+		if d, err := apikey.ParseOverlap(s); err == nil {
+			t.Errorf("%q is %s", s, d)
+		}
+	}
+}
