@@ -1,21 +1,42 @@
-# What a change has to pass, and what its tests notice. See README.md.
+# The loop of a developer. Each target is a step of .ci/run, so that it does what
+# CI does; make ci is all of them. CONTRIBUTING.md says what they need.
 
-GO ?= go
-export GOFLAGS ?= -pgo=off
+.PHONY: test lint e2e fuzz bench mutate ci help
 
-# Packages whose tests are to notice what is wrong in them.
-PACKAGES ?= ./access/... ./apikey ./keystore ./ratelimit
-# For make mutate: BASE=REV only lines changed since then, FOR=TIME no longer than that.
+help:
+	@grep -E '^## ' $(MAKEFILE_LIST) | cut -c4-
+
+## test    all tests that need Go alone, with the race detector
+test:
+	bash .ci/run test
+
+## lint    go.mod, gofmt, go vet, golangci-lint
+lint:
+	bash .ci/run modules format vet lint
+
+## e2e     tests with nginx, a browser, systemd, Redis and others
+e2e:
+	bash .ci/run redis e2e caddyfiles
+
+# FUZZTIME=1m: how long each target runs.
+## fuzz    each fuzz target for FUZZTIME, 15 s by default
+fuzz:
+	bash .ci/run fuzz
+
+## bench   every benchmark and measurement, in small: bench/README.md has real ones
+bench:
+	bash .ci/run bench
+
+# BASE=REV: only lines changed since then. FOR=TIME: no longer than that.
+# PACKAGES=...: whose lines.
 BASE ?=
 FOR ?= 0
+export MUTATE_PACKAGES := $(PACKAGES)
 
-.PHONY: test ci mutate
+## mutate  which faults the tests do not notice: docs/mutants.md
+mutate:
+	MUTATE_BASE='$(BASE)' MUTATE_TIME='$(FOR)' bash .ci/run mutate
 
-test:
-	$(GO) test ./...
-
+## ci      all that must hold before a change lands
 ci:
 	bash .ci/run
-
-mutate:
-	$(GO) run ./cmd/mutate -base '$(BASE)' -for '$(FOR)' $(PACKAGES)

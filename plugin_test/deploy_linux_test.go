@@ -31,7 +31,7 @@ func deployedUnit(t testing.TB, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.NewReplacer("=/usr/local/bin/caddy", "="+binary, "/etc/keygate", dir, "/var/lib/keygate", dir).Replace(readFile(t, "deploy/keygate.service"))
+	return strings.NewReplacer("=caddy ", "="+binary+" ", "/etc/keygate", dir, "/var/lib/keygate", dir).Replace(readFile(t, "deploy/keygate.service"))
 }
 
 // notifications is the socket on which systemd hears from a service.

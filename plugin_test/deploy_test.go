@@ -98,9 +98,9 @@ func TestDeployedGateway(t *testing.T) {
 // instruction is one of a Dockerfile, with its continued lines joined.
 type instruction struct{ name, args string }
 
-func readDockerfile(t testing.TB) (instructions []instruction) {
+func readDockerfile(t testing.TB, path string) (instructions []instruction) {
 	t.Helper()
-	text := regexp.MustCompile(`(?m)^\s*#.*\n`).ReplaceAllString(readFile(t, "deploy/Dockerfile"), "")
+	text := regexp.MustCompile(`(?m)^\s*#.*\n`).ReplaceAllString(readFile(t, path), "")
 	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "")) {
 		if name, args, _ := strings.Cut(strings.TrimSpace(line), " "); name != "" {
 			instructions = append(instructions, instruction{name, strings.Join(strings.Fields(args), " ")})
@@ -112,7 +112,7 @@ func readDockerfile(t testing.TB) (instructions []instruction) {
 func TestDockerfile(t *testing.T) {
 	var last []instruction // the stage that is shipped
 	stages := 0
-	for _, in := range readDockerfile(t) {
+	for _, in := range readDockerfile(t, "deploy/Dockerfile") {
 		if in.name == "FROM" {
 			stages++
 			last = nil
@@ -151,7 +151,7 @@ func TestDockerfile(t *testing.T) {
 		}
 	}
 	// The build is the one that .ci/run does, with the Go that tests it.
-	build := readDockerfile(t)
+	build := readDockerfile(t, "deploy/Dockerfile")
 	if !slices.Contains(build, instruction{"RUN", "go run -C cmd/build . -output /out/caddy"}) {
 		t.Error("the image is not built from xcaddy.json")
 	}

@@ -22,7 +22,7 @@ func TestDeploymentWithItsTools(t *testing.T) {
 	}
 	dir := t.TempDir()
 	unit := filepath.Join(dir, "keygate.service")
-	text := strings.ReplaceAll(readFile(t, "deploy/keygate.service"), "/usr/local/bin/caddy ", binary+" ")
+	text := strings.ReplaceAll(readFile(t, "deploy/keygate.service"), "=caddy ", "="+binary+" ")
 	write(t, unit, text)
 
 	// The dashboard's expressions, as rules that promtool can read.

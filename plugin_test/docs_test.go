@@ -34,14 +34,18 @@ var (
 	linkPattern   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
-// readPages reads all that users are told to read.
+// readPages reads all that users and contributors are told to read.
 func readPages(t testing.TB) (pages []docPage) {
 	t.Helper()
-	files, err := filepath.Glob("../docs/*.md")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no pages in docs: %v", err)
+	files := []string{"../README.md", "../SECURITY.md", "../CONTRIBUTING.md"}
+	for _, pattern := range []string{"../docs/*.md", "../docs/adr/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no pages at %s: %v", pattern, err)
+		}
+		files = append(files, found...)
 	}
-	for _, file := range append([]string{"../README.md", "../SECURITY.md"}, files...) {
+	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -227,7 +231,20 @@ func TestDocsErrors(t *testing.T) {
 			t.Errorf("%s has codes that there are not: %v", p.file, statuses)
 		}
 	}
-	if n == 0 {
-		t.Error("no page lists the errors")
+	if n < 3 {
+		t.Errorf("%d pages list the errors, want the reference, the design and the page of key holders", n)
+	}
+}
+
+// A page that is longer is not read.
+func TestDocsLength(t *testing.T) {
+	for _, p := range readPages(t) {
+		most := 500
+		if p.file == "README.md" {
+			most = 200
+		}
+		if n := strings.Count(readFile(t, p.file), "\n"); n > most {
+			t.Errorf("%s has %d lines, want %d at most", p.file, n, most)
+		}
 	}
 }

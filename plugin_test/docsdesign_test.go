@@ -1,7 +1,6 @@
 package plugin_test
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,14 +38,17 @@ func TestDesignHasReasons(t *testing.T) {
 // that there are.
 var acceptedWords = regexp.MustCompile(`unrecognized [^;]*'no_such_option'[^;]*; accepted: (.*?), at Caddyfile:\d`)
 
-// Every word that the Caddyfile takes is on the page. The words are those that
-// Keygate itself lists where it does not know one.
-func TestDesignHasOptions(t *testing.T) {
+// Every word that the Caddyfile takes is in the contract and in the reference.
+// The words are those that Keygate itself lists where it does not know one.
+func TestDocsHaveOptions(t *testing.T) {
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := section(t, designPage(t), "Configuration")
+	pages := map[string]string{
+		"docs/design.md":    section(t, designPage(t), "Configuration"),
+		"docs/reference.md": readFile(t, "docs/reference.md"),
+	}
 	for name, caddyfile := range map[string]string{
 		"global":  "{\n keygate {\n no_such_option\n }\n}",
 		"store":   "{\n keygate {\n store no_such_option\n }\n}",
@@ -71,8 +73,10 @@ func TestDesignHasOptions(t *testing.T) {
 			}
 			for word := range strings.SplitSeq(string(accepted[1]), ", ") {
 				word, _, _ = strings.Cut(word, "<") // "cost=<n>"
-				if !hasWord(text, word) {
-					t.Errorf("docs/design.md lacks %s", word)
+				for page, text := range pages {
+					if !hasWord(text, word) {
+						t.Errorf("%s lacks %s", page, word)
+					}
 				}
 			}
 		})
@@ -92,34 +96,39 @@ var (
 	adminPath      = regexp.MustCompile(`^  (/keygate/\S+):$`)
 	adminMethod    = regexp.MustCompile(`^    (get|post|put|patch|delete):$`)
 	designedAction = regexp.MustCompile("`([A-Z]+ /keygate/[^?`]*)(?:\\?[^`]*)?`")
+	listedAction   = regexp.MustCompile(`(?m)^([A-Z]+) +(/keygate/[^?\s]*)((?:(?:\?\S*)? · /\S+)*)`)
 )
 
-// The page has the operations of openapi.yaml, which is held against the admin
-// API itself, and no others.
-func TestDesignHasAdminAPI(t *testing.T) {
-	doc, err := os.ReadFile("../openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+// The contract and the page of commands have the operations of openapi.yaml,
+// which is held against the admin API itself, and no others.
+func TestDocsHaveAdminAPI(t *testing.T) {
 	var served []string
 	var path string
-	for line := range bytes.Lines(doc) {
-		line = bytes.TrimRight(line, "\n")
-		if m := adminPath.FindSubmatch(line); m != nil {
-			path = string(m[1])
-		} else if m := adminMethod.FindSubmatch(line); m != nil {
-			served = append(served, strings.ToUpper(string(m[1]))+" "+path)
+	for line := range strings.Lines(readFile(t, "openapi.yaml")) {
+		line = strings.TrimRight(line, "\n")
+		if m := adminPath.FindStringSubmatch(line); m != nil {
+			path = m[1]
+		} else if m := adminMethod.FindStringSubmatch(line); m != nil {
+			served = append(served, strings.ToUpper(m[1])+" "+path)
 		}
 	}
-	var shown []string
+	var designed, listed []string
 	table, _, _ := strings.Cut(section(t, designPage(t), "Administration"), "\n- ")
 	for _, m := range designedAction.FindAllStringSubmatch(table, -1) {
-		shown = append(shown, m[1])
+		designed = append(designed, m[1])
+	}
+	for _, m := range listedAction.FindAllStringSubmatch(section(t, readFile(t, "docs/commands.md"), "Admin API"), -1) {
+		listed = append(listed, m[1]+" "+m[2])
+		for _, last := range strings.Split(m[3], " · ")[1:] { // /revoke · /disable
+			listed = append(listed, m[1]+" "+m[2][:strings.LastIndex(m[2], "/")]+last)
+		}
 	}
 	slices.Sort(served)
-	slices.Sort(shown)
-	if len(served) == 0 || !slices.Equal(served, shown) {
-		t.Errorf("openapi.yaml has\n%s\ndocs/design.md has\n%s", strings.Join(served, "\n"), strings.Join(shown, "\n"))
+	for page, shown := range map[string][]string{"docs/design.md": designed, "docs/commands.md": listed} {
+		slices.Sort(shown)
+		if len(served) == 0 || !slices.Equal(served, shown) {
+			t.Errorf("openapi.yaml has\n%s\n%s has\n%s", strings.Join(served, "\n"), page, strings.Join(shown, "\n"))
+		}
 	}
 }
 
@@ -136,8 +145,8 @@ func section(t testing.TB, page, heading string) string {
 
 var subcommandLine = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
 
-// Every subcommand is on the page.
-func TestDesignHasSubcommands(t *testing.T) {
+// Every subcommand is in the contract and on the page of commands.
+func TestDocsHaveSubcommands(t *testing.T) {
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -154,10 +163,13 @@ func TestDesignHasSubcommands(t *testing.T) {
 	if len(found) == 0 {
 		t.Fatalf("no subcommands in\n%s", out)
 	}
-	text := section(t, designPage(t), "Administration")
+	designed, listed := section(t, designPage(t), "Administration"), section(t, readFile(t, "docs/commands.md"), "Commands")
 	for _, m := range found {
-		if !strings.Contains(text, "`"+m[1]+"`") {
+		if !strings.Contains(designed, "`"+m[1]+"`") {
 			t.Errorf("docs/design.md lacks the subcommand %s", m[1])
+		}
+		if !regexp.MustCompile("`" + m[1] + "[` ]").MatchString(listed) {
+			t.Errorf("docs/commands.md lacks the subcommand %s", m[1])
 		}
 	}
 }

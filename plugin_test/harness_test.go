@@ -39,13 +39,12 @@ func TestMain(m *testing.M) {
 }
 
 // caddyBinary builds ./cmd/caddy on first use, so that listing tests is quick.
-// A profile would make that build slower, and no test needs its speed.
 var caddyBinary = sync.OnceValues(func() (string, error) { return buildCaddy("caddy", "..", "./cmd/caddy") })
 
 // buildCaddy builds a package of the module in dir, and returns where it is.
 func buildCaddy(name, dir, pkg string) (string, error) {
 	binary := filepath.Join(binDir, name)
-	build := exec.Command("go", "build", "-pgo=off", "-o", binary, pkg)
+	build := exec.Command("go", "build", "-o", binary, pkg)
 	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, out)

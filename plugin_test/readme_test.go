@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,6 +58,21 @@ func consoleCommands(text string) (commands []command) {
 		}
 	}
 	return commands
+}
+
+// The commands with which a newcomer begins share what they compile: a flag such
+// as -race or -pgo in one of them would compile all of Caddy twice.
+func TestReadmeCompilesOnce(t *testing.T) {
+	_, text, _ := strings.Cut(readFile(t, "README.md"), "\n## Run it, test it\n")
+	text, _, _ = strings.Cut(text, "\n## Build it into your Caddy\n")
+	var lines []string
+	for _, m := range regexp.MustCompile(`(?m)^(?:\$ )?(go \w.*?) *(?:#.*)?$`).FindAllStringSubmatch(text, -1) {
+		lines = append(lines, m[1])
+	}
+	want := []string{"go run ./cmd/caddy run --config Caddyfile.example", "go test ./...", "go build -o caddy ./cmd/caddy"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("the README begins with %q, want %q", lines, want)
+	}
 }
 
 // What the README shows a new user is what happens: the commands run in one

@@ -17,10 +17,9 @@ const module = "github.com/socialpatra/keygate/"
 // longest bounds one build, so that one that hangs ends.
 const longest = 30 * time.Minute
 
-// build makes a binary of a command of the module, guided by the profile that
-// is beside it, if any, with pgo "auto", and by none with "off". All else is as
-// xcaddy has it unless it is told otherwise, and as xcaddy.json says: what is
-// measured is what users run.
+// build makes a binary of a command of the module, guided by the profile pgo, or
+// by none where that is "off". The other flags are those of xcaddy and
+// xcaddy.json, so that what is measured is what users run.
 func build(ctx context.Context, output, command, pgo string) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
@@ -33,15 +32,18 @@ func build(ctx context.Context, output, command, pgo string) error {
 	return nil
 }
 
-// hasProfile tells whether there is one that the go command takes by itself.
-func hasProfile(ctx context.Context) (bool, error) {
+// releaseProfile returns the path of the profile that xcaddy.json names, or ""
+// if there is none yet.
+func releaseProfile(ctx context.Context) (string, error) {
 	dir, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"cmd/caddy").Output()
 	if err != nil {
-		return false, fmt.Errorf("go list ./cmd/caddy: %w", err)
+		return "", fmt.Errorf("go list ./cmd/caddy: %w", err)
 	}
-	_, err = os.Stat(filepath.Join(strings.TrimSpace(string(dir)), "default.pgo"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	path := filepath.Join(strings.TrimSpace(string(dir)), "caddy.pgo")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	} else if err != nil {
+		return "", err
 	}
-	return err == nil, err
+	return path, nil
 }

@@ -50,7 +50,7 @@ func (s *stage) compare() error {
 // rows starts all gateways. The first row is the one to compare with. Refusals
 // are measured of the last gateway, which is as users build it.
 func (s *stage) rows() ([]*row, error) {
-	profiled, err := hasProfile(s.ctx)
+	profile, err := releaseProfile(s.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +65,8 @@ func (s *stage) rows() ([]*row, error) {
 		{"keygate", "Keygate built in, not used", "keygate-bare", bare},
 		{"keygate", "Keygate", "keygate-guarded", guarded},
 	}
-	if profiled {
-		if err := build(s.ctx, s.path("profiled"), "cmd/caddy", "auto"); err != nil {
+	if profile != "" {
+		if err := build(s.ctx, s.path("profiled"), "cmd/caddy", profile); err != nil {
 			return nil, err
 		}
 		gateways = append(gateways, []struct{ binary, name, folder, config string }{

@@ -34,7 +34,7 @@ http://:{port} {
 	reverse_proxy {backend}
 }
 `
-	// guarded has every option of the README. Only limits are so high that
+	// guarded has every option of docs/reference.md. Only limits are so high that
 	// nothing is refused that should not be.
 	guarded = `{
 	admin unix/{dir}/admin.sock

@@ -7,7 +7,7 @@
 //
 // With -profile it takes the profile instead that builds of Keygate are guided by:
 //
-//	go run ./bench/load -profile cmd/caddy/default.pgo
+//	go run ./bench/load -profile cmd/caddy/caddy.pgo
 //
 // It runs on loopback, in a folder that it removes, and on Linux alone: what
 // processes use is read from /proc.

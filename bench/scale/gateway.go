@@ -43,7 +43,7 @@ func buildGateway(ctx context.Context, dir string) (*gateway, error) {
 	g := &gateway{dir: dir}
 	g.admin = process.Admin(g.path("admin.sock"))
 	// Guided by the profile of cmd/caddy, the build would take minutes more.
-	build := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-o", g.path("caddy"), "github.com/socialpatra/keygate/cmd/caddy") //nolint:gosec // the folder is our own
+	build := exec.CommandContext(ctx, "go", "build", "-o", g.path("caddy"), "github.com/socialpatra/keygate/cmd/caddy") //nolint:gosec // the folder is our own
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build ./cmd/caddy: %w\n%s", err, out)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,9 +33,22 @@ func TestShippedConfig(t *testing.T) {
 	if want := xcaddy.NewReplace(mod.Module.Path, dir); len(b.Replacements) != 1 || b.Replacements[0] != want {
 		t.Errorf("replacements are %v, want %v alone", b.Replacements, want)
 	}
-	// The one that go build ./cmd/caddy takes by itself.
-	if want := filepath.Join(dir, "cmd", "caddy", "default.pgo"); b.PgoProfile != want {
+	if want := filepath.Join(dir, "cmd", "caddy", "caddy.pgo"); b.PgoProfile != want {
 		t.Errorf("the profile is %q, want %q", b.PgoProfile, want)
+	}
+}
+
+// The go command takes a default.pgo by itself, and then compiles all of Caddy
+// once more for go run, go build, go vet and go test. Only releases are worth it.
+func TestProfileIsAskedFor(t *testing.T) {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "default.pgo" {
+			t.Errorf("%s: the go command takes this profile without being told to", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
