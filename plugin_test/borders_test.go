@@ -15,8 +15,6 @@ import (
 	"testing"
 )
 
-const modulePath = "github.com/socialpatra/keygate"
-
 // rooms are the packages of the plugin from the bottom to the top: each may
 // import those before it, and no others.
 var rooms = []string{
