@@ -3,7 +3,7 @@
 // revocation is in force elsewhere. It prints one table in Markdown under a
 // heading that names the machine.
 //
-//	go run ./bench/fleet
+//	go run ./fleet
 //
 // It runs a redis-server of its own on a free port of loopback, in a folder
 // that it removes.

@@ -1,6 +1,6 @@
 // Command keys writes made-up keys as lines that caddy keygate import reads:
 //
-//	go run ./bench/keys -n 1000000 > keys.jsonl
+//	go run ./keys -n 1000000 > keys.jsonl
 //
 // The same seed makes the same keys. With -tokens their tokens are written as
 // well, one a line and in the same order, for what sends requests.

@@ -3,11 +3,11 @@
 // all gateways in alternation. It prints one table in Markdown under a heading
 // that names the machine.
 //
-//	go run ./bench/load
+//	go run ./load # in the folder bench
 //
 // With -profile it takes the profile instead that builds of Keygate are guided by:
 //
-//	go run ./bench/load -profile cmd/caddy/caddy.pgo
+//	go run ./load -profile ../cmd/caddy/caddy.pgo
 //
 // It runs on loopback, in a folder that it removes, and on Linux alone: what
 // processes use is read from /proc.

@@ -2,7 +2,7 @@
 // start, the memory, a page of the list, a look-up and the limits. It prints
 // one table in Markdown under a heading that names the machine.
 //
-//	go run ./bench/scale -n 1000000
+//	go run ./scale -n 1000000
 //
 // It runs a gateway of its own on loopback, in a folder that it removes.
 package main
