@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -84,7 +85,11 @@ func (a *keyAdmin) edit(r *http.Request, action string, edit func(*apikey.Key) e
 		return nil, 0, err
 	}
 	a.changed(action, id.String())
-	return a.one(&key)
+	body, status, err := a.one(&key)
+	if err != nil {
+		err = fmt.Errorf("the change was made, but the key cannot be shown: %w", err)
+	}
+	return body, status, err
 }
 
 // defaultOverlap is how long both keys work after a rotation that does not say.
