@@ -40,16 +40,36 @@ func TestExplainWhatElseThereIs(t *testing.T) {
 		reason       string
 		want         explainCheck
 	}{
-		{"/v1/posts", "https://shop.example", ratelimit.Result{Allowed: true, Minute: minute, Day: day, WorkspaceMinute: minute, WorkspaceDay: day}, nil, "allowed",
-			explainCheck{Outcome: "pass", Compared: "cost 2 with 6 of 9 left at once and 42 of 90 left today, in the workspace 6 of 9 left at once, in the workspace 42 of 90 left today"}},
-		{"/v1/posts", "https://shop.example", ratelimit.Result{Minute: minute, Day: day, WorkspaceMinute: minute, MinuteExhausted: true, RetryAfter: 7}, nil, "rate_limited",
-			explainCheck{Outcome: "fail", Code: "rate_limited", Compared: "cost 2 with 4 of 9 left at once and 40 of 90 left today, in the workspace 4 of 9 left at once", Fix: "Wait 7 s, or raise the limits of the key."}},
-		{"/v1/posts", "https://other.example", ratelimit.Result{Allowed: true, Minute: minute, Day: day}, nil, "origin_not_allowed",
-			explainCheck{Outcome: "pass", Compared: "cost 2 with 6 of 9 left at once and 42 of 90 left today"}},
-		{"/v1/secret", "https://shop.example", ratelimit.Result{}, nil, "route_not_mapped",
-			explainCheck{Outcome: "skipped", Compared: "the route is denied, so nothing is charged"}},
-		{"/v1/posts", "https://shop.example", ratelimit.Result{}, errPlug, "store_unavailable",
-			explainCheck{Outcome: "fail", Code: "store_unavailable", Compared: "the engine that keeps the limits does not answer", Fix: "See why in the log of Caddy."}},
+		{
+			"/v1/posts", "https://shop.example",
+			ratelimit.Result{Allowed: true, Minute: minute, Day: day, WorkspaceMinute: minute, WorkspaceDay: day},
+			nil, "allowed",
+			explainCheck{Outcome: "pass", Compared: "cost 2 with 6 of 9 left at once and 42 of 90 left today, in the workspace 6 of 9 left at once, in the workspace 42 of 90 left today"},
+		},
+		{
+			"/v1/posts", "https://shop.example",
+			ratelimit.Result{Minute: minute, Day: day, WorkspaceMinute: minute, MinuteExhausted: true, RetryAfter: 7},
+			nil, "rate_limited",
+			explainCheck{Outcome: "fail", Code: "rate_limited", Compared: "cost 2 with 4 of 9 left at once and 40 of 90 left today, in the workspace 4 of 9 left at once", Fix: "Wait 7 s, or raise the limits of the key."},
+		},
+		{
+			"/v1/posts", "https://other.example",
+			ratelimit.Result{Allowed: true, Minute: minute, Day: day},
+			nil, "origin_not_allowed",
+			explainCheck{Outcome: "pass", Compared: "cost 2 with 6 of 9 left at once and 42 of 90 left today"},
+		},
+		{
+			"/v1/secret", "https://shop.example",
+			ratelimit.Result{},
+			nil, "route_not_mapped",
+			explainCheck{Outcome: "skipped", Compared: "the route is denied, so nothing is charged"},
+		},
+		{
+			"/v1/posts", "https://shop.example",
+			ratelimit.Result{},
+			errPlug, "store_unavailable",
+			explainCheck{Outcome: "fail", Code: "store_unavailable", Compared: "the engine that keeps the limits does not answer", Fix: "See why in the log of Caddy."},
+		},
 	} {
 		result, failure = test.result, test.failure
 		resp := mustExplain(t, a, explainRequest{Key: key.ID.String(), Method: "GET", Path: test.path, Origin: test.origin})
