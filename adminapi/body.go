@@ -59,7 +59,23 @@ func decodeText(dec *json.Decoder, text []byte, v any) error {
 		}
 		err = errors.New("something follows the JSON object")
 	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		wrong.Field = memberPath(wrong.Field, reflect.TypeOf(v).Elem())
+	}
 	return describeBodyError(err)
+}
+
+// memberPath is the path of a member of typ as JSON has it: encoding/json puts
+// the Go names of embedded structs into it.
+func memberPath(path string, typ reflect.Type) string {
+	for {
+		first, rest, _ := strings.Cut(path, ".")
+		field, ok := typ.FieldByName(first)
+		if !ok || !field.Anonymous {
+			return path
+		}
+		path, typ = rest, field.Type
+	}
 }
 
 func describeBodyError(err error) error {

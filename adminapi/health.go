@@ -17,6 +17,11 @@ func (a *call) health(*http.Request) (any, int, error) {
 	if _, _, err := a.store.Lookup(apikey.ID{}); err != nil {
 		return nil, 0, err
 	}
+	if a.store.HasOpaque() { // as a request asks
+		if _, _, _, err := a.store.LookupOpaque(apikey.Hash{}); err != nil {
+			return nil, 0, err
+		}
+	}
 	resp := HealthResponse{Status: "ready"}
 	if err := a.store.Writable(); err != nil {
 		resp.Warning = err.Error()

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -84,7 +85,11 @@ func (a *call) edit(r *http.Request, action string, edit func(*apikey.Key) error
 		return nil, 0, err
 	}
 	a.changed(action, id)
-	return a.one(&key)
+	body, status, err := a.one(&key)
+	if err != nil {
+		err = fmt.Errorf("the change was made, but the key cannot be shown: %w", err)
+	}
+	return body, status, err
 }
 
 // rotate makes a key with the same settings and lets the old one expire after

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -189,8 +190,7 @@ func (c *memberCheck) surrogates() error {
 	if !utf16.IsSurrogate(first) {
 		return nil
 	}
-	if c.at+6 >= len(c.text) || c.text[c.at+1] != '\\' || c.text[c.at+2] != 'u' ||
-		utf16.DecodeRune(first, c.hex(c.at+3)) == utf8.RuneError {
+	if !bytes.HasPrefix(c.text[c.at+1:], []byte(`\u`)) || utf16.DecodeRune(first, c.hex(c.at+3)) == utf8.RuneError {
 		return notUnicode()
 	}
 	c.at += 6

@@ -1,0 +1,173 @@
+package adminapi
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/apitest"
+	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/keystore/storetest"
+)
+
+// replicas is an engine that tells how many replicas had a change.
+type replicas struct {
+	keystore.Store
+	answer keystore.Replication
+}
+
+func (s replicas) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by keystore.Actor) error {
+	*by.Replication = s.answer
+	return s.Store.SetWorkspaceLimits(workspace, lim, by)
+}
+
+// What an answer says of itself in its header: that no cache may keep it, how
+// its file is called, and whether all replicas had a change.
+func TestAPIHeaders(t *testing.T) {
+	s := serveAPI(t)
+	id, _, _ := s.create(`"description":"<&>"`)
+	header := func(operation, body string) (http.Header, string) {
+		t.Helper()
+		method, target, _ := strings.Cut(operation, " ")
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+target, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode > 299 {
+			t.Fatalf("%s: %d %s %v", operation, resp.StatusCode, got, err)
+		}
+		if cache := resp.Header.Values("Cache-Control"); !slices.Equal(cache, []string{"no-store"}) {
+			t.Errorf("%s: Cache-Control %q", operation, cache)
+		}
+		return resp.Header, string(got)
+	}
+	bodies := fullBodies(id)
+	for _, operation := range servedOperations(id) {
+		if strings.HasPrefix(operation, "DELETE "+KeysPath) {
+			continue // at the end
+		}
+		body := bodies[operation].body
+		if strings.HasSuffix(operation, "import") {
+			body = opaqueLine("x")
+		}
+		if strings.HasPrefix(operation, "PATCH "+KeysPath) {
+			body = `{"name":"<b>"}`
+		}
+		if strings.HasSuffix(operation, "/rotate") || strings.HasSuffix(operation, "able") || strings.HasSuffix(operation, "/revoke") {
+			another, _, _ := s.create()
+			operation = strings.Replace(operation, id, another, 1)
+		}
+		h, text := header(operation, body)
+		file := map[string]string{"GET /keygate/backup": "keygate-20261123T100000Z.db", "GET /keygate/export": "keygate-20261123T100000Z.jsonl"}[operation]
+		if want := map[bool]string{true: `attachment; filename="` + file + `"`}[file != ""]; h.Get("Content-Disposition") != want {
+			t.Errorf("%s: Content-Disposition %q, want %q", operation, h.Get("Content-Disposition"), want)
+		}
+		if strings.Contains(operation, id) && strings.HasPrefix(operation, "GET "+KeysPath+"/") && !strings.HasSuffix(operation, "usage") || strings.HasSuffix(operation, "export") {
+			if !strings.Contains(text, `"<&>"`) {
+				t.Errorf("%s escapes what JSON need not: %s", operation, text)
+			}
+		}
+		if h.Get(ReplicatedHeader) != "" {
+			t.Errorf("%s: %s %q of one store", operation, ReplicatedHeader, h.Get(ReplicatedHeader))
+		}
+	}
+	header(keyURL("DELETE", id), "")
+	for answer, want := range map[keystore.Replication]string{{}: "", {Have: 1}: "", {Wanted: 1}: "false", {Wanted: 2, Have: 1}: "false", {Wanted: 1, Have: 1}: "true", {Wanted: 1, Have: 2}: "true"} {
+		s.failing = replicas{s.store, answer}
+		h, _ := header("PATCH /keygate/workspaces/acme", `{"limits":{"per_day":5}}`)
+		if h.Get(ReplicatedHeader) != want {
+			t.Errorf("%+v: %q, want %q", answer, h.Get(ReplicatedHeader), want)
+		}
+	}
+}
+
+// unwritable is a store that decides requests and takes no changes.
+type unwritable struct{ keystore.Store }
+
+func (unwritable) Writable() error { return keystore.ErrReadOnly }
+
+func TestAPIHealthWarns(t *testing.T) {
+	s := serveAPI(t)
+	s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready"}`)
+	s.failing = unwritable{s.store}
+	s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready","warning":"`+keystore.ErrReadOnly.Error()+`"}`)
+}
+
+// A backup and an export have the use that was only in memory yet.
+func TestAPICopiesHaveAllUse(t *testing.T) {
+	for _, path := range []string{"/keygate/backup", "/keygate/export"} {
+		s := serveAPI(t)
+		_, made, _ := s.create()
+		s.unsaved.Store(&[]apikey.Usage{{ID: made.Key.ID, Day: apikey.DayOf(apiStart), Allowed: 3, LastUsed: apiStart.Unix()}})
+		text := s.page(path)
+		if strings.HasSuffix(path, "export") {
+			if !strings.Contains(text, `"last_used_at":"2026-11-23T10:00:00Z"`) {
+				t.Errorf("%s", text)
+			}
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "copy.db")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		copied, err := keystore.OpenBolt(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		day := apikey.DayOf(apiStart)
+		if used, err := copied.Usage(made.Key.ID, day, day); err != nil || len(used) != 1 || used[0].Allowed != 3 {
+			t.Errorf("%+v, %v", used, err)
+		}
+		copied.Close()
+	}
+}
+
+// After a byte that ends an answer too early there is none that looks whole.
+func TestAPIExportThatBreaksOffIsNoAnswer(t *testing.T) {
+	f := apitest.NewFailures(t, failuresHandler)
+	store := f.Open()
+	defer store.Close()
+	f.Store = &storetest.Nth{Store: store, N: 2, Err: keystore.Unavailable(apitest.ErrPlug)}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /keygate/export HTTP/1.1\r\nHost: x\r\n\r\n")
+	all, _ := io.ReadAll(bufio.NewReader(conn))
+	if !bytes.Contains(all, []byte(" 200 OK\r\n")) || bytes.HasSuffix(all, []byte("\r\n0\r\n\r\n")) || bytes.Count(all, []byte(`"hash"`)) == 0 {
+		t.Errorf("%.200s … %q", all, all[max(0, len(all)-20):])
+	}
+}
+
+// page is an answer that is not held against openapi.yaml, which takes long for
+// a thousand entries.
+func (s *apiServer) page(target string) string {
+	s.t.Helper()
+	resp, err := http.Get(s.url + target)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: %d, %v", target, resp.StatusCode, err)
+	}
+	return string(body)
+}

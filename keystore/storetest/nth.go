@@ -1,0 +1,167 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// Nth is a store of which one call fails, the nth of all that can, and
+// every other is done.
+type Nth struct {
+	keystore.Store
+	N      int    // of the calls from here on
+	Err    error  // what it fails with
+	Failed string // the method that did; "" before that
+	Wrote  bool   // a call before it changed the store
+}
+
+func (s *Nth) call(method string) error {
+	if s.N--; s.N != 0 {
+		return nil
+	}
+	s.Failed = method
+	return s.Err
+}
+
+// write is call for what changes the store where it does not fail.
+func (s *Nth) write(method string, do func() error) error {
+	if err := s.call(method); err != nil {
+		return err
+	}
+	err := do()
+	s.Wrote = s.Wrote || err == nil
+	return err
+}
+
+// Lookup implements [keystore.Store].
+func (s *Nth) Lookup(id apikey.ID) (apikey.Grant, bool, error) {
+	if err := s.call("Lookup"); err != nil {
+		return apikey.Grant{}, false, err
+	}
+	return s.Store.Lookup(id)
+}
+
+// LookupOpaque implements [keystore.Store].
+func (s *Nth) LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
+	if err := s.call("LookupOpaque"); err != nil {
+		return apikey.ID{}, apikey.Grant{}, false, err
+	}
+	return s.Store.LookupOpaque(hash)
+}
+
+// Get implements [keystore.Store].
+func (s *Nth) Get(id apikey.ID) (apikey.Key, error) {
+	if err := s.call("Get"); err != nil {
+		return apikey.Key{}, err
+	}
+	return s.Store.Get(id)
+}
+
+// List implements [keystore.Store].
+func (s *Nth) List(q keystore.Query) (keystore.Page, error) {
+	if err := s.call("List"); err != nil {
+		return keystore.Page{}, err
+	}
+	return s.Store.List(q)
+}
+
+// Create implements [keystore.Store].
+func (s *Nth) Create(k apikey.Key, by keystore.Actor) error {
+	return s.write("Create", func() error { return s.Store.Create(k, by) })
+}
+
+// CreateAll implements [keystore.Store].
+func (s *Nth) CreateAll(keys []apikey.Key, by keystore.Actor, progress func(int)) error {
+	return s.write("CreateAll", func() error { return s.Store.CreateAll(keys, by, progress) })
+}
+
+// Update implements [keystore.Store].
+func (s *Nth) Update(id apikey.ID, action string, by keystore.Actor, edit func(*apikey.Key) error) (k apikey.Key, err error) {
+	err = s.write("Update", func() error {
+		k, err = s.Store.Update(id, action, by, edit)
+		return err
+	})
+	return k, err
+}
+
+// Rotate implements [keystore.Store].
+func (s *Nth) Rotate(id apikey.ID, by keystore.Actor, edit func(old, next *apikey.Key) error) (k apikey.Key, err error) {
+	err = s.write("Rotate", func() error {
+		k, err = s.Store.Rotate(id, by, edit)
+		return err
+	})
+	return k, err
+}
+
+// Delete implements [keystore.Store].
+func (s *Nth) Delete(id apikey.ID, by keystore.Actor, check func(*apikey.Key) error) error {
+	return s.write("Delete", func() error { return s.Store.Delete(id, by, check) })
+}
+
+// SetWorkspaceLimits implements [keystore.Store].
+func (s *Nth) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by keystore.Actor) error {
+	return s.write("SetWorkspaceLimits", func() error { return s.Store.SetWorkspaceLimits(workspace, lim, by) })
+}
+
+// Usage implements [keystore.Store].
+func (s *Nth) Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, error) {
+	if err := s.call("Usage"); err != nil {
+		return nil, err
+	}
+	return s.Store.Usage(id, from, to)
+}
+
+// LastUsed implements [keystore.Store].
+func (s *Nth) LastUsed(id apikey.ID) (time.Time, error) {
+	if err := s.call("LastUsed"); err != nil {
+		return time.Time{}, err
+	}
+	return s.Store.LastUsed(id)
+}
+
+// HeldScopes implements [keystore.Store].
+func (s *Nth) HeldScopes(most int) ([]keystore.HeldScope, error) {
+	if err := s.call("HeldScopes"); err != nil {
+		return nil, err
+	}
+	return s.Store.HeldScopes(most)
+}
+
+// Audit implements [keystore.Store].
+func (s *Nth) Audit(q keystore.AuditQuery) (keystore.AuditPage, error) {
+	if err := s.call("Audit"); err != nil {
+		return keystore.AuditPage{}, err
+	}
+	return s.Store.Audit(q)
+}
+
+// Check implements [keystore.Store].
+func (s *Nth) Check(yield func(string, error)) (int, error) {
+	keys, err := s.Store.Check(yield)
+	if failure := s.call("Check"); failure != nil {
+		return keys, failure // which it finds after it has read them all
+	}
+	return keys, err
+}
+
+// Backup may fail before its first byte, and after half of all.
+func (s *Nth) Backup(w io.Writer) error {
+	if err := s.call("Backup"); err != nil {
+		return err
+	}
+	var whole bytes.Buffer
+	if err := s.Store.Backup(&whole); err != nil {
+		return err
+	}
+	if err := s.call("Backup"); err != nil {
+		_, writeErr := w.Write(whole.Next(whole.Len() / 2))
+		return errors.Join(err, writeErr)
+	}
+	_, err := whole.WriteTo(w)
+	return err
+}
