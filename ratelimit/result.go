@@ -84,15 +84,15 @@ func settle(key, together *holding, cost int, now time.Time) Result {
 	r := Result{
 		MinuteExhausted: key.minuteLacks(cost),
 		DayExhausted:    key.dayLacks(cost),
-		Never:           cost > int(min(key.lim.Burst, key.lim.PerDay)),
+		Never:           Never(key.lim, cost),
 	}
 	if together != nil {
 		lim := &together.lim
 		r.WorkspaceMinuteExhausted = lim.PerMinute != 0 && together.minuteLacks(cost)
 		r.WorkspaceDayExhausted = lim.PerDay != 0 && together.dayLacks(cost)
-		r.Never = r.Never || lim.PerMinute != 0 && cost > int(lim.Burst) || lim.PerDay != 0 && cost > int(lim.PerDay)
+		r.Never = r.Never || Never(*lim, cost)
 	}
-	r.Allowed = !r.MinuteExhausted && !r.DayExhausted && !r.WorkspaceMinuteExhausted && !r.WorkspaceDayExhausted
+	r.Allowed = !r.Exhausted()
 	if r.Allowed {
 		key.charge(cost)
 		if together != nil {
@@ -100,19 +100,43 @@ func settle(key, together *holding, cost int, now time.Time) Result {
 		}
 	}
 	r.balance(key, together, now)
+	var minute, workspaceMinute int
 	if r.MinuteExhausted {
-		r.RetryAfter = key.wait(cost)
+		minute = key.wait(cost)
+	}
+	if r.WorkspaceMinuteExhausted {
+		workspaceMinute = together.wait(cost)
+	}
+	r.Wait(minute, workspaceMinute)
+	return r
+}
+
+// Exhausted reports whether a limit stands against the request.
+func (r *Result) Exhausted() bool {
+	return r.MinuteExhausted || r.DayExhausted || r.WorkspaceMinuteExhausted || r.WorkspaceDayExhausted
+}
+
+// Wait sets RetryAfter to the latest of what stands against the request: an
+// exhausted bucket in as many seconds as given, a quota when its day ends.
+func (r *Result) Wait(minute, workspaceMinute int) {
+	if r.MinuteExhausted {
+		r.RetryAfter = minute
 	}
 	if r.DayExhausted {
 		r.RetryAfter = max(r.RetryAfter, r.Day.Reset)
 	}
 	if r.WorkspaceMinuteExhausted {
-		r.RetryAfter = max(r.RetryAfter, together.wait(cost))
+		r.RetryAfter = max(r.RetryAfter, workspaceMinute)
 	}
 	if r.WorkspaceDayExhausted {
 		r.RetryAfter = max(r.RetryAfter, r.WorkspaceDay.Reset)
 	}
-	return r
+}
+
+// Never reports whether a request costs more than limits can ever hold. A limit
+// of zero is none.
+func Never(lim apikey.Limits, cost int) bool {
+	return lim.Burst != 0 && cost > int(lim.Burst) || lim.PerDay != 0 && cost > int(lim.PerDay)
 }
 
 // balance sets the four balances.

@@ -90,7 +90,7 @@ func (r *reply) parse(m rueidis.RedisMessage) error {
 // result returns the answer to the request.
 func (r *reply) result(cost int) ratelimit.Result {
 	if !r.passes {
-		return r.refuse(cost)
+		return r.judge(cost)
 	}
 	result := r.balance()
 	result.Allowed = true

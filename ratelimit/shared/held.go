@@ -43,11 +43,6 @@ func (h *held) left() int64 { return int64(h.lim.PerDay) - min(h.used, int64(h.l
 func (h *held) minuteLacks(cost int) bool { return h.lim.Burst != 0 && int64(cost) > h.whole() }
 func (h *held) dayLacks(cost int) bool    { return h.lim.PerDay != 0 && int64(cost) > h.left() }
 
-// never reports whether a request costs more than the limits can ever hold.
-func never(lim apikey.Limits, cost int) bool {
-	return lim.Burst != 0 && cost > int(lim.Burst) || lim.PerDay != 0 && cost > int(lim.PerDay)
-}
-
 // secondsUntil returns in how many whole seconds, rounded up and at least 1, the
 // bucket holds so many tokens.
 func (h *held) secondsUntil(tokens int64) int {
@@ -100,29 +95,19 @@ func (a *account) balance() ratelimit.Result {
 	}
 }
 
-// lacks reports whether a limit stands against a request.
-func (a *account) lacks(cost int) bool {
-	return a.key.minuteLacks(cost) || a.key.dayLacks(cost) ||
-		a.workspace.minuteLacks(cost) || a.workspace.dayLacks(cost)
-}
-
-// refuse returns the answer to a request that a limit stands against.
-func (a *account) refuse(cost int) ratelimit.Result {
+// judge returns what stands against a request, if anything does.
+func (a *account) judge(cost int) ratelimit.Result {
 	r := a.balance()
 	r.MinuteExhausted, r.DayExhausted = a.key.minuteLacks(cost), a.key.dayLacks(cost)
 	r.WorkspaceMinuteExhausted, r.WorkspaceDayExhausted = a.workspace.minuteLacks(cost), a.workspace.dayLacks(cost)
-	r.Never = never(a.key.lim, cost) || never(a.workspace.lim, cost)
+	r.Never = ratelimit.Never(a.key.lim, cost) || ratelimit.Never(a.workspace.lim, cost)
+	var minute, workspaceMinute int
 	if r.MinuteExhausted {
-		r.RetryAfter = a.key.wait(cost)
-	}
-	if r.DayExhausted {
-		r.RetryAfter = max(r.RetryAfter, r.Day.Reset)
+		minute = a.key.wait(cost)
 	}
 	if r.WorkspaceMinuteExhausted {
-		r.RetryAfter = max(r.RetryAfter, a.workspace.wait(cost))
+		workspaceMinute = a.workspace.wait(cost)
 	}
-	if r.WorkspaceDayExhausted {
-		r.RetryAfter = max(r.RetryAfter, r.WorkspaceDay.Reset)
-	}
+	r.Wait(minute, workspaceMinute)
 	return r
 }

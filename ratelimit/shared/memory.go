@@ -100,8 +100,8 @@ func (l *Limiter) remember(id apikey.ID, caps *ratelimit.Caps, cost int, now tim
 			s.add(id, cost, true, now)
 			return m
 		}
-		if a.lacks(cost) {
-			m.result, m.ok = a.refuse(cost), true
+		if r := a.judge(cost); r.Exhausted() {
+			m.result, m.ok = r, true
 			s.add(id, cost, false, now)
 			return m
 		}

@@ -72,7 +72,7 @@ func (l *Limiter) share(id apikey.ID, caps *ratelimit.Caps, cost int, now time.T
 	r := l.local.Take(id, part(caps, l.options.Nodes()), cost, now)
 	r.Minute.Limit, r.Day.Limit = caps.Burst, caps.PerDay
 	r.WorkspaceMinute.Limit, r.WorkspaceDay.Limit = caps.Together.PerMinute, caps.Together.PerDay
-	r.Never = !r.Allowed && (never(caps.Limits, cost) || never(caps.Together.Limits(), cost))
+	r.Never = !r.Allowed && (ratelimit.Never(caps.Limits, cost) || ratelimit.Never(caps.Together.Limits(), cost))
 	return r
 }
 
