@@ -38,3 +38,44 @@ func Quote(s string) string {
 	}
 	return strconv.QuoteToASCII(s)
 }
+
+// Nearest returns the candidate that s is most likely a misspelling of, the
+// first of several equally near, or "" if none is reasonably near: a third of
+// the letters may be wrong.
+func Nearest(s string, candidates []string) string {
+	if len(s) > MaxScopeLen {
+		return ""
+	}
+	s = strings.ToLower(strings.TrimSpace(s))
+	best, least := "", len(s)/3+1
+	for _, c := range candidates {
+		if d := editDistance(s, c); d < least {
+			best, least = c, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the bytes to insert, delete, replace or swap with their
+// neighbour to turn a into b (optimal string alignment).
+func editDistance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			replaced := last[j-1]
+			if a[i-1] != b[j-1] {
+				replaced++
+			}
+			row[j] = min(replaced, last[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}

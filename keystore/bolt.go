@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,3 +204,16 @@ func (b *Bolt) begin(writable bool) (*bolt.Tx, error) {
 
 // minSize is that of the two pages that every transaction begins with.
 func minSize() int64 { return 2 * int64(os.Getpagesize()) }
+
+// guarded runs fn, which reads the file that bbolt maps into memory. A damaged
+// file makes bbolt panic, and one cut short makes the kernel send SIGBUS; both
+// become an error that wraps ErrDamaged instead of the end of the process.
+func guarded(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // for this goroutine only
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: the file cannot be read (%v); %s", ErrDamaged, p, adviceDamaged)
+		}
+	}()
+	return fn()
+}

@@ -167,3 +167,12 @@ func (l *Limiter) lookTogether(q *quota, caps *Caps, now time.Time, elapsed time
 	defer s.mu.Unlock()
 	return holding{lim, s.look(hash, caps.Workspace, q, lim, now, elapsed), q}
 }
+
+// Caps are the limits that a request is held to.
+type Caps struct {
+	apikey.Limits                        // of the key
+	Workspace     string                 // whose bucket and quota are charged too, unless
+	Together      apikey.WorkspaceLimits // is zero
+}
+
+func (c *Caps) alone() bool { return c.Together == apikey.WorkspaceLimits{} }
