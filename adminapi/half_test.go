@@ -112,7 +112,7 @@ func TestAPIImportThatFailsHalfway(t *testing.T) {
 	}
 	store := f.Open()
 	defer store.Close()
-	f.Store = &storetest.Nth{Store: store, N: all + 2, Err: keystore.Unavailable(apitest.ErrPlug)} // a Get for each line, and the second CreateAll
+	f.Store = &storetest.Failing{Store: store, N: all + 2, Err: keystore.Unavailable(apitest.ErrPlug)} // a Get for each line, and the second CreateAll
 	before := f.Counted()
 	resp, err := http.Post(f.URL+ImportPath, "application/jsonl", &lines)
 	if err != nil {

@@ -143,7 +143,7 @@ func TestAPIExportThatBreaksOffIsNoAnswer(t *testing.T) {
 	f := apitest.NewFailures(t, failuresHandler)
 	store := f.Open()
 	defer store.Close()
-	f.Store = &storetest.Nth{Store: store, N: 2, Err: keystore.Unavailable(apitest.ErrPlug)}
+	f.Store = &storetest.Failing{Store: store, N: 2, Err: keystore.Unavailable(apitest.ErrPlug)}
 	conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)

@@ -31,19 +31,20 @@ func TestCloneHasEveryField(t *testing.T) {
 
 // scribble writes into all that a value points to.
 func scribble(v reflect.Value) {
-	switch kind := v.Kind(); {
-	case kind == reflect.Struct:
+	if v.Kind() == reflect.Map {
+		v.Clear()
+	}
+	if v.Kind() == reflect.Slice {
+		for i := range v.Len() {
+			v.Index(i).SetZero()
+		}
+	}
+	if v.Kind() == reflect.Struct {
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
 				scribble(v.Field(i))
 			}
 		}
-	case kind == reflect.Slice:
-		for i := range v.Len() {
-			v.Index(i).SetZero()
-		}
-	case kind == reflect.Map:
-		v.Clear()
 	}
 }
 

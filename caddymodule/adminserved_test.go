@@ -204,7 +204,7 @@ func opaqueLine(token string) string {
 // brokenOff is what the admin API tells of an answer that broke off.
 func brokenOff(t *testing.T, failure error) (told error) {
 	t.Helper()
-	store := &storetest.Nth{Store: openBolt(t), N: 2, Err: failure} // half of a backup
+	store := &storetest.Failing{Store: openBolt(t), N: 2, Err: failure} // half of a backup
 	defer func() { _ = recover() }()
 	adminapi.New(adminapi.Options{Store: store, Now: time.Now, Failed: func(_ *http.Request, _ int, err error) { told = err }}).
 		ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, adminapi.BackupPath, nil))

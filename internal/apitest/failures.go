@@ -21,7 +21,7 @@ import (
 type Failures struct {
 	URL   string
 	File  string // to copy
-	Store *storetest.Nth
+	Store *storetest.Failing
 	Told  int // of keys that an import is said to have made
 
 	t       *testing.T
@@ -70,7 +70,7 @@ func (f *Failures) Each(keep bool, try func(n int)) {
 		if kept == nil {
 			kept = f.Open()
 		}
-		f.Store = &storetest.Nth{Store: kept, N: n, Err: fmt.Errorf("reading: %w", keystore.Unavailable(ErrPlug))}
+		f.Store = &storetest.Failing{Store: kept, N: n, Err: fmt.Errorf("reading: %w", keystore.Unavailable(ErrPlug))}
 		f.Told = 0
 		f.counted.Store(0)
 		try(n)

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"time"
 
@@ -8,25 +10,39 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// Failing is a store that fails in one method, one of [FailingMethods].
+// Failing is a store of which calls fail: those of one method, one of
+// [FailingMethods], or one call, the nth of all that can. Every other is done.
 type Failing struct {
 	keystore.Store
-	Method string
-	Err    error // what it fails with
-	Failed bool  // whether the method was called
+	Method string // that fails; "": none
+	N      int    // of the calls from here on, that fails; 0: none
+	Err    error  // what it fails with
+	Failed string // the method that did last; "" before that
+	Wrote  bool   // a call before it changed the store
 }
 
-func (s *Failing) in(method string) error {
-	if s.Method != method {
+func (s *Failing) call(method string) error {
+	s.N--
+	if s.N != 0 && s.Method != method {
 		return nil
 	}
-	s.Failed = true
+	s.Failed = method
 	return s.Err
+}
+
+// write is call for what changes the store where it does not fail.
+func (s *Failing) write(method string, do func() error) error {
+	if err := s.call(method); err != nil {
+		return err
+	}
+	err := do()
+	s.Wrote = s.Wrote || err == nil
+	return err
 }
 
 // Lookup implements [keystore.Store].
 func (s *Failing) Lookup(id apikey.ID) (apikey.Grant, bool, error) {
-	if err := s.in("Lookup"); err != nil {
+	if err := s.call("Lookup"); err != nil {
 		return apikey.Grant{}, false, err
 	}
 	return s.Store.Lookup(id)
@@ -34,7 +50,7 @@ func (s *Failing) Lookup(id apikey.ID) (apikey.Grant, bool, error) {
 
 // LookupOpaque implements [keystore.Store].
 func (s *Failing) LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool, error) {
-	if err := s.in("LookupOpaque"); err != nil {
+	if err := s.call("LookupOpaque"); err != nil {
 		return apikey.ID{}, apikey.Grant{}, false, err
 	}
 	return s.Store.LookupOpaque(hash)
@@ -42,7 +58,7 @@ func (s *Failing) LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool,
 
 // Get implements [keystore.Store].
 func (s *Failing) Get(id apikey.ID) (apikey.Key, error) {
-	if err := s.in("Get"); err != nil {
+	if err := s.call("Get"); err != nil {
 		return apikey.Key{}, err
 	}
 	return s.Store.Get(id)
@@ -50,7 +66,7 @@ func (s *Failing) Get(id apikey.ID) (apikey.Key, error) {
 
 // List implements [keystore.Store].
 func (s *Failing) List(q keystore.Query) (keystore.Page, error) {
-	if err := s.in("List"); err != nil {
+	if err := s.call("List"); err != nil {
 		return keystore.Page{}, err
 	}
 	return s.Store.List(q)
@@ -58,55 +74,45 @@ func (s *Failing) List(q keystore.Query) (keystore.Page, error) {
 
 // Create implements [keystore.Store].
 func (s *Failing) Create(k apikey.Key, by keystore.Actor) error {
-	if err := s.in("Create"); err != nil {
-		return err
-	}
-	return s.Store.Create(k, by)
+	return s.write("Create", func() error { return s.Store.Create(k, by) })
 }
 
 // CreateAll implements [keystore.Store].
 func (s *Failing) CreateAll(keys []apikey.Key, by keystore.Actor, progress func(int)) error {
-	if err := s.in("CreateAll"); err != nil {
-		return err
-	}
-	return s.Store.CreateAll(keys, by, progress)
+	return s.write("CreateAll", func() error { return s.Store.CreateAll(keys, by, progress) })
 }
 
 // Update implements [keystore.Store].
-func (s *Failing) Update(id apikey.ID, action string, by keystore.Actor, edit func(*apikey.Key) error) (apikey.Key, error) {
-	if err := s.in("Update"); err != nil {
-		return apikey.Key{}, err
-	}
-	return s.Store.Update(id, action, by, edit)
+func (s *Failing) Update(id apikey.ID, action string, by keystore.Actor, edit func(*apikey.Key) error) (k apikey.Key, err error) {
+	err = s.write("Update", func() error {
+		k, err = s.Store.Update(id, action, by, edit)
+		return err
+	})
+	return k, err
 }
 
 // Rotate implements [keystore.Store].
-func (s *Failing) Rotate(id apikey.ID, by keystore.Actor, edit func(old, next *apikey.Key) error) (apikey.Key, error) {
-	if err := s.in("Rotate"); err != nil {
-		return apikey.Key{}, err
-	}
-	return s.Store.Rotate(id, by, edit)
+func (s *Failing) Rotate(id apikey.ID, by keystore.Actor, edit func(old, next *apikey.Key) error) (k apikey.Key, err error) {
+	err = s.write("Rotate", func() error {
+		k, err = s.Store.Rotate(id, by, edit)
+		return err
+	})
+	return k, err
 }
 
 // Delete implements [keystore.Store].
 func (s *Failing) Delete(id apikey.ID, by keystore.Actor, check func(*apikey.Key) error) error {
-	if err := s.in("Delete"); err != nil {
-		return err
-	}
-	return s.Store.Delete(id, by, check)
+	return s.write("Delete", func() error { return s.Store.Delete(id, by, check) })
 }
 
 // SetWorkspaceLimits implements [keystore.Store].
-func (s *Failing) SetWorkspaceLimits(name string, limits *apikey.WorkspaceLimits, by keystore.Actor) error {
-	if err := s.in("SetWorkspaceLimits"); err != nil {
-		return err
-	}
-	return s.Store.SetWorkspaceLimits(name, limits, by)
+func (s *Failing) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by keystore.Actor) error {
+	return s.write("SetWorkspaceLimits", func() error { return s.Store.SetWorkspaceLimits(workspace, lim, by) })
 }
 
 // Usage implements [keystore.Store].
 func (s *Failing) Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, error) {
-	if err := s.in("Usage"); err != nil {
+	if err := s.call("Usage"); err != nil {
 		return nil, err
 	}
 	return s.Store.Usage(id, from, to)
@@ -114,7 +120,7 @@ func (s *Failing) Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, erro
 
 // LastUsed implements [keystore.Store].
 func (s *Failing) LastUsed(id apikey.ID) (time.Time, error) {
-	if err := s.in("LastUsed"); err != nil {
+	if err := s.call("LastUsed"); err != nil {
 		return time.Time{}, err
 	}
 	return s.Store.LastUsed(id)
@@ -122,7 +128,7 @@ func (s *Failing) LastUsed(id apikey.ID) (time.Time, error) {
 
 // HeldScopes implements [keystore.Store].
 func (s *Failing) HeldScopes(most int) ([]keystore.HeldScope, error) {
-	if err := s.in("HeldScopes"); err != nil {
+	if err := s.call("HeldScopes"); err != nil {
 		return nil, err
 	}
 	return s.Store.HeldScopes(most)
@@ -130,26 +136,36 @@ func (s *Failing) HeldScopes(most int) ([]keystore.HeldScope, error) {
 
 // Audit implements [keystore.Store].
 func (s *Failing) Audit(q keystore.AuditQuery) (keystore.AuditPage, error) {
-	if err := s.in("Audit"); err != nil {
+	if err := s.call("Audit"); err != nil {
 		return keystore.AuditPage{}, err
 	}
 	return s.Store.Audit(q)
 }
 
-// Backup implements [keystore.Store].
-func (s *Failing) Backup(w io.Writer) error {
-	if err := s.in("Backup"); err != nil {
-		return err
+// Check implements [keystore.Store].
+func (s *Failing) Check(yield func(string, error)) (int, error) {
+	keys, err := s.Store.Check(yield)
+	if failure := s.call("Check"); failure != nil {
+		return keys, failure // which it finds after it has read them all
 	}
-	return s.Store.Backup(w)
+	return keys, err
 }
 
-// Check implements [keystore.Store].
-func (s *Failing) Check(damaged func(string, error)) (int, error) {
-	if err := s.in("Check"); err != nil {
-		return 0, err
+// Backup may fail before its first byte, and after half of all.
+func (s *Failing) Backup(w io.Writer) error {
+	if err := s.call("Backup"); err != nil {
+		return err
 	}
-	return s.Store.Check(damaged)
+	var whole bytes.Buffer
+	if err := s.Store.Backup(&whole); err != nil {
+		return err
+	}
+	if err := s.call("Backup"); err != nil {
+		_, writeErr := w.Write(whole.Next(whole.Len() / 2))
+		return errors.Join(err, writeErr)
+	}
+	_, err := whole.WriteTo(w)
+	return err
 }
 
 // FailingMethods are the methods in which a [Failing] store may fail: those that
