@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
 // question is where a front proxy puts the request that it asks about. The
@@ -20,12 +21,14 @@ var questions = map[string]question{
 	"auth_request": {"X-Original-Method", "X-Original-Uri"},
 }
 
+var authorizeModes = caddyargs.Choice{Option: "authorize", Words: []string{"forward_auth", "auth_request"}}
+
 func (h *Handler) checkAuthorize() error {
 	if h.Authorize == "" {
 		return nil
 	}
-	if _, ok := questions[h.Authorize]; !ok {
-		return fmt.Errorf("authorize %q is not accepted; accepted: forward_auth or auth_request", h.Authorize)
+	if err := authorizeModes.Check(h.Authorize); err != nil {
+		return err
 	}
 	if h.CORS != nil && !h.CORS.Off {
 		return fmt.Errorf("authorize %s leaves CORS to the proxy that asks; accepted beside it: cors off, or no cors", h.Authorize)

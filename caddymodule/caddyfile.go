@@ -110,15 +110,15 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "header":
 		return caddyargs.Checked(d, &h.Header, checkKeyHeader, "header <name>, such as X-API-Key")
 	case "missing_origin":
-		return caddyargs.OneOf(d, option, &h.MissingOrigin, "deny", "allow")
+		return missingOrigins.Read(d, &h.MissingOrigin)
 	case "identity_prefix":
 		return caddyargs.Checked(d, &h.IdentityPrefix, checkIdentityPrefix, "identity_prefix <prefix>, such as SocialPatra-")
 	case "errors":
-		return caddyargs.OneOf(d, option, &h.Errors, "problem", "caddy")
+		return denialWriters.Read(d, &h.Errors)
 	case "ratelimit_headers":
-		return caddyargs.OneOf(d, option, &h.RateLimitHeaders, "on", "off")
+		return rateLimitHeaders.Read(d, &h.RateLimitHeaders)
 	case "authorize":
-		return caddyargs.OneOf(d, option, &h.Authorize, "forward_auth", "auth_request")
+		return authorizeModes.Read(d, &h.Authorize)
 	case "auth_failures":
 		return h.unmarshalAuthFailures(d)
 	case "cors":
@@ -138,7 +138,7 @@ func (h *Handler) unmarshalAuthFailures(d *caddyfile.Dispenser) error {
 		return nil
 	}
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > 1_000_000 {
+	if err != nil || n < 1 || n > maxAuthFailures {
 		return d.Errf("auth_failures %s is not accepted; accepted: 1–1000000 per minute, or off", value)
 	}
 	h.AuthFailures = n

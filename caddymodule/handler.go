@@ -12,6 +12,7 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
 func init() {
@@ -134,6 +135,16 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// Options whose value is a word. The first one is the default.
+var (
+	missingOrigins   = caddyargs.Choice{Option: "missing_origin", Words: []string{"deny", "allow"}}
+	denialWriters    = caddyargs.Choice{Option: "errors", Words: []string{"problem", "caddy"}}
+	rateLimitHeaders = caddyargs.Choice{Option: "ratelimit_headers", Words: []string{"on", "off"}}
+)
+
+// maxAuthFailures bounds the failed authentications of a client in a minute.
+const maxAuthFailures = 1_000_000
+
 const defaultIdentityPrefix = "SocialPatra-"
 
 func (h *Handler) setDefaults() error {
@@ -153,23 +164,22 @@ func (h *Handler) setDefaults() error {
 	if h.AuthFailures == 0 {
 		h.AuthFailures = 60
 	}
-	if h.AuthFailures < -1 || h.AuthFailures > 1_000_000 {
+	if h.AuthFailures < -1 || h.AuthFailures > maxAuthFailures {
 		return fmt.Errorf("auth_failures %d is not accepted; accepted: 1–1,000,000 per minute, or -1 for off", h.AuthFailures)
 	}
-	for _, choice := range []struct {
-		name  string
-		value *string
-		words [2]string // the first is the default
+	for _, c := range []struct {
+		choice caddyargs.Choice
+		value  *string
 	}{
-		{"missing_origin", &h.MissingOrigin, [2]string{"deny", "allow"}},
-		{"errors", &h.Errors, [2]string{"problem", "caddy"}},
-		{"ratelimit_headers", &h.RateLimitHeaders, [2]string{"on", "off"}},
+		{missingOrigins, &h.MissingOrigin},
+		{denialWriters, &h.Errors},
+		{rateLimitHeaders, &h.RateLimitHeaders},
 	} {
-		if *choice.value == "" {
-			*choice.value = choice.words[0]
+		if *c.value == "" {
+			*c.value = c.choice.Words[0]
 		}
-		if *choice.value != choice.words[0] && *choice.value != choice.words[1] {
-			return fmt.Errorf("%s %q is not accepted; accepted: %s or %s", choice.name, *choice.value, choice.words[0], choice.words[1])
+		if err := c.choice.Check(*c.value); err != nil {
+			return err
 		}
 	}
 	if err := h.checkAuthorize(); err != nil {

@@ -79,7 +79,7 @@ func TestDocsTargets(t *testing.T) {
 	targets := 0
 	for _, text := range []string{makefile, readFile(t, "CONTRIBUTING.md"), readFile(t, ".github/workflows/ci.yaml")} {
 		for _, m := range regexp.MustCompile("(?m)(?:^ *|[`\t]|run: )(?:make|bash \\.ci/run|steps:) ([a-z0-9 ]+)").FindAllStringSubmatch(text, -1) {
-			for _, name := range strings.Fields(m[1]) {
+			for name := range strings.FieldsSeq(m[1]) {
 				targets++
 				if strings.Contains(m[0], "make ") {
 					if !strings.Contains(makefile, "\n"+name+":\n") {

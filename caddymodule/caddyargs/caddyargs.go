@@ -3,11 +3,13 @@
 package caddyargs
 
 import (
+	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/socialpatra/keygate/internal/english"
 )
 
 // One takes the one argument of an option, whose form is for the error.
@@ -18,7 +20,7 @@ func One(d *caddyfile.Dispenser, value *string, form string) error {
 	return NoBlock(d, form)
 }
 
-// Duration is oneArg for a duration, of which accepted is for the error.
+// Duration is One for a duration, of which accepted is for the error.
 func Duration(d *caddyfile.Dispenser, option string, value *caddy.Duration, accepted string) error {
 	var text string
 	if err := One(d, &text, option+" <duration>, "+accepted); err != nil {
@@ -45,7 +47,7 @@ func WrongCount(d *caddyfile.Dispenser, form string) error {
 	return d.Errf("wrong argument count after '%s'; accepted: %s", d.Val(), form)
 }
 
-// Checked is oneArg for a value that check accepts.
+// Checked is One for a value that check accepts.
 func Checked(d *caddyfile.Dispenser, value *string, check func(string) error, form string) error {
 	if err := One(d, value, form); err != nil {
 		return err
@@ -56,16 +58,30 @@ func Checked(d *caddyfile.Dispenser, value *string, check func(string) error, fo
 	return nil
 }
 
-// OneOf is oneArg for one of some words.
-func OneOf(d *caddyfile.Dispenser, option string, value *string, words ...string) error {
-	accepted := strings.Join(words, " or ")
-	if err := One(d, value, option+" "+accepted); err != nil {
+// Choice is an option whose value is one of some words, in a Caddyfile and in
+// JSON.
+type Choice struct {
+	Option string
+	Words  []string
+}
+
+// Read is One for a choice.
+func (c Choice) Read(d *caddyfile.Dispenser, value *string) error {
+	if err := One(d, value, c.Option+" "+english.Or(c.Words)); err != nil {
 		return err
 	}
-	if slices.Contains(words, *value) {
+	if c.Check(*value) != nil {
+		return d.Errf("%s %s is not accepted; accepted: %s", c.Option, *value, english.Or(c.Words))
+	}
+	return nil
+}
+
+// Check refuses what is none of the words.
+func (c Choice) Check(value string) error {
+	if slices.Contains(c.Words, value) {
 		return nil
 	}
-	return d.Errf("%s %s is not accepted; accepted: %s", option, *value, accepted)
+	return fmt.Errorf("%s %q is not accepted; accepted: %s", c.Option, value, english.Or(c.Words))
 }
 
 // Repeated is the error of an option that is given twice.

@@ -22,7 +22,7 @@ func TestReaders(t *testing.T) {
 	var duration caddy.Duration
 	one := func(d *caddyfile.Dispenser) error { return One(d, &text, "name <word>") }
 	long := func(d *caddyfile.Dispenser) error { return Duration(d, "wait", &duration, "1s or more") }
-	word := func(d *caddyfile.Dispenser) error { return OneOf(d, "mode", &text, "on", "off") }
+	word := func(d *caddyfile.Dispenser) error { return Choice{"mode", []string{"on", "off"}}.Read(d, &text) }
 	even := func(d *caddyfile.Dispenser) error {
 		return Checked(d, &text, func(s string) error {
 			if len(s)%2 != 0 {

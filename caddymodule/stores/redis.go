@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 	"github.com/socialpatra/keygate/internal/redis"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -114,6 +115,12 @@ func (Redis) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// Options whose value is a word. The first one is the default.
+var (
+	limitChoice  = caddyargs.Choice{Option: "limits", Words: []string{"exact", "leased"}}
+	outageChoice = caddyargs.Choice{Option: "on_outage", Words: []string{"closed", "share", "open"}}
+)
+
 const (
 	maxAddresses = 64
 	maxReplicas  = 16
@@ -126,10 +133,10 @@ func (s *Redis) Provision(caddy.Context) error {
 		return err
 	}
 	if s.Limits == "" {
-		s.Limits = "exact"
+		s.Limits = limitChoice.Words[0]
 	}
 	if s.OnOutage == "" {
-		s.OnOutage = "closed"
+		s.OnOutage = outageChoice.Words[0]
 	}
 	repl := caddy.NewReplacer()
 	var addresses []string
@@ -190,11 +197,16 @@ func (s *Redis) check() error {
 	if s.Replicas < 0 || s.Replicas > maxReplicas {
 		return fmt.Errorf("store redis: replicas %d is out of range; accepted: 0 to %d", s.Replicas, maxReplicas)
 	}
-	if _, ok := limitModes[s.Limits]; !ok && s.Limits != "" {
-		return fmt.Errorf("store redis: limits %q is not accepted; accepted: exact or leased", s.Limits)
-	}
-	if _, ok := outages[s.OnOutage]; !ok && s.OnOutage != "" {
-		return fmt.Errorf("store redis: on_outage %q is not accepted; accepted: closed, share or open", s.OnOutage)
+	for _, word := range []struct {
+		choice caddyargs.Choice
+		value  string
+	}{{limitChoice, s.Limits}, {outageChoice, s.OnOutage}} {
+		if word.value == "" {
+			continue
+		}
+		if err := word.choice.Check(word.value); err != nil {
+			return fmt.Errorf("store redis: %w", err)
+		}
 	}
 	if s.TLS != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
 		return errors.New("store redis: tls has one of cert and key; accepted: both or none")

@@ -94,9 +94,9 @@ func (s *Redis) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		s.Replicas = n
 		return nil
 	case "limits":
-		return caddyargs.OneOf(d, option, &s.Limits, "exact", "leased")
+		return limitChoice.Read(d, &s.Limits)
 	case "on_outage":
-		return caddyargs.OneOf(d, option, &s.OnOutage, "closed", "share", "open")
+		return outageChoice.Read(d, &s.OnOutage)
 	default:
 		return d.Errf("unrecognized option '%s' of store redis; accepted: %s", option, redisOptions)
 	}

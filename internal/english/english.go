@@ -1,7 +1,10 @@
 // Package english holds what messages need of English grammar.
 package english
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Plural returns a number with its noun: "1 key", "2 keys".
 func Plural(n int, noun string) string { return Count(n, noun, noun+"s") }
@@ -13,4 +16,13 @@ func Count(n int, one, many string) string {
 		return "1 " + one
 	}
 	return strconv.Itoa(n) + " " + many
+}
+
+// Or joins words of which one is to be chosen: "closed, share or open".
+func Or(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
