@@ -49,7 +49,7 @@ func newTogether(r *runner, mutants []*mutant) (*together, error) {
 			return nil, err
 		}
 		args := []string{"test", "-c", "-vet=off", "-gcflags=-e", "-tags", r.o.tags, "-overlay", overlay, "-o", t.program, r.p.path}
-		out, err := exec.Command("go", args...).CombinedOutput() //nolint:gosec // of packages that the caller names
+		out, err := exec.Command("go", args...).CombinedOutput()
 		if err == nil {
 			return t, t.leaveOut()
 		}
@@ -204,7 +204,7 @@ func (t *together) test(n int, more ...string) ([]byte, error) {
 	if t.skip != "" {
 		args = append(args, "-test.skip", t.skip)
 	}
-	cmd := exec.CommandContext(ctx, "sh", args...) //nolint:gosec // the program is our own
+	cmd := exec.CommandContext(ctx, "sh", args...)
 	cmd.Dir = t.r.p.dir
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "KEYGATE_MUTANT="+strconv.Itoa(n))
