@@ -196,26 +196,24 @@ func TestOutcomes(t *testing.T) {
 	setClock(t, func() time.Time { return testStart })
 	var got strings.Builder
 	reached := make(map[string]float64)
-	shared, parent := make(map[string]*Handler), t
+	shared, err := handlerOf(t, "{}", `{"header":"X-Key",`+outcomeRoutes+"}")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, o := range outcomes {
 		t.Run(o.name, func(t *testing.T) {
-			config := o.app + o.handler
-			h := shared[config]
-			if h == nil || o.setUp != nil || o.times > 0 {
-				app := o.app
+			h := shared
+			if o.app != "" || o.handler != "" || o.setUp != nil || o.times > 0 { // each has a file of its own
+				app, handler := o.app, `{"header":"X-Key",`+outcomeRoutes
 				if app == "" {
 					app = "{}"
 				}
-				options := []string{`"header":"X-Key"`, outcomeRoutes}
 				if o.handler != "" {
-					options = append(options, o.handler)
+					handler += "," + o.handler
 				}
 				var err error
-				if h, err = handlerOf(parent, app, "{"+strings.Join(options, ",")+"}"); err != nil {
+				if h, err = handlerOf(t, app, handler+"}"); err != nil {
 					t.Fatal(err)
-				}
-				if o.setUp == nil && o.times == 0 {
-					shared[config] = h
 				}
 			}
 			k, token := storeKey(t, h, o.key)
