@@ -148,6 +148,7 @@ var outcomes = []outcome{
 	{name: "rate_limited, the workspace", app: `{"workspace_limits":{"per_minute":1}}`, request: "GET /v1/posts", header: bearerOnly, times: 1},
 	{name: "quota_exceeded, the workspace", app: `{"workspace_limits":{"per_day":2}}`, request: "GET /v1/posts", header: bearerOnly, times: 2},
 	{name: "store_unavailable", request: "GET /v1/posts", header: bearerOnly, setUp: releaseStore},
+	{name: "store_unavailable, of what may be another system's", request: "GET /v1/posts", header: "Authorization: Bearer a-guess", setUp: releaseStore},
 	{name: "store_unavailable, the limits", request: "GET /v1/posts", header: bearerOnly, setUp: func(_ *testing.T, h *Handler) {
 		e := h.app.engine.Load()
 		e.limits = brokenLimits{e.limits}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,6 +127,64 @@ func TestAStoreThatCannotBeOpened(t *testing.T) {
 				t.Errorf("counted %v failures", n)
 			}
 		})
+	}
+}
+
+// slowModule opens its store when all who want it have come.
+type slowModule struct {
+	*failingModule
+	come *sync.WaitGroup
+}
+
+func (m slowModule) Open(logger *zap.Logger) (keystore.Store, error) {
+	m.come.Wait()
+	return m.failingModule.Open(logger)
+}
+
+// However many come first at once, the store is opened once and let go of once; and
+// a failure is the same for all of them.
+func TestManyOpenAStore(t *testing.T) {
+	for _, fails := range []error{nil, errors.New("held by another process")} {
+		for range 20 {
+			m := newFailing(t, "")
+			m.err = fails
+			var come, done sync.WaitGroup
+			come.Add(8)
+			a := &App{store: slowModule{m, &come}, logger: zap.NewNop()}
+			var got [8]*engine
+			for i := range got {
+				done.Go(func() {
+					come.Done()
+					var err error
+					if got[i], err = a.open(); !errors.Is(err, fails) {
+						t.Errorf("opened %v, %v", got[i], err)
+					}
+				})
+			}
+			done.Wait()
+			for _, e := range got {
+				if e != got[0] || (e == nil) != (fails != nil) {
+					t.Errorf("opened %p, and %p", e, got[0])
+				}
+			}
+			if m.opened != 1 {
+				t.Errorf("opened %d times", m.opened)
+			}
+			if err := a.Cleanup(); err != nil {
+				t.Error(err)
+			}
+			if n, held := engines.References(m.Location()); held {
+				t.Errorf("it is held %d times after the end", n)
+			}
+		}
+	}
+	m := newFailing(t, "")
+	late := &App{store: m, logger: zap.NewNop()}
+	if err := late.Cleanup(); err != nil {
+		t.Error(err)
+	}
+	if e, err := late.open(); e != nil || !errors.Is(err, errReleased) || m.opened > 0 {
+		t.Errorf("after the end: %v, %v, opened %d times", e, err, m.opened)
 	}
 }
 
