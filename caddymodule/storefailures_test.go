@@ -441,3 +441,53 @@ func TestProvisionCreatesNothing(t *testing.T) {
 func capsOf(k apikey.Key) ratelimit.Caps {
 	return ratelimit.Caps{Limits: k.Limits, Workspace: k.Workspace}
 }
+
+// keeperModule opens a store that keeps the limits of its keys itself.
+type keeperModule struct{ *failingModule }
+
+type keeperStore struct {
+	keystore.Store
+	limits  stores.Limits
+	unsaved func(error)
+}
+
+func (s *keeperStore) Limits(unsaved func(error)) stores.Limits {
+	s.unsaved = unsaved
+	return s.limits
+}
+
+// closableLimits know whether they were closed.
+type closableLimits struct {
+	stores.Limits
+	closed bool
+}
+
+func (l *closableLimits) Close() { l.closed = true }
+
+func (m keeperModule) Open(logger *zap.Logger) (keystore.Store, error) {
+	store, err := m.failingModule.Open(logger)
+	return &keeperStore{Store: store, limits: new(closableLimits)}, err
+}
+
+// A store that keeps the limits itself is asked for them, and what it cannot save
+// is told as of any other.
+func TestLimitsThatTheStoreKeeps(t *testing.T) {
+	core, logged := observer.New(zap.ErrorLevel)
+	e, err := openEngine(keeperModule{newFailing(t, "UsageSince")}, zap.New(core)) // nothing reads its use
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, _ := e.store.(*keeperStore)
+	limits, ok := e.limits.(*closableLimits)
+	if store == nil || !ok {
+		t.Fatalf("the limits are %T of %T", e.limits, e.store)
+	}
+	before := countedFailures(t)
+	store.unsaved(errors.New("no answer"))
+	if n := countedFailures(t) - before; n != 1 || logged.FilterMessageSnippet("could not be saved").Len() != 1 {
+		t.Errorf("counted %v, logged %v", n, logged.All())
+	}
+	if err := e.Destruct(); err != nil || !limits.closed {
+		t.Errorf("%v, the limits are closed: %v", err, limits.closed)
+	}
+}
