@@ -69,6 +69,13 @@ func releaseStore(t *testing.T, h *Handler) {
 	}
 }
 
+// neverOpened makes of the app one whose store was not open when it ended.
+func neverOpened(t *testing.T, h *Handler) {
+	t.Helper()
+	releaseStore(t, h)
+	h.app.engine.Store(nil)
+}
+
 // brokenLimits are those of a fleet whose engine does not answer.
 type brokenLimits struct{ stores.Limits }
 
@@ -148,7 +155,8 @@ var outcomes = []outcome{
 	{name: "rate_limited, the workspace", app: `{"workspace_limits":{"per_minute":1}}`, request: "GET /v1/posts", header: bearerOnly, times: 1},
 	{name: "quota_exceeded, the workspace", app: `{"workspace_limits":{"per_day":2}}`, request: "GET /v1/posts", header: bearerOnly, times: 2},
 	{name: "store_unavailable", request: "GET /v1/posts", header: bearerOnly, setUp: releaseStore},
-	{name: "store_unavailable, of what may be another system's", request: "GET /v1/posts", header: "Authorization: Bearer a-guess", setUp: releaseStore},
+	{name: "store_unavailable, never opened", request: "GET /v1/posts", header: bearerOnly, setUp: neverOpened},
+	{name: "store_unavailable, of what may be another system's", request: "GET /v1/posts", header: "Authorization: Bearer a-guess", setUp: neverOpened},
 	{name: "store_unavailable, the limits", request: "GET /v1/posts", header: bearerOnly, setUp: func(_ *testing.T, h *Handler) {
 		e := h.app.engine.Load()
 		e.limits = brokenLimits{e.limits}

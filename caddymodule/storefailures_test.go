@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,6 +30,22 @@ type failingStore struct {
 	method string
 	err    error
 	failed bool // whether the method was called
+
+	pruning chan struct{} // unless it is nil, gets a value when pruning begins, and one is taken to end it
+	closed  bool
+}
+
+func (s *failingStore) Prune(day apikey.Day, before time.Time) error {
+	if s.pruning != nil {
+		s.pruning <- struct{}{}
+		<-s.pruning
+	}
+	return s.in("Prune", s.Store.Prune(day, before))
+}
+
+func (s *failingStore) Close() error {
+	s.closed = true
+	return s.Store.Close()
 }
 
 func (s *failingStore) in(method string, err error) error {
@@ -490,4 +507,62 @@ func TestLimitsThatTheStoreKeeps(t *testing.T) {
 	if err := e.Destruct(); err != nil || !limits.closed {
 		t.Errorf("%v, the limits are closed: %v", err, limits.closed)
 	}
+}
+
+// The loops of an engine run from its start to its end, and what they do to the
+// store is over before that is closed.
+func TestLoopsOfAnEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newFailing(t, "Prune")
+		m.failing.pruning = make(chan struct{})
+		core, logged := observer.New(zap.ErrorLevel)
+		e, err := openEngine(m, zap.New(core))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &Handler{app: new(App)}
+		h.app.engine.Store(e)
+		k, _ := storeKey(t, h, nil)
+		ended := openSocket(t, &e.sockets, k)
+		if _, err := e.store.Update(k.ID, "revoke", keystore.Actor{At: testStart, Via: "test"}, func(k *apikey.Key) error {
+			k.RevokedAt = testStart
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		(*world).wait(nil, checkSocketsEvery+1)
+		synctest.Wait()
+		if !ended() {
+			t.Error("a socket outlives its key")
+		}
+
+		before := countedFailures(t)
+		for range 2 { // at once, and after a day
+			e.retain(defaultRetention)
+			<-m.failing.pruning
+			m.failing.pruning <- struct{}{}
+			synctest.Wait()
+		}
+		if n := countedFailures(t) - before; n != 2 || logged.FilterMessageSnippet("could not be dropped").Len() != 2 {
+			t.Errorf("counted %v, logged %v", n, logged.All())
+		}
+
+		e.retain(minRetention)
+		<-m.failing.pruning
+		var done sync.WaitGroup
+		done.Go(func() {
+			if err := e.Destruct(); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if m.failing.closed {
+			t.Error("the store is closed while it is pruned")
+		}
+		m.failing.pruning <- struct{}{}
+		done.Wait()
+		if !m.failing.closed {
+			t.Error("the store is not closed")
+		}
+	})
 }
