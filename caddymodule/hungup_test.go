@@ -29,6 +29,7 @@ func TestRequestsOfClientsThatHungUp(t *testing.T) {
 		"not answered":      {nil, false, 200},
 		"an error":          {context.Canceled, false, 499},
 		"one with a status": {caddyhttp.Error(504, errors.New("too late")), false, 504},
+		"without a status":  {caddyhttp.HandlerError{Err: errors.New("late")}, false, 499},
 		"one in the middle": {context.Canceled, true, 200},
 	} {
 		t.Run(name, func(t *testing.T) {

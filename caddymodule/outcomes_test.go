@@ -146,6 +146,7 @@ var outcomes = []outcome{
 	{name: "insufficient_scope, two of two", request: "GET /v1/both", header: bearerOnly},
 	{name: "insufficient_scope, of alternatives", request: "GET /v1/either", header: bearerOnly},
 	{name: "rate_limited", request: "GET /v1/posts", header: bearerOnly, key: limited(1, 10), times: 1},
+	{name: "rate_limited for a second", request: "GET /v1/posts", header: bearerOnly, key: func(k *apikey.Key) { k.Limits.Burst = 1 }, times: 1},
 	{name: "quota_exceeded", request: "GET /v1/posts", header: bearerOnly, key: limited(10, 1), times: 1},
 	{name: "quota_exceeded, and the minute", request: "GET /v1/posts", header: bearerOnly, key: limited(1, 1), times: 1},
 	{name: "cost_too_high", request: "GET /v1/costly", header: bearerOnly, key: limited(4, 10)},
