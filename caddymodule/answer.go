@@ -99,15 +99,9 @@ const statusHungUp = 499
 // it had before rewrites, so that they find neither an identity nor a credential.
 func (a *answer) takeBack(failed bool) {
 	r := a.request
-	if a.opened {
-		a.handler.identity.unset(r.Header)
-	}
+	a.handler.identity.unset(r.Header)
 	if !failed {
-		if a.writer.mayUpgrade {
-			delete(r.Header, "Connection")
-			delete(r.Header, "Upgrade")
-		}
-		a.taken.giveBack(r)
+		a.taken.giveBack(r) // Connection and Upgrade, too
 		return
 	}
 	for _, name := range [...]string{"Authorization", "Connection", "Upgrade"} {

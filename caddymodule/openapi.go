@@ -158,12 +158,20 @@ func report(g *adminapi.Gateway, logger *zap.Logger) {
 	}
 	var taken []string
 	for _, o := range g.Policy.Table.Overlaps() {
-		taken = append(taken, fmt.Sprintf("%s: %s comes before %s: %s", o.Written.Source, o.Written, o.Imported.Source, o.Imported))
+		taken = append(taken, fmt.Sprintf("%s comes before %s", placed(o.Written), placed(o.Imported)))
 	}
 	if len(taken) > 0 {
 		logger.Info("routes of the config come before those of openapi documents; caddy keygate lint shows all",
 			zap.Int("overlaps", len(taken)), zap.Strings("first", first(taken)))
 	}
+}
+
+// placed is a route, and where it was written: a config in JSON need not say so.
+func placed(r *access.Route) string {
+	if r.Source == "" {
+		return r.String()
+	}
+	return r.Source + ": " + r.String()
 }
 
 func first(list []string) []string { return list[:min(len(list), maxLogged)] }

@@ -79,3 +79,13 @@ func TestProblemBodies(t *testing.T) {
 		t.Errorf("the problems are\n%s\nwant\n%s", got.String(), want)
 	}
 }
+
+// What is written without encoding/json is what that would read again.
+func TestTextsOfProblems(t *testing.T) {
+	for _, text := range []string{"", "plain", `"`, `\`, `a "quoted\" \\ one"`, "ümlaut – dash", `\"`} {
+		var got string
+		if err := json.Unmarshal(appendJSON(nil, text), &got); err != nil || got != text {
+			t.Errorf("%q is written as %s: %v", text, appendJSON(nil, text), err)
+		}
+	}
+}
