@@ -70,3 +70,6 @@ func (s *Store) mendKey(id apikey.ID) error {
 	}
 	return s.settle(id, record)
 }
+
+// Mend mends.
+func (s *Store) Mend() (int, error) { return 0, s.mend() }

@@ -29,6 +29,7 @@ type names struct {
 	buckets    string // STRING: JSON
 	gateways   string // ZSET: the gateways that are there, by when they last said so
 	mending    string // STRING: a gateway looks for what is missing in the index
+	pending    string // HASH: change → since when, pages
 }
 
 func newNames(prefix string) names {
@@ -39,6 +40,7 @@ func newNames(prefix string) names {
 		disabled: admin + "disabled", revoked: admin + "revoked", expires: admin + "expires",
 		opaque: admin + "opaque", limits: admin + "ws", used: admin + "used", charged: admin + "uw",
 		audit: admin + "audit", auditByKey: admin + "auditby", buckets: admin + "buckets", mending: admin + "mending", gateways: admin + "gateways",
+		pending: admin + "pending",
 	}
 }
 
