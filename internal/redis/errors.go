@@ -21,6 +21,10 @@ var (
 	// ErrUncertain is wrapped, besides ErrUnavailable, where the engine may have
 	// done what it was asked to, but no answer came.
 	ErrUncertain = errors.New("it may or may not have been done")
+
+	// ErrForeign is wrapped where a value is of another type than a command is
+	// for: somebody else has put it there.
+	ErrForeign = fmt.Errorf("%w: what is stored is of a foreign type", keystore.ErrDamaged)
 )
 
 // unavailable are the first words of those error replies that are about the
@@ -56,6 +60,9 @@ func (c *Conn) explain(err error) error {
 		word, _, _ := strings.Cut(text, " ")
 		if word == "NOSCRIPT" {
 			return errNoScript
+		}
+		if strings.Contains(text, "WRONGTYPE") { // Redis 6 has it in the middle of a script's error
+			return ErrForeign
 		}
 		if unavailable[word] || strings.HasPrefix(text, "Failed to refresh cluster slots") {
 			return fmt.Errorf("%w: %s", ErrUnavailable, c.redact(text))

@@ -86,6 +86,7 @@ func (c *Conn) Track(prefixes []string, changed func(key string), beat Beat) (*T
 	if err := t.beatOnce(ctx); err != nil {
 		cancel()
 		t.client.Close()
+		c.away.Store(nil) // nobody asks again
 		return nil, err
 	}
 	t.done.Go(func() { t.beatUntil(ctx) })

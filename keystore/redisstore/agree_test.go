@@ -110,8 +110,9 @@ func trailDisagrees(s *Store, records map[apikey.ID]apikey.Key) error {
 			return fmt.Errorf("entry %d: %s of key %s, which has %d fields", e.Seq, e.Action, e.Key, len(k))
 		}
 		for field, change := range e.Changes {
-			if from := inJSON(change.From); k[field] != from && !(creates && from == "null") {
-				return fmt.Errorf("entry %d: %s of key %s: %s was %s and not %s", e.Seq, e.Action, e.Key, field, k[field], from)
+			from := inJSON(change.From)
+			if was, ok := k[field]; ok && was != from { // a creation does not name what is not set
+				return fmt.Errorf("entry %d: %s of key %s: %s was %s and not %s", e.Seq, e.Action, e.Key, field, was, from)
 			}
 			k[field] = inJSON(change.To)
 		}

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -102,7 +103,7 @@ func (s *Store) fillKeys(f *keystore.Builder) error {
 		replies := s.conn.DoMulti(cmds...)
 		for i, id := range ids {
 			record, err := text(replies[2*i])
-			if err != nil {
+			if err != nil && !errors.Is(err, redis.ErrForeign) {
 				return err
 			}
 			k, err := keystore.DecodeKey(id, []byte(record))
@@ -122,10 +123,7 @@ func fillKey(f *keystore.Builder, k *apikey.Key, use redis.Reply) error {
 	if err := f.Key(k); err != nil {
 		return err
 	}
-	if use.Err != nil {
-		return use.Err
-	}
-	fields, err := use.AsStrMap()
+	fields, _, err := useIn(k.ID, use)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (s *Store) Prune(day apikey.Day, before time.Time) error {
 }
 
 func (s *Store) pruneUse(day apikey.Day) error {
-	err := s.eachUsed(math.MinInt32, func(id apikey.ID, fields map[string]string) error {
+	err := s.eachUsed(math.MinInt32, func(id apikey.ID, fields map[string]string, _ error) error {
 		var old []string
 		for field := range fields {
 			if d, err := strconv.ParseInt(field, 10, 32); err == nil && apikey.Day(d) < day {
@@ -96,14 +96,9 @@ func (s *Store) pruneAudit(before time.Time) error {
 				keys = append(keys, byKey(e.Key, e.Seq))
 			}
 		}
-		cmds := []rueidis.Completed{s.conn.B().Zrem().Key(s.names.audit).Member(members[:old]...).Build()}
-		if len(keys) > 0 {
-			cmds = append(cmds, s.conn.B().Zrem().Key(s.names.auditByKey).Member(keys...).Build())
-		}
-		for _, reply := range s.conn.DoMulti(cmds...) {
-			if reply.Err != nil {
-				return reply.Err
-			}
+		args := append([]string{strconv.Itoa(old)}, members[:old]...)
+		if _, err := s.conn.Run(pruneScript, []string{s.names.audit, s.names.auditByKey}, append(args, keys...)); err != nil {
+			return err
 		}
 	}
 }

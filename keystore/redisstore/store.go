@@ -34,12 +34,12 @@ type Config struct {
 //
 // Changes are not locked but repeated where another gateway was faster, so that
 // the functions given to Update, Rotate and Delete may be called several times.
-// A record is changed first, then the index and the audit trail, in one step
-// for all of them. Where that second step has no answer, the error wraps
-// [keystore.ErrUnknownOutcome], and what is missing in the index is mended by
-// the next gateway that starts. Unlike a store file, this store takes changes
-// again as soon as the engine does. CreateAll and Rotate create what they
-// create key by key, and undo it where they fail: others may see a part of it
+// A change is noted before it is made, see change: where its answer is lost, or
+// its gateway ends, whoever repeats it, or any gateway within seconds, finishes or
+// undoes it. Only where it cannot be asked in time what has become of one does
+// its error wrap [keystore.ErrUnknownOutcome]. Unlike a store file, this store
+// takes changes again as soon as the engine does. CreateAll and Rotate create what
+// they create key by key, and undo it where they fail: others may see a part of it
 // for a moment.
 //
 // Where the engine does not answer, changes fail at once with an error that
@@ -65,6 +65,11 @@ type Store struct {
 
 	writing [64]sync.Mutex // by ID: writers of one process wait rather than repeat
 
+	givenUpMu sync.Mutex
+	givenUp   map[string]bool // changes that this process has begun and does not go on with
+	mendDue   chan struct{}   // there are changes that may have been given up
+	scanDue   chan struct{}   // the engine is back: it may lack a part of what it had
+
 	ready    atomic.Bool  // tracking is set; before that there is nothing to drop
 	gateways atomic.Int64 // see Gateways
 
@@ -85,6 +90,7 @@ func Open(conn *redis.Conn, config Config) (*Store, error) {
 	s := &Store{
 		conn: conn, names: newNames(conn.Prefix()), replicas: config.Replicas,
 		reload: make(chan struct{}, 1), closing: make(chan struct{}),
+		mendDue: make(chan struct{}, 1), scanDue: make(chan struct{}, 1),
 	}
 	patience := conn.Config().Timeout
 	s.keys = newCache(patience, s.readGrant)
@@ -105,7 +111,8 @@ func Open(conn *redis.Conn, config Config) (*Store, error) {
 	s.tasks.Go(s.followLimits)
 	s.tasks.Go(s.sweep)
 	s.tasks.Go(s.present)
-	s.tasks.Go(s.mendAtStart)
+	due(s.scanDue)
+	s.tasks.Go(s.keepMending)
 	return s, nil
 }
 
@@ -135,7 +142,7 @@ var errLost = fmt.Errorf("%w: it has lost the data of the key store (or was empt
 
 // ask is what the store wants to know with every heartbeat.
 func (s *Store) ask(b rueidis.Builder) []rueidis.Completed {
-	return []rueidis.Completed{b.Hget().Key(s.names.meta).Field("name").Build()}
+	return []rueidis.Completed{b.Hget().Key(s.names.meta).Field("name").Build(), b.Hlen().Key(s.names.pending).Build()}
 }
 
 // heard believes no other store than the one that was opened: a gateway that
@@ -143,6 +150,12 @@ func (s *Store) ask(b rueidis.Builder) []rueidis.Completed {
 func (s *Store) heard(replies []redis.Reply) error {
 	if name, err := text(replies[0]); err != nil || name != s.name {
 		return errLost
+	}
+	if n, err := integer(replies[1]); err == nil && n > 0 {
+		due(s.mendDue)
+	}
+	if s.conn.Away() != nil { // until now
+		due(s.scanDue)
 	}
 	if s.ready.Load() && s.limitsOf.Load() != s.tracking.Generation() { // words of changes may be missing
 		s.reloadLimits()
