@@ -108,7 +108,7 @@ func (a *keyAdmin) resources() map[string]methods {
 		routesPath:                      {"GET": plain(a.routes)},
 		explainPath:                     {"POST": plain(a.explain)},
 		"/keygate/audit":                {"GET": queried(a.audit)},
-		"/keygate/check":                {"GET": plain(a.check)},
+		"/keygate/check":                {"GET": plain(a.check), "POST": plain(a.mend)},
 		"/keygate/export":               {"GET": plain(a.export)},
 		importPath:                      {"POST": queried(a.load)},
 		"/keygate/backup":               {"GET": plain(a.backup)},

@@ -100,6 +100,12 @@ type checkResponse struct {
 	Damaged []damagedRecord `json:"damaged"`
 }
 
+// mendResponse says besides how much was mended before.
+type mendResponse struct {
+	checkResponse
+	Mended int `json:"mended"`
+}
+
 type damagedRecord struct {
 	Key     string `json:"key_id"`
 	Problem string `json:"problem"`

@@ -9,34 +9,54 @@ import (
 )
 
 func (c *cli) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var mend bool
+	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Reads the whole store and reports what is damaged",
 		Long: `Reads every record of the store and verifies its checksum. A key whose record is
 damaged is refused, all others work. The exit status is 0 if all records verify;
 otherwise it is 1, and the result is a table of those that do not.
 
-With --json the result is {"keys":0,"damaged":[{"key_id":"…","problem":"…"}]}.`,
+In a fleet it also compares records, index and trail, and looks at every key of the
+engine. With --mend it first finishes or undoes the changes that nobody goes on
+with, and makes the index agree with the records.
+
+With --json the result is {"keys":0,"damaged":[{"key_id":"…","problem":"…"}]}, with
+--mend also "mended":0.`,
 		Example: `  $ caddy keygate check
+  $ caddy keygate check --mend
   $ caddy keygate check --db ./data/keygate.db --json`,
 		Args:              noArgument,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client, _ []string) error {
 			api.takesLong, api.silent = true, true
-			var resp checkResponse
-			if err := api.call(ctx, http.MethodGet, "/keygate/check", nil, &resp); err != nil {
+			if !mend {
+				var resp checkResponse
+				if err := api.call(ctx, http.MethodGet, "/keygate/check", nil, &resp); err != nil {
+					return err
+				}
+				return c.printCheck(&resp, resp)
+			}
+			var resp mendResponse
+			if err := api.call(ctx, http.MethodPost, "/keygate/check", nil, &resp); err != nil {
 				return err
 			}
-			return c.printCheck(&resp)
+			if resp.Mended > 0 && !c.json {
+				c.note("%s", count(resp.Mended, "place was mended", "places were mended"))
+			}
+			return c.printCheck(&resp.checkResponse, resp)
 		}),
 	}
+	cmd.Flags().BoolVar(&mend, "mend", false, "Mend first what can be")
+	return cmd
 }
 
-func (c *cli) printCheck(resp *checkResponse) error {
+// printCheck prints a result, with --json as whole.
+func (c *cli) printCheck(resp *checkResponse, whole any) error {
 	var err error
 	switch {
 	case c.json:
-		err = c.printJSON(resp)
+		err = c.printJSON(whole)
 	case len(resp.Damaged) == 0:
 		return c.say("All is well: %s.", plural(resp.Keys, "key"))
 	default:

@@ -16,7 +16,8 @@ import (
 )
 
 // Backup implements [keystore.Store]. It writes a store file, as [keystore.Bolt]
-// does, which it first makes in a temporary folder.
+// does, which it first makes in a temporary folder; but none while records and
+// index differ, as keys that work would be missing.
 //
 // Consistent means here: every record is whole and as it was at some moment of
 // the backup, the file passes all checks, and what was changed before the backup
@@ -24,6 +25,9 @@ import (
 // one by one: of two, the later without the earlier.
 func (s *Store) Backup(w io.Writer) error {
 	if err := s.open(); err != nil {
+		return err
+	}
+	if err := s.Complete(); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "keygate-backup-")

@@ -14,11 +14,12 @@ import (
 
 // look is what a look at a key and its places has shown.
 type look struct {
-	id      apikey.ID
-	record  []byte
-	k       apikey.Key
-	whole   bool  // the record verifies
-	problem error // with the record, or with a place in the index; nil: none
+	id       apikey.ID
+	record   []byte
+	k        apikey.Key
+	whole    bool  // the record verifies
+	unlisted bool  // the list of all keys lacks it
+	problem  error // with the record, or with a place in the index; nil: none
 }
 
 // lookAt looks at keys and their places in the index.
@@ -86,7 +87,7 @@ func (l *look) judge(replies []redis.Reply) (err error) {
 		l.problem = fmt.Errorf("%w: %w", keystore.ErrDamaged, wrong)
 		return nil
 	}
-	l.whole = true
+	l.whole, l.unlisted = true, !indexed
 	if !indexed {
 		l.problem = fmt.Errorf("%w: key %s is missing in the index; %s", keystore.ErrDamaged, l.id, toMend)
 		return nil
