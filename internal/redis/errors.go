@@ -78,7 +78,7 @@ func (c *Conn) explain(err error) error {
 // redact keeps what must not be shown out of a text that the engine, or
 // something that stands in its place, has sent: some echo their arguments.
 func (c *Conn) redact(text string) string {
-	for _, secret := range []string{c.config.Password, c.config.Username} {
+	for _, secret := range []string{c.config.Password, c.config.Username, c.config.SentinelPassword, c.config.SentinelUsername} {
 		if secret != "" && strings.Contains(text, secret) {
 			return "(the text of the error is left out, for it holds the credentials)"
 		}

@@ -160,6 +160,16 @@ func (t *Tracking) since(g *Generation) time.Duration {
 	return time.Since(t.start) - time.Duration(g.proof.Load())
 }
 
+// SinceProof returns how long ago the last heartbeat was sent that was answered,
+// or less than 0 where none was since the last gap.
+func (t *Tracking) SinceProof() time.Duration {
+	g := t.generation.Load()
+	if g.proof.Load() == never {
+		return -1
+	}
+	return t.since(g)
+}
+
 // B begins a command.
 func (t *Tracking) B() rueidis.Builder { return t.client.B() }
 

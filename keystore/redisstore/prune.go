@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -125,11 +126,20 @@ func (s *Store) Brand() (string, error) {
 	return text(s.conn.DoMulti(s.conn.B().Hget().Key(s.names.meta).Field("brand").Build())[0])
 }
 
-// SetBrand implements [keystore.Store].
+// SetBrand implements [keystore.Store]. It refuses another brand than that of the
+// gateways that are there.
 func (s *Store) SetBrand(brand string) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	_, err := s.conn.Run(brandScript, []string{s.names.meta}, []string{brand})
-	return changeError(err)
+	m, err := s.conn.Run(brandScript, []string{s.names.meta, s.names.gateways},
+		[]string{brand, s.gateway, strconv.Itoa(int(presentFor / time.Second))})
+	if err != nil {
+		return changeError(err)
+	}
+	other, err := m.ToString()
+	if err == nil && other != "" {
+		err = fmt.Errorf("other gateways of this fleet make keys of the brand %s, and not %s: give this one the same key_prefix, or another prefix on the engine; or stop them first", other, brand)
+	}
+	return err
 }

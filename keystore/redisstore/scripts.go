@@ -2,62 +2,6 @@ package redisstore
 
 import "github.com/socialpatra/keygate/internal/redis"
 
-// marksLive is for how long a mark stays where nobody removes it: longer than a
-// call can be on its way, and than a fleet is without any gateway.
-const marksLive = "604800000" // milliseconds
-
-// foreign stands for the record of a key that is of another type than a string.
-const foreign, foreignInLua = "\x00foreign", `'\0foreign'`
-
-// swapScript makes a change of one record, which is as the caller has read it. It
-// returns 1 where it was, or the change had been made; 0 where the record is
-// another; and 2 where the change was given up. KEYS: record, use, marks. ARGV:
-// the record as read, "" for none; the new one, "" to delete; the change.
-var swapScript = redis.NewScript(`
-local mark = redis.call('HGET', KEYS[3], ARGV[3])
-if mark then return mark == 'done' and 1 or 2 end
-local have = redis.pcall('GET', KEYS[1]) or ''
-if type(have) == 'table' then have = ` + foreignInLua + ` end
-if have ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then
-  redis.call('DEL', KEYS[1], KEYS[2])
-else
-  redis.call('SET', KEYS[1], ARGV[2])
-end
-redis.call('HSET', KEYS[3], ARGV[3], 'done')
-redis.call('PEXPIRE', KEYS[3], ` + marksLive + `)
-return 1
-`)
-
-// closeScript returns the mark of a change. Where there is none, the change of
-// this record is closed, so that it fails if its call is still to come; or left,
-// where ARGV says so. KEYS: record, marks. ARGV: the change, "close" or "ask".
-var closeScript = redis.NewScript(`
-local mark = redis.call('HGET', KEYS[2], ARGV[1])
-if not mark and ARGV[2] == 'close' then
-  mark = 'closed'
-  redis.call('HSET', KEYS[2], ARGV[1], mark)
-  redis.call('PEXPIRE', KEYS[2], ` + marksLive + `)
-end
-return mark or ''
-`)
-
-// undoScript removes a record that a change has made, unless it was changed
-// since, and closes the change. It returns whose the record is after it: of
-// nobody (""), of this change or of another. KEYS: record, use, marks. ARGV: the
-// change, the SHA-1 of the record that it made.
-var undoScript = redis.NewScript(`
-local have = redis.call('GET', KEYS[1])
-if redis.call('HGET', KEYS[3], ARGV[1]) == 'done' then
-  if have and redis.sha1hex(have) ~= ARGV[2] then return 'this' end
-  redis.call('DEL', KEYS[1], KEYS[2])
-  have = false
-end
-redis.call('HSET', KEYS[3], ARGV[1], 'closed')
-redis.call('PEXPIRE', KEYS[3], ` + marksLive + `)
-return have and 'another' or ''
-`)
-
 // lost is what scripts check first: after its data is gone, a store must not
 // begin anew with what happens to be changed next.
 const lost = `
@@ -66,62 +10,32 @@ if redis.call('HEXISTS', KEYS[1], 'schema') == 0 then
 end
 `
 
-// noteScript notes a page of a change before any of it is made, and returns
-// whether it is still under way. KEYS: meta, pending, steps. ARGV: the change,
-// the page, the keys concerned, the steps.
-var noteScript = redis.NewScript(lost + clock + `
-local page = tonumber(ARGV[2])
-if page > 0 and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[3], ARGV[1] .. '/' .. ARGV[2], '0 ' .. ARGV[4])
-redis.call('HSET', KEYS[2], ARGV[1], now() .. ' ' .. (page + 1) .. ' ' .. ARGV[3])
-return 1
-`)
-
-// clock is the engine's, as the text of its milliseconds.
-const clock = `
-local function now()
-  local t = redis.call('TIME')
-  return string.format('%d%03d', t[1], math.floor(t[2] / 1000))
+// sizes notes what there has to be, see beatScript.
+const sizes = `
+local function sizes(meta, ids, opaque)
+  redis.call('HSET', meta, 'ids', redis.call('ZCARD', ids), 'opaque', redis.call('HLEN', opaque))
 end
 `
 
-// touchScript tells that a change is still being made. KEYS: meta, pending. ARGV:
-// the change, its pages, the keys concerned.
-var touchScript = redis.NewScript(clock + `
-if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[2], ARGV[1], now() .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
-return 1
-`)
-
-// pendingScript returns the engine's clock in milliseconds, and all of pending. KEYS:
-// meta, pending.
-var pendingScript = redis.NewScript(clock + `
-local all = redis.call('HGETALL', KEYS[2])
-table.insert(all, 1, now())
-return all
-`)
-
-// clearScript forgets a change that is complete: unless somebody has entered a
-// page of it since the caller has looked. KEYS: meta, pending, steps. ARGV: the
-// change, and of each page how often it was entered.
-var clearScript = redis.NewScript(`
-local fields = {}
-for i = 2, #ARGV do
-  fields[i - 1] = ARGV[1] .. '/' .. (i - 2)
-  local have = redis.call('HGET', KEYS[3], fields[i - 1])
-  if not have or string.match(have, '^%d+') ~= ARGV[i] then return 0 end
+// beatScript is asked with every heartbeat. It returns the name of the store, how
+// many changes are under way, and what is gone although the store has some of it:
+// an engine that drops keys when its memory is full takes whole indexes. KEYS:
+// meta, pending, ids, opaque, limits.
+const beatScript = `
+local meta = redis.call('HMGET', KEYS[1], 'name', 'ids', 'opaque', 'limits')
+local gone = ''
+for i = 2, 4 do
+  if tonumber(meta[i] or '0') > 0 and redis.call('EXISTS', KEYS[i + 1]) == 0 then gone = KEYS[i + 1] end
 end
-redis.call('HDEL', KEYS[3], unpack(fields))
-redis.call('HDEL', KEYS[2], ARGV[1])
-return 1
-`)
+return {meta[1] or '', redis.call('HLEN', KEYS[2]), gone}
+`
 
 // enterScript brings the administration up to date with the records of a page of
 // a change, and returns whether it did: not where somebody else has entered it
 // meanwhile. The trail gets its entries with the first time. KEYS: see adminKeys.
 // ARGV: the page's field of steps, how often it was entered, then for each record
 // the seven of entry.args.
-var enterScript = redis.NewScript(lost + `
+var enterScript = redis.NewScript(lost + sizes + `
 local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey, steps = unpack(KEYS)
 local step = redis.call('HGET', steps, ARGV[1])
 if not step then return 0 end
@@ -158,6 +72,7 @@ for i = 3, #ARGV, 7 do
   end
 end
 redis.call('HSET', steps, ARGV[1], string.format('%d', times + 1) .. rest)
+sizes(meta, ids, opaque)
 return 1
 `)
 
@@ -181,6 +96,7 @@ if ARGV[3] == '' then
 else
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 end
+redis.call('HSET', KEYS[1], 'limits', redis.call('HLEN', KEYS[2]))
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('ZADD', KEYS[3], seq, string.format('%.0f', seq) .. ' ' .. ARGV[4])
 return 1
@@ -232,19 +148,39 @@ end
 return 1
 `)
 
-// createScript begins a store where there is none. KEYS: meta, ids. ARGV:
-// schema, created, a name that no other store has. It returns the schema and the
-// name that there are.
-var createScript = redis.NewScript(`
+// createScript begins a store where there is none. KEYS: meta, ids, opaque,
+// limits. ARGV: schema, created, a name that no other store has, "create" or
+// "find". It returns the schema and the name that there are, none where none is
+// to be created.
+var createScript = redis.NewScript(sizes + `
 local schema = redis.call('HGET', KEYS[1], 'schema')
 if not schema then
   if redis.call('EXISTS', KEYS[2]) == 1 then
     return redis.error_reply('LOST the engine has lost a part of the data of the key store: {prefix}:meta is gone')
   end
+  if ARGV[4] ~= 'create' then return {} end
   schema = ARGV[1]
   redis.call('HSET', KEYS[1], 'schema', schema, 'created', ARGV[2], 'name', ARGV[3], 'seq', 0)
 end
+if ARGV[4] == 'create' then
+  sizes(KEYS[1], KEYS[2], KEYS[3])
+  redis.call('HSET', KEYS[1], 'limits', redis.call('HLEN', KEYS[4]))
+end
 return {schema, redis.call('HGET', KEYS[1], 'name') or ''}
+`)
+
+// brandScript records a brand, unless it is recorded, or other gateways have
+// another: then it returns that, and otherwise "". KEYS: meta, gateways. ARGV:
+// brand, the gateway, seconds that one counts for.
+var brandScript = redis.NewScript(lost + `
+local have = redis.call('HGET', KEYS[1], 'brand') or ''
+if have == ARGV[1] then return '' end
+local since = tonumber(redis.call('TIME')[1]) - tonumber(ARGV[3])
+local others = redis.call('ZCOUNT', KEYS[2], '(' .. since, '+inf')
+if redis.call('ZSCORE', KEYS[2], ARGV[2]) then others = others - 1 end
+if have ~= '' and others > 0 then return have end
+redis.call('HSET', KEYS[1], 'brand', ARGV[1])
+return ''
 `)
 
 // dropScript takes members from a set whose keys are not in the list of all, and
@@ -263,11 +199,5 @@ return n
 var pruneScript = redis.NewScript(`
 local n = tonumber(ARGV[1])
 for i = 2, #ARGV do redis.call('ZREM', i <= n + 1 and KEYS[1] or KEYS[2], ARGV[i]) end
-return 1
-`)
-
-// brandScript records a brand, unless it is recorded. KEYS: meta. ARGV: brand.
-var brandScript = redis.NewScript(lost + `
-if (redis.call('HGET', KEYS[1], 'brand') or '') ~= ARGV[1] then redis.call('HSET', KEYS[1], 'brand', ARGV[1]) end
 return 1
 `)
