@@ -6,13 +6,15 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-const redisOptions = "address, sentinel, username, password, tls, prefix, timeout, heartbeat, stale_max, replicas, limits, on_outage"
+const redisOptions = "address, sentinel, sentinel_username, sentinel_password, username, password, tls, prefix, timeout, heartbeat, stale_max, replicas, limits, on_outage, create"
 
 // UnmarshalCaddyfile parses the store module's tokens:
 //
 //	redis <address>... {
 //		address   <address>...
 //		sentinel  <master set>
+//		sentinel_username {env.NAME}|{file.PATH}
+//		sentinel_password {env.NAME}|{file.PATH}
 //		username  {env.NAME}|{file.PATH}
 //		password  {env.NAME}|{file.PATH}
 //		tls       # or a block
@@ -29,6 +31,7 @@ const redisOptions = "address, sentinel, username, password, tls, prefix, timeou
 //		replicas  <n>
 //		limits    exact|leased
 //		on_outage closed|share|open
+//		create    on|off
 //	}
 //
 // Addresses are needed, in front of the block or in it; the rest may be left out.
@@ -66,6 +69,10 @@ func (s *RedisStore) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 		return noBlock(d, "address <host:port>...")
 	case "sentinel":
 		return oneArg(d, &s.Sentinel, "sentinel <master set>, such as mymaster")
+	case "sentinel_username":
+		return secretArg(d, option, &s.SentinelUsername)
+	case "sentinel_password":
+		return secretArg(d, option, &s.SentinelPassword)
 	case "username":
 		return secretArg(d, option, &s.Username)
 	case "password":
@@ -95,6 +102,8 @@ func (s *RedisStore) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 		return oneOf(d, option, &s.Limits, "exact", "leased")
 	case "on_outage":
 		return oneOf(d, option, &s.OnOutage, "closed", "share", "open")
+	case "create":
+		return oneOf(d, option, &s.Create, "on", "off")
 	default:
 		return d.Errf("unrecognized option '%s' of store redis; accepted: %s", option, redisOptions)
 	}

@@ -49,6 +49,10 @@ type RedisStore struct {
 	// to whoever may read it. Default: none.
 	Password string `json:"password,omitempty"`
 
+	// The user and password at the sentinels, placeholders as well. Default: none.
+	SentinelUsername string `json:"sentinel_username,omitempty"`
+	SentinelPassword string `json:"sentinel_password,omitempty"`
+
 	// Speak TLS. Default: plain TCP.
 	TLS *RedisTLS `json:"tls,omitempty"`
 
@@ -84,6 +88,11 @@ type RedisStore struct {
 	// are still accepted: closed (they are answered 503), share (each gateway
 	// grants its share of every limit) or open (no limits). Default: closed.
 	OnOutage string `json:"on_outage,omitempty"`
+
+	// What to do where the engine has no store under the prefix: on (create one) or
+	// off (do not start). With off, an engine that comes back empty, or without its
+	// index, stays an outage until its data is back. Default: on.
+	Create string `json:"create,omitempty"`
 
 	config   redis.Config
 	location string
@@ -144,7 +153,12 @@ func (s *RedisStore) Provision(caddy.Context) error {
 	for _, secret := range []struct {
 		name, value string
 		to          *string
-	}{{"username", s.Username, &s.config.Username}, {"password", s.Password, &s.config.Password}} {
+	}{
+		{"username", s.Username, &s.config.Username},
+		{"password", s.Password, &s.config.Password},
+		{"sentinel_username", s.SentinelUsername, &s.config.SentinelUsername},
+		{"sentinel_password", s.SentinelPassword, &s.config.SentinelPassword},
+	} {
 		if secret.value == "" {
 			continue
 		}
@@ -179,7 +193,10 @@ func (s *RedisStore) check() error {
 	if n := len(s.Addresses); n == 0 || n > maxAddresses {
 		return fmt.Errorf("store redis: has %d addresses; accepted: 1 to %d, such as localhost:6379", n, maxAddresses)
 	}
-	for _, secret := range [...][2]string{{"username", s.Username}, {"password", s.Password}} {
+	for _, secret := range [...][2]string{
+		{"username", s.Username}, {"password", s.Password},
+		{"sentinel_username", s.SentinelUsername}, {"sentinel_password", s.SentinelPassword},
+	} {
 		if err := checkSecret(secret[0], secret[1]); err != nil {
 			return err
 		}
@@ -195,6 +212,12 @@ func (s *RedisStore) check() error {
 	}
 	if _, ok := outages[s.OnOutage]; !ok && s.OnOutage != "" {
 		return fmt.Errorf("store redis: on_outage %q is not accepted; accepted: closed, share or open", s.OnOutage)
+	}
+	if s.Create != "" && s.Create != "on" && s.Create != "off" {
+		return fmt.Errorf("store redis: create %q is not accepted; accepted: on or off", s.Create)
+	}
+	if s.Sentinel == "" && s.SentinelUsername+s.SentinelPassword != "" {
+		return errors.New("store redis: a user or password of sentinels is given, but no sentinel; accepted: sentinel <master set> beside them")
 	}
 	if s.TLS != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
 		return errors.New("store redis: tls has one of cert and key; accepted: both or none")
@@ -237,7 +260,7 @@ func (s *RedisStore) locate() error {
 		return err
 	}
 	digest := hmac.New(sha256.New, processKey)
-	for _, part := range []string{s.config.Username, s.config.Password} {
+	for _, part := range []string{s.config.Username, s.config.Password, s.config.SentinelUsername, s.config.SentinelPassword} {
 		fmt.Fprintf(digest, "%d %s", len(part), part)
 	}
 	s.location = "redis " + string(settings) + " " + hex.EncodeToString(digest.Sum(nil))
