@@ -49,8 +49,11 @@ type RedisStore struct {
 	// to whoever may read it. Default: none.
 	Password string `json:"password,omitempty"`
 
-	// The user and password at the sentinels, placeholders as well. Default: none.
+	// The user to log in as at the sentinels, a placeholder as well. Default: their
+	// default user.
 	SentinelUsername string `json:"sentinel_username,omitempty"`
+
+	// Its password, a placeholder as well. Default: none.
 	SentinelPassword string `json:"sentinel_password,omitempty"`
 
 	// Speak TLS. Default: plain TCP.
