@@ -197,8 +197,10 @@ func (s *RedisStore) check() error {
 		return fmt.Errorf("store redis: has %d addresses; accepted: 1 to %d, such as localhost:6379", n, maxAddresses)
 	}
 	for _, secret := range [...][2]string{
-		{"username", s.Username}, {"password", s.Password},
-		{"sentinel_username", s.SentinelUsername}, {"sentinel_password", s.SentinelPassword},
+		{"username", s.Username},
+		{"password", s.Password},
+		{"sentinel_username", s.SentinelUsername},
+		{"sentinel_password", s.SentinelPassword},
 	} {
 		if err := checkSecret(secret[0], secret[1]); err != nil {
 			return err

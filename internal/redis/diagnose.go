@@ -74,11 +74,12 @@ func ask(conn net.Conn, patience time.Duration, command ...string) (string, erro
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("*%d\r\n", len(command))
+	var text strings.Builder
+	fmt.Fprintf(&text, "*%d\r\n", len(command))
 	for _, arg := range command {
-		text += fmt.Sprintf("$%d\r\n%s\r\n", len(arg), arg)
+		fmt.Fprintf(&text, "$%d\r\n%s\r\n", len(arg), arg)
 	}
-	if _, err := conn.Write([]byte(text)); err != nil {
+	if _, err := conn.Write([]byte(text.String())); err != nil {
 		return "", err
 	}
 	line, err := bufio.NewReader(conn).ReadString('\n')

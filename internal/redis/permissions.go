@@ -20,16 +20,36 @@ type permission struct {
 // one is missing before it looks at anything else.
 var permissions = []permission{
 	{"set", []string{"KEY", "", "PX", "10000"}}, // first, for the others
-	{"get", []string{"KEY"}}, {"exists", []string{"KEY"}}, {"pexpire", []string{"KEY", "10000"}},
-	{"hget", []string{"KEY", "f"}}, {"hmget", []string{"KEY", "f"}}, {"hset", []string{"KEY", "f", ""}}, {"hsetnx", []string{"KEY", "f", ""}},
-	{"hdel", []string{"KEY", "f"}}, {"hgetall", []string{"KEY"}}, {"hexists", []string{"KEY", "f"}}, {"hlen", []string{"KEY"}},
-	{"hincrby", []string{"KEY", "f", "0"}}, {"hscan", []string{"KEY", "0"}},
-	{"zadd", []string{"KEY", "0", "m"}}, {"zrem", []string{"KEY", "m"}}, {"zscore", []string{"KEY", "m"}}, {"zcard", []string{"KEY"}},
-	{"zcount", []string{"KEY", "0", "0"}}, {"zscan", []string{"KEY", "0"}}, {"zrange", []string{"KEY", "0", "0"}},
-	{"zrangebylex", []string{"KEY", "-", "+"}}, {"zrangebyscore", []string{"KEY", "0", "0"}}, {"zrevrangebylex", []string{"KEY", "+", "-"}},
-	{"zrevrangebyscore", []string{"KEY", "0", "0"}}, {"zremrangebyscore", []string{"KEY", "0", "0"}},
-	{"eval", []string{"return 1", "1", "KEY"}}, {"evalsha", []string{"0000000000000000000000000000000000000000", "1", "KEY"}},
-	{"scan", []string{"0", "MATCH", "KEY"}}, {"time", nil}, {"del", []string{"KEY"}}, // last, for nothing is to stay
+	{"get", []string{"KEY"}},
+	{"exists", []string{"KEY"}},
+	{"pexpire", []string{"KEY", "10000"}},
+	{"hget", []string{"KEY", "f"}},
+	{"hmget", []string{"KEY", "f"}},
+	{"hset", []string{"KEY", "f", ""}},
+	{"hsetnx", []string{"KEY", "f", ""}},
+	{"hdel", []string{"KEY", "f"}},
+	{"hgetall", []string{"KEY"}},
+	{"hexists", []string{"KEY", "f"}},
+	{"hlen", []string{"KEY"}},
+	{"hincrby", []string{"KEY", "f", "0"}},
+	{"hscan", []string{"KEY", "0"}},
+	{"zadd", []string{"KEY", "0", "m"}},
+	{"zrem", []string{"KEY", "m"}},
+	{"zscore", []string{"KEY", "m"}},
+	{"zcard", []string{"KEY"}},
+	{"zcount", []string{"KEY", "0", "0"}},
+	{"zscan", []string{"KEY", "0"}},
+	{"zrange", []string{"KEY", "0", "0"}},
+	{"zrangebylex", []string{"KEY", "-", "+"}},
+	{"zrangebyscore", []string{"KEY", "0", "0"}},
+	{"zrevrangebylex", []string{"KEY", "+", "-"}},
+	{"zrevrangebyscore", []string{"KEY", "0", "0"}},
+	{"zremrangebyscore", []string{"KEY", "0", "0"}},
+	{"eval", []string{"return 1", "1", "KEY"}},
+	{"evalsha", []string{"0000000000000000000000000000000000000000", "1", "KEY"}},
+	{"scan", []string{"0", "MATCH", "KEY"}},
+	{"time", nil},
+	{"del", []string{"KEY"}}, // last, for nothing is to stay
 }
 
 // otherPermissions are those of the connection, and of engines that are several.

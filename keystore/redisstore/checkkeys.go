@@ -81,7 +81,7 @@ func (l *look) judge(replies []redis.Reply) (err error) {
 		return nil
 	}
 	if l.k, l.problem = keystore.DecodeKey(l.id, l.record); l.problem != nil {
-		return nil
+		return nil //nolint:nilerr // it is the record's problem
 	}
 	if _, wrong := l.k.Grant(); wrong != nil {
 		l.problem = fmt.Errorf("%w: %w", keystore.ErrDamaged, wrong)

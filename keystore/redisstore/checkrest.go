@@ -54,8 +54,10 @@ func (c *checker) orphans() error {
 				id := idInMember(member)
 				parsed, _ := apikey.ParseID(id)
 				suspects = append(suspects, suspect{id, func(b rueidis.Builder) []rueidis.Completed {
-					return []rueidis.Completed{b.Zscore().Key(set).Member(member).Build(), b.Zscore().Key(s.names.ids).Member(id).Build(),
-						b.Exists().Key(s.names.recordOf(parsed)).Build()}
+					return []rueidis.Completed{
+						b.Zscore().Key(set).Member(member).Build(), b.Zscore().Key(s.names.ids).Member(id).Build(),
+						b.Exists().Key(s.names.recordOf(parsed)).Build(),
+					}
 				}, func(replies []redis.Reply) (problem, err error) {
 					there, err := integer(replies[2])
 					if err = errors.Join(replies[0].Err, replies[1].Err, err); err == nil && !replies[0].IsNil() && replies[1].IsNil() && there == 0 {

@@ -109,18 +109,24 @@ func walk() []walked {
 			}
 			return there == 3, nil
 		}},
-		{name: "revoke", before: created, run: edits("revoke", func(k *apikey.Key) { k.RevokedAt = by.At }),
+		{
+			name: "revoke", before: created, run: edits("revoke", func(k *apikey.Key) { k.RevokedAt = by.At }),
 			done: func(s *Store, n int) (bool, error) {
 				return is(s, n, func(k *apikey.Key) bool { return !k.RevokedAt.IsZero() })
-			}},
-		{name: "disable", before: created, run: edits("disable", func(k *apikey.Key) { k.Disabled = true }),
+			},
+		},
+		{
+			name: "disable", before: created, run: edits("disable", func(k *apikey.Key) { k.Disabled = true }),
 			done: func(s *Store, n int) (bool, error) {
 				return is(s, n, func(k *apikey.Key) bool { return k.Disabled })
-			}},
-		{name: "expire", before: created, run: edits("update", func(k *apikey.Key) { k.ExpiresAt = by.At.Add(-time.Hour) }),
+			},
+		},
+		{
+			name: "expire", before: created, run: edits("update", func(k *apikey.Key) { k.ExpiresAt = by.At.Add(-time.Hour) }),
 			done: func(s *Store, n int) (bool, error) {
 				return is(s, n, func(k *apikey.Key) bool { return !k.ExpiresAt.IsZero() })
-			}},
+			},
+		},
 		{name: "rotate", before: created, run: rotated, done: func(s *Store, n int) (bool, error) {
 			old, err := is(s, n, func(k *apikey.Key) bool { return !k.ReplacedBy.IsZero() })
 			there, err2 := thereIs(s, successor(n).ID)
@@ -157,8 +163,10 @@ func walk() []walked {
 			}
 			return true, err
 		}},
-		{name: "prune", before: func(s *Store, n int) error { return s.SetWorkspaceLimits(fmt.Sprintf("w%d", n), nil, by) },
-			run: func(s *Store, n int) error { return s.Prune(20001, by.At) }},
+		{
+			name: "prune", before: func(s *Store, n int) error { return s.SetWorkspaceLimits(fmt.Sprintf("w%d", n), nil, by) },
+			run: func(s *Store, n int) error { return s.Prune(20001, by.At) },
+		},
 		{name: "mend", again: true, before: func(s *Store, n int) error {
 			if n > 1 {
 				if err := s.Delete(key(n-1).ID, by, nil); err != nil && !errors.Is(err, keystore.ErrNotFound) {

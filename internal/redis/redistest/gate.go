@@ -205,11 +205,11 @@ func (g *Gate) calls(c *gateConn) (ended bool) {
 			case <-time.After(Patience):
 			}
 		}
-		switch fault {
-		case LoseAnswer, ResetAfter, DieAfter:
+		if fault == LoseAnswer || fault == ResetAfter || fault == DieAfter {
 			c.silence()
 			act()
-		case LateCall:
+		}
+		if fault == LateCall {
 			c.silence()
 			g.mu.Lock()
 			g.late = act
@@ -218,13 +218,10 @@ func (g *Gate) calls(c *gateConn) (ended bool) {
 		g.mu.Lock()
 		g.broken = call
 		g.mu.Unlock()
-		switch fault {
-		case DieBefore, DieAfter:
+		if fault.Dies() {
 			g.die()
-		case LoseCall, LoseAnswer, LateCall:
-			return false
 		}
-		return true
+		return fault != LoseCall && fault != LoseAnswer && fault != LateCall
 	}
 }
 
