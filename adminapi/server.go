@@ -147,7 +147,7 @@ var resources = map[string]methods{
 	RoutesPath:                      {"GET": plain((*call).routes)},
 	ExplainPath:                     {"POST": plain((*call).explain)},
 	AuditPath:                       {"GET": queried((*call).audit)},
-	CheckPath:                       {"GET": plain((*call).check)},
+	CheckPath:                       {"GET": plain((*call).check), "POST": plain((*call).mend)},
 	ExportPath:                      {"GET": plain((*call).export)},
 	ImportPath:                      {"POST": queried((*call).load)},
 	BackupPath:                      {"GET": plain((*call).backup)},

@@ -54,7 +54,7 @@ func (m *metricSet) decided(reason access.Reason, took time.Duration) {
 
 // register adds all metrics to the registry of a config.
 func (m *metricSet) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, fleetCollector{}} {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
 			return err
