@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -148,7 +149,10 @@ func TestHangingUpInABody(t *testing.T) {
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("0123456789")), 10
 		r = r.WithContext(mergedContext{r.Context(), ended})
 		aborted := func() (aborted bool) {
-			defer func() { aborted = recover() == http.ErrAbortHandler }()
+			defer func() {
+				err, _ := recover().(error)
+				aborted = errors.Is(err, http.ErrAbortHandler)
+			}()
 			err := h.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 				if whole {
 					_, err := io.ReadAll(r.Body)
