@@ -16,11 +16,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/socialpatra/keygate/access"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
 func init() { caddy.RegisterModule(eventCatcher{}) }

@@ -61,6 +61,24 @@ func TestPoliciesAreKept(t *testing.T) {
 	}
 }
 
+// A place that has other limits is not taken for one's own, however little they
+// differ.
+func TestPoliciesOfAPlace(t *testing.T) {
+	caps := func(perMinute, perDay, together, togetherDay uint32) *ratelimit.Caps {
+		return &ratelimit.Caps{Limits: apikey.Limits{PerMinute: perMinute, PerDay: perDay}, Together: apikey.WorkspaceLimits{PerMinute: together, PerDay: togetherDay}}
+	}
+	want := caps(1, 2, 3, 4)
+	for _, other := range []*ratelimit.Caps{caps(9, 2, 3, 4), caps(1, 9, 3, 4), caps(1, 2, 9, 4), caps(1, 2, 3, 9), caps(1, 2, 0, 0)} {
+		cache := new(policyCache)
+		for i := range cache {
+			cache[i].Store(newPolicy(other))
+		}
+		if got := cache.of(want); got != newPolicy(want).value {
+			t.Errorf("%+v are told as %s", want, got)
+		}
+	}
+}
+
 // Values of headers share memory, and nothing else; there are more than fit into
 // it.
 func TestHeaderValues(t *testing.T) {

@@ -5,113 +5,19 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/socialpatra/keygate/apikey"
-	"github.com/socialpatra/keygate/caddymodule/stores"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
 )
-
-// failingStore is a store of which one method fails, after it did what it can.
-type failingStore struct {
-	keystore.Store
-	method string
-	err    error
-	failed bool // whether the method was called
-
-	pruning chan struct{} // unless it is nil, gets a value when pruning begins, and one is taken to end it
-	closed  bool
-}
-
-func (s *failingStore) Prune(day apikey.Day, before time.Time) error {
-	if s.pruning != nil {
-		s.pruning <- struct{}{}
-		<-s.pruning
-	}
-	return s.in("Prune", s.Store.Prune(day, before))
-}
-
-func (s *failingStore) Close() error {
-	s.closed = true
-	return s.Store.Close()
-}
-
-func (s *failingStore) in(method string, err error) error {
-	if s.method != method {
-		return err
-	}
-	s.failed = true
-	return s.err
-}
-
-func (s *failingStore) SetBrand(brand string) error {
-	if s.method == "SetBrand" {
-		return s.in("SetBrand", nil)
-	}
-	return s.Store.SetBrand(brand)
-}
-
-func (s *failingStore) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error {
-	if s.method == "SaveUsage" {
-		return s.in("SaveUsage", nil)
-	}
-	return s.Store.SaveUsage(keys, workspaces)
-}
-
-func (s *failingStore) UsageSince(day apikey.Day, key func(apikey.Usage), workspace func(apikey.WorkspaceUsage)) error {
-	return s.in("UsageSince", s.Store.UsageSince(day, key, workspace))
-}
-
-func (s *failingStore) Buckets(yield func(apikey.Bucket)) error {
-	return s.in("Buckets", s.Store.Buckets(yield))
-}
-
-func (s *failingStore) SaveBuckets(buckets []apikey.Bucket) error {
-	if s.method == "SaveBuckets" {
-		return s.in("SaveBuckets", nil)
-	}
-	return s.Store.SaveBuckets(buckets)
-}
-
-// failingModule opens a store in a file as a failingStore.
-type failingModule struct {
-	stores.Bolt
-	failing *failingStore
-	opened  int
-	err     error // of opening it
-}
-
-func newFailing(t *testing.T, method string) *failingModule {
-	t.Helper()
-	m := &failingModule{Bolt: stores.Bolt{Path: filepath.Join(t.TempDir(), "data", "keys.db")}}
-	m.failing = &failingStore{method: method, err: errors.New("input/output error")}
-	if err := m.Provision(caddy.Context{}); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func (m *failingModule) Open(logger *zap.Logger) (keystore.Store, error) {
-	m.opened++
-	if m.err != nil {
-		return nil, m.err
-	}
-	store, err := m.Bolt.Open(logger)
-	m.failing.Store = store
-	return m.failing, err
-}
 
 // Where a store cannot be opened, the config does not start, each request is
 // refused, and it is tried once: by whoever comes first.
@@ -351,89 +257,6 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 	}
 }
 
-// Keys are counted over all open stores; where one cannot count, there are no
-// counts.
-func TestKeysAreCounted(t *testing.T) {
-	setClock(t, func() time.Time { return testStart })
-	h, err := handlerOf(t, "{}", `{`+plainRoutes+`}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, change := range []func(*apikey.Key){nil, nil, nil, func(k *apikey.Key) { k.Disabled = true }, func(k *apikey.Key) { k.RevokedAt = testStart }, func(k *apikey.Key) { k.ExpiresAt = testStart }, func(k *apikey.Key) { k.ExpiresAt = testStart }} {
-		storeKey(t, h, change)
-	}
-	count := func() map[string]float64 {
-		registry := prometheus.NewRegistry()
-		for range 2 { // the second finds all of them there
-			if err := metrics.register(registry); err != nil {
-				t.Fatal(err)
-			}
-		}
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		counted := make(map[string]float64)
-		for _, family := range families {
-			for _, m := range family.GetMetric() {
-				if family.GetName() == "caddy_keygate_keys" {
-					counted[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
-				}
-			}
-		}
-		return counted
-	}
-	want := map[string]float64{"active": 3, "disabled": 1, "revoked": 1, "expired": 2}
-	for status, n := range count() {
-		if n != want[status] {
-			t.Errorf("%v keys are %s, want %v", n, status, want[status])
-		}
-		delete(want, status)
-	}
-	if len(want) > 0 {
-		t.Errorf("nobody counts %v", want)
-	}
-	e := h.app.engine.Load()
-	sound := e.store
-	e.store = uncounted{sound}
-	if got := count(); len(got) > 0 {
-		t.Errorf("counted %v", got)
-	}
-	e.store = sound
-
-	if err := metrics.register(refusing{}); err == nil {
-		t.Error("a registry that refuses is not told of")
-	}
-}
-
-type uncounted struct{ keystore.Store }
-
-func (uncounted) Counts(time.Time) map[apikey.Status]int { return nil }
-
-type refusing struct{ prometheus.Registerer }
-
-func (refusing) Register(prometheus.Collector) error { return errors.New("no") }
-
-// The bounds of the histogram are the ones that dashboards know.
-func TestDecisionSeconds(t *testing.T) {
-	m := newMetricSet()
-	m.decided(1, 3*time.Microsecond)
-	var got dto.Metric
-	if err := m.seconds.Write(&got); err != nil {
-		t.Fatal(err)
-	}
-	var bounds []float64
-	for _, b := range got.GetHistogram().GetBucket() {
-		bounds = append(bounds, b.GetUpperBound())
-		if holds := b.GetCumulativeCount() == 1; holds != (b.GetUpperBound() > 3e-6) {
-			t.Errorf("up to %v there are %d", b.GetUpperBound(), b.GetCumulativeCount())
-		}
-	}
-	if want := []float64{250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 100e-6, 1e-3, 10e-3, 100e-3, 1}; !slices.Equal(bounds, want) {
-		t.Errorf("bounds %v, want %v", bounds, want)
-	}
-}
-
 // What a config does not have at all is provisioned with its defaults, and opens
 // and creates nothing.
 func TestProvisionCreatesNothing(t *testing.T) {
@@ -457,112 +280,4 @@ func TestProvisionCreatesNothing(t *testing.T) {
 
 func capsOf(k apikey.Key) ratelimit.Caps {
 	return ratelimit.Caps{Limits: k.Limits, Workspace: k.Workspace}
-}
-
-// keeperModule opens a store that keeps the limits of its keys itself.
-type keeperModule struct{ *failingModule }
-
-type keeperStore struct {
-	keystore.Store
-	limits  stores.Limits
-	unsaved func(error)
-}
-
-func (s *keeperStore) Limits(unsaved func(error)) stores.Limits {
-	s.unsaved = unsaved
-	return s.limits
-}
-
-// closableLimits know whether they were closed.
-type closableLimits struct {
-	stores.Limits
-	closed bool
-}
-
-func (l *closableLimits) Close() { l.closed = true }
-
-func (m keeperModule) Open(logger *zap.Logger) (keystore.Store, error) {
-	store, err := m.failingModule.Open(logger)
-	return &keeperStore{Store: store, limits: new(closableLimits)}, err
-}
-
-// A store that keeps the limits itself is asked for them, and what it cannot save
-// is told as of any other.
-func TestLimitsThatTheStoreKeeps(t *testing.T) {
-	core, logged := observer.New(zap.ErrorLevel)
-	e, err := openEngine(keeperModule{newFailing(t, "UsageSince")}, zap.New(core)) // nothing reads its use
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, _ := e.store.(*keeperStore)
-	limits, ok := e.limits.(*closableLimits)
-	if store == nil || !ok {
-		t.Fatalf("the limits are %T of %T", e.limits, e.store)
-	}
-	before := countedFailures(t)
-	store.unsaved(errors.New("no answer"))
-	if n := countedFailures(t) - before; n != 1 || logged.FilterMessageSnippet("could not be saved").Len() != 1 {
-		t.Errorf("counted %v, logged %v", n, logged.All())
-	}
-	if err := e.Destruct(); err != nil || !limits.closed {
-		t.Errorf("%v, the limits are closed: %v", err, limits.closed)
-	}
-}
-
-// The loops of an engine run from its start to its end, and what they do to the
-// store is over before that is closed.
-func TestLoopsOfAnEngine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newFailing(t, "Prune")
-		m.failing.pruning = make(chan struct{})
-		core, logged := observer.New(zap.ErrorLevel)
-		e, err := openEngine(m, zap.New(core))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := &Handler{app: new(App)}
-		h.app.engine.Store(e)
-		k, _ := storeKey(t, h, nil)
-		ended := openSocket(t, &e.sockets, k)
-		if _, err := e.store.Update(k.ID, "revoke", keystore.Actor{At: testStart, Via: "test"}, func(k *apikey.Key) error {
-			k.RevokedAt = testStart
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		(*world).wait(nil, checkSocketsEvery+1)
-		synctest.Wait()
-		if !ended() {
-			t.Error("a socket outlives its key")
-		}
-
-		before := countedFailures(t)
-		for range 2 { // at once, and after a day
-			e.retain(defaultRetention)
-			<-m.failing.pruning
-			m.failing.pruning <- struct{}{}
-			synctest.Wait()
-		}
-		if n := countedFailures(t) - before; n != 2 || logged.FilterMessageSnippet("could not be dropped").Len() != 2 {
-			t.Errorf("counted %v, logged %v", n, logged.All())
-		}
-
-		e.retain(minRetention)
-		<-m.failing.pruning
-		var done sync.WaitGroup
-		done.Go(func() {
-			if err := e.Destruct(); err != nil {
-				t.Error(err)
-			}
-		})
-		synctest.Wait()
-		if m.failing.closed {
-			t.Error("the store is closed while it is pruned")
-		}
-		m.failing.pruning <- struct{}{}
-		done.Wait()
-		if !m.failing.closed {
-			t.Error("the store is not closed")
-		}
-	})
 }
