@@ -259,7 +259,7 @@ func TestWalkCluster(t *testing.T) {
 		})
 	}
 	for i, op := range walk() {
-		if os.Getenv("KEYGATE_LONG") == "" && op.name != "import" && op.name != "rotate" {
+		if os.Getenv("KEYGATE_LONG") == "" && op.name != "rotate" {
 			continue
 		}
 		w := walker{t: t, op: op, config: config(""), gates: all}
