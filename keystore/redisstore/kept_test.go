@@ -135,6 +135,19 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestNoteDamaged has a note that nobody can read. It goes, and blocks nothing.
+func TestNoteDamaged(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := openWith(t, config(server.Addr), 1)
+	server.Do("HSET", s.names.pending, "x", "0 1 "+testKey(0).ID.String(), "y", "rubbish")
+	server.Do("HSET", s.names.steps, "x/0", "0 rubbish")
+	redistest.Until(t, "the notes are gone", func() bool { return server.Do("HLEN", s.names.pending) == "0" })
+	if err := s.Complete(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestState has a gateway tell of its engine.
 func TestState(t *testing.T) {
 	t.Parallel()

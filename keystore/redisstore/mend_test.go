@@ -119,10 +119,31 @@ func TestImportCutOff(t *testing.T) {
 	}
 }
 
-// TestManyStalls makes changes through a gateway whose engine stalls again and
-// again. Each is repeated once at most; in the end all agrees, and what was
-// acknowledged is there.
+// TestManyStalls makes changes through a gateway whose engine stalls, or is
+// killed, again and again. Each is repeated once at most; in the end all agrees,
+// and what was acknowledged is there.
 func TestManyStalls(t *testing.T) {
+	t.Run("stalls", func(t *testing.T) {
+		manyFaults(t, func(_ *redistest.Server, proxy *redistest.Proxy, r *rand.Rand) {
+			if r.IntN(4) == 0 {
+				proxy.Reset()
+				return
+			}
+			proxy.Cut()
+			time.Sleep(400 * time.Millisecond)
+			proxy.Mend()
+		})
+	})
+	t.Run("killed", func(t *testing.T) {
+		manyFaults(t, func(server *redistest.Server, _ *redistest.Proxy, r *rand.Rand) {
+			server.Kill9()
+			server.Restart()
+			time.Sleep(time.Duration(r.IntN(500)) * time.Millisecond)
+		})
+	})
+}
+
+func manyFaults(t *testing.T, fault func(*redistest.Server, *redistest.Proxy, *rand.Rand)) {
 	changes := 100
 	if os.Getenv("KEYGATE_LONG") != "" {
 		changes = 500
@@ -148,13 +169,7 @@ func TestManyStalls(t *testing.T) {
 				return
 			case <-time.After(time.Duration(r.IntN(300)) * time.Millisecond):
 			}
-			if r.IntN(4) == 0 {
-				proxy.Reset()
-				continue
-			}
-			proxy.Cut()
-			time.Sleep(400 * time.Millisecond)
-			proxy.Mend()
+			fault(server, proxy, r)
 		}
 	})
 	var mu sync.Mutex

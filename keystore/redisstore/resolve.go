@@ -106,7 +106,12 @@ func (s *Store) resolveNotes() (n int, err error) {
 		if s.isClosing() {
 			return n, errClosing
 		}
-		if _, failed := s.resolve(note.name, note.keys, true); failed != nil {
+		_, failed := s.resolve(note.name, note.keys, true)
+		if errors.Is(failed, keystore.ErrDamaged) { // nobody can; the records tell what the index has to have
+			_, failed = s.conn.Do(s.conn.B().Hdel().Key(s.names.pending).Field(note.name).Build())
+			due(s.scanDue)
+		}
+		if failed != nil {
 			err = errors.Join(err, failed)
 			continue
 		}
