@@ -48,7 +48,7 @@ type importer struct {
 
 // load stores the keys of an export. Unless keep_going is true, a bad line
 // keeps all others out.
-func (a *call) load(r *http.Request) (any, int, error) {
+func (a *call) importKeys(r *http.Request) (any, int, error) {
 	var keepGoing, anyScope bool
 	err := eachParam(r, params{
 		"keep_going":          yesNo("keep_going", &keepGoing),
@@ -71,7 +71,7 @@ func (a *call) load(r *http.Request) (any, int, error) {
 		call:         a,
 		now:          a.now(),
 		anyScope:     anyScope,
-		routeScopes:  routeScopes(a.gateways),
+		routeScopes:  routeScopes(a.mappings),
 		lineOfID:     make(map[apikey.ID]int),
 		lineOfOpaque: make(map[apikey.Hash]int),
 		refused:      []ImportError{},

@@ -30,7 +30,7 @@ func (a *call) update(r *http.Request) (any, int, error) {
 		if req.Scopes == nil || req.AllowUnknownScope {
 			return nil // what the key holds already was accepted once
 		}
-		return apikey.CheckKnown(k.Scopes, routeScopes(a.gateways))
+		return apikey.CheckKnown(k.Scopes, routeScopes(a.mappings))
 	})
 }
 

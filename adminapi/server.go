@@ -35,7 +35,7 @@ type Options struct {
 	Now   func() time.Time
 
 	// Gateways are the handlers of the running config. Offline there are none.
-	Gateways []Gateway
+	Mappings []Mapping
 
 	// WorkspaceLimits hold for workspaces that have none of their own.
 	WorkspaceLimits apikey.WorkspaceLimits
@@ -80,7 +80,7 @@ type Observer interface {
 type Server struct {
 	store           keystore.Store
 	brand           string
-	gateways        []Gateway
+	mappings        []Mapping
 	workspaceLimits apikey.WorkspaceLimits
 	limits          Limits // nil: none run here
 	via             string
@@ -96,7 +96,7 @@ func New(o Options) *Server {
 	s := &Server{
 		store:           o.Store,
 		brand:           o.Brand,
-		gateways:        o.Gateways,
+		mappings:        o.Mappings,
 		workspaceLimits: o.WorkspaceLimits,
 		limits:          o.Limits,
 		via:             o.Via,
@@ -149,7 +149,7 @@ var resources = map[string]methods{
 	AuditPath:                       {"GET": queried((*call).audit)},
 	CheckPath:                       {"GET": plain((*call).check), "POST": plain((*call).mend)},
 	ExportPath:                      {"GET": plain((*call).export)},
-	ImportPath:                      {"POST": queried((*call).load)},
+	ImportPath:                      {"POST": queried((*call).importKeys)},
 	BackupPath:                      {"GET": plain((*call).backup)},
 }
 

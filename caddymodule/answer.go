@@ -38,8 +38,8 @@ type answer struct {
 }
 
 // forward passes the request on, as the backend may see it. A WebSocket of a
-// key is among the engine's sockets for as long; a public route needs no engine.
-func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *engine) error {
+// key is among the sockets of its store for as long; a public route needs no store.
+func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *openStore) error {
 	id := &a.handler.identity
 	rw := &a.writer
 	rw.ResponseWriter, rw.answer = w, a

@@ -57,12 +57,12 @@ type App struct {
 	logger *zap.Logger
 	events events
 
-	gateways []adminapi.Gateway // of this config
+	mappings []adminapi.Mapping // of this config
 
 	mu       sync.Mutex
 	released bool
 	openErr  error
-	engine   atomic.Pointer[engine]
+	opened   atomic.Pointer[openStore]
 }
 
 // CaddyModule returns the Caddy module information.
@@ -146,29 +146,29 @@ func (a *App) Stop() error { return nil }
 
 // Cleanup lets go of the store; the last config that does so closes it. A
 // request may still be on its way to a handler of this config: it goes on with
-// the engine, which either another config keeps open, or refuses it.
+// the open store, which either another config keeps open, or refuses it.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.released = true
-	if a.engine.Load() == nil {
+	if a.opened.Load() == nil {
 		return nil
 	}
-	_, err := engines.Delete(a.store.Location())
+	_, err := openStores.Delete(a.store.Location())
 	return err
 }
 
 var errReleased = errors.New("this config has ended")
 
-// open returns the engine, opening it on the first call. A failure is final
+// open returns the store, opening it on the first call. A failure is final
 // for this config: Start reports it, and Caddy then ends the config.
-func (a *App) open() (*engine, error) {
-	if e := a.engine.Load(); e != nil {
+func (a *App) open() (*openStore, error) {
+	if e := a.opened.Load(); e != nil {
 		return e, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch e := a.engine.Load(); {
+	switch e := a.opened.Load(); {
 	case e != nil:
 		return e, nil
 	case a.released:
@@ -176,14 +176,14 @@ func (a *App) open() (*engine, error) {
 	case a.openErr != nil:
 		return nil, a.openErr
 	}
-	e, err := acquireEngine(a.store, a.logger)
+	e, err := acquireStore(a.store, a.logger)
 	if err != nil {
 		metrics.storeErrors.Inc()
 		a.openErr = fmt.Errorf("opening the key store: %w", err)
 		a.logger.Error("the key store cannot be opened", zap.Error(err))
 		return nil, a.openErr
 	}
-	a.engine.Store(e)
+	a.opened.Store(e)
 	return e, nil
 }
 

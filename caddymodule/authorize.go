@@ -11,12 +11,12 @@ import (
 
 // question is where a front proxy puts the request that it asks about. The
 // zero question is none: the request itself is judged. Canonical header names.
-type question struct {
+type frontHeaders struct {
 	method, uri string
 }
 
 // questions are what front proxies send, by the name of their directive.
-var questions = map[string]question{
+var frontHeadersOf = map[string]frontHeaders{
 	"forward_auth": {"X-Forwarded-Method", "X-Forwarded-Uri"},
 	"auth_request": {"X-Original-Method", "X-Original-Uri"},
 }
@@ -37,7 +37,7 @@ func (h *Handler) checkAuthorize() error {
 }
 
 // decide judges the request, or the one that a front proxy asks about.
-func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) access.Decision {
+func (qn frontHeaders) decide(p *access.Policy, q *access.Request, r *http.Request) access.Decision {
 	if qn.uri == "" {
 		return p.Decide(q)
 	}

@@ -51,7 +51,7 @@ func TestWhatDocumentsDoNotDoIsLogged(t *testing.T) {
 			for i := range test.written {
 				h.Routes = append(h.Routes, Route{Methods: []string{"GET"}, Path: fmt.Sprintf("/v1/good%d", i), Access: string(access.Authenticated), Source: test.source})
 			}
-			g, err := h.gateway()
+			g, err := h.mapping()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestWhatDocumentsDoNotDoIsLogged(t *testing.T) {
 }
 
 // A handler without a Caddy is the one that Caddy would load.
-func TestGatewayOf(t *testing.T) {
+func TestMappingOf(t *testing.T) {
 	routes := []any{map[string]any{"methods": []string{"GET"}, "path": "/v1/posts", "scopes": []string{"posts:read"}}}
 	for name, test := range map[string]struct {
 		handler map[string]any
@@ -99,7 +99,7 @@ func TestGatewayOf(t *testing.T) {
 		"no JSON":         {map[string]any{"handler": "keygate", "routes": func() {}}, "unsupported type"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, err := GatewayOf(test.handler)
+			g, err := MappingOf(test.handler)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want %q", err, test.want)
 			}

@@ -37,8 +37,8 @@ func (fleetCollector) Describe(descs chan<- *prometheus.Desc) {
 func (fleetCollector) Collect(found chan<- prometheus.Metric) {
 	var worst redisstore.State
 	n := 0
-	engines.Range(func(_, value any) bool {
-		fleet, ok := value.(*engine).store.(interface{ State() redisstore.State })
+	openStores.Range(func(_, value any) bool {
+		fleet, ok := value.(*openStore).store.(interface{ State() redisstore.State })
 		if !ok {
 			return true
 		}

@@ -33,12 +33,12 @@ func fleetMetrics(t *testing.T, open ...keystore.Store) map[string]float64 {
 	t.Helper()
 	for i, store := range open {
 		location := t.Name() + string(rune('a'+i))
-		if _, _, err := engines.LoadOrNew(location, func() (caddy.Destructor, error) {
-			return &engine{store: store, limits: noLimits{}, stop: make(chan struct{})}, nil
+		if _, _, err := openStores.LoadOrNew(location, func() (caddy.Destructor, error) {
+			return &openStore{store: store, limits: noLimits{}, stop: make(chan struct{})}, nil
 		}); err != nil {
 			t.Fatal(err)
 		}
-		defer engines.Delete(location) //nolint:errcheck // nothing is open
+		defer openStores.Delete(location) //nolint:errcheck // nothing is open
 	}
 	found := make(chan prometheus.Metric, 100)
 	fleetCollector{}.Collect(found)

@@ -126,7 +126,7 @@ func (l *localLimits) Close() {
 // unsavedUse tells of use that could not be stored.
 type unsavedUse struct {
 	logger *zap.Logger
-	often  rarely
+	often  logThrottle
 }
 
 func (u *unsavedUse) report(err error) {

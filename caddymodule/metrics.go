@@ -77,8 +77,8 @@ func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc
 func (keysCollector) Collect(found chan<- prometheus.Metric) {
 	now := timeNow()
 	total, known := make(map[apikey.Status]int), true
-	engines.Range(func(_, value any) bool {
-		counts := value.(*engine).store.Counts(now)
+	openStores.Range(func(_, value any) bool {
+		counts := value.(*openStore).store.Counts(now)
 		known = known && counts != nil
 		for status, n := range counts {
 			total[status] += n

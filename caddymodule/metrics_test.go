@@ -55,7 +55,7 @@ func TestKeysAreCounted(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("nobody counts %v", want)
 	}
-	e := h.app.engine.Load()
+	e := h.app.opened.Load()
 	sound := e.store
 	e.store = uncounted{sound}
 	if got := count(); len(got) > 0 {

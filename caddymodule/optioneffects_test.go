@@ -203,7 +203,7 @@ func retained(t *testing.T, h *Handler) string {
 	if err := h.app.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return time.Duration(h.app.engine.Load().retention.Load()).String()
+	return time.Duration(h.app.opened.Load().retention.Load()).String()
 }
 
 // storeFile is the file that a request had made.

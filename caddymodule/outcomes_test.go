@@ -73,7 +73,7 @@ func releaseStore(t *testing.T, h *Handler) {
 func neverOpened(t *testing.T, h *Handler) {
 	t.Helper()
 	releaseStore(t, h)
-	h.app.engine.Store(nil)
+	h.app.opened.Store(nil)
 }
 
 // brokenLimits are those of a fleet whose engine does not answer.
@@ -96,7 +96,7 @@ var outcomes = []outcome{
 	{name: "allowed, in a workspace with limits", app: `{"workspace_limits":{"per_minute":600,"per_day":100000}}`, request: "GET /v1/posts", header: bearerOnly},
 	{name: "allowed, in a workspace with its own limit", app: `{"workspace_limits":{"per_minute":600}}`, request: "GET /v1/posts", header: bearerOnly, key: func(k *apikey.Key) { k.Workspace = "other" }, setUp: func(t *testing.T, h *Handler) {
 		t.Helper()
-		if err := h.app.engine.Load().store.SetWorkspaceLimits("other", &apikey.WorkspaceLimits{PerDay: 7}, keystore.Actor{At: testStart, Via: "test"}); err != nil {
+		if err := h.app.opened.Load().store.SetWorkspaceLimits("other", &apikey.WorkspaceLimits{PerDay: 7}, keystore.Actor{At: testStart, Via: "test"}); err != nil {
 			t.Fatal(err)
 		}
 	}},
@@ -159,7 +159,7 @@ var outcomes = []outcome{
 	{name: "store_unavailable, never opened", request: "GET /v1/posts", header: bearerOnly, setUp: neverOpened},
 	{name: "store_unavailable, of what may be another system's", request: "GET /v1/posts", header: "Authorization: Bearer a-guess", setUp: neverOpened},
 	{name: "store_unavailable, the limits", request: "GET /v1/posts", header: bearerOnly, setUp: func(_ *testing.T, h *Handler) {
-		e := h.app.engine.Load()
+		e := h.app.opened.Load()
 		e.limits = brokenLimits{e.limits}
 	}},
 	{name: "too early", request: "GET /v1/posts", header: bearerOnly + "; Origin: " + page, edit: handshake(false)},
@@ -233,7 +233,7 @@ func TestOutcomes(t *testing.T) {
 			for range o.times {
 				send(t, h, o.ask(token))
 			}
-			unavailable = rarely{}
+			unavailable = logThrottle{}
 			x := send(t, h, o.ask(token))
 			x.wantSound(t)
 			text := x.String()

@@ -18,8 +18,8 @@ func TestRateLimitHeaders(t *testing.T) {
 	few := func(least uint32) uint32 { return least + r.Uint32N(8)*r.Uint32N(5)*100_003 }
 	for range 20_000 {
 		caps := ratelimit.Caps{
-			Limits:   apikey.Limits{PerMinute: few(1), PerDay: few(1)},
-			Together: apikey.WorkspaceLimits{PerMinute: few(0), PerDay: few(0)},
+			Limits:          apikey.Limits{PerMinute: few(1), PerDay: few(1)},
+			WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: few(0), PerDay: few(0)},
 		}
 		var res ratelimit.Result
 		var policies, balances []string
@@ -31,8 +31,8 @@ func TestRateLimitHeaders(t *testing.T) {
 		}{
 			{"minute", caps.PerMinute, 60, &res.Minute},
 			{"day", caps.PerDay, 86400, &res.Day},
-			{"workspace-minute", caps.Together.PerMinute, 60, &res.WorkspaceMinute},
-			{"workspace-day", caps.Together.PerDay, 86400, &res.WorkspaceDay},
+			{"workspace-minute", caps.WorkspaceLimits.PerMinute, 60, &res.WorkspaceMinute},
+			{"workspace-day", caps.WorkspaceLimits.PerDay, 86400, &res.WorkspaceDay},
 		} {
 			if limit.quota == 0 {
 				continue
@@ -53,7 +53,7 @@ func TestRateLimitHeaders(t *testing.T) {
 
 // Limits that are in use again and again are written once.
 func TestPoliciesAreKept(t *testing.T) {
-	caps := ratelimit.Caps{Limits: apikey.Limits{PerMinute: 60, PerDay: 10_000}, Together: apikey.WorkspaceLimits{PerMinute: 5, PerDay: 6}}
+	caps := ratelimit.Caps{Limits: apikey.Limits{PerMinute: 60, PerDay: 10_000}, WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 5, PerDay: 6}}
 	cache := new(policyCache)
 	cache.of(&caps)
 	if n := testing.AllocsPerRun(100, func() { cache.of(&caps) }); n > 0 {
@@ -65,7 +65,7 @@ func TestPoliciesAreKept(t *testing.T) {
 // differ.
 func TestPoliciesOfAPlace(t *testing.T) {
 	caps := func(perMinute, perDay, together, togetherDay uint32) *ratelimit.Caps {
-		return &ratelimit.Caps{Limits: apikey.Limits{PerMinute: perMinute, PerDay: perDay}, Together: apikey.WorkspaceLimits{PerMinute: together, PerDay: togetherDay}}
+		return &ratelimit.Caps{Limits: apikey.Limits{PerMinute: perMinute, PerDay: perDay}, WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: together, PerDay: togetherDay}}
 	}
 	want := caps(1, 2, 3, 4)
 	for _, other := range []*ratelimit.Caps{caps(9, 2, 3, 4), caps(1, 9, 3, 4), caps(1, 2, 9, 4), caps(1, 2, 3, 9), caps(1, 2, 0, 0)} {

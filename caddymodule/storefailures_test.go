@@ -74,7 +74,7 @@ func TestManyOpenAStore(t *testing.T) {
 			var come, done sync.WaitGroup
 			come.Add(8)
 			a := &App{store: slowModule{m, &come}, logger: zap.NewNop()}
-			var got [8]*engine
+			var got [8]*openStore
 			for i := range got {
 				done.Go(func() {
 					come.Done()
@@ -96,7 +96,7 @@ func TestManyOpenAStore(t *testing.T) {
 			if err := a.Cleanup(); err != nil {
 				t.Error(err)
 			}
-			if n, held := engines.References(m.Location()); held {
+			if n, held := openStores.References(m.Location()); held {
 				t.Errorf("it is held %d times after the end", n)
 			}
 		}
@@ -117,11 +117,11 @@ func TestAStoreThatCannotBeRead(t *testing.T) {
 	for _, method := range []string{"UsageSince", "Buckets"} {
 		t.Run(method, func(t *testing.T) {
 			m := newFailing(t, method)
-			if e, err := openEngine(m, zap.NewNop()); !errors.Is(err, m.failing.err) || e != nil {
+			if e, err := openNewStore(m, zap.NewNop()); !errors.Is(err, m.failing.err) || e != nil {
 				t.Fatalf("opened %v, %v", e, err)
 			}
 			m.failing.method = ""
-			e, err := openEngine(m, zap.NewNop())
+			e, err := openNewStore(m, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestDamagedUseIsTold(t *testing.T) {
 			m := newFailing(t, method)
 			m.failing.err = errTestDamaged
 			core, logged := observer.New(zap.ErrorLevel)
-			e, err := openEngine(m, zap.New(core))
+			e, err := openNewStore(m, zap.New(core))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,13 +161,13 @@ func TestDamagedUseIsTold(t *testing.T) {
 // start, and the same brand needs no store that takes changes.
 func TestBrandsAreRecorded(t *testing.T) {
 	m := newFailing(t, "SetBrand")
-	e, err := openEngine(m, zap.NewNop())
+	e, err := openNewStore(m, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Destruct()
 	a := &App{KeyPrefix: "acme", store: m, logger: zap.NewNop()}
-	a.engine.Store(e)
+	a.opened.Store(e)
 	if err := a.Start(); !errors.Is(err, m.failing.err) || !strings.Contains(err.Error(), "key_prefix") {
 		t.Errorf("Start: %v", err)
 	}
@@ -188,12 +188,12 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 	setClock(t, func() time.Time { return testStart })
 	m := newFailing(t, "")
 	core, logged := observer.New(zap.ErrorLevel)
-	e, err := openEngine(m, zap.New(core))
+	e, err := openNewStore(m, zap.New(core))
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &Handler{app: new(App)}
-	h.app.engine.Store(e)
+	h.app.opened.Store(e)
 	k, _ := storeKey(t, h, nil)
 	caps := capsOf(k)
 	used := func() (allowed uint64) {
@@ -234,7 +234,7 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 	}
 
 	m.failing.method = ""
-	if e, err = openEngine(m, zap.NewNop()); err != nil {
+	if e, err = openNewStore(m, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := e.limits.Peek(k.ID, caps, 1, testStart); err != nil || got.Day.Remaining != k.Limits.PerDay-3 || got.Minute.Remaining != k.Limits.PerMinute-1 {
@@ -244,7 +244,7 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 	if err := e.Destruct(); err != nil {
 		t.Fatal(err)
 	}
-	if e, err = openEngine(m, zap.NewNop()); err != nil {
+	if e, err = openNewStore(m, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	defer e.Destruct()

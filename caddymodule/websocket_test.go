@@ -233,7 +233,7 @@ func TestAnswersToHijackers(t *testing.T) {
 				if (err == nil) != (test.status == http.StatusSwitchingProtocols) {
 					t.Errorf("Hijack: %v", err)
 				}
-				for s := range h.app.engine.Load().sockets.live {
+				for s := range h.app.opened.Load().sockets.live {
 					if (s.conn == nil) != (err != nil) {
 						t.Errorf("the socket has the connection %v", s.conn)
 					}

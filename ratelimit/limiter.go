@@ -87,7 +87,7 @@ func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	if caps.alone() {
 		r = settle(&key, nil, cost, now)
 	} else {
-		r = l.takeTogether(&key, &caps, cost, now, elapsed)
+		r = l.takeBoth(&key, &caps, cost, now, elapsed)
 	}
 	if r.Allowed {
 		e.minute.charge(at, cost)
@@ -100,11 +100,11 @@ func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	return r
 }
 
-// takeTogether decides on a request with the workspace's limits, too, and
+// takeBoth decides on a request with the workspace's limits, too, and
 // charges them. The lock of the key's shard must be held: it keeps what key
 // holds as it is.
-func (l *Limiter) takeTogether(key *holding, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
-	lim := caps.Together.Limits()
+func (l *Limiter) takeBoth(key *holding, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
+	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,8 +138,8 @@ func (l *Limiter) Deny(id apikey.ID, caps Caps, now time.Time) Result {
 		return r
 	}
 	var q quota
-	together := l.lookTogether(&q, &caps, now, elapsed)
-	r.balance(&key, &together, now)
+	workspace := l.lookBoth(&q, &caps, now, elapsed)
+	r.balance(&key, &workspace, now)
 	return r
 }
 
@@ -154,14 +154,14 @@ func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	if caps.alone() {
 		return settle(&key, nil, cost, now)
 	}
-	together := l.lookTogether(&all, &caps, now, elapsed)
-	return settle(&key, &together, cost, now)
+	workspace := l.lookBoth(&all, &caps, now, elapsed)
+	return settle(&key, &workspace, cost, now)
 }
 
-// lookTogether returns what the workspace has left, with a copy of its quota in
+// lookBoth returns what the workspace has left, with a copy of its quota in
 // q.
-func (l *Limiter) lookTogether(q *quota, caps *Caps, now time.Time, elapsed time.Duration) holding {
-	lim := caps.Together.Limits()
+func (l *Limiter) lookBoth(q *quota, caps *Caps, now time.Time, elapsed time.Duration) holding {
+	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,9 +170,9 @@ func (l *Limiter) lookTogether(q *quota, caps *Caps, now time.Time, elapsed time
 
 // Caps are the limits that a request is held to.
 type Caps struct {
-	apikey.Limits                        // of the key
-	Workspace     string                 // whose bucket and quota are charged too, unless
-	Together      apikey.WorkspaceLimits // is zero
+	apikey.Limits                          // of the key
+	Workspace       string                 // whose bucket and quota are charged too, unless
+	WorkspaceLimits apikey.WorkspaceLimits // is zero
 }
 
-func (c *Caps) alone() bool { return c.Together == apikey.WorkspaceLimits{} }
+func (c *Caps) alone() bool { return c.WorkspaceLimits == apikey.WorkspaceLimits{} }

@@ -9,16 +9,16 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Gateway is one gateway's config. Its routes are some that [access.NewTable]
+// Mapping is what one keygate handler of a config maps. Its routes are some that [access.NewTable]
 // accepts together.
-type Gateway struct {
+type Mapping struct {
 	Routes    []access.Route // written by hand, each with its Source
 	Documents []*openapi.Document
 	Header    string // that keys may come in besides Authorization, canonical; "": none
 }
 
 // Held is a scope that keys hold.
-type Held struct {
+type HeldScope struct {
 	Scope string
 	Keys  []apikey.ID // the first of Count, or all
 	Count int
@@ -49,13 +49,13 @@ const (
 )
 
 // Check returns what does not fit, in the order of files, lines and codes, and
-// each finding once. Rules that compare with documents are only for gateways
+// each finding once. Rules that compare with documents are only for mappings
 // that have some.
-func Check(gateways []Gateway, held []Held) []Finding {
+func Check(mappings []Mapping, held []HeldScope) []Finding {
 	all := findings{} // not nil, which JSON shows as null
 	scopes := make(needed)
-	for i := range gateways {
-		s := newSite(&gateways[i])
+	for i := range mappings {
+		s := newSite(&mappings[i])
 		s.checkOperations(&all)
 		s.checkWritten(&all)
 		s.checkShadowed(&all)
@@ -63,7 +63,7 @@ func Check(gateways []Gateway, held []Held) []Finding {
 		s.checkHeader(&all)
 		scopes.addSite(s)
 	}
-	scopes.checkDeclared(gateways, &all)
+	scopes.checkDeclared(mappings, &all)
 	scopes.checkHeld(held, &all)
 	return all.sorted()
 }

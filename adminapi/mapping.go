@@ -8,8 +8,9 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// Gateway is what those who administer a config need of one of its handlers.
-type Gateway struct {
+// Mapping is what one keygate handler of a config maps, for those who administer
+// it.
+type Mapping struct {
 	Policy    access.Policy // without Keys, which only the open store has
 	Documents []*openapi.Document
 	Header    string // that may carry a token as well
@@ -18,9 +19,9 @@ type Gateway struct {
 // CapsOf returns the limits that hold for a key. Those of its workspace are its
 // own, or else the config's.
 func CapsOf(store keystore.Workspaces, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
-	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, Together: config}
+	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, WorkspaceLimits: config}
 	if own, ok := store.WorkspaceLimits(g.Workspace); ok {
-		caps.Together = own
+		caps.WorkspaceLimits = own
 	}
 	return caps
 }

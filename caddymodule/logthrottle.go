@@ -7,9 +7,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// rarely bounds how often one kind of error is logged: what a broken disk does
+// logThrottle bounds how often one kind of error is logged: what a broken disk does
 // to every request must not fill the disk's neighbour.
-type rarely struct {
+type logThrottle struct {
 	mu   sync.Mutex
 	next time.Time // nothing is logged before
 	held int       // what was not logged since
@@ -19,7 +19,7 @@ type rarely struct {
 const logAgainAfter = 10 * time.Second
 
 // error logs, or counts what the next entry tells of.
-func (r *rarely) error(logger *zap.Logger, now time.Time, message string, fields ...zap.Field) {
+func (r *logThrottle) error(logger *zap.Logger, now time.Time, message string, fields ...zap.Field) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// A clock set back must not silence it for as long.

@@ -33,7 +33,7 @@ type closableLimits struct {
 // is told as of any other.
 func TestLimitsThatTheStoreKeeps(t *testing.T) {
 	core, logged := observer.New(zap.ErrorLevel)
-	e, err := openEngine(keeperModule{newFailing(t, "UsageSince")}, zap.New(core)) // nothing reads its use
+	e, err := openNewStore(keeperModule{newFailing(t, "UsageSince")}, zap.New(core)) // nothing reads its use
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,12 +59,12 @@ func TestLoopsOfAnEngine(t *testing.T) {
 		m := newFailing(t, "Prune")
 		m.failing.pruning = make(chan struct{})
 		core, logged := observer.New(zap.ErrorLevel)
-		e, err := openEngine(m, zap.New(core))
+		e, err := openNewStore(m, zap.New(core))
 		if err != nil {
 			t.Fatal(err)
 		}
 		h := &Handler{app: new(App)}
-		h.app.engine.Store(e)
+		h.app.opened.Store(e)
 		k, _ := storeKey(t, h, nil)
 		ended := openSocket(t, &e.sockets, k)
 		if _, err := e.store.Update(k.ID, "revoke", keystore.Actor{At: testStart, Via: "test"}, func(k *apikey.Key) error {
