@@ -112,3 +112,20 @@ func TestMappingOf(t *testing.T) {
 		})
 	}
 }
+
+// A document is where the Caddyfile is that names it, unless its path is whole or
+// begins with a placeholder.
+func TestPathsOfDocuments(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		"api.yaml": filepath.Join(here, "testdata", "api.yaml"), "../api.yaml": filepath.Join(here, "api.yaml"), "/srv/api.yaml": "/srv/api.yaml", "{env.DOCUMENTS}/api.yaml": "{env.DOCUMENTS}/api.yaml",
+	} {
+		o := OpenAPI{File: file}
+		if err := o.resolve("testdata/Caddyfile"); err != nil || o.File != want {
+			t.Errorf("%s is %s, %v; want %s", file, o.File, err, want)
+		}
+	}
+}

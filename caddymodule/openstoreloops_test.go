@@ -90,6 +90,7 @@ func TestLoopsOfAnEngine(t *testing.T) {
 			t.Errorf("counted %v, logged %v", n, logged.All())
 		}
 
+		m.failing.method = "" // which is told to nobody
 		e.retain(minRetention)
 		<-m.failing.pruning
 		var done sync.WaitGroup
@@ -106,6 +107,9 @@ func TestLoopsOfAnEngine(t *testing.T) {
 		done.Wait()
 		if !m.failing.closed {
 			t.Error("the store is not closed")
+		}
+		if n := countedFailures(t) - before; n != 2 {
+			t.Errorf("counted %v, also what did not fail", n)
 		}
 	})
 }
