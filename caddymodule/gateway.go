@@ -9,9 +9,9 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 )
 
-// GatewayOf returns what a config's handler with "handler":"keygate" would be,
-// without a Caddy that runs it. It reads the documents that the handler names,
-// and opens nothing else.
+// GatewayOf returns the gateway that a handler with "handler":"keygate" in a
+// config describes, without running it. It reads the documents that the handler
+// names and opens nothing else.
 func GatewayOf(handler map[string]any) (adminapi.Gateway, error) {
 	fields := maps.Clone(handler)
 	delete(fields, "handler") // as Caddy does when it loads the module
