@@ -8,13 +8,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Some programs take characters beyond ASCII for ASCII ones: those that Unicode
-// calls compatible, such as full-width forms and ligatures (form NFKC), which
-// Windows also does when it converts to a code page; and ß for SS when they
-// ignore case.
+// Some programs turn certain characters beyond ASCII into ASCII. Unicode calls
+// such characters compatible (form NFKC), for example full-width forms and
+// ligatures; Windows maps them too when it converts to a code page. Some programs
+// also treat ß as SS when they ignore case.
 
-// compatible returns them, and what they are made, folded. It is made once,
-// before there are requests.
+// compatible maps these characters to what programs make of them, folded. It is
+// computed once, before the first request.
 var compatible = sync.OnceValue(func() map[rune]string {
 	all := map[rune]string{'ß': "ss", 'ẞ': "ss"}
 	for _, block := range compatibleBlocks {
@@ -28,15 +28,15 @@ var compatible = sync.OnceValue(func() map[rune]string {
 	return all
 })
 
-// compatibleBlocks are where such characters are.
+// compatibleBlocks are the blocks that have such characters.
 var compatibleBlocks = []struct{ first, last rune }{
 	{0x00a0, 0x33ff},
 	{0xa700, 0xabff},
 	{0xf900, 0xffff},
 	{0x10780, 0x107bf}, // modifier letters
 	{0x1ccd0, 0x1ccff}, // outlined letters and digits
-	{0x1d400, 0x1d7ff}, // of mathematics
-	{0x1f100, 0x1f1ff}, // enclosed
+	{0x1d400, 0x1d7ff}, // mathematical letters and digits
+	{0x1f100, 0x1f1ff}, // enclosed letters and digits
 	{0x1fbf0, 0x1fbff}, // segmented digits
 }
 
@@ -49,7 +49,7 @@ func isASCII(text string) bool {
 	return true
 }
 
-// isLikeDelimiter reports whether some program takes a character for one that
+// isLikeDelimiter reports whether some program turns r into a character that
 // separates or ends a path.
 func isLikeDelimiter(r rune) bool {
 	made := compatible()[r]

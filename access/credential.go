@@ -7,11 +7,11 @@ import (
 )
 
 // maxCredentialLen bounds the value of a header that carries a credential, in
-// bytes. Tokens of other systems that end up here fit in; they are invalid
-// keys.
+// bytes. Tokens of other systems that are sent here by mistake fit in and are
+// answered as invalid keys.
 const maxCredentialLen = 4096
 
-// What makes a credential malformed, for the client.
+// Why a credential is malformed, in words for the client.
 const (
 	credentialTwoPlaces = "Credentials were sent in two headers. Send the API key once, in one of them."
 	credentialRepeated  = "The header with the API key was sent more than once. Send it once."
@@ -21,9 +21,10 @@ const (
 	credentialBadChars  = "The header with the API key has characters that no key has, such as spaces, commas or quotes. Send the key alone, once."
 )
 
-// credential finds the one credential of a request, and refuses what two
-// readers could take for different ones. It does not ask whether it is a token.
-// Beside a key header, Authorization may be the backend's own, of another scheme.
+// credential finds the one credential of a request. It refuses headers in which
+// two readers could find different credentials. It does not check whether the
+// credential is a token. If the request has a key header, Authorization may
+// carry a credential of another scheme, which is for the backend.
 func credential(brand string, q *Request) (token string, reason Reason, detail string) {
 	switch a, k := len(q.Authorization), len(q.KeyHeader); {
 	case a == 0 && k == 0:
@@ -34,7 +35,7 @@ func credential(brand string, q *Request) (token string, reason Reason, detail s
 		return "", MalformedRequest, credentialRepeated
 	case k == 0:
 		if schemeOf(brand, q.Authorization[0]) == schemeOther {
-			return "", MissingKey, "" // no credential of ours (RFC 6750 §3.1)
+			return "", MissingKey, "" // no credential for Keygate (RFC 6750 §3.1)
 		}
 		token, detail = bearerToken(q.Authorization[0])
 	default:
@@ -46,19 +47,19 @@ func credential(brand string, q *Request) (token string, reason Reason, detail s
 	return token, Allowed, ""
 }
 
-// isForBackend is true for credentials of another scheme, unless somebody put a
-// token of ours there: no backend is to see one.
+// isForBackend reports whether the credential has another scheme and so belongs
+// to the backend. A value that contains a Keygate token does not, because no
+// backend may see one.
 func isForBackend(brand, value string) bool {
 	return schemeOf(brand, value) == schemeOther && !apikey.ContainsToken(value)
 }
 
-// scheme is what the value of an Authorization field begins with (RFC 9110
-// §11.4).
+// scheme is how the value of an Authorization header begins (RFC 9110 §11.4).
 type scheme uint8
 
 const (
-	schemeNone   scheme = iota // not a scheme, or a token that lacks one
-	schemeBearer               // in any case
+	schemeNone   scheme = iota // no scheme, or a token without one
+	schemeBearer               // case-insensitive
 	schemeOther
 )
 
@@ -69,8 +70,8 @@ func schemeOf(brand, value string) scheme {
 		return schemeBearer
 	case !isSchemeName(name), len(name) > maxCredentialLen:
 		return schemeNone
-	// Our own tokens have the form of a scheme. One without Bearer is a mistake
-	// to tell of.
+	// Keygate's own tokens look like a scheme. A token without Bearer is a
+	// mistake that the client should hear about.
 	case strings.Contains(name, brand+"_"):
 		return schemeNone
 	default:
@@ -78,9 +79,8 @@ func schemeOf(brand, value string) scheme {
 	}
 }
 
-// bearerToken reads the value of an Authorization field that has no scheme
-// other than Bearer: that in any case, one space or more, and the token (RFC
-// 6750 §2.1).
+// bearerToken reads an Authorization value that has no scheme other than Bearer:
+// "Bearer" in any case, one or more spaces, and the token (RFC 6750 §2.1).
 func bearerToken(value string) (token, problem string) {
 	if len(value) > maxCredentialLen {
 		return "", credentialTooLong
@@ -123,7 +123,7 @@ func isSchemeName(s string) bool {
 	return s != ""
 }
 
-// isB64Token is the b64token of RFC 6750 §2.1.
+// isB64Token matches the b64token of RFC 6750 §2.1.
 func isB64Token(s string) bool {
 	body := strings.TrimRight(s, "=")
 	for i := range len(body) {

@@ -8,19 +8,19 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Why a route is not mapped, for the client.
+// Why no route matches, in words for the client.
 const (
 	routeNotMapped   = "No route is mapped for this method and path. Check both: case counts, and so does a slash at the end."
 	routeDenied      = "This path is closed with this method, to every key. Send another request."
 	routeNoWebSocket = "This route takes no WebSocket connections with this method. Send an ordinary request."
 )
 
-// Decide runs the checks in their order and stops at the first that fails:
-// shape, preflight, public route, credential, key, status, client address,
-// origin, route and scopes. A denied route is told without a key as well, as no
-// key would help. The limits, and the budget of failed
-// authentications, are the caller's. Decide does not allocate, but for a token
-// of another system that is longer than any of ours.
+// Decide runs the checks in order and stops at the first that fails: shape,
+// preflight, public route, credential, key, status, client address, origin, route
+// and scopes. A denied route is reported even without a key, because no key would
+// help. The limits and the budget of failed authentications are checked by the
+// caller. Decide does not allocate, except for a token of another system that is
+// longer than any of Keygate's.
 func (p *Policy) Decide(q *Request) (d Decision) {
 	if d.Reason, d.Detail = checkShape(q); d.Reason != Allowed {
 		return d
@@ -74,17 +74,17 @@ func checkShape(q *Request) (reason Reason, detail string) {
 	return Allowed, ""
 }
 
-// isPreflight goes by the presence of headers alone, so that the answer tells
+// isPreflight looks only at which headers are present, so that the answer reveals
 // nothing about origins, keys or routes.
 func (p *Policy) isPreflight(q *Request) bool {
 	return p.CORS && q.Method == http.MethodOptions && len(q.Origins) > 0 && len(q.RequestMethod) > 0
 }
 
-// identify returns the key whose secret the token holds. What is no token is
-// refused before any hashing or look-up, unless there are keys with tokens of
-// another form; those are not looked up for a client that is over its budget of
-// failures. An unknown ID costs the same as a wrong secret, for the token
-// is then compared with the zero Hash.
+// identify returns the key whose secret the token contains. A malformed token is
+// refused without hashing or look-up, unless keys with tokens of other systems
+// exist. Such tokens are not looked up if the client is over its budget of
+// failures. An unknown ID costs the same as a wrong secret, because its token is
+// compared with the zero Hash.
 func (p *Policy) identify(token string, overFailures bool) (id apikey.ID, grant apikey.Grant, reason Reason, err error) {
 	var found bool
 	var hash apikey.Hash
@@ -123,7 +123,7 @@ func checkStatus(g *apikey.Grant, now time.Time) Reason {
 	}
 }
 
-// checkClient denies an unknown address to keys that are bound to some.
+// checkClient refuses an unknown address if the key is bound to addresses.
 func checkClient(g *apikey.Grant, client netip.Addr) Reason {
 	if g.Places == nil || len(g.Places.IPs) == 0 {
 		return Allowed
@@ -136,8 +136,8 @@ func checkClient(g *apikey.Grant, client netip.Addr) Reason {
 	return IPNotAllowed
 }
 
-// checkOrigin keeps foreign pages out of keys that are bound to origins. It is
-// no authentication: only browsers are true about their Origin.
+// checkOrigin stops pages of other origins from using a key that is bound to
+// origins. It does not authenticate: only browsers are honest about their Origin.
 func (p *Policy) checkOrigin(g *apikey.Grant, origins []string) Reason {
 	if g.Places == nil || len(g.Places.Origins) == 0 {
 		return Allowed
@@ -157,8 +157,8 @@ func (p *Policy) checkOrigin(g *apikey.Grant, origins []string) Reason {
 	return OriginNotAllowed
 }
 
-// checkRoute lets only a GET become a WebSocket (RFC 6455 §4.1), also where the
-// route has other methods.
+// checkRoute allows a WebSocket only on a GET (RFC 6455 §4.1), even if the route
+// has other methods.
 func checkRoute(r *Route, q *Request) (reason Reason, detail string) {
 	switch {
 	case r == nil:

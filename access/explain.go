@@ -4,25 +4,25 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Outcome is how one check of an explanation went.
+// Outcome is the result of one check in an explanation.
 type Outcome string
 
-// A check passes, fails, or is skipped where it does not apply or where what it
-// needs is not known.
+// A check passes or fails. It is skipped if it does not apply, or if something
+// that it needs is not known.
 const (
 	Pass    Outcome = "pass"
 	Fail    Outcome = "fail"
 	Skipped Outcome = "skipped"
 )
 
-// Check is one check of a decision, for people. Its texts hold no token and no
-// hash; what the request said is in them quoted and shortened.
+// Check is one check of a decision, described for people. Its texts contain no
+// token and no hash. Values from the request are quoted and shortened.
 type Check struct {
 	Name     string // shape, preflight, public_route, credential, key, status, ip, origin, route or scopes
 	Outcome  Outcome
-	Reason   Reason // of the denial, where it fails
-	Compared string // what with what
-	Fix      string // what would make it pass, where it fails
+	Reason   Reason // of the denial, if the check fails
+	Compared string // what was compared with what
+	Fix      string // what would make the check pass, if it fails
 }
 
 // Identified is a key that is known without its token.
@@ -31,15 +31,15 @@ type Identified struct {
 	Grant apikey.Grant
 }
 
-// Explanation is a decision with all of its checks.
+// Explanation is a decision with all its checks.
 type Explanation struct {
 	Checks []Check     // all ten, in the order of [Policy.Decide]
-	Key    *Identified // nil where none was named or identified, or none is needed
-	Route  *Route      // nil where none is mapped, or the path cannot be looked up
+	Key    *Identified // nil if no key was named or identified, or none is needed
+	Route  *Route      // nil if no route matches, or the path cannot be looked up
 }
 
-// Reason returns what [Policy.Decide] returns for the request: the reason of
-// the first check that fails, or [Allowed].
+// Reason returns the same as [Policy.Decide] for the request: the reason of the
+// first check that fails, or [Allowed].
 func (e *Explanation) Reason() Reason {
 	for i := range e.Checks {
 		if e.Checks[i].Outcome == Fail {
@@ -49,10 +49,10 @@ func (e *Explanation) Reason() Reason {
 	return Allowed
 }
 
-// Explain runs the checks of [Policy.Decide], also those after the first that
-// fails. With a key the request needs no credential: the checks of it pass
-// without being tried. A Policy without Table explains what the key alone can
-// tell.
+// Explain runs the checks of [Policy.Decide], including those after the first
+// that fails. If a key is given, the request needs no credential, and the
+// credential and key checks pass without being tried. Without a Table, Explain
+// explains what depends on the key alone.
 func (p *Policy) Explain(q *Request, key *Identified) Explanation {
 	e := explainer{policy: p, q: q, Explanation: Explanation{Key: key}}
 	e.shape()
@@ -68,15 +68,16 @@ func (p *Policy) Explain(q *Request, key *Identified) Explanation {
 	return e.Explanation
 }
 
-// explainer gathers checks. Each method adds the one that it is named after.
+// explainer collects checks. Each of its methods adds the check that it is named
+// after.
 type explainer struct {
 	Explanation
 	policy *Policy
 	q      *Request
-	token  string // "" where there is none, or none is needed
+	token  string // "" if there is none, or none is needed
 
-	unmatched string // why the route cannot be looked up; "" where it can
-	noRoute   string // why no route matters to the request
+	unmatched string // why the route cannot be looked up; "" if it can
+	noRoute   string // why the request needs no route
 	noKey     string // why there is no key to check
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// show quotes what a request said. A token that strayed there is not shown.
+// show quotes a value from the request. It hides a token that was put there by
+// mistake.
 func (e *explainer) show(s string) string {
 	if apikey.ContainsToken(s) || e.isSecret(s) {
 		return "<a token>"
@@ -18,7 +19,7 @@ func (e *explainer) show(s string) string {
 	return quote(s)
 }
 
-// query shows the query of a request that has one.
+// query shows the query of the request, if it has one.
 func (e *explainer) query() string {
 	if e.q.Query == "" {
 		return ""
@@ -26,8 +27,8 @@ func (e *explainer) query() string {
 	return ", query " + e.show(e.q.Query)
 }
 
-// isSecret reports whether s repeats what the request sends as a credential,
-// whatever its form.
+// isSecret reports whether s contains what the request sends as a credential, in
+// whatever form.
 func (e *explainer) isSecret(s string) bool {
 	const spaces = " \t" // RFC 9110 §5.6.3
 	for _, values := range [...][]string{e.q.Authorization, e.q.KeyHeader} {
@@ -50,7 +51,7 @@ func showCredentials(q *Request) string {
 	return fmt.Sprintf("%d in Authorization and %d in the header for keys with exactly 1", len(q.Authorization), len(q.KeyHeader))
 }
 
-// showList names the first of many.
+// showList shows the first values of a long list.
 func showList(list []string) string {
 	const most = 10
 	switch {
@@ -63,7 +64,7 @@ func showList(list []string) string {
 	}
 }
 
-// whyInvalid tells apart what clients are not told apart.
+// whyInvalid gives the exact cause, which clients are not told.
 func (e *explainer) whyInvalid() (compared, fix string) {
 	id, ours := apikey.Parse(e.policy.Brand, e.token)
 	if !ours {
@@ -161,9 +162,9 @@ func (e *explainer) compareOrigin() (compared, fix string) {
 	}
 }
 
-// nearRoutes says what is mapped near a request that has no route.
+// nearRoutes lists routes that are near a request without a route.
 func (e *explainer) nearRoutes(otherwise string) string {
-	m, _ := parseMethod(e.q.Method) // the shape was right
+	m, _ := parseMethod(e.q.Method) // the shape check has passed
 	if near := e.policy.Table.find(m, e.q.Path); near.route != nil && !near.route.denies() {
 		return "Send the path exactly as in " + showRoute(near.route) + ": case counts, and so do a slash and a format such as .json at the end."
 	}

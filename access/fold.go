@@ -7,22 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// Some backends ignore case, whether reserved characters came percent-encoded,
-// spaces around a segment, or a format behind a literal, and some make other
-// characters ASCII. What they make the same is folded to the same.
+// Some backends ignore case, or do not tell whether a reserved character was
+// percent-encoded. Some trim spaces around a segment or ignore a format after a
+// literal. Some turn other characters into ASCII. Folding gives segments the same
+// form if some backend treats them as the same.
 
-// pluses says what a plus in a path is.
+// pluses says how a plus sign in a path is read.
 type pluses byte
 
-// Patterns have it as it is, and so do most backends; to some it is a space.
+// Patterns and most backends read it literally. Some backends read it as a space.
 const (
 	plusIsPlus  pluses = '+'
 	plusIsSpace pluses = ' '
 )
 
-// fold appends a segment to dst, which is empty, percent-decoded and without
-// regard to case or to spaces around it. It returns false for segments too long
-// for dst; what fits is there all the same.
+// fold appends a segment to dst, which must be empty: percent-decoded, with case
+// folded, and without spaces around it. It returns false if the segment does not
+// fit into dst; the part that fits is there nevertheless.
 func fold(dst []byte, segment string, plus pluses) ([]byte, bool) {
 	var buf [maxFoldedRune]byte
 	for i := 0; i < len(segment); {
@@ -36,7 +37,7 @@ func fold(dst []byte, segment string, plus pluses) ([]byte, bool) {
 		}
 		folded, size := nextFolded(buf[:0], segment[i:])
 		if size == 0 {
-			return nil, false // in no path that CheckPath accepts
+			return nil, false // cannot occur in a path that CheckPath accepts
 		}
 		i += size
 		if len(folded) == 1 && folded[0] == '+' {
@@ -53,11 +54,11 @@ func fold(dst []byte, segment string, plus pluses) ([]byte, bool) {
 	return trimSpaces(dst), true
 }
 
-// maxFoldedRune is how long one character can become.
+// maxFoldedRune is the maximum length of one folded character.
 const maxFoldedRune = 8 // bytes
 
-// nextFolded appends the first character of a segment, and returns how long that
-// is there: 0 if it is no character.
+// nextFolded appends the first character of a segment, folded, and returns how
+// long it is in the segment: 0 if the segment does not start with a character.
 func nextFolded(dst []byte, segment string) (folded []byte, size int) {
 	if segment[0] != '%' {
 		return append(dst, lower(segment[0])), 1
@@ -72,12 +73,12 @@ func nextFolded(dst []byte, segment string) (folded []byte, size int) {
 	return utf8.AppendRune(dst, foldRune(r)), size
 }
 
-// isSpace is true for what programs trim.
+// isSpace reports whether programs trim r.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }
 
-// isBlank reports whether a segment, which is not empty, is nothing but what
-// programs trim: dots, spaces, pluses that are spaces to them, and what is made
-// one of these.
+// isBlank reports whether programs would trim all of a segment, which must not be
+// empty: it consists of dots, spaces, pluses that some read as spaces, and
+// characters that some turn into one of these.
 func isBlank(segment string) bool { return beginsBlank[segment[0]] && isBlankToEnd(segment) }
 
 var beginsBlank = charSet(".+%")
@@ -96,7 +97,7 @@ func isBlankToEnd(segment string) bool {
 
 func isBlankRune(r rune) bool { return r == '.' || r == '+' || isSpace(r) }
 
-// trimSpaces drops spaces at the end.
+// trimSpaces removes trailing spaces.
 func trimSpaces(text []byte) []byte {
 	for len(text) > 0 && (text[len(text)-1] == ' ' || text[len(text)-1] >= utf8.RuneSelf) {
 		r, size := utf8.DecodeLastRune(text)
@@ -108,7 +109,7 @@ func trimSpaces(text []byte) []byte {
 	return text
 }
 
-// isFolded reports whether folding leaves a segment as it is, and no part of it
+// isFolded reports whether folding does not change a segment, and no part of it
 // can be a format.
 func isFolded(segment string) bool {
 	for i := range len(segment) {
@@ -119,20 +120,21 @@ func isFolded(segment string) bool {
 	return true
 }
 
-// mayHavePlus may be true without one.
+// mayHavePlus may return true although there is no plus.
 func mayHavePlus(segment string) bool { return strings.ContainsAny(segment, "+%") }
 
-// isFoldedChar leaves out capitals, what is percent-encoded, the plus, and the
-// dot that a format begins with.
+// isFoldedChar excludes capitals, percent signs, the plus, and the dot that
+// starts a format.
 var isFoldedChar = charSet("abcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*,=:@[]")
 
-// foldedText folds a literal of a pattern. What it is folded to may be longer.
+// foldedText folds a literal of a pattern. The result may be longer than the
+// literal.
 func foldedText(text string) []byte {
 	folded, _ := fold(make([]byte, 0, 2*len(text)+maxFoldedRune), text, plusIsPlus)
 	return folded
 }
 
-// foldedTexts folds the texts around names. Spaces between two are kept.
+// foldedTexts folds the texts around names. It keeps spaces between two names.
 func foldedTexts(texts []string) [][]byte {
 	folded := make([][]byte, len(texts))
 	for i, text := range texts {
@@ -149,10 +151,10 @@ func foldedTexts(texts []string) [][]byte {
 	return folded
 }
 
-// isLike reports whether a folded segment is, to some backend, of the folded
-// texts of a segment with names. Some take nothing for a name. Some append a
-// format to patterns, so that a dot and anything may follow, and some take off
-// dots and spaces at the end.
+// isLike reports whether some backend would match a folded segment with a segment
+// of a pattern, given by its folded texts. Some backends accept an empty name.
+// Some append a format to patterns, so that a dot and any text may follow. Some
+// remove dots and spaces at the end.
 func isLike(texts [][]byte, folded []byte) bool {
 	last := len(texts) - 1
 	folded, ok := bytes.CutPrefix(folded, texts[0])
@@ -178,10 +180,10 @@ func isLike(texts [][]byte, folded []byte) bool {
 	}
 }
 
-// foldRune returns one and the same rune for all that differ only in case. The
-// Kelvin sign is a k to some, and the Turkish dotted I and dotless i, which
-// simple folding keeps apart, are an i to those who convert to lower or upper
-// case before they compare.
+// foldRune returns the same rune for all runes that differ only in case. Some
+// programs treat the Kelvin sign as k. Simple folding keeps the Turkish dotted I
+// and dotless i apart, but programs that convert to lower or upper case before
+// they compare treat both as i.
 func foldRune(r rune) rune {
 	if r == 'İ' || r == 'ı' {
 		return 'i'

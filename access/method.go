@@ -2,7 +2,7 @@ package access
 
 import "net/http"
 
-// method is an HTTP method that can be mapped, as an index.
+// method is the index of an HTTP method that can be mapped.
 type method uint8
 
 const (
@@ -14,20 +14,21 @@ const (
 	methodDelete
 	methodOptions
 	methodQuery
-	methodAny // only in routes, as *
+	methodAny // only in routes, for *
 	methodCount
 )
 
-// RequestMethods are the methods that requests may have, as the field Allow
-// lists them (RFC 9110 §10.2.1).
+// RequestMethods are the methods that requests may have, in the form of the Allow
+// header (RFC 9110 §10.2.1).
 const RequestMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY"
 
 const acceptedMethods = RequestMethods + ", or * for any"
 
-// query is the method of RFC 10008: safe, with a body. It follows no other.
+// query is the method of RFC 10008: safe, with a body. A route for GET does not
+// cover it.
 const query = "QUERY"
 
-// parseMethod knows the methods of requests. They are case-sensitive (RFC 9110
+// parseMethod accepts the methods of requests. They are case-sensitive (RFC 9110
 // §9.1). CONNECT and TRACE are not for gateways.
 func parseMethod(s string) (method, bool) {
 	switch s {

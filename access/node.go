@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// node is a place in the tree of patterns, reached by a number of segments.
-// Segments that some backend takes for the same lead to the same place; which
-// spelling a pattern has is asked at its end.
+// node is a place in the tree of patterns, reached by a sequence of segments.
+// Segments that some backend treats as the same lead to the same node. The leaves
+// at its end tell the spellings of patterns apart.
 type node struct {
-	literals map[string]*node // by the folded literal
+	literals map[string]*node // by folded literal
 	partials []partial        // names with text around them, the most specific first
 	name     *node            // by {name}
 
 	here  *leaf // patterns that end here,
-	slash *leaf // here with a slash after it, and
-	rest  *leaf // here with a * after it
+	slash *leaf // that end here with a slash after it,
+	rest  *leaf // and that end here with a * after it
 }
 
-// partial is where a segment of names with text around them leads.
+// partial is an edge for a segment with names and text around them.
 type partial struct {
 	segment *segment
 	texts   [][]byte // folded
@@ -28,9 +28,9 @@ type partial struct {
 // leaf holds the routes of one pattern, by method.
 type leaf struct {
 	pattern pattern
-	folded  bool // its literals are as folding leaves them, and no name has text around it
+	folded  bool // folding does not change its literals, and no name has text around it
 	routes  [methodCount]*Route
-	next    *leaf // a pattern that ends here too, in another spelling; or nil
+	next    *leaf // another pattern that ends here, in another spelling; or nil
 }
 
 func (l *leaf) route(m method) *Route {
@@ -44,7 +44,7 @@ func (l *leaf) route(m method) *Route {
 	return r
 }
 
-// insert returns the leaf of a pattern.
+// insert returns the leaf of a pattern, and adds it if there is none.
 func (n *node) insert(p pattern) *leaf {
 	for i := range p.segments {
 		n = n.child(&p.segments[i])
@@ -66,7 +66,7 @@ func (n *node) insert(p pattern) *leaf {
 	return *end
 }
 
-// child returns the node that a segment leads to.
+// child returns the node that a segment leads to, and adds it if there is none.
 func (n *node) child(s *segment) *node {
 	switch {
 	case s.isLiteral():
@@ -93,22 +93,22 @@ func (n *node) child(s *segment) *node {
 	return n.partials[i].node
 }
 
-// search is a request that a route is looked for.
+// search is the look-up of a route for one request.
 type search struct {
 	method method
 	path   string   // percent-encoded
-	except *pattern // in all spellings; nil: none
+	except *pattern // a pattern to ignore, in all spellings; nil: none
 }
 
-// candidate is a route that some reader takes a request for. The zero candidate
-// is none.
+// candidate is a route that some backend might select for the request. The zero
+// candidate is none.
 type candidate struct {
 	route   *Route
 	pattern *pattern
-	exact   bool // the path is of the pattern, byte for byte
+	exact   bool // the path matches the pattern byte for byte
 }
 
-// or returns the more specific candidate; c where they are alike.
+// or returns the more specific of two candidates, and c if they are equal.
 func (c candidate) or(o candidate) candidate {
 	if c.route == nil || o.route != nil && o.pattern.compare(c.pattern) < 0 {
 		return o
@@ -116,10 +116,10 @@ func (c candidate) or(o candidate) candidate {
 	return c
 }
 
-// find returns the most specific candidate below n for what is left of the
-// path, which is "" or starts with a slash; see [Table.Match]. folded says that
-// the literals on the way here were as folding leaves them. Each node is visited
-// at most once, as only one path leads to it.
+// find returns the most specific candidate below n for the rest of the path,
+// which is "" or starts with a slash; see [Table.Match]. folded says that folding
+// did not change the literals up to here. Each node is visited at most once,
+// because only one path leads to it.
 func (n *node) find(s *search, left string, folded bool) candidate {
 	switch left {
 	case "":
@@ -149,9 +149,9 @@ func (n *node) find(s *search, left string, folded bool) candidate {
 	return candidate{}
 }
 
-// findLiteral tries the literal that the segment is, and those that it is with
-// a format behind them, a dot and anything, or with spaces and dots, which
-// Windows takes off.
+// findLiteral tries the literal that is equal to the segment. It also tries the
+// literals that the segment is equal to after a format, which is a dot and any
+// text, or after spaces and dots, which Windows removes, are cut off.
 func (n *node) findLiteral(s *search, segment, left string, folded bool) candidate {
 	if isFolded(segment) {
 		if c := n.literals[segment]; c != nil {
@@ -163,7 +163,7 @@ func (n *node) findLiteral(s *search, segment, left string, folded bool) candida
 }
 
 // findFolded is findLiteral for a segment that has to be folded, or may have
-// something behind a literal.
+// something after a literal.
 func (n *node) findFolded(s *search, segment, left string, folded bool) candidate {
 	best := n.findSpelling(s, segment, left, folded, plusIsPlus)
 	if mayHavePlus(segment) {
@@ -176,7 +176,7 @@ func (n *node) findSpelling(s *search, segment, left string, folded bool, plus p
 	var buf [maxLiteralLen]byte
 	text, ok := fold(buf[:0], segment, plus)
 	if !ok {
-		text = trimSpaces(text) // a literal may be all of it but spaces and formats
+		text = trimSpaces(text) // a literal may be what is left without spaces and formats
 	}
 	if c := n.literals[string(text)]; c != nil {
 		best = c.find(s, left, folded && string(text) == segment)
@@ -193,8 +193,8 @@ func (n *node) findSpelling(s *search, segment, left string, folded bool, plus p
 	}
 }
 
-// maxFolded bounds the segments that are compared with names and text around
-// them. What is longer counts as like all of them.
+// maxFolded bounds the segments that are compared with texts around names. A
+// longer segment counts as like all of them.
 const maxFolded = 1024 // bytes
 
 func (n *node) findPartial(s *search, segment, left string) candidate {
@@ -213,17 +213,17 @@ func (n *node) findPartial(s *search, segment, left string) candidate {
 	return candidate{}
 }
 
-// isLikeWithSpaces is isLike where a plus sign is a space. It has room of its
-// own, as few segments have a plus sign.
+// isLikeWithSpaces is isLike with plus signs read as spaces. It has a buffer of
+// its own, because few segments have a plus sign.
 func isLikeWithSpaces(texts [][]byte, segment string) bool {
 	var buf [maxFolded]byte
 	text, _ := fold(buf[:0], segment, plusIsSpace)
 	return isLike(texts, text)
 }
 
-// end chooses among patterns that end at a node: same has those that agree with
-// the path on a slash at the end, other the rest. Where both sides are folded
-// there is nothing left to compare.
+// end selects among the patterns that end at a node. same has those that agree
+// with the path on a slash at the end, and other has the rest. If both path and
+// pattern are folded, nothing is left to compare.
 func (s *search) end(same, other *leaf, folded bool) (c candidate) {
 	for l := same; l != nil; l = l.next {
 		if r := s.route(l); r != nil {
@@ -239,7 +239,7 @@ func (s *search) end(same, other *leaf, folded bool) (c candidate) {
 	return c
 }
 
-// route returns that of a leaf which is searched for, or nil.
+// route returns the route of a leaf that the search looks for, or nil.
 func (s *search) route(l *leaf) *Route {
 	if s.except != nil && s.except.sameTexts(&l.pattern) {
 		return nil
@@ -247,15 +247,15 @@ func (s *search) route(l *leaf) *Route {
 	return l.route(s.method)
 }
 
-// isFolded reports whether folding a path that is exactly of the pattern leaves
-// its literals as they are.
+// isFolded reports whether folding does not change the literals of a path that
+// matches the pattern exactly.
 func (p *pattern) isFolded() bool {
 	return !slices.ContainsFunc(p.segments, func(s segment) bool {
 		return !s.isName() && (!s.isLiteral() || s.text != string(foldedText(s.text)))
 	})
 }
 
-// sameTexts reports whether two patterns differ in names alone.
+// sameTexts reports whether two patterns differ only in names.
 func (p *pattern) sameTexts(q *pattern) bool {
 	return slices.EqualFunc(p.segments, q.segments, func(a, b segment) bool {
 		return a.text == b.text && slices.Equal(a.texts, b.texts)

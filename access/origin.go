@@ -2,13 +2,14 @@ package access
 
 import "strings"
 
-// maxOriginLen holds any scheme there is and the longest host name, 253 bytes.
+// maxOriginLen is enough for any scheme and for the longest host name, 253 bytes.
 const maxOriginLen = 512
 
 // ValidOrigin reports whether s is an origin as clients serialise it (RFC 6454
-// §6.2): scheme "://" host [":" port], in lower case, at most 512 bytes. Any
-// scheme will do, as apps have their own (capacitor, chrome-extension); "null"
-// is no origin. What it accepts is safe to repeat in a response header.
+// §6.2): scheme "://" host [":" port], in lower case, at most 512 bytes. It
+// accepts any scheme, because apps have their own (capacitor, chrome-extension).
+// It does not accept "null". What it accepts is safe to repeat in a response
+// header.
 func ValidOrigin(s string) bool {
 	if len(s) > maxOriginLen {
 		return false
@@ -28,7 +29,7 @@ func ValidOrigin(s string) bool {
 	return isHostName(host) && (port == "" || isPort(port))
 }
 
-// isScheme is RFC 3986 §3.1, in lower case.
+// isScheme matches the scheme of RFC 3986 §3.1, in lower case.
 func isScheme(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -39,8 +40,8 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
-// isHostName accepts labels of a-z, 0-9, - and _, and a final dot, which
-// browsers keep. IPv4 addresses look the same.
+// isHostName accepts labels of a-z, 0-9, - and _, and a final dot, which browsers
+// keep. IPv4 addresses have the same form.
 func isHostName(s string) bool {
 	labelLen := 0
 	for i := range len(s) {
@@ -56,7 +57,8 @@ func isHostName(s string) bool {
 	return s != ""
 }
 
-// looksLikeIPv6 goes by characters alone: netip would allocate its errors.
+// looksLikeIPv6 looks only at the characters, because netip would allocate its
+// errors.
 func looksLikeIPv6(s string) bool {
 	const longest = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 	colons := 0

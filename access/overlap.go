@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Overlap is an imported route of which a written one takes requests away.
+// Overlap says that a written route takes requests away from an imported one.
 type Overlap struct {
-	Imported, Written *Route // in the table; not to be changed
+	Imported, Written *Route // shared with the table; not to be changed
 
-	// Whole says that the written route takes every request, so that the
-	// imported one is never reached.
+	// Whole means that the written route takes every request, so the imported one
+	// is never reached.
 	Whole bool
 }
 
-// Overlaps returns what the written routes take away from the imported ones, in
-// the order of the imported routes, then of the written ones. Each pair is
-// compared as if there were no other routes: requests that a more specific
-// route of either kind has in any case count too.
+// Overlaps returns what the written routes take away from the imported ones. It
+// is sorted by the imported routes, then by the written ones. Each pair is
+// compared as if there were no other routes: requests that a more specific route
+// gets in any case count too.
 func (t *Table) Overlaps() []Overlap {
 	place := make(map[*Route]int)
 	for i := range t.routes {
@@ -40,8 +40,8 @@ func (t *Table) Overlaps() []Overlap {
 	return all
 }
 
-// overlapper walks the tree of written routes along all paths that the pattern
-// of one imported route may match.
+// overlapper walks the tree of written routes along all paths that the pattern of
+// one imported route can match.
 type overlapper struct {
 	route   *Route
 	methods methodSet
@@ -49,8 +49,8 @@ type overlapper struct {
 	found   []Overlap
 }
 
-// visit looks at the routes of a node and below. depth counts the segments that
-// lead there.
+// visit looks at the routes of a node and below it. depth is the number of
+// segments that lead to the node.
 func (o *overlapper) visit(n *node, depth int) {
 	p := o.pattern
 	o.add(n.here)
@@ -76,7 +76,7 @@ func (o *overlapper) visit(n *node, depth int) {
 	}
 }
 
-// add takes down the routes of some patterns.
+// add collects the routes of a list of leaves.
 func (o *overlapper) add(l *leaf) {
 	for ; l != nil; l = l.next {
 		some, all := o.pattern.meets(&l.pattern)
@@ -94,8 +94,8 @@ func (o *overlapper) add(l *leaf) {
 	}
 }
 
-// meets reports whether there are paths of p that are of q too, and whether all
-// are.
+// meets reports whether some paths match both p and q, and whether all paths that
+// match p also match q.
 func (p *pattern) meets(q *pattern) (some, all bool) {
 	n, k := len(p.segments), len(q.segments)
 	switch {
@@ -115,8 +115,8 @@ func (p *pattern) meets(q *pattern) (some, all bool) {
 	return true, all
 }
 
-// meets reports whether there are segments that are of s and of o, and whether
-// all that are of s are.
+// meets reports whether some segments match both s and o, and whether all
+// segments that match s also match o.
 func (s *segment) meets(o *segment) (some, all bool) {
 	switch {
 	case s.isLiteral():
@@ -125,18 +125,18 @@ func (s *segment) meets(o *segment) (some, all bool) {
 	case o.isLiteral():
 		return s.matches(o.text), false
 	}
-	// What o matches with a character that is nowhere else for the names of s,
-	// it matches with everything.
+	// If o matches when the names of s hold a character that occurs nowhere else,
+	// it matches whatever they hold.
 	if o.matches(strings.Join(s.texts, "\x00")) {
 		return true, true
 	}
 	return s.crosses(o), false
 }
 
-// crosses reports whether there are segments that are of both of two with names.
+// crosses reports whether some segments match both of two segments with names.
 func (s *segment) crosses(o *segment) bool {
 	a, b := s.glob(), o.glob()
-	// reach[j] says that there is a text of a[:i] and of b[:j].
+	// reach[j] says that some text matches both a[:i] and b[:j].
 	reach := make([]bool, len(b)+1)
 	reach[0] = true
 	for i := 0; ; i++ {
@@ -147,7 +147,7 @@ func (s *segment) crosses(o *segment) bool {
 			}
 			anyA, anyB := i < len(a) && a[i] == anyText, j < len(b) && b[j] == anyText
 			if j < len(b) && (anyA || anyB) {
-				reach[j+1] = true // b[j] is among a's any text, or is no text
+				reach[j+1] = true // b[j] is in the any-text of a, or is an empty any-text
 			}
 			if i < len(a) && (anyA || anyB) {
 				next[j] = true
@@ -163,13 +163,14 @@ func (s *segment) crosses(o *segment) bool {
 	}
 }
 
-// A name is one character, and then any text.
+// A name is one character followed by any text.
 const (
 	anyChar = 0
 	anyText = 1
 )
 
-// glob returns the segment as its characters, with what a name is in between.
+// glob returns the segment as its characters, with anyChar and anyText for each
+// name.
 func (s *segment) glob() []byte {
 	return []byte(strings.Join(s.texts, string([]byte{anyChar, anyText})))
 }
@@ -177,13 +178,13 @@ func (s *segment) glob() []byte {
 // methodSet has a bit for each method of requests.
 type methodSet uint8
 
-// requestMethods returns the methods that the route alone matches: HEAD too,
-// where it has GET.
+// requestMethods returns the methods that the route matches if it is the only
+// one: HEAD is among them if GET is.
 func (r *Route) requestMethods() methodSet {
 	var set methodSet
 	for _, name := range r.Methods {
 		m, ok := parseMethod(name)
-		if !ok { // a *
+		if !ok { // the route has *
 			return 1<<methodAny - 1
 		}
 		set |= 1 << m

@@ -2,7 +2,7 @@ package access
 
 import "unicode/utf8"
 
-// What makes a path ambiguous, for the client.
+// Why a path is ambiguous, in words for the client.
 const (
 	pathNotAbsolute       = "The request target is not a path that starts with a slash. Send one such as /v1/posts."
 	pathEmptySegment      = "The path has an empty segment (//). Send it with single slashes."
@@ -22,26 +22,28 @@ const (
 	pathUnencoded         = "The path has a character that may only be sent percent-encoded. Percent-encode it."
 )
 
-// CheckPath decides whether every backend reads a path in the same way. It
-// takes the bytes that will be forwarded, such as [net/url.URL.EscapedPath]
-// returns. It returns "" if so, and otherwise a sentence or two for the client
-// that tell what is wrong and never quote the path.
+// CheckPath decides whether every backend reads a path in the same way. It takes
+// the bytes that will be forwarded, such as [net/url.URL.EscapedPath] returns. It
+// returns "" if so. Otherwise it returns a sentence or two for the client that
+// say what is wrong and never quote the path.
 //
 // It refuses what backends are known to decode, clean, merge or cut off in
-// different ways: empty, "." and ".." segments, backslashes, semicolons,
-// control characters, invalid percent-encoding and UTF-8, and whatever of these
-// comes percent-encoded, once or more often: no %25 passes. Nor does a question
-// mark or a hash sign that comes percent-encoded: some programs decode first and
-// cut there. Percent-encoded unreserved characters (RFC 3986 §2.3) are refused,
-// not decoded, so that what is authorised is what is forwarded. One slash at the
-// end passes: it makes a different path. Segments of dots and spaces alone are
-// refused, as some programs trim them, and so are characters that some take for
-// a delimiter, such as full-width ones.
+// different ways: empty, "." and ".." segments, backslashes, semicolons, control
+// characters, and invalid percent-encoding or UTF-8. It refuses the same if it is
+// percent-encoded, once or more often, so no %25 passes. It refuses
+// percent-encoded question marks and hash signs, because some programs decode
+// first and cut there. It refuses percent-encoded unreserved characters (RFC 3986
+// §2.3) rather than decoding them, so that what is authorised is what is
+// forwarded. It refuses segments of only dots and spaces, which some programs
+// trim, and characters that some programs treat as delimiters, such as full-width
+// ones.
+//
+// One slash at the end passes: it makes a different path.
 func CheckPath(escaped string) (problem string) {
 	if escaped == "" || escaped[0] != '/' {
 		return pathNotAbsolute
 	}
-	segment := 1 // where it starts
+	segment := 1 // start of the current segment
 	for i := 1; i < len(escaped); {
 		switch c := escaped[i]; {
 		case isPathChar[c]:
@@ -71,8 +73,8 @@ func CheckPath(escaped string) (problem string) {
 	return ""
 }
 
-// blankProblem says what is wrong with a segment that some programs resolve or
-// trim away.
+// blankProblem says what is wrong with a segment that some programs would resolve
+// or trim away.
 func blankProblem(segment string) string {
 	if isDotSegment(segment) {
 		return pathDotSegment
@@ -82,7 +84,7 @@ func blankProblem(segment string) string {
 
 func isDotSegment(s string) bool { return s == "." || s == ".." }
 
-// rawProblem says why c may not stand in a path.
+// rawProblem says why c must not be in a path.
 func rawProblem(c byte) string {
 	switch {
 	case c == '\\':
@@ -96,7 +98,7 @@ func rawProblem(c byte) string {
 	}
 }
 
-// checkEscape judges what decodeEscape returned.
+// checkEscape judges the result of decodeEscape.
 func checkEscape(r rune, n int) string {
 	switch {
 	case n == 0:
@@ -124,13 +126,13 @@ func checkEscape(r rune, n int) string {
 	}
 }
 
-// badUTF8 is the length of a single escape. Together with utf8.RuneError it
-// means that the escape starts no character; U+FFFD itself takes three.
+// badUTF8 is the length of one escape. Together with utf8.RuneError it means that
+// the escape starts no character. U+FFFD itself has three escapes.
 const badUTF8 = len("%XX")
 
-// decodeEscape reads the one percent-encoded character that s starts with, and
-// how many bytes of s that is: 0 if no two hexadecimal digits follow the %. See
-// badUTF8 for what is not UTF-8.
+// decodeEscape reads the percent-encoded character at the start of s, and returns
+// how many bytes of s it takes: 0 if the % is not followed by two hexadecimal
+// digits. See badUTF8 for bytes that are not UTF-8.
 func decodeEscape(s string) (rune, int) {
 	var buf [utf8.UTFMax]byte
 	n := 0
@@ -153,7 +155,7 @@ func decodeEscape(s string) (rune, int) {
 	return r, 3 * size
 }
 
-// isControl is true for C0, DEL and C1.
+// isControl reports whether r is C0, DEL or C1.
 func isControl(r rune) bool { return r < 0x20 || 0x7f <= r && r <= 0x9f }
 
 const (
@@ -166,7 +168,7 @@ const (
 var (
 	isUnreserved = charSet(unreserved)
 	// Brackets are no pchar, but clients send them and net/url forwards them
-	// as they are.
+	// unchanged.
 	isPathChar = charSet(pathChars + "[]")
 
 	hexValue = func() (values [256]int8) {

@@ -9,7 +9,7 @@ import (
 // pattern is a parsed path pattern.
 type pattern struct {
 	segments []segment
-	rest     bool // ends in *: one or more segments follow
+	rest     bool // ends in *: one or more segments may follow
 	slash    bool // ends in a slash
 	partial  bool // has names with text around them
 }
@@ -21,8 +21,8 @@ const (
 	acceptedPattern = "a path such as /v1/posts, /v1/posts/{id}, /v1/reports/{id}.csv or /v1/analytics/*"
 )
 
-// parsePattern returns what is wrong with a pattern, if anything. literal says
-// which texts may stand in a segment beside names.
+// parsePattern returns a pattern, or what is wrong with it. literal says which
+// texts a segment may have besides names.
 func parsePattern(s string, literal literalRule) (p pattern, problem string) {
 	path, ok := strings.CutPrefix(s, "/")
 	switch {
@@ -58,7 +58,7 @@ func parsePattern(s string, literal literalRule) (p pattern, problem string) {
 	return p, ""
 }
 
-// matches reports whether a path is exactly of the pattern.
+// matches reports whether a path matches the pattern exactly.
 func (p *pattern) matches(path string) bool {
 	for i := range p.segments {
 		if path == "" {
@@ -80,8 +80,8 @@ func (p *pattern) matches(path string) bool {
 	}
 }
 
-// isPlain reports whether all readers agree that a path, which matches, is of
-// the pattern; see [segment.isPlain].
+// isPlain reports whether all backends agree that a path, which matches, belongs
+// to the pattern; see [segment.isPlain].
 func (p *pattern) isPlain(path string) bool {
 	for i := range p.segments {
 		s := &p.segments[i]
@@ -94,7 +94,7 @@ func (p *pattern) isPlain(path string) bool {
 	return true
 }
 
-// cutSegment takes the first segment off a path that starts with a slash.
+// cutSegment cuts the first segment off a path that starts with a slash.
 func cutSegment(path string) (text, rest string) {
 	text = path[1:]
 	if end := strings.IndexByte(text, '/'); end >= 0 {
@@ -103,9 +103,9 @@ func cutSegment(path string) (text, rest string) {
 	return text, ""
 }
 
-// compare orders two patterns that some reader takes one path for: it is
-// negative where p is the more specific one, and 0 where they differ only in
-// spelling, names or a slash at the end.
+// compare orders two patterns that both may match one path for some backend. It
+// is negative if p is more specific. It is 0 if they differ only in spelling,
+// names or a slash at the end.
 func (p *pattern) compare(q *pattern) int {
 	for i := range min(len(p.segments), len(q.segments)) {
 		if c := p.segments[i].compare(&q.segments[i]); c != 0 {

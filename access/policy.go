@@ -1,6 +1,27 @@
-// Package access decides whether a request may pass: by its path and method,
-// the key it carries, where it comes from and which route it is for. It is
-// pure: it does no I/O of its own, and is told the time.
+// Package access decides whether a request may pass. It looks at the path and
+// method, the key that the request carries, where the request comes from, and the
+// route that it is for. The package does no I/O of its own and has no clock: keys
+// come from [Keys], which answers from memory, and the time is part of the
+// request.
+//
+// A [Policy] is the configuration, a [Request] has the parts of a request that
+// matter, and [Policy.Decide] returns a [Decision] with a [Reason]. Decisions fail
+// closed: the zero Decision and the zero Reason let nobody in.
+//
+// A [Table] finds the route of a request. Routes map a method and a path pattern
+// to the [Scopes] that a key needs. The most specific pattern wins, never the
+// order. Backends disagree on how to read some paths, and a request that passed
+// as one route must not be served as another. So there are two defences:
+//
+//   - [CheckPath] refuses paths that backends are known to decode, clean or cut
+//     off in different ways.
+//   - [Table.Match] returns a route only if no backend could take the request for a
+//     more specific one, for example by ignoring case.
+//
+// [Policy.Explain] runs the same checks and describes each of them for people.
+//
+// Rate limits are not part of this package. The caller charges them after Decide,
+// and uses the further reasons for their outcome.
 package access
 
 import (
@@ -10,53 +31,54 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Keys answers what a decision needs of a key, from memory. An unknown ID or
-// hash is (Grant{}, false, nil). With an error no request passes that needs a
-// key.
+// Keys answers what a decision needs of a key, from memory. For an unknown ID or
+// hash it returns (Grant{}, false, nil). After an error, no request that needs a
+// key passes.
 type Keys interface {
 	Lookup(apikey.ID) (apikey.Grant, bool, error)
 
-	// LookupOpaque finds a key whose token has another system's form, by the
-	// hash of the token.
+	// LookupOpaque finds a key whose token comes from another system, by the hash
+	// of the token.
 	LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, error)
 
-	// HasOpaque reports whether there is any key for LookupOpaque to find.
+	// HasOpaque reports whether there is any key that LookupOpaque could find.
 	HasOpaque() bool
 }
 
-// Policy is what requests are decided by.
+// Policy is the configuration that decides requests.
 type Policy struct {
 	Brand string // of the tokens
 	Table *Table
 	Keys  Keys
 
-	// AllowMissingOrigin lets keys with allowed origins be used without an
-	// Origin, as from other clients than browsers.
+	// AllowMissingOrigin accepts requests without Origin for keys with allowed
+	// origins. Clients other than browsers send no Origin.
 	AllowMissingOrigin bool
 
-	// CORS says that preflights are answered and not decided as requests.
+	// CORS says that the caller answers preflights. They are then not decided
+	// like other requests.
 	CORS bool
 }
 
-// Request is what a decision needs of a request. The lists hold every value
-// of a header, as received; nil where it was not sent.
+// Request has the parts of a request that a decision needs. Each list has every
+// value of a header as received, and is nil if the header was not sent.
 type Request struct {
 	Method string
-	Path   string // percent-encoded, the very bytes that will be forwarded
-	Query  string // as it will be forwarded, without its question mark
+	Path   string // percent-encoded, exactly the bytes that will be forwarded
+	Query  string // as it will be forwarded, without the question mark
 
 	Origins       []string // Origin
 	RequestMethod []string // Access-Control-Request-Method
 	Authorization []string // Authorization
-	KeyHeader     []string // the configured header for tokens; nil where none is
+	KeyHeader     []string // the configured header for tokens; nil if none is configured
 
-	Client    netip.Addr // IPv4-mapped IPv6 unmapped, without zone; the zero Addr: unknown
+	Client    netip.Addr // IPv4-mapped IPv6 unmapped, without zone; zero if unknown
 	WebSocket bool       // asks to become a WebSocket
 	Now       time.Time
 
-	// OverFailures says that the client has failed to authenticate more often
-	// than it may, so that tokens of another form than ours are not looked up:
-	// they may be weak enough to guess. It matters only where Keys has such.
+	// OverFailures says that the client exceeded its budget of failed
+	// authentications. Tokens of other systems are then not looked up, because
+	// they may be weak enough to guess. It matters only if Keys has such tokens.
 	OverFailures bool
 }
 
@@ -64,25 +86,25 @@ type Request struct {
 type Decision struct {
 	Reason Reason
 
-	// Preflight says that the request is a CORS preflight: Reason is Allowed,
-	// but it is to be answered here and never passed on. Whether its origin is
-	// one is for [ValidOrigin] to say.
+	// Preflight says that the request is a CORS preflight. Reason is then
+	// Allowed, but the caller must answer the request and never pass it on. Use
+	// [ValidOrigin] to check its origin.
 	Preflight bool
 
-	// Detail tells the client what to change. It is set with AmbiguousPath,
-	// MalformedRequest and RouteNotMapped, and quotes nothing of the request.
+	// Detail tells the client what to change. It is set for AmbiguousPath,
+	// MalformedRequest and RouteNotMapped. It quotes nothing of the request.
 	Detail string
 
-	// Err is what Keys returned, with StoreUnavailable.
+	// Err is the error of Keys if Reason is StoreUnavailable.
 	Err error
 
-	// Route is the route of the request, if it has one and the decision came
-	// that far. It is never nil where a request is to be passed on.
+	// Route is the route of the request, if it has one and the decision got that
+	// far. It is never nil if the request is to be passed on.
 	Route *Route
 
-	// ID and Grant are of the key whose secret the request carries. They are
-	// set as well when that key is revoked, disabled or expired; only an
-	// Authenticated one may be used.
+	// ID and Grant belong to the key whose secret the request carries. They are
+	// also set if that key is revoked, disabled or expired. Use them only if
+	// Authenticated is true.
 	ID            apikey.ID
 	Grant         apikey.Grant
 	Authenticated bool

@@ -1,6 +1,6 @@
 package access
 
-// What a query must not have, for the client.
+// Why a query is refused, in words for the client.
 const (
 	querySpace    = "The query has a space in it. Percent-encode it as %20."
 	queryControl  = "The query has a control character in it. Percent-encode it."
@@ -8,11 +8,12 @@ const (
 )
 
 // CheckQuery decides whether the query of a request, without its question mark,
-// can be forwarded as it is. It returns "" if so, and otherwise what is wrong,
-// for the client, without quoting the query.
+// can be forwarded unchanged. It returns "" if so. Otherwise it returns what is
+// wrong, for the client, without quoting the query.
 //
-// It refuses what HTTP/1.1 takes in no request target (RFC 9112 §3.2), but what
-// HTTP/2 and HTTP/3 can carry: a backend would read another request line.
+// It refuses characters that HTTP/1.1 allows in no request target (RFC 9112
+// §3.2). HTTP/2 and HTTP/3 can carry them, and a backend that gets them over
+// HTTP/1.1 would read another request line.
 func CheckQuery(query string) (problem string) {
 	for i := range len(query) {
 		switch c := query[i]; {

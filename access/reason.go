@@ -2,12 +2,12 @@ package access
 
 import "net/http"
 
-// Reason is the outcome of a decision. The zero Reason is no outcome: it lets
+// Reason is the outcome of a decision. The zero Reason is no outcome and lets
 // nobody in.
 type Reason uint8
 
-// The outcomes, in the order of the checks that lead to them. The last ones
-// are of the limits and of the failure budget, which the caller keeps.
+// The outcomes, in the order of the checks that lead to them. The last ones come
+// from the limits and the failure budget, which the caller keeps.
 const (
 	_ Reason = iota
 	Allowed
@@ -26,7 +26,7 @@ const (
 	InsufficientScope
 	RateLimited
 	QuotaExceeded
-	CostTooHigh // more than a limit can ever hold, so that waiting does not help
+	CostTooHigh // more than a limit can ever hold, so waiting does not help
 	StoreUnavailable
 )
 
@@ -55,7 +55,7 @@ var reasons = [...]struct {
 	StoreUnavailable:  {"store_unavailable", http.StatusServiceUnavailable},
 }
 
-// Reasons returns every outcome there is, from 1 on without gaps.
+// Reasons returns every outcome. They count from 1 without gaps.
 func Reasons() []Reason {
 	all := make([]Reason, 0, len(reasons)-1)
 	for r := range reasons[1:] {
@@ -71,15 +71,15 @@ func (r Reason) known() Reason {
 	return 0
 }
 
-// String returns the code that programs know the outcome by, such as
-// "missing_key"; "allowed" for [Allowed].
+// String returns the code of the outcome for programs, such as "missing_key". It
+// is "allowed" for [Allowed].
 func (r Reason) String() string { return reasons[r.known()].code }
 
 // Status returns the HTTP status of the answer; 200 for [Allowed].
 func (r Reason) Status() int { return reasons[r.known()].status }
 
-// FailedAuth reports whether the outcome counts as a failed authentication of
-// the client address: a key was sent, and it opens nothing.
+// FailedAuth reports whether the outcome counts as a failed authentication of the
+// client address: a key was sent, but it is not valid.
 func (r Reason) FailedAuth() bool {
 	switch r {
 	case InvalidKey, KeyRevoked, KeyDisabled, KeyExpired:

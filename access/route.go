@@ -8,46 +8,47 @@ import (
 	"strings"
 )
 
-// Route maps requests of the backend to what they need.
+// Route maps requests to what they need to pass.
 type Route struct {
 	// The methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY, or * alone
 	// for any. HEAD follows GET unless the same pattern maps it itself.
 	Methods []string
 
-	// The path pattern. Segments are literals, which are case-sensitive and not
-	// percent-encoded, {name} for exactly one segment, or names with literal text
-	// before, between or after them, such as {id}:cancel, {id}.csv and
-	// {base}...{head}; a last segment * is one or more. A trailing slash makes a
-	// different pattern. No written segment begins with a colon.
+	// The path pattern. A segment is a literal, {name} for exactly one segment,
+	// or names with literal text before, between or after them, such as
+	// {id}:cancel, {id}.csv and {base}...{head}. Literals are case-sensitive and
+	// not percent-encoded. A last segment * matches one or more segments. A
+	// trailing slash makes a different pattern. No written segment begins with a
+	// colon.
 	Pattern string
 
 	Access Access
-	Scopes Scopes // at least one set if Scoped, none otherwise
+	Scopes Scopes // at least one set if Scoped, otherwise none
 
-	// What one request charges to both limits of its key: 1–1,000. 0 means 1.
+	// What one request charges to both limits of its key, 1–1,000. 0 means 1.
 	Cost int
 
-	// Whether requests may ask to become a WebSocket. Only with GET or *.
+	// Whether requests may become a WebSocket. Only with GET or *.
 	WebSocket bool
 
-	// Where the route was written, such as "Caddyfile:12", for messages.
-	// "" means "route 3", by its place in the list.
+	// Where the route was written, such as "Caddyfile:12", for messages. If it is
+	// "", messages say "route 3", by its place in the list.
 	Source string
 
-	// Imported says that the route is from a document of the backend. Routes
-	// that are not take precedence over it, see [Table.Match].
+	// Imported says that the route comes from a document of the backend. Other
+	// routes take precedence over it, see [Table.Match].
 	Imported bool
 }
 
-// Access is who may call a route.
+// Access says who may call a route.
 type Access string
 
-// The kinds of access. The zero Access is the strictest.
+// The kinds of access. The zero Access is the strictest that can let a key in.
 const (
 	Scoped        Access = ""              // keys that hold the scopes
 	Authenticated Access = "authenticated" // any valid key
 	Public        Access = "public"        // anybody, without a key
-	Denied        Access = "deny"          // nobody, with a key or without
+	Denied        Access = "deny"          // nobody, with or without a key
 )
 
 // MaxCost is the highest cost of a route.
@@ -59,8 +60,8 @@ func (r *Route) String() string { return strings.Join(r.Methods, ",") + " " + r.
 // denies reports whether a route, if there is one, lets nobody pass.
 func (r *Route) denies() bool { return r != nil && r.Access == Denied }
 
-// ErrNoRoutes is returned for a table without routes that let anybody in, which
-// would deny every request.
+// ErrNoRoutes is returned for a table without any route that lets somebody in.
+// Such a table would deny every request.
 var ErrNoRoutes = errors.New("the route table is empty; accepted: at least one route that is not denied")
 
 // RouteError is a refusal of one route. Its text is one line:
@@ -73,7 +74,7 @@ type RouteError struct {
 
 func (e *RouteError) Error() string { return e.Where + ": " + e.Problem }
 
-// where names the route at an index of its list.
+// where names the route, which is at index of its list.
 func (r *Route) where(index int) string {
 	if r.Source != "" {
 		return r.Source
@@ -81,7 +82,7 @@ func (r *Route) where(index int) string {
 	return "route " + strconv.Itoa(index+1)
 }
 
-// Check returns what [NewTable] would refuse of the route by itself, or nil.
+// Check returns what [NewTable] would refuse about this route alone, or nil.
 func (r *Route) Check() *RouteError {
 	if _, _, problem := r.check(); problem != "" {
 		return &RouteError{Where: r.where(0), Problem: problem}
@@ -89,8 +90,8 @@ func (r *Route) Check() *RouteError {
 	return nil
 }
 
-// check returns the indices of the route's methods and its pattern, or what is
-// wrong with it.
+// check returns the route's methods and its pattern, or what is wrong with the
+// route.
 func (r *Route) check() (methods []method, p pattern, problem string) {
 	if methods, problem = parseMethods(r.Methods); problem != "" {
 		return nil, p, problem
@@ -110,8 +111,8 @@ func (r *Route) check() (methods []method, p pattern, problem string) {
 	return methods, p, ""
 }
 
-// parsePattern takes what a document denies for whatever requests may have, so
-// that nothing of it stays open.
+// parsePattern accepts in a denied route of a document every text that requests
+// may have, so that nothing that the document denies stays open.
 func (r *Route) parsePattern() (p pattern, problem string) {
 	if r.Imported && r.Access == Denied {
 		return parsePattern(r.Pattern, asRequested)
@@ -167,7 +168,7 @@ func (r *Route) checkAccess() string {
 	return r.Scopes.check()
 }
 
-// quote shows what was written, escaped and of bounded length.
+// quote shows what was written, escaped and shortened.
 func quote(s string) string {
 	const most = 64
 	if len(s) > most {

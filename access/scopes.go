@@ -8,13 +8,13 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Scopes says what a key must hold: all scopes of at least one of the sets.
+// Scopes says which scopes a key must hold: all of at least one of the sets.
 type Scopes [][]string
 
-// AllOf needs every one of the scopes.
+// AllOf requires every one of the scopes.
 func AllOf(scopes ...string) Scopes { return Scopes{scopes} }
 
-// HeldBy reports whether a key with these scopes holds what is needed.
+// HeldBy reports whether held meets the requirement.
 func (s Scopes) HeldBy(held *apikey.ScopeSet) bool {
 	for _, set := range s {
 		if holdsAll(held, set) {
@@ -33,7 +33,7 @@ func holdsAll(held *apikey.ScopeSet, set []string) bool {
 	return true
 }
 
-// Missing returns what each of the sets has that held lacks.
+// Missing returns, for each set, the scopes that held lacks.
 func (s Scopes) Missing(held *apikey.ScopeSet) Scopes {
 	missing := make(Scopes, len(s))
 	for i, set := range s {
@@ -46,7 +46,8 @@ func (s Scopes) Missing(held *apikey.ScopeSet) Scopes {
 	return missing
 }
 
-// Nearest returns the set of which held lacks the fewest, the first of several.
+// Nearest returns the set of which held lacks the fewest scopes, the first of
+// several.
 func (s Scopes) Nearest(held *apikey.ScopeSet) []string {
 	if len(s) == 1 {
 		return s[0]
@@ -61,14 +62,14 @@ func (s Scopes) Nearest(held *apikey.ScopeSet) []string {
 	return nearest
 }
 
-// Distinct returns every scope of any set, sorted.
+// Distinct returns all scopes of all sets, sorted.
 func (s Scopes) Distinct() []string {
 	all := slices.Concat(s...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// String returns the sets as a Caddyfile has them: "posts:write media:upload |
+// String returns the sets in Caddyfile form: "posts:write media:upload |
 // posts:approve".
 func (s Scopes) String() string {
 	sets := make([]string, len(s))
@@ -78,7 +79,7 @@ func (s Scopes) String() string {
 	return strings.Join(sets, " | ")
 }
 
-// clone copies the sets, so that they do not change with those they are from.
+// clone copies the sets, so that they do not share memory.
 func (s Scopes) clone() Scopes {
 	if s == nil {
 		return nil
@@ -90,10 +91,11 @@ func (s Scopes) clone() Scopes {
 	return sets
 }
 
-// maxAlternatives bounds the sets of one route: each is looked at in turn.
+// maxAlternatives bounds the sets of one route, because a decision looks at each
+// in turn.
 const maxAlternatives = 16
 
-// check returns what is wrong with the sets, if anything.
+// check returns what is wrong with the sets, or "".
 func (s Scopes) check() (problem string) {
 	if len(s) > maxAlternatives {
 		return fmt.Sprintf("has %d alternatives of scopes; accepted: at most %d", len(s), maxAlternatives)

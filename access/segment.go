@@ -14,22 +14,23 @@ import (
 type segment struct {
 	text string // the literal, if texts is nil
 
-	// The texts around the names: one more than there are names. The first and
-	// the last one may be "", so that {id} has two empty ones.
+	// The texts around the names, one more than there are names. The first and
+	// the last may be empty: {id} has two empty texts.
 	texts []string
 
-	// The characters at which some reader ends a name, and how many of them the
-	// texts have.
+	// The characters at which some backend ends a name, and how often they occur
+	// in the texts.
 	ends      []rune // folded
 	endsInAll int
 }
 
 func (s *segment) isLiteral() bool { return s.texts == nil }
 
-// isName is true for {name} alone, which is any one segment.
+// isName reports whether the segment is {name} alone, which matches any one
+// segment.
 func (s *segment) isName() bool { return len(s.texts) == 2 && s.texts[0] == "" && s.texts[1] == "" }
 
-// weight is how much literal text stands around the names, in bytes.
+// weight is the length of the literal text around the names, in bytes.
 func (s *segment) weight() (n int) {
 	for _, text := range s.texts {
 		n += len(text)
@@ -37,9 +38,10 @@ func (s *segment) weight() (n int) {
 	return n
 }
 
-// compare is negative where s is more specific than o: a literal, then names
-// with more text around them, or else before them, then a name alone. Two
-// literals are 0.
+// compare is negative if s is more specific than o. A literal is the most
+// specific. Then come names with more text around them, or with more text in
+// front if that is equal. A name alone is the least specific. Two literals
+// compare as 0.
 func (s *segment) compare(o *segment) int {
 	switch {
 	case s.isLiteral() || o.isLiteral():
@@ -49,9 +51,9 @@ func (s *segment) compare(o *segment) int {
 	}
 }
 
-// noteEnds finds out at which characters some reader ends a name: a dot, as a
-// format may follow, what begins a text after a name, and line ends, which are
-// no characters to many regular expressions.
+// noteEnds collects the characters at which some backend ends a name: a dot,
+// because a format may follow; the first character of a text after a name; and
+// line ends, which many regular expressions do not count as characters.
 func (s *segment) noteEnds() {
 	s.ends = []rune{'.', '\u2028', '\u2029'}
 	for _, text := range s.texts[1:] {
@@ -82,13 +84,13 @@ func (s *segment) countEnds(text string) (n int) {
 	return n
 }
 
-// isPlain reports whether all readers agree that the segment of a path, which
-// matches, is of this one: no name goes on after what could be its end.
+// isPlain reports whether all backends agree that a segment of a path, which
+// matches, belongs to this one: no name contains a character that could end it.
 func (s *segment) isPlain(text string) bool { return s.countEnds(text) == s.endsInAll }
 
-// matches reports whether the segment of a path is exactly this. Where a text
-// between names occurs more than once, its first place leaves the most to the
-// next name.
+// matches reports whether a segment of a path matches exactly. If a text between
+// names occurs more than once, its first occurrence leaves the most for the next
+// name.
 func (s *segment) matches(text string) bool {
 	if s.isLiteral() {
 		return s.text == text
@@ -109,12 +111,12 @@ type literalRule func(text string) (problem string)
 
 const literalChars = "A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @"
 
-// isLiteralChar leaves out what requests must percent-encode: URIs that differ
-// in that are not equivalent (RFC 3986 §2.2), and backends differ in what they
-// make of it.
+// isLiteralChar excludes what requests must percent-encode. URIs that differ in
+// percent-encoding are not equivalent (RFC 3986 §2.2), and backends treat them
+// differently.
 var isLiteralChar = charSet(strings.ReplaceAll(pathChars, "*", ""))
 
-// asWritten is the rule for routes that can let a request pass.
+// asWritten is the rule for routes that may let a request pass.
 func asWritten(text string) (problem string) {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -130,8 +132,8 @@ func asWritten(text string) (problem string) {
 	return ""
 }
 
-// asRequested is the rule for what a document denies: every text that a request
-// may have, percent-encoded as in a request.
+// asRequested is the rule for operations that a document denies. It accepts every
+// text that a request may have, percent-encoded as in a request.
 func asRequested(text string) (problem string) {
 	if CheckPath("/a"+text+"a") != "" {
 		return ", which no request may have"
@@ -191,16 +193,16 @@ func isParamName(s string) bool {
 	return s != ""
 }
 
-// isPlaceholder tells {env.DIR} from a name: as one it would open every segment
-// where one was meant. What begins with http. is a name: Caddyfiles turn
-// {file}, {path} and their like into {http.request.uri.path.file} before
-// anybody sees them.
+// isPlaceholder tells placeholders such as {env.DIR} from names. Taken as a name,
+// a placeholder would match every segment where one fixed segment was meant. A
+// text that begins with http. is a name, because Caddyfiles turn {file}, {path}
+// and similar names into {http.request.uri.path.file} before Keygate sees them.
 func isPlaceholder(name string) bool {
 	return strings.Contains(name, ".") && !strings.HasPrefix(name, "http.")
 }
 
-// colonName returns what a written segment such as :id should have been, or "".
-// Express and others write names so; here it would be that very text.
+// colonName returns what a written segment such as :id was meant to be, or "".
+// Express and others write names that way; in Keygate it would be a literal.
 func colonName(pattern string) (segment, name string) {
 	for text := range strings.SplitSeq(pattern, "/") {
 		if name, ok := strings.CutPrefix(text, ":"); ok {

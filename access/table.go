@@ -5,24 +5,24 @@ import (
 	"slices"
 )
 
-// Table finds the route of a request. It does not change, and may be used from
-// many goroutines.
+// Table finds the route of a request. It never changes, so it is safe for
+// concurrent use.
 type Table struct {
 	routes   []Route
-	patterns []pattern // of the routes
+	patterns []pattern // one per route
 	written  node
-	imported *node // nil where no route is imported
+	imported *node // nil if no route is imported
 }
 
-// NewTable builds a table. The order of routes is of no consequence. The error
-// is [ErrNoRoutes], or a [*RouteError], also for two routes with the same method
-// and pattern, whatever the names in it, unless just one of them is imported or
-// both are and are denied.
+// NewTable builds a table. The order of routes does not matter. The error is
+// [ErrNoRoutes] or a [*RouteError]. Two routes with the same method and pattern,
+// whatever their names, are an error, unless only one of them is imported, or
+// both are imported and denied.
 func NewTable(routes []Route) (*Table, error) {
 	if !slices.ContainsFunc(routes, func(r Route) bool { return r.Access != Denied }) {
 		return nil, ErrNoRoutes
 	}
-	compatible() // requests need not wait for it
+	compatible() // computed now, so that requests need not wait for it
 	t := &Table{routes: make([]Route, len(routes)), patterns: make([]pattern, len(routes))}
 	for i := range routes {
 		if err := t.add(i, &routes[i]); err != nil {
@@ -59,7 +59,7 @@ func (t *Table) add(index int, given *Route) error {
 	return nil
 }
 
-// tree returns that of imported routes, or of the others.
+// tree returns the tree of the imported routes or that of the others.
 func (t *Table) tree(imported bool) *node {
 	if !imported {
 		return &t.written
@@ -85,25 +85,25 @@ func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 
 // Match returns the route of a request, or nil. The path must be one that
 // [CheckPath] accepts. The result is shared and must not be changed. It may be a
-// [Denied] one.
+// [Denied] route.
 //
-// The most specific pattern with a route for the method wins, compared segment
-// by segment: a literal, then names with text around them, of which the longer
-// text comes first, then {name}, then *. At one pattern a method's own route
-// comes before that of *, and for HEAD that of GET in between. Imported routes
-// are only for requests that none of the others matches: what a document says
-// never opens more of what an operator has mapped.
+// The most specific pattern with a route for the method wins. Patterns are
+// compared segment by segment: first a literal, then names with text around them,
+// longer text first, then {name}, then *. Within a pattern, the route of the
+// method itself wins over that of *, and for HEAD the route of GET comes in
+// between. Imported routes get only requests that no other route matches, so a
+// document never opens more of what an operator has mapped.
 //
 // Some backends ignore case, a slash at the end, or whether reserved characters
-// came percent-encoded, and some append a format to their literals: .json. So
-// the search takes patterns for candidates that the path is like to any of them.
-// The path has to be exactly of the most specific one, or of one that is as
-// specific; otherwise nothing matches. If not, GET /v1/users/ME would pass as
-// /v1/users/{id} and be served as /v1/users/me.
+// were percent-encoded. Some append a format such as .json to their literals. So
+// every pattern that the path resembles in one of these ways is a candidate.
+// Match returns a route only if the path matches exactly the most specific
+// candidate, or another one that is equally specific. Otherwise GET /v1/users/ME
+// could pass as /v1/users/{id} and be served as /v1/users/me.
 //
-// Nor do they agree on what a name may hold that has text around it. So
-// /v1/reports/2026.10.csv is of {id}.csv only where no other route is a candidate,
-// such as /v1/reports/{id}.
+// Backends also disagree on what a name with text around it may contain. So
+// /v1/reports/2026.10.csv matches {id}.csv only if no other route, such as
+// /v1/reports/{id}, is a candidate.
 func (t *Table) Match(method, escapedPath string) *Route {
 	m, ok := parseMethod(method)
 	if !ok {
@@ -115,9 +115,9 @@ func (t *Table) Match(method, escapedPath string) *Route {
 	return nil
 }
 
-// find returns the most specific candidate of all. It is not exact where names
-// with text around them could end elsewhere, so that some reader takes another
-// candidate.
+// find returns the most specific candidate of all. The candidate is not exact if
+// a name with text around it could end elsewhere, so that some backend would
+// select another candidate.
 func (t *Table) find(m method, escapedPath string) candidate {
 	s := search{method: m, path: escapedPath}
 	c := t.first(&s)
@@ -128,9 +128,9 @@ func (t *Table) find(m method, escapedPath string) candidate {
 	return c
 }
 
-// first returns the most specific candidate of the routes that come first. Where
-// the path is only like that one, an imported route has to be as specific to be
-// meant all the same.
+// first returns the most specific candidate of the written routes, or else of the
+// imported ones. If the path only resembles a written route, an exact imported
+// one wins only if it is equally specific.
 func (t *Table) first(s *search) candidate {
 	written := t.written.find(s, s.path, true)
 	if written.exact || t.imported == nil {

@@ -15,10 +15,11 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// maxBody is the largest body that the admin API reads, in bytes.
+// maxBody is the largest request body that is accepted, in bytes. Imports have
+// their own bound.
 const maxBody = 1 << 20
 
-// bodyError is a request body that cannot be read as JSON of the right form.
+// bodyError says why a request body cannot be read as JSON of the expected form.
 type bodyError struct {
 	status int
 	reason string
@@ -26,8 +27,8 @@ type bodyError struct {
 
 func (e *bodyError) Error() string { return e.reason }
 
-// decodeBody reads exactly one JSON object, with no member that v does not have,
-// each by its very name and once.
+// decodeBody reads exactly one JSON object. Every member must be one that v has,
+// spelt exactly, and given once.
 func decodeBody(r *http.Request, v any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return &bodyError{http.StatusUnsupportedMediaType, "the body must be JSON; send it with Content-Type: application/json"}
@@ -49,8 +50,8 @@ func strictDecoder(r io.Reader) *json.Decoder {
 	return dec
 }
 
-// decodeText decodes text, which is all that dec will read and one value. v is
-// a pointer.
+// decodeText decodes text, which must be one JSON value and all that dec reads. v
+// is a pointer.
 func decodeText(dec *json.Decoder, text []byte, v any) error {
 	err := dec.Decode(v)
 	if err == nil {
@@ -65,8 +66,8 @@ func decodeText(dec *json.Decoder, text []byte, v any) error {
 	return describeBodyError(err)
 }
 
-// memberPath is the path of a member of typ as JSON has it: encoding/json puts
-// the Go names of embedded structs into it.
+// memberPath returns the JSON path of a member of typ. encoding/json reports
+// paths with the Go names of embedded structs in them.
 func memberPath(path string, typ reflect.Type) string {
 	for {
 		first, rest, _ := strings.Cut(path, ".")
@@ -101,7 +102,7 @@ func describeBodyError(err error) error {
 	return &bodyError{http.StatusBadRequest, "the body is not the JSON that is expected: " + text}
 }
 
-// jsonKind names in JSON's words what a Go kind is decoded from.
+// jsonKind returns JSON's name for the values that a Go kind is decoded from.
 func jsonKind(kind string) string {
 	switch {
 	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
@@ -117,8 +118,8 @@ func jsonKind(kind string) string {
 	}
 }
 
-// apply puts what the request names into k, checking only what Normalize
-// cannot know any more: numbers out of range and the forms of an expiry.
+// apply copies what the request sets into k. It checks only what Normalize cannot
+// check afterwards: numbers out of range and the forms of an expiry.
 func (req *KeyRequest) apply(k *apikey.Key, now time.Time) error {
 	set(&k.Name, req.Name)
 	set(&k.Description, req.Description)
@@ -155,8 +156,9 @@ func (req *KeyRequest) applyExpiry(k *apikey.Key, now time.Time) (err error) {
 	return err
 }
 
-// applyLimits checks the limits as a whole. In a change, what is absent stays;
-// a burst that was never set apart from per_minute goes on following it.
+// applyLimits checks the limits as a whole. In a change, absent limits keep their
+// values. A burst that equals per_minute was never set apart from it, and keeps
+// following it.
 func (req *KeyRequest) applyLimits(k *apikey.Key) (err error) {
 	want := LimitsRequest{}
 	if req.Limits != nil {

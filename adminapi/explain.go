@@ -13,8 +13,8 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// explain decides a request that nobody sends, by the code that decides
-// requests, and answers with every check. It charges and counts nothing.
+// explain decides a hypothetical request with the code that decides real ones,
+// and answers with every check. It charges and counts nothing.
 func (a *call) explain(r *http.Request) (any, int, error) {
 	var req ExplainRequest
 	if err := decodeBody(r, &req); err != nil {
@@ -50,8 +50,8 @@ func (a *call) explain(r *http.Request) (any, int, error) {
 	return resp, http.StatusOK, nil
 }
 
-// accessRequest is the request to explain. Whether its method and path are
-// ones that pass is for the checks to say.
+// accessRequest returns the request to explain. It leaves the method and the path
+// for the checks to judge.
 func (req *ExplainRequest) accessRequest(now time.Time) (*access.Request, error) {
 	switch {
 	case req.Key == "" && req.Token == "":
@@ -89,8 +89,8 @@ func (req *ExplainRequest) accessRequest(now time.Time) (*access.Request, error)
 	return q, nil
 }
 
-// namedKey returns the key that the request names by ID, nil where it has the
-// token of one.
+// namedKey returns the key that the request names by ID, or nil if it gives a
+// token instead.
 func (a *call) namedKey(req *ExplainRequest) (*access.Identified, error) {
 	if req.Key == "" {
 		return nil, nil
@@ -109,8 +109,8 @@ func (a *call) namedKey(req *ExplainRequest) (*access.Identified, error) {
 	return &access.Identified{ID: id, Grant: grant}, nil
 }
 
-// revokedAt says when a key was revoked, which only its record knows; nothing
-// where that cannot be read.
+// revokedAt says when a key was revoked. Only the stored record knows that; if it
+// cannot be read, the result is empty.
 func (a *call) revokedAt(id apikey.ID) string {
 	k, err := a.store.Get(id)
 	if err != nil || k.RevokedAt.IsZero() {
@@ -119,9 +119,9 @@ func (a *call) revokedAt(id apikey.ID) string {
 	return " at " + k.RevokedAt.UTC().Format(time.RFC3339)
 }
 
-// policyFor returns what a request is decided by: the first of the handlers
-// that has its route, or else the first of all. Offline there are none, and
-// the policy has no routes.
+// policyFor returns the policy that decides a request: that of the first handler
+// that has its route, or else of the first handler. Offline there are no
+// handlers, and the policy has no routes.
 func (a *call) policyFor(q *access.Request) access.Policy {
 	policy := access.Policy{Brand: a.brand}
 	if len(a.mappings) > 0 {
@@ -134,7 +134,7 @@ func (a *call) policyFor(q *access.Request) access.Policy {
 	return policy
 }
 
-// explainLimits is the last check, of what the key has left for the request.
+// explainLimits is the last check: whether the key's limits allow the request.
 func (a *call) explainLimits(e *access.Explanation, now time.Time) (ExplainCheck, access.Reason) {
 	check := ExplainCheck{Check: "limits", Outcome: string(access.Skipped)}
 	switch {

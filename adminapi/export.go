@@ -13,7 +13,7 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// stream is an answer that is written as it is made, since it may be larger
+// stream is an answer that is written while it is made, because it may be larger
 // than memory.
 type stream struct {
 	contentType string
@@ -21,15 +21,15 @@ type stream struct {
 	write       func(io.Writer) error
 }
 
-// BrokenStreamError is a failure after part of an answer was sent. What was sent
-// must not pass for the whole.
+// BrokenStreamError says that an answer failed after part of it was sent. The
+// part must not look like the whole.
 type BrokenStreamError struct{ err error }
 
 func (e *BrokenStreamError) Error() string { return "the answer broke off: " + e.err.Error() }
 func (e *BrokenStreamError) Unwrap() error { return e.err }
 
-// serve sends nothing, and so leaves room for an error, before there is a
-// first byte.
+// serve sends nothing before the first byte of the stream. Until then, an error
+// can still become the answer.
 func (s stream) serve(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", s.contentType)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+s.filename+`"`)
@@ -93,7 +93,7 @@ func (a *call) export(*http.Request) (any, int, error) {
 	return stream{"application/jsonl", a.filename("jsonl"), write}, http.StatusOK, nil
 }
 
-// eachKey goes through the keys page by page, so that writers need not wait.
+// eachKey reads the keys page by page, so that writers need not wait.
 func (a *call) eachKey(yield func(k *apikey.Key, lastUsed time.Time) error) error {
 	q := keystore.Query{Limit: keystore.MaxPage}
 	for {

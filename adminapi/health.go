@@ -6,18 +6,18 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// HealthResponse says that requests can be decided. Where they cannot, the
-// answer is an error.
+// HealthResponse says that requests can be decided. If they cannot, the answer is
+// an error instead.
 type HealthResponse struct {
 	Status  string `json:"status"`            // ready
-	Warning string `json:"warning,omitempty"` // what does not work all the same
+	Warning string `json:"warning,omitempty"` // what does not work although requests are decided
 }
 
 func (a *call) health(*http.Request) (any, int, error) {
 	if _, _, err := a.store.Lookup(apikey.ID{}); err != nil {
 		return nil, 0, err
 	}
-	if a.store.HasOpaque() { // as a request asks
+	if a.store.HasOpaque() { // the same look-up as for a request
 		if _, _, _, err := a.store.LookupOpaque(apikey.Hash{}); err != nil {
 			return nil, 0, err
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// Bounds of an import: of its body and of one line, in bytes, of the time that
-// the body may take, and of the bad lines that are told.
+// Bounds of an import: the sizes of its body and of one line, in bytes, the time
+// that the body may take, and how many bad lines are reported.
 const (
 	maxImport       = 1 << 30
 	maxImportLine   = 1 << 20
@@ -22,22 +22,22 @@ const (
 	MaxImportErrors = 1000
 )
 
-// importBlock is how many keys are in one block of memory.
+// importBlock is how many keys one block of memory holds.
 const importBlock = 1024
 
-// importRefusal is the answer where a bad line kept all others out.
+// importRefusal is the answer if a bad line kept all keys out.
 type importRefusal struct {
 	Error string `json:"error"`
 	ImportResponse
 }
 
-// importer collects what the lines of an import say.
+// importer collects the keys and errors of an import.
 type importer struct {
 	call         *call
 	now          time.Time
 	anyScope     bool
 	routeScopes  []string
-	keys         [][]apikey.Key // in blocks, as growing one slice of them copies gigabytes
+	keys         [][]apikey.Key // in blocks, because growing a single slice copies gigabytes
 	decoder      lineDecoder
 	lineOfID     map[apikey.ID]int
 	lineOfOpaque map[apikey.Hash]int
@@ -46,8 +46,8 @@ type importer struct {
 	firstBad     error
 }
 
-// load stores the keys of an export. Unless keep_going is true, a bad line
-// keeps all others out.
+// importKeys stores the keys of an export. A bad line keeps all keys out, unless
+// keep_going is true.
 func (a *call) importKeys(r *http.Request) (any, int, error) {
 	var keepGoing, anyScope bool
 	err := eachParam(r, params{
@@ -89,7 +89,7 @@ func (a *call) importKeys(r *http.Request) (any, int, error) {
 	return ImportResponse{Imported: imported, Errors: im.refused}, http.StatusOK, nil
 }
 
-// refusal says that a bad line kept all others out.
+// refusal answers that a bad line kept all keys out.
 func (im *importer) refusal() importRefusal {
 	text := fmt.Sprintf("line %d: %s; nothing was imported", im.refused[0].Line, im.refused[0].Error)
 	if im.bad > 1 {
@@ -98,7 +98,7 @@ func (im *importer) refusal() importRefusal {
 	return importRefusal{text, ImportResponse{Errors: im.refused}}
 }
 
-// line takes one line; tooLong says that it was not read.
+// line handles one line. tooLong means that the line was not read.
 func (im *importer) line(n int, text []byte, tooLong bool) error {
 	err := error(&bodyError{http.StatusRequestEntityTooLarge, fmt.Sprintf("is longer than %d bytes", maxImportLine)})
 	if !tooLong {
@@ -111,7 +111,7 @@ func (im *importer) line(n int, text []byte, tooLong bool) error {
 		return nil
 	}
 	if status := statusOf(err); status >= http.StatusInternalServerError {
-		return err // of the store, not of the line
+		return err // an error of the store, not of the line
 	}
 	im.refuse(n, err)
 	return nil
@@ -164,7 +164,7 @@ func (im *importer) admitID(n int, id apikey.ID) error {
 	if first, ok := im.lineOfID[id]; ok {
 		return &apikey.FieldError{Field: "id", Problem: fmt.Sprintf("%s is in line %d already", id, first)}
 	}
-	switch _, err := im.call.store.Get(id); { // Lookup does not know of damaged ones
+	switch _, err := im.call.store.Get(id); { // Lookup does not know damaged keys
 	case err == nil, errors.Is(err, keystore.ErrDamaged):
 		return fmt.Errorf("%s: %w", id, keystore.ErrExists)
 	case errors.Is(err, keystore.ErrNotFound):
@@ -198,7 +198,7 @@ func describeImportError(err error) error {
 	return err
 }
 
-// yesNo reads a parameter that is true or false.
+// yesNo reads a parameter whose value is true or false.
 func yesNo(field string, dst *bool) func(string) error {
 	return func(value string) (err error) {
 		if *dst, err = strconv.ParseBool(value); err != nil {

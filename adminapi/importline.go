@@ -13,22 +13,22 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// hashTag names the algorithm of a hash, formatOpaque a token of another
-// system's form, in the lines of an export.
+// hashTag names the hash algorithm in the lines of an export. formatOpaque marks
+// a token of another system.
 const (
 	hashTag      = "sha256:"
 	formatOpaque = "opaque"
 )
 
-// importedKey is a line of an import. Its limits are as in a creation, so that
-// one that is absent can be told from zero.
+// importedKey is a line of an import. Its limits are pointers, as in a creation,
+// so that an absent limit differs from zero.
 type importedKey struct {
 	exportedKey
 	Limits *LimitsRequest `json:"limits"`
 }
 
-// key returns the key that a line describes, checked as in a creation, but
-// that it may have expired and be revoked already.
+// key returns the key that a line describes. It is checked as in a creation,
+// except that it may already have expired or be revoked.
 func (line *importedKey) key(brand string, now time.Time) (apikey.Key, error) {
 	k := apikey.Key{
 		ID:             line.ID,
@@ -92,15 +92,15 @@ func parseHash(s string) (apikey.Hash, error) {
 			return hash, nil
 		}
 	}
-	// What was sent is not shown: it may be the token itself.
+	// The error does not repeat the value, which may be the token itself.
 	return apikey.Hash{}, &apikey.FieldError{Field: "hash", Problem: "is not the hash of a token", Accepted: hashTag + " and 64 hexadecimal digits"}
 }
 
-// lineDecoder decodes lines as decodeJSON does, with a decoder that it keeps
-// for as long as the lines are good: one that failed says so for ever.
+// lineDecoder decodes lines as decodeBody decodes bodies. It reuses its decoder
+// while lines are good: a decoder that failed once fails for ever.
 type lineDecoder struct {
 	line bytes.Reader
-	dec  *json.Decoder // nil: to be made
+	dec  *json.Decoder // nil if it has to be made
 }
 
 func (d *lineDecoder) decode(line []byte, v any) error {
@@ -115,17 +115,17 @@ func (d *lineDecoder) decode(line []byte, v any) error {
 	return err
 }
 
-// brokenBodyError is a body that could not be read to its end.
+// brokenBodyError says that a body could not be read to its end.
 type brokenBodyError struct{ err error }
 
 func (e *brokenBodyError) Error() string { return "the body broke off: " + e.err.Error() }
 func (e *brokenBodyError) Unwrap() error { return e.err }
 
-// eachLine calls yield with the lines of r, counted from 1, until it returns
-// an error. A line of more than most bytes is passed over, and yield told so. An
-// error of r is a *brokenBodyError.
+// eachLine calls yield with each line of r, counted from 1, until yield returns
+// an error. A line longer than most bytes is skipped, and yield is called with
+// tooLong. An error of r is a *brokenBodyError.
 func eachLine(r io.Reader, most int, yield func(n int, line []byte, tooLong bool) error) error {
-	in := bufio.NewReaderSize(r, most+2) // the first byte too many, and the line's end
+	in := bufio.NewReaderSize(r, most+2) // one byte too many, and the newline
 	for n := 1; ; n++ {
 		line, err := in.ReadSlice('\n')
 		tooLong := len(bytes.TrimSuffix(line, []byte("\n"))) > most

@@ -12,12 +12,12 @@ import (
 )
 
 // importBatch is how many keys are stored together. It bounds the memory of a
-// transaction, and for how long other changes and the saves of use wait for it.
+// transaction, and how long other changes and the saving of use wait for it.
 const importBatch = 20_000
 
-// store stores the keys of all good lines, and returns how many they were. A
-// failure after the first batch leaves those that were stored, and says so: up
-// to a batch is imported as a whole or not at all.
+// store stores the keys of all good lines and returns how many there were. Up to
+// importBatch keys are imported all or none. If a later batch fails, the batches
+// before it stay stored, and the error says so.
 func (im *importer) store() (int, error) {
 	keys := im.inOrder()
 	batch := make([]apikey.Key, 0, min(importBatch, len(keys)))
@@ -42,13 +42,13 @@ func (im *importer) store() (int, error) {
 	}
 	if imported > importBatch {
 		im.keys = nil
-		debug.FreeOSMemory() // of the lines, which may be a gigabyte, at once
+		debug.FreeOSMemory() // free the memory of the lines, up to a gigabyte, at once
 	}
 	return imported, nil
 }
 
-// inOrder returns the keys in the order of their IDs, in which a store is
-// filled with the least work.
+// inOrder returns the keys sorted by ID, the order in which filling a store takes
+// the least work.
 func (im *importer) inOrder() []*apikey.Key {
 	var keys []*apikey.Key
 	for _, block := range im.keys {
@@ -68,16 +68,17 @@ func (im *importer) progressFrom(before, all int) func(done int) {
 	return func(done int) { tell(before+done, all) }
 }
 
-// ProgressHeader is sent by a client that wants to be told how far an import
-// is. The answers to it, with the status 102, have it as "400000/1000000": so
-// many keys of all are ready to be written. It must be asked for, because some
-// clients give up after a few answers that are not the last.
+// ProgressHeader is sent by a client that wants to hear how far an import is. The
+// server then sends informational answers with status 102 and this header, such
+// as "400000/1000000": the number of keys that are ready to be written, of all
+// keys. It must be asked for, because some clients give up after a few
+// informational answers.
 const ProgressHeader = "Keygate-Progress"
 
-// progressPause is how long there is nothing more to tell.
+// progressPause is the least time between two reports of progress.
 const progressPause = 200 * time.Millisecond
 
-// tellProgress returns how to answer with progress, or nil where the request
+// tellProgress returns a function that reports progress, or nil if the request
 // does not ask for it.
 func tellProgress(w http.ResponseWriter, r *http.Request) func(done, all int) {
 	if r.Header.Get(ProgressHeader) == "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// keyID takes the ID from /keygate/keys/{id}, which may be the prefix as well.
+// keyID reads the key in /keygate/keys/{id}, which may be an ID or a prefix.
 func keyID(r *http.Request) (apikey.ID, error) {
 	return apikey.ParseRef(r.PathValue("id"))
 }
@@ -118,7 +118,7 @@ func (a *call) remove(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	var check func(*apikey.Key) error // without one, a damaged key can be deleted too
+	var check func(*apikey.Key) error // without a check, a damaged key can be deleted too
 	if r.Header["If-Match"] != nil {
 		check = func(k *apikey.Key) error { return matches(r, k) }
 	}
@@ -130,27 +130,27 @@ func (a *call) remove(r *http.Request) (any, int, error) {
 	return nil, http.StatusNoContent, nil
 }
 
-// errChanged is a change for another state of the key than the one it is in.
+// errChanged refuses a change that was meant for another state of the key.
 var errChanged = errors.New("the key has changed since; read it again, and send its ETag as If-Match")
 
-// tagged is an answer with a single key, whose state etag names.
+// tagged is an answer with a single key, and an ETag for its state.
 type tagged struct {
 	body any
 	etag string
 }
 
-// etag names the state of a key, by all that a change can touch: not by its
-// use, nor by whether it has expired meanwhile.
+// etag identifies the state of a key. It covers everything that a change can
+// touch, but not the use of the key or whether it has expired since.
 func etag(k *apikey.Key) string {
 	state, err := json.Marshal(k.Record(k.CreatedAt, time.Time{}))
 	if err != nil {
-		panic(err) // strings, numbers and times only
+		panic(err) // the record has only strings, numbers and times
 	}
 	sum := sha256.Sum256(state)
 	return `"` + hex.EncodeToString(sum[:8]) + `"`
 }
 
-// matches applies If-Match (RFC 9110 §13.1.1), if the request has it.
+// matches checks If-Match (RFC 9110 §13.1.1), if the request has it.
 func matches(r *http.Request, k *apikey.Key) error {
 	values := r.Header.Values("If-Match")
 	if len(values) == 0 {

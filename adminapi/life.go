@@ -8,7 +8,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// update changes what the body names. It is in force for the next request.
+// update changes the settings that the body names. It takes effect for the next
+// request.
 func (a *call) update(r *http.Request) (any, int, error) {
 	var req KeyRequest
 	if err := decodeBody(r, &req); err != nil {
@@ -28,13 +29,13 @@ func (a *call) update(r *http.Request) (any, int, error) {
 			return err
 		}
 		if req.Scopes == nil || req.AllowUnknownScope {
-			return nil // what the key holds already was accepted once
+			return nil // the key has this value already, so it was accepted once
 		}
 		return apikey.CheckKnown(k.Scopes, routeScopes(a.mappings))
 	})
 }
 
-// revoke is final. Revoking a revoked key again changes nothing and succeeds.
+// revoke ends a key for good. Revoking it again succeeds and changes nothing.
 func (a *call) revoke(r *http.Request) (any, int, error) {
 	return a.edit(r, "revoke", func(k *apikey.Key) error {
 		k.Revoke(a.now())
@@ -42,7 +43,7 @@ func (a *call) revoke(r *http.Request) (any, int, error) {
 	})
 }
 
-// disable refuses the key until it is enabled again.
+// disable makes the key refused until it is enabled again.
 func (a *call) disable(r *http.Request) (any, int, error) {
 	return a.change(r, "disable", func(k *apikey.Key) error {
 		k.Disabled = true
@@ -57,7 +58,7 @@ func (a *call) enable(r *http.Request) (any, int, error) {
 	})
 }
 
-// change edits a key that is not revoked.
+// change edits a key, unless it is revoked.
 func (a *call) change(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
 	return a.edit(r, action, func(k *apikey.Key) error {
 		if err := k.CheckChangeable(); err != nil {
@@ -67,9 +68,9 @@ func (a *call) change(r *http.Request, action string, edit func(*apikey.Key) err
 	})
 }
 
-// edit edits the key that the request names and answers with the result.
-// If-Match is applied to the very state that is edited, so that of two
-// requests with the same ETag only one succeeds.
+// edit edits the key that the request names and answers with the result. It
+// checks If-Match against the same state that it edits, so of two requests with
+// the same ETag only one succeeds.
 func (a *call) edit(r *http.Request, action string, edit func(*apikey.Key) error) (any, int, error) {
 	id, err := keyID(r)
 	if err != nil {
@@ -92,15 +93,15 @@ func (a *call) edit(r *http.Request, action string, edit func(*apikey.Key) error
 	return body, status, err
 }
 
-// rotate makes a key with the same settings and lets the old one expire after
-// the overlap. Only an active key can be rotated, and only once.
+// rotate makes a key with the same settings. The old key expires after the
+// overlap. Only an active key can be rotated, and only once.
 func (a *call) rotate(r *http.Request) (any, int, error) {
 	id, err := keyID(r)
 	if err != nil {
 		return nil, 0, err
 	}
 	var req RotateRequest
-	if r.ContentLength != 0 { // -1: of unknown length
+	if r.ContentLength != 0 { // -1: unknown length
 		if err := decodeBody(r, &req); err != nil {
 			return nil, 0, err
 		}

@@ -8,16 +8,15 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// Mapping is what one keygate handler of a config maps, for those who administer
-// it.
+// Mapping is what the API knows of one handler in the running config.
 type Mapping struct {
 	Policy    access.Policy // without Keys, which only the open store has
 	Documents []*openapi.Document
-	Header    string // that may carry a token as well
+	Header    string // a header that may carry a token besides Authorization; "": none
 }
 
-// CapsOf returns the limits that hold for a key. Those of its workspace are its
-// own, or else the config's.
+// CapsOf returns the limits that apply to a key. For its workspace these are the
+// limits set for it, or else those of the config.
 func CapsOf(store keystore.Workspaces, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
 	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, WorkspaceLimits: config}
 	if own, ok := store.WorkspaceLimits(g.Workspace); ok {
@@ -26,8 +25,9 @@ func CapsOf(store keystore.Workspaces, g *apikey.Grant, config apikey.WorkspaceL
 	return caps
 }
 
-// LimitReason turns the outcome of the limits into a reason. Where minute and
-// day are exhausted the day is named, for it is the later one.
+// LimitReason turns the outcome of the limits into a reason. If both a minute and
+// a day limit are exhausted, the reason names the day, which takes longer to wait
+// for.
 func LimitReason(res *ratelimit.Result) access.Reason {
 	switch {
 	case res.Allowed:

@@ -17,10 +17,10 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// checkMembers refuses what encoding/json takes and other readers of the same
-// text do not take, or take otherwise: members in another case, members given
-// twice, and strings that are no Unicode text. text is what was decoded into a
-// value of typ without an error, and so is valid JSON.
+// checkMembers refuses JSON that encoding/json accepts and other readers of the
+// same text refuse or read differently: members in another case, members given
+// twice, and strings that are not Unicode text. text must have been decoded into
+// a value of typ without an error, so it is valid JSON.
 func checkMembers(text []byte, typ reflect.Type) error {
 	c := memberCheck{text: text}
 	if c.next() != '{' {
@@ -29,17 +29,18 @@ func checkMembers(text []byte, typ reflect.Type) error {
 	return c.value(typ)
 }
 
-// memberCheck walks over JSON. It allocates nothing where nothing is refused
-// and no name has an escape.
+// memberCheck walks over JSON. It allocates only if something is refused or a
+// name has an escape.
 type memberCheck struct {
 	text []byte
 	at   int
 }
 
-// errWalk is never seen: what it stands for, the decoder has refused.
+// errWalk is never returned to a client, because the decoder has refused such
+// text before.
 var errWalk = &bodyError{http.StatusBadRequest, "the body is not JSON"}
 
-// next skips white space and returns the byte after it, 0 at the end.
+// next skips white space and returns the next byte, or 0 at the end.
 func (c *memberCheck) next() byte {
 	for ; c.at < len(c.text); c.at++ {
 		switch c.text[c.at] {
@@ -86,8 +87,8 @@ func (c *memberCheck) array(element reflect.Type) error {
 
 func (c *memberCheck) object(s *shape) error {
 	c.at++
-	var seen uint64     // of the members that s has
-	var others []string // where s knows none
+	var seen uint64     // the members that s has, as bits
+	var others []string // the members that s does not have
 	for c.next() != '}' {
 		if c.next() != '"' {
 			return errWalk
@@ -125,7 +126,7 @@ func givenTwice(name string) error {
 	return &apikey.FieldError{Field: memberName(name), Problem: "is given more than once", Accepted: "once"}
 }
 
-// inside puts the name of the member before what is wrong in its value.
+// inside puts the name of the member in front of an error about its value.
 func inside(name string, err error) error {
 	field, ok := errors.AsType[*apikey.FieldError](err)
 	if !ok {
@@ -138,7 +139,7 @@ func inside(name string, err error) error {
 	return &apikey.FieldError{Field: path, Problem: field.Problem, Accepted: field.Accepted}
 }
 
-// memberName shows a name as it is where it is a plain word.
+// memberName returns a name as it is if it is a plain word, and quoted otherwise.
 func memberName(name string) string {
 	plain := func(r rune) bool {
 		return r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
@@ -149,9 +150,9 @@ func memberName(name string) string {
 	return printable(name)
 }
 
-// str returns the string that begins here, without its escapes. It refuses
-// bytes that are not UTF-8 and lone surrogates, each of which encoding/json
-// replaces by U+FFFD, so that two texts become one.
+// str returns the string that begins here, without its escapes. It refuses bytes
+// that are not UTF-8 and lone surrogates. encoding/json replaces each of these by
+// U+FFFD, so that two different texts would become the same.
 func (c *memberCheck) str() ([]byte, error) {
 	start, escaped := c.at, false
 	for c.at++; ; c.at++ {
@@ -182,8 +183,8 @@ func (c *memberCheck) str() ([]byte, error) {
 	}
 }
 
-// surrogates goes to the last digit of an escape, and of the one that makes a
-// pair with it.
+// surrogates moves to the last digit of an escape, or of the second escape if two
+// form a surrogate pair.
 func (c *memberCheck) surrogates() error {
 	first := c.hex(c.at + 1)
 	c.at += 4
@@ -201,7 +202,7 @@ func (c *memberCheck) hex(at int) rune {
 	if at+4 > len(c.text) {
 		return 0
 	}
-	n, _ := strconv.ParseUint(string(c.text[at:at+4]), 16, 16) // digits, as the decoder has found
+	n, _ := strconv.ParseUint(string(c.text[at:at+4]), 16, 16) // the decoder has checked the digits
 	return rune(n)
 }
 
@@ -209,14 +210,14 @@ func notUnicode() error {
 	return &apikey.FieldError{Problem: "is not valid Unicode", Accepted: "Unicode text in UTF-8, without lone surrogates"}
 }
 
-// shape is what a type accepts in JSON.
+// shape is the JSON that a type accepts.
 type shape struct {
-	names   map[string]int // index in types of each member; nil: any
+	names   map[string]int // for each member its index in types; nil: any members
 	types   []reflect.Type
-	element reflect.Type // of an array
+	element reflect.Type // of an array's elements
 }
 
-// meant returns the member that differs from name in its case only.
+// meant returns the member whose name differs from name only in case.
 func (s *shape) meant(name string) string {
 	for known := range s.names {
 		if strings.EqualFold(known, name) {
@@ -228,7 +229,7 @@ func (s *shape) meant(name string) string {
 
 var shapes sync.Map // *shape by reflect.Type
 
-// shapeOf returns what typ, which may be nil for anything, accepts.
+// shapeOf returns the shape of typ, or of anything if typ is nil.
 func shapeOf(typ reflect.Type) *shape {
 	for typ != nil && typ.Kind() == reflect.Pointer {
 		typ = typ.Elem()
@@ -252,8 +253,8 @@ func shapeOf(typ reflect.Type) *shape {
 	return s
 }
 
-// add adds the members of a struct, before those of the structs that are
-// embedded in it, which they hide.
+// add adds the members of a struct. They come before those of embedded structs,
+// which they hide.
 func (s *shape) add(typ reflect.Type) {
 	var embedded []reflect.Type
 	for field := range typ.Fields() {
@@ -272,7 +273,7 @@ func (s *shape) add(typ reflect.Type) {
 	}
 }
 
-// readsItself reports whether a type has its own way to read JSON.
+// readsItself reports whether a type implements its own reading of JSON.
 func readsItself(typ reflect.Type) bool {
 	p := reflect.PointerTo(typ)
 	return p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())

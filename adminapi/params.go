@@ -14,15 +14,16 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// params says what to do with each parameter that an operation has.
+// params says what to do with each parameter of an operation.
 type params map[string]func(value string) error
 
-// cursorParam names the one parameter that may be empty: the next_cursor of the
-// last page is, and as a cursor it is the first page.
+// cursorParam is the one parameter that may be empty: the next_cursor of the last
+// page is empty, and an empty cursor means the first page.
 const cursorParam = "cursor"
 
-// eachParam reads the query of a request. It refuses what does not parse, what
-// the operation does not know, and what is empty or given twice.
+// eachParam reads the query of a request. It refuses a query that does not parse,
+// parameters that the operation does not have, and parameters that are empty or
+// given twice.
 func eachParam(r *http.Request, known params) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -60,21 +61,22 @@ func queryError(err error) error {
 	problem := "does not parse"
 	if escape, ok := errors.AsType[url.EscapeError](err); ok {
 		problem = printable(string(escape)) + " is not a percent-encoded byte"
-	} else if strings.Contains(err.Error(), "semicolon") { // net/url has no type for it
+	} else if strings.Contains(err.Error(), "semicolon") { // net/url has no error type for it
 		problem = "has a semicolon that is not percent-encoded"
 	}
 	return &apikey.FieldError{Field: "query", Problem: problem, Accepted: "name=value, with & between several, percent-encoded"}
 }
 
-// errTokenInURL refuses a URL that holds a token. Caddy has logged it by then.
+// errTokenInURL refuses a URL that contains a token. By then Caddy has logged the
+// URL.
 var errTokenInURL = &apikey.FieldError{
 	Field:    "id",
 	Problem:  "the URL holds a whole token, which is secret and is in the log of Caddy's admin endpoint now; rotate its key if others can read that log",
 	Accepted: "the ID of a key or its prefix",
 }
 
-// tokenInURL looks at what the URL says and, where its query does not parse, at
-// how it is written.
+// tokenInURL looks for a token in the path and the query, and in the raw query if
+// it does not parse.
 func tokenInURL(u *url.URL) bool {
 	query, err := url.QueryUnescape(u.RawQuery)
 	return apikey.ContainsToken(u.Path) || apikey.ContainsToken(u.RawQuery) || err == nil && apikey.ContainsToken(query)
@@ -89,7 +91,7 @@ func number(value, field string, most int) (int, error) {
 	return n, nil
 }
 
-// pageLimit reads how many entries a page has at most.
+// pageLimit reads the maximum number of entries on a page.
 func pageLimit(dst *int) func(value string) error {
 	return func(value string) (err error) {
 		*dst, err = number(value, "limit", keystore.MaxPage)
@@ -97,12 +99,12 @@ func pageLimit(dst *int) func(value string) error {
 	}
 }
 
-// noCursor refuses a cursor that no page gave.
+// noCursor refuses a cursor that no page returned.
 func noCursor() error {
 	return &apikey.FieldError{Field: cursorParam, Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
 }
 
-// printable shows what a caller sent on one line, and no token.
+// printable shows a value from the caller on one line. It hides tokens.
 func printable(s string) string {
 	if apikey.ContainsToken(s) {
 		return "<a token>"

@@ -8,26 +8,26 @@ import (
 	"github.com/socialpatra/keygate/access"
 )
 
-// RoutesResponse is what the running config maps, and what its documents have
-// and it does not.
+// RoutesResponse lists what the running config maps, and the operations of its
+// documents that it denies.
 type RoutesResponse struct {
-	Routes []routeInfo       `json:"routes"` // by mapping, then path, then in the order of the config
+	Routes []routeInfo       `json:"routes"` // sorted by mapping, then path, then in the order of the config
 	Denied []DeniedOperation `json:"denied"` // operations of documents that nobody may call
 }
 
 type routeInfo struct {
-	Gateway   int        `json:"gateway"` // which keygate handler of the config: 1, 2, …
+	Gateway   int        `json:"gateway"` // number of the keygate handler in the config: 1, 2, …
 	Methods   []string   `json:"methods"`
 	Path      string     `json:"path"`
 	Access    string     `json:"access"` // scoped, authenticated, public or deny
-	Scopes    [][]string `json:"scopes"` // all of one of these; empty where none are needed
+	Scopes    [][]string `json:"scopes"` // a key needs all scopes of one of these sets; empty if none are needed
 	Cost      int        `json:"cost"`
 	WebSocket bool       `json:"websocket"`
-	Source    string     `json:"source"`   // file and line; "" where they are not known
+	Source    string     `json:"source"`   // file and line; "" if not known
 	Imported  bool       `json:"imported"` // from an openapi document
 
-	// Of an imported route: what of the config comes before it, and whether no
-	// request is left to it.
+	// Set for imported routes: the routes of the config that come before this
+	// one, and whether they leave it no request.
 	TakenBy    []string `json:"taken_by,omitempty"`
 	NotReached bool     `json:"not_reached,omitempty"`
 }
@@ -39,7 +39,7 @@ type DeniedOperation struct {
 	Source  string `json:"source"`
 	Problem string `json:"problem"`
 
-	// What of the config takes some of its requests all the same.
+	// The routes of the config that take some of its requests nevertheless.
 	TakenBy []string `json:"taken_by,omitempty"`
 }
 
@@ -80,7 +80,7 @@ func RoutesOf(mappings []Mapping) RoutesResponse {
 				denied := DeniedOperation{number, op.Method, op.Path, op.Source, op.Problem.Text, nil}
 				if op.Route != nil {
 					by := taken[placeOf(op.Route)]
-					if by.whole { // mapped by hand
+					if by.whole { // mapped by hand, so that nothing of it is denied
 						continue
 					}
 					denied.TakenBy = by.sources
@@ -95,7 +95,7 @@ func RoutesOf(mappings []Mapping) RoutesResponse {
 	return resp
 }
 
-// source returns where the first route of a mapping is from.
+// source returns where the first route of a mapping was written.
 func (g *Mapping) source() string { return g.Policy.Table.Routes()[0].Source }
 
 func newRouteInfo(gateway int, r *access.Route) routeInfo {
@@ -112,15 +112,15 @@ func newRouteInfo(gateway int, r *access.Route) routeInfo {
 	}
 }
 
-// taken is what of the config comes before an imported route.
+// taken says which routes of the config come before an imported route.
 type taken struct {
 	sources []string
-	whole   bool // so that no request is left to it
+	whole   bool // no request is left to the imported route
 }
 
 func (t taken) and(o access.Overlap) taken {
 	return taken{append(t.sources, o.Written.Source), t.whole || o.Whole}
 }
 
-// placeOf tells an imported route from all others.
+// placeOf returns a text that tells an imported route from all others.
 func placeOf(r *access.Route) string { return r.Source + " " + r.String() }

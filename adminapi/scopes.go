@@ -8,8 +8,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// scopes answers with the catalogue, then the scopes that only the config
-// knows, each with the routes of the running config that need it.
+// scopes answers with the catalogue, then with the scopes that only the config
+// has. Each comes with the routes of the running config that need it.
 func (a *call) scopes(*http.Request) (any, int, error) {
 	opens := make(map[string][]string)
 	for _, mapping := range a.mappings {
@@ -57,7 +57,7 @@ func (a *call) scopes(*http.Request) (any, int, error) {
 	return resp, http.StatusOK, nil
 }
 
-// maxHolders is how many of the keys are named that hold a scope.
+// maxHolders is how many keys are listed for each scope.
 const maxHolders = 100
 
 // routeScopes returns every scope that a route needs, sorted.

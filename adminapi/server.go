@@ -1,14 +1,24 @@
-// Package adminapi is the API by which keys are made, changed and looked at:
-// an [http.Handler] over a [keystore.Store], whose contract is openapi.yaml.
+// Package adminapi implements Keygate's admin API: an [http.Handler] over a
+// [keystore.Store] that creates, changes, lists, exports and imports keys. Its
+// contract is openapi.yaml.
 //
-// A [Server] answers each request under [Options], which say what it works on:
-// the store, the handlers of the running config and the limits that they charge.
-// It knows no Caddy. Caddy's admin endpoint serves it, and so does the command
-// on a store file that no process holds.
+// A [Server] gets everything from [Options]: the store, the handlers of the
+// running config and the limits that they charge. It does not know Caddy. Two
+// callers use it: Caddy's admin endpoint, and the command `caddy keygate --db`,
+// which serves the API to itself on a store file that no other process holds.
 //
-// Bodies are JSON, read strictly: an unknown member or parameter is refused,
-// since to drop it would be to do something else than was asked. An error is
-// {"error":"…"}, with the status that [Server] derives from the kind of error.
+//   - Paths are resources, and each lists its methods; see resources in server.go.
+//   - Bodies are JSON, read strictly: an unknown member or parameter is refused,
+//     because ignoring it would do something other than what was asked.
+//   - An error is {"error":"…"}, with a status that follows from its kind.
+//   - A single key comes with an ETag. A change with If-Match is refused if the key
+//     has changed since.
+//   - A token is in the answer to the creation or rotation that made it, and
+//     nowhere else. A URL that contains one is refused.
+//   - Every change is recorded in the store's audit trail, with [Options].Via.
+//
+// Exports and backups are streamed. If one fails after it has begun, the
+// connection is cut off, so that a part never looks like the whole.
 package adminapi
 
 import (
@@ -28,61 +38,64 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// Options are what the API works on. Store, Brand and Now are required.
+// Options configure a [Server]. Store, Brand and Now are required.
 type Options struct {
 	Store keystore.Store
-	Brand string // of the tokens that it makes
+	Brand string // of the tokens that the API makes
 	Now   func() time.Time
 
-	// Gateways are the handlers of the running config. Offline there are none.
+	// Mappings returns the handlers of the running config. Default: none, as
+	// offline.
 	Mappings []Mapping
 
-	// WorkspaceLimits hold for workspaces that have none of their own.
+	// WorkspaceLimits apply to workspaces without limits set for them.
 	WorkspaceLimits apikey.WorkspaceLimits
 
-	// Limits are what the gateways charge. Default: none run here.
+	// Limits are the limits that the gateways charge. Default: none are charged
+	// here.
 	Limits Limits
 
-	// Via is how requests come, for the audit trail. Default: the connection, as
-	// unix and the path of the socket, or api and the address of the client.
+	// Via says for the audit trail how requests arrive. Default: derived from the
+	// connection, as unix and the path of the socket, or api and the client's
+	// address.
 	Via string
 
-	// Observer is told of changes. Default: nobody.
+	// Observer is notified of changes. Default: none.
 	Observer Observer
 
-	// Failed is told of each request that is refused or fails, with the status of
-	// the answer. A *BrokenStreamError is a failure after the answer has begun,
-	// which is then cut off. Default: nobody.
+	// Failed is called for each request that is refused or fails, with the status
+	// of the answer. A *BrokenStreamError means that the answer had begun and is
+	// cut off. Default: not called.
 	Failed func(r *http.Request, status int, err error)
 }
 
-// Limits are what is left of the limits of keys. See ratelimit.Limiter.
+// Limits is what the API needs of the limits of keys. See ratelimit.Limiter.
 type Limits interface {
-	// Peek returns what a request would be told, and charges nothing.
+	// Peek returns what a request would get, without charging it.
 	Peek(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error)
 
-	// Forget drops what is known of a deleted key.
+	// Forget drops the state of a deleted key.
 	Forget(id apikey.ID)
 
-	// Flush stores the use that is only in memory yet.
+	// Flush stores use that is only in memory so far.
 	Flush()
 }
 
-// Observer is told of changes, after they are in force.
+// Observer is notified of changes after they have taken effect.
 type Observer interface {
 	KeyChanged(action, keyID, via string)
 	KeysImported(keys int, via string)
 	WorkspaceChanged(action, workspace, via string)
 }
 
-// Server is the API on one store, for Caddy's admin endpoint and, without a
-// server, for `caddy keygate --db`.
+// Server serves the API on one store: for Caddy's admin endpoint and, without a
+// network, for `caddy keygate --db`.
 type Server struct {
 	store           keystore.Store
 	brand           string
 	mappings        []Mapping
 	workspaceLimits apikey.WorkspaceLimits
-	limits          Limits // nil: none run here
+	limits          Limits // nil: none are charged here
 	via             string
 	observer        Observer
 	failed          func(*http.Request, int, error)
@@ -91,7 +104,7 @@ type Server struct {
 	mux *http.ServeMux
 }
 
-// New returns the API on a store. It opens and closes nothing.
+// New returns the API on a store. It neither opens nor closes the store.
 func New(o Options) *Server {
 	s := &Server{
 		store:           o.Store,
@@ -118,13 +131,13 @@ func New(o Options) *Server {
 	return s
 }
 
-// ServeHTTP answers one request. What is refused or fails is answered as
-// Caddy's admin endpoint does: {"error":"…"}.
+// ServeHTTP answers one request. Errors have the form of Caddy's admin endpoint:
+// {"error":"…"}.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case tokenInURL(r.URL):
 		s.fail(w, r, errTokenInURL)
-	case path.Clean(r.URL.Path) != r.URL.Path: // which the mux would redirect
+	case path.Clean(r.URL.Path) != r.URL.Path: // the mux would redirect it
 		s.fail(w, r, errNoRoute)
 	default:
 		s.mux.ServeHTTP(w, r)
@@ -168,18 +181,18 @@ const (
 	BackupPath     = "/keygate/backup"
 )
 
-// methods are the operations of one resource.
+// methods are the operations of one resource, by method.
 type methods map[string]operation
 
-// allow is the value of the header Allow (RFC 9110 section 10.2.1).
+// allow returns the value of the Allow header (RFC 9110 section 10.2.1).
 func (m methods) allow() string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }
 
 // operation is one method of one resource.
 type operation struct {
 	handle handleFunc
 
-	// reads says that handle reads the query itself, by [eachParam]. No other
-	// operation has parameters.
+	// reads means that handle reads the query itself, by [eachParam]. Other
+	// operations accept no parameters.
 	reads bool
 }
 
@@ -188,8 +201,8 @@ type handleFunc func(*call, *http.Request) (body any, status int, err error)
 func plain(handle handleFunc) operation   { return operation{handle: handle} }
 func queried(handle handleFunc) operation { return operation{handle: handle, reads: true} }
 
-// do answers a request. A query that says anything that is not known is
-// refused: to drop a filter would be to answer with everything.
+// do answers a request. It refuses unknown parameters, because a filter that is
+// ignored would return everything.
 func (o operation) do(c *call, r *http.Request) (body any, status int, err error) {
 	if !o.reads {
 		if err := eachParam(r, nil); err != nil {
@@ -199,12 +212,12 @@ func (o operation) do(c *call, r *http.Request) (body any, status int, err error
 	return o.handle(c, r)
 }
 
-// call is one request.
+// call is one request in progress.
 type call struct {
 	*Server
 	via         string
-	replication keystore.Replication // of the change that is made
-	progress    func(done, all int)  // of an import; nil: nobody asked for it
+	replication keystore.Replication // of the change that the call makes
+	progress    func(done, all int)  // of an import; nil if nobody asked for it
 }
 
 func (c *call) actor() keystore.Actor {
@@ -227,9 +240,9 @@ func (s *Server) forget(id apikey.ID) {
 	}
 }
 
-// ReplicatedHeader says of a change, in a store that asks for replicas, whether
-// so many had it in time: true or false. The change is in force either way, but
-// may be undone by a failover where they had not.
+// ReplicatedHeader is set on the answer to a change if the store waits for
+// replicas: true if enough of them had the change in time, otherwise false. The
+// change takes effect either way. If it is false, a failover may undo the change.
 const ReplicatedHeader = "Keygate-Replicated"
 
 // serve answers one request of a resource.
@@ -242,8 +255,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, resource methods)
 	}
 	c := &call{Server: s, via: s.viaOf(r)}
 	if r.URL.Path == ImportPath {
-		// Caddy gives requests ten seconds, which a gigabyte may not keep.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not offline
+		// Caddy allows a request ten seconds, which is too short for a gigabyte.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not supported offline
 		c.progress = tellProgress(w, r)
 	}
 	body, status, err := op.do(c, r)
@@ -255,8 +268,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, resource methods)
 	}
 }
 
-// write writes an answer that is no refusal. An error that is no
-// *BrokenStreamError leaves room for a refusal.
+// write writes a successful answer. If it returns an error other than a
+// *BrokenStreamError, an error can still be sent as the answer.
 func (c *call) write(w http.ResponseWriter, status int, body any) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if n := c.replication; n.Wanted > 0 {
@@ -283,8 +296,8 @@ func (c *call) write(w http.ResponseWriter, status int, body any) error {
 	return nil
 }
 
-// fail answers with an error. An answer that has begun is cut off: it must not
-// look whole.
+// fail answers with an error. If the answer has begun, it cuts the connection, so
+// that the answer does not look complete.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf(err)
 	s.failed(r, status, err)
@@ -293,10 +306,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only where nobody reads it
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only if nobody reads the answer
 }
 
-// viaOf names the way by which a request came, for the audit trail.
+// viaOf says for the audit trail how a request arrived.
 func (s *Server) viaOf(r *http.Request) string {
 	if s.via != "" {
 		return s.via
@@ -310,10 +323,10 @@ func (s *Server) viaOf(r *http.Request) string {
 	return "api " + r.RemoteAddr
 }
 
-// errNoRoute is a path that the API does not have.
+// errNoRoute refuses a path that the API does not have.
 var errNoRoute = errors.New("no such resource; openapi.yaml in Keygate's repository lists those of the admin API")
 
-// methodError is a method that a resource does not have.
+// methodError refuses a method that a resource does not have.
 type methodError struct{ method string }
 
 func (e *methodError) Error() string { return fmt.Sprintf("%s is not served here", e.method) }
@@ -343,7 +356,7 @@ func statusOf(err error) int {
 	}
 }
 
-// nobody observes nothing.
+// nobody is an Observer that does nothing.
 type nobody struct{}
 
 func (nobody) KeyChanged(string, string, string)       {}

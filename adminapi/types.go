@@ -7,10 +7,11 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// The bodies of the admin API, shared by the server and the command.
+// This file has the bodies of the admin API, which the server and the command
+// share.
 
-// KeyRequest is the body of a creation or a change. What is absent stays as it
-// is, or gets its default in a creation.
+// KeyRequest is the body of a creation or a change. An absent member gets its
+// default in a creation and stays as it is in a change.
 type KeyRequest struct {
 	Workspace   *string   `json:"workspace,omitempty"` // required in a creation, refused in a change
 	Name        *string   `json:"name,omitempty"`
@@ -18,7 +19,7 @@ type KeyRequest struct {
 	Scopes      *[]string `json:"scopes,omitempty"`
 
 	ExpiresInDays *int64          `json:"expires_in_days,omitempty"` // 1–3650
-	ExpiresAt     json.RawMessage `json:"expires_at,omitempty"`      // RFC 3339 in the future, or null for never
+	ExpiresAt     json.RawMessage `json:"expires_at,omitempty"`      // RFC 3339 in the future, or null: never
 
 	Limits         *LimitsRequest `json:"limits,omitempty"`
 	AllowedOrigins *[]string      `json:"allowed_origins,omitempty"`
@@ -33,50 +34,50 @@ type LimitsRequest struct {
 	Burst     *int64 `json:"burst,omitempty"`
 }
 
-// TokenResponse is the answer to a creation or a rotation: the only time that
-// the token is seen.
+// TokenResponse is the answer to a creation or a rotation. No other answer shows
+// the token.
 type TokenResponse struct {
 	Key   apikey.Record `json:"key"`
 	Token string        `json:"token"`
 }
 
-// ListResponse is one page of keys. NextCursor is "" at the end.
+// ListResponse is one page of keys. NextCursor is "" on the last page.
 type ListResponse struct {
 	Keys       []apikey.Record `json:"keys"`
 	NextCursor string          `json:"next_cursor"`
 }
 
-// ScopesResponse is the catalogue, with what the running config makes of it.
+// ScopesResponse is the catalogue, with the routes that need each scope.
 type ScopesResponse struct {
 	Scopes []ScopeInfo `json:"scopes"`
 
-	Held []HeldScope `json:"held"` // by any key
+	Held []HeldScope `json:"held"` // the scopes that keys hold
 
-	// Unknown are those of Held that neither the catalogue nor the running
-	// config knows.
+	// Unknown lists the scopes in Held that neither the catalogue nor the running
+	// config has.
 	Unknown []HeldScope `json:"unknown"`
 }
 
 type HeldScope struct {
 	Scope string      `json:"scope"`
-	Keys  []apikey.ID `json:"keys"` // the first 100 of them
+	Keys  []apikey.ID `json:"keys"` // the first 100 keys that hold it
 	Count int         `json:"count"`
 }
 
 type ScopeInfo struct {
 	Scope       string   `json:"scope"`
 	Description string   `json:"description"`
-	Known       bool     `json:"catalogue"` // of Keygate's catalogue, not only of the config
-	Routes      []string `json:"routes"`    // "GET /v1/posts", sorted; empty where it opens nothing
+	Known       bool     `json:"catalogue"` // in Keygate's catalogue, not only in the config
+	Routes      []string `json:"routes"`    // "GET /v1/posts", sorted; empty if no route needs the scope
 }
 
-// RotateRequest is the body of a rotation; it may be left out.
+// RotateRequest is the body of a rotation. It may be absent.
 type RotateRequest struct {
 	Overlap *string `json:"overlap,omitempty"` // a duration from 0s to 8760h; default 24h
 }
 
-// UsageResponse is what a key did on the last days, oldest first. Days on
-// which it did nothing are left out.
+// UsageResponse is the use of a key on the last days, oldest first. Days without
+// use are left out.
 type UsageResponse struct {
 	Days []DayUsage `json:"days"`
 }
@@ -85,7 +86,7 @@ type DayUsage struct {
 	Date    string `json:"date"` // a UTC day, 2006-01-02
 	Allowed uint64 `json:"allowed"`
 	Limited uint64 `json:"limited"`
-	Denied  uint64 `json:"denied"` // after authentication
+	Denied  uint64 `json:"denied"` // refused after authentication
 }
 
 // AuditResponse is one page of the audit trail, newest first.
@@ -112,19 +113,19 @@ type DamagedRecord struct {
 	Problem string `json:"problem"`
 }
 
-// ExplainRequest names a key, by its ID or prefix or by its token, and a
-// request that nobody sends.
+// ExplainRequest describes a hypothetical request, and names a key by ID, prefix
+// or token.
 type ExplainRequest struct {
 	Key    string `json:"key,omitempty"`
 	Token  string `json:"token,omitempty"`
 	Method string `json:"method"`
-	Path   string `json:"path"`             // as on the wire, percent-encoded, without query
+	Path   string `json:"path"`             // as on the wire, percent-encoded, without the query
 	Origin string `json:"origin,omitempty"` // "": no Origin header
 	IP     string `json:"ip,omitempty"`     // "": unknown
 	At     string `json:"at,omitempty"`     // RFC 3339; "": now
 }
 
-// ExplainResponse is the decision with every check of it, in order, also those
+// ExplainResponse is the decision with every check in order, including those
 // after the first that fails.
 type ExplainResponse struct {
 	Reason string         `json:"reason"` // "allowed", or the code of the first check that fails
@@ -135,23 +136,23 @@ type ExplainResponse struct {
 type ExplainCheck struct {
 	Check    string `json:"check"`          // shape, preflight, public_route, credential, key, status, ip, origin, route, scopes, limits
 	Outcome  string `json:"outcome"`        // pass, fail or skipped
-	Code     string `json:"code,omitempty"` // of the denial, where it fails
-	Compared string `json:"compared"`       // what with what
-	Fix      string `json:"fix,omitempty"`  // what would make it pass, where it fails
+	Code     string `json:"code,omitempty"` // of the denial, if the check fails
+	Compared string `json:"compared"`       // what was compared with what
+	Fix      string `json:"fix,omitempty"`  // what would make the check pass, if it fails
 }
 
-// exportedKey is one line of an export, and of what an import reads: the
-// record with what only the store knows. status, prefix and last_used_at are
-// written for people and ignored by an import.
+// exportedKey is one line of an export or import: the record, and what only the
+// store knows. An export writes status, prefix and last_used_at for people; an
+// import ignores them.
 type exportedKey struct {
 	apikey.Record
 	Disabled    bool   `json:"disabled"`
 	Hash        string `json:"hash"`                   // "sha256:" and 64 hexadecimal digits
-	TokenFormat string `json:"token_format,omitempty"` // "": Keygate's own; "opaque": found by its hash
+	TokenFormat string `json:"token_format,omitempty"` // "": Keygate's own; "opaque": of another system, found by its hash
 }
 
-// ImportResponse says what an import did. Errors are of single lines; without
-// keep_going any of them means that nothing was imported.
+// ImportResponse says what an import did. Errors are about single lines. Without
+// keep_going, any error means that nothing was imported.
 type ImportResponse struct {
 	Imported int           `json:"imported"`
 	Errors   []ImportError `json:"errors"`

@@ -8,8 +8,8 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// usage answers with what a key did on the last days, oldest first. Days on
-// which it did nothing are left out.
+// usage answers with the use of a key on the last days, oldest first. Days
+// without use are left out.
 func (a *call) usage(r *http.Request) (any, int, error) {
 	id, err := keyID(r)
 	if err != nil {
@@ -39,7 +39,7 @@ func (a *call) usage(r *http.Request) (any, int, error) {
 	return resp, http.StatusOK, nil
 }
 
-// audit answers with who changed what, newest first.
+// audit answers with the audit trail, newest first.
 func (a *call) audit(r *http.Request) (any, int, error) {
 	var q keystore.AuditQuery
 	err := eachParam(r, params{
@@ -63,8 +63,8 @@ func (a *call) audit(r *http.Request) (any, int, error) {
 	return AuditResponse{Entries: append([]keystore.AuditEntry{}, page.Entries...), NextCursor: cursorOf(page.Next)}, http.StatusOK, nil
 }
 
-// auditCursor and cursorOf turn the place in the audit trail into the cursor
-// of a page and back.
+// auditCursor and cursorOf convert between a place in the audit trail and the
+// cursor of a page.
 func auditCursor(value string) (uint64, error) {
 	n, err := strconv.ParseUint(value, 10, 64)
 	if err != nil || n == 0 {

@@ -11,14 +11,14 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// workspaceOf takes the name from /keygate/workspaces/{workspace}.
+// workspaceOf reads the name in /keygate/workspaces/{workspace}.
 func workspaceOf(r *http.Request) (string, error) {
 	name := r.PathValue("workspace")
 	return name, apikey.CheckWorkspace(name)
 }
 
-// listWorkspaces answers with the workspaces that have limits of their own, in
-// the order of their names.
+// listWorkspaces answers with the workspaces that have limits set, sorted by
+// name.
 func (a *call) listWorkspaces(r *http.Request) (any, int, error) {
 	limit, after := keystore.DefaultPage, ""
 	err := eachParam(r, params{
@@ -52,7 +52,7 @@ func (a *call) listWorkspaces(r *http.Request) (any, int, error) {
 	return resp, http.StatusOK, nil
 }
 
-// showWorkspace answers with the limits that are in force.
+// showWorkspace answers with the limits that apply to a workspace.
 func (a *call) showWorkspace(r *http.Request) (any, int, error) {
 	name, err := workspaceOf(r)
 	if err != nil {
@@ -71,8 +71,8 @@ func (a *call) workspace(name string) WorkspaceRecord {
 	return WorkspaceRecord{name, limitsRecordOf(a.workspaceLimits), SourceConfig}
 }
 
-// limitWorkspace gives a workspace limits of its own: those in force, changed
-// by what the body names.
+// limitWorkspace sets limits for a workspace: those that apply now, with the
+// changes of the body.
 func (a *call) limitWorkspace(r *http.Request) (any, int, error) {
 	name, err := workspaceOf(r)
 	if err != nil {
@@ -100,7 +100,7 @@ func (a *call) limitWorkspace(r *http.Request) (any, int, error) {
 	return a.workspace(name), http.StatusOK, nil
 }
 
-// unlimitWorkspace takes the limits of its own from a workspace.
+// unlimitWorkspace removes the limits set for a workspace.
 func (a *call) unlimitWorkspace(r *http.Request) (any, int, error) {
 	name, err := workspaceOf(r)
 	if err != nil {
@@ -120,14 +120,14 @@ const (
 	SourceNone   = "none"
 )
 
-// WorkspaceRecord is the limits of all keys of a workspace together.
+// WorkspaceRecord has the limits of all keys of a workspace together.
 type WorkspaceRecord struct {
 	Workspace string          `json:"workspace"`
 	Limits    workspaceLimits `json:"limits"`
 	Source    string          `json:"source"` // own, config (workspace_limits) or none
 }
 
-// workspaceLimits are limits as JSON has them; null: not limited.
+// workspaceLimits are limits in JSON form; null means not limited.
 type workspaceLimits struct {
 	PerMinute *int64 `json:"per_minute"`
 	PerDay    *int64 `json:"per_day"`
@@ -144,8 +144,8 @@ func limitsRecordOf(lim apikey.WorkspaceLimits) workspaceLimits {
 	return workspaceLimits{orNull(lim.PerMinute), orNull(lim.PerDay)}
 }
 
-// WorkspaceRequest changes limits. What is absent stays as it is; null: not
-// limited.
+// WorkspaceRequest changes limits. An absent member stays as it is; null means
+// not limited.
 type WorkspaceRequest struct {
 	Limits struct {
 		PerMinute json.RawMessage `json:"per_minute,omitempty"`

@@ -14,7 +14,7 @@ import (
 type FieldError struct {
 	Field    string // as in the JSON record, such as "allowed_ips"
 	Problem  string
-	Accepted string // empty where Problem says it all
+	Accepted string // empty if Problem says everything
 }
 
 func (e *FieldError) Error() string {
@@ -24,10 +24,10 @@ func (e *FieldError) Error() string {
 	return e.Field + ": " + e.Problem + "; accepted: " + e.Accepted
 }
 
-// Quote shows a refused value on one line: escaped, and cut after 64 bytes so
-// that a megabyte of input does not become a megabyte of error. What contains
-// a token, or much of one, is not shown at all: people paste secrets into the
-// wrong field.
+// Quote shows a refused value on one line. It escapes the value and cuts it after
+// 64 bytes, so that a megabyte of input does not become a megabyte of error. A
+// value that contains a token, or much of one, is not shown at all: people paste
+// secrets into the wrong field.
 func Quote(s string) string {
 	if resemblesToken(s) {
 		return "<a token>"
@@ -39,9 +39,9 @@ func Quote(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
-// Nearest returns the candidate that s is most likely a misspelling of, the
-// first of several equally near, or "" if none is reasonably near: a third of
-// the letters may be wrong.
+// Nearest returns the candidate that s is most likely a misspelling of, or "" if
+// none is near enough: at most a third of the letters may be wrong. Of several
+// candidates that are equally near it returns the first.
 func Nearest(s string, candidates []string) string {
 	if len(s) > MaxScopeLen {
 		return ""
@@ -56,8 +56,8 @@ func Nearest(s string, candidates []string) string {
 	return best
 }
 
-// editDistance counts the bytes to insert, delete, replace or swap with their
-// neighbour to turn a into b (optimal string alignment).
+// editDistance returns how many bytes have to be inserted, deleted, replaced or
+// swapped with their neighbour to turn a into b (optimal string alignment).
 func editDistance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

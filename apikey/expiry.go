@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// MaxExpiryDays is the longest life that can be given in days.
+// MaxExpiryDays is the longest life of a key that can be given in days.
 const MaxExpiryDays = 3650
 
-// ExpiryIn returns the instant a whole number of days after now, 1 to 3650 of
-// 24 hours each. The error is a [*FieldError] for "expires_in_days".
+// ExpiryIn returns the instant the given number of days after now. A day has 24
+// hours, and 1 to 3650 days are accepted. The error is a [*FieldError] for
+// "expires_in_days".
 func ExpiryIn(days int64, now time.Time) (time.Time, error) {
 	if err := checkRange("expires_in_days", days, MaxExpiryDays); err != nil {
 		return time.Time{}, err
@@ -37,8 +38,9 @@ func ExpiryAt(s string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// isStrictRFC3339 refuses what time.Parse lets pass in reading s as t, hours of
-// one digit and decimal commas, and what RFC 3339 cannot write in UTC.
+// isStrictRFC3339 refuses what time.Parse accepts in s beyond RFC 3339: hours of
+// one digit and decimal commas. It also refuses a t that RFC 3339 cannot write in
+// UTC.
 func isStrictRFC3339(s string, t time.Time) bool {
 	return strings.HasPrefix(s, t.Format("2006-01-02T15:04:05")) && !strings.Contains(s, ",") && t.UTC().Year() <= 9999
 }

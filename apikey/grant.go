@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Grant is what deciding a request needs to know of a key, in the form that is
-// quickest to decide on. Strings and slices are shared between grants and must
-// not be changed.
+// Grant is what a decision needs to know of a key, in the form that is fastest to
+// decide on. Strings and slices are shared between grants and must not be
+// changed.
 type Grant struct {
 	Hash      Hash
 	State     State
@@ -25,8 +25,8 @@ type Grant struct {
 // State is the part of a key's status that does not depend on the time.
 type State uint8
 
-// A key is usable, disabled or revoked; whether it has expired depends on when
-// one asks.
+// A key is usable, disabled or revoked. Whether it has expired depends on the
+// time of asking.
 const (
 	StateUsable State = iota
 	StateDisabled
@@ -47,8 +47,8 @@ func (g *Grant) Status(now time.Time) Status {
 	}
 }
 
-// Grant returns what deciding a request needs to know of k. It fails where
-// stored origins or addresses do not parse: such a key must not pass.
+// Grant returns what decisions need to know of k. It fails if stored origins or
+// addresses do not parse: such a key must not pass.
 func (k *Key) Grant() (Grant, error) {
 	g := Grant{
 		Hash:      k.Hash,
@@ -85,9 +85,9 @@ func (k *Key) Grant() (Grant, error) {
 	return g, nil
 }
 
-// unixNano returns an expiry as [Grant.ExpiresAt] holds it. Years that int64
-// cannot hold become the nearest instant that it can, so that what expires
-// after 2262 has not expired now; and no time but the zero time becomes 0.
+// unixNano converts an expiry to the form of [Grant.ExpiresAt]. A year outside
+// the range of int64 becomes the nearest instant inside it, so that a key that
+// expires after 2262 does not count as expired. Only the zero time becomes 0.
 func unixNano(t time.Time) int64 {
 	switch {
 	case t.IsZero():
@@ -101,15 +101,15 @@ func unixNano(t time.Time) int64 {
 	}
 }
 
-// ScopeSet is a set of scopes and its form in a header.
+// ScopeSet is a set of scopes, with its form in a header.
 type ScopeSet struct {
-	List   []string // sorted, without repeats
+	List   []string // sorted, without duplicates
 	Joined string   // List joined by single spaces
 }
 
-// Has reports whether the set holds scope. A scope grants only itself. It looks
-// through Joined, which a request needs next: with thousands of keys in use List
-// is in no cache, and to wait for it takes longer.
+// Has reports whether the set holds scope. A scope grants only itself. Has
+// searches Joined, which a request needs next anyway. With thousands of keys in
+// use, List is in no cache, and waiting for it takes longer.
 func (s *ScopeSet) Has(scope string) bool {
 	for rest := s.Joined; rest != ""; {
 		var one string
@@ -120,7 +120,7 @@ func (s *ScopeSet) Has(scope string) bool {
 	return false
 }
 
-// Places is from where a key may be used. An empty list does not restrict.
+// Places says from where a key may be used. An empty list does not restrict.
 type Places struct {
 	Origins []Origin
 	IPs     []netip.Prefix

@@ -8,13 +8,13 @@ import (
 	"io"
 )
 
-// Hash is the SHA-256 of a whole token, all that is kept of it. A fast hash is
-// right here: the secret has 190 bits, so nothing can be guessed.
+// Hash is the SHA-256 of a whole token. Nothing else is kept of the token. A fast
+// hash suffices, because the secret has 190 random bits and cannot be guessed.
 //
-// A Hash does not print itself, and refuses to be marshalled as text or JSON:
-// only code that asks for its bytes gets them. The zero Hash belongs to no
-// token; comparing with it costs the same as with any other, which makes it
-// the stand-in for the hash of an unknown ID.
+// A Hash does not print itself and refuses to be marshalled as text or JSON: only
+// code that asks for its bytes gets them. The zero Hash belongs to no token.
+// Comparing with it costs the same as comparing with any other, so it stands in
+// for the hash of an unknown ID.
 type Hash [sha256.Size]byte
 
 // HashToken hashes a token. It allocates nothing for anything [Parse] accepts.
@@ -43,8 +43,8 @@ func (Hash) String() string { return hiddenHash }
 // Format prints the same text for every hash, whatever the verb.
 func (Hash) Format(f fmt.State, _ rune) { io.WriteString(f, hiddenHash) }
 
-// MarshalText always fails, so that a hash that strays into JSON is found
-// when the code is written, not in a log or as a lost credential.
+// MarshalText always fails. So a hash that strays into JSON is found when the
+// code is written, and not in a log or as a lost credential.
 func (Hash) MarshalText() ([]byte, error) {
 	return nil, errors.New("the hash of a token is not marshalled")
 }

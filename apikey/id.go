@@ -8,12 +8,12 @@ import (
 // IDLen is the length of a key ID in characters.
 const IDLen = 12
 
-// ID names a key: 12 base62 characters, public and unique. It is an array so
-// that it can be a map key without a pointer for the garbage collector to
+// ID names a key: 12 base62 characters, public and unique. It is an array, so
+// that a map with IDs as keys has no pointers for the garbage collector to
 // follow. The zero ID names no key.
 type ID [IDLen]byte
 
-// NewID draws an ID from crypto/rand.
+// NewID returns a random ID from crypto/rand.
 func NewID() ID {
 	var id ID
 	randomBase62(id[:])
@@ -41,7 +41,7 @@ func (id ID) String() string {
 	return string(id[:])
 }
 
-// MarshalText returns the form of String, so that JSON shows IDs as text.
+// MarshalText returns the same text as String, so that JSON shows IDs as text.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
 // UnmarshalText accepts what MarshalText returns.
@@ -59,8 +59,9 @@ func (id *ID) UnmarshalText(p []byte) error {
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// randomBase62 fills p with base62 characters, each equally likely: bytes of
-// 248 and more are drawn again, since 248 is the largest multiple of 62.
+// randomBase62 fills p with base62 characters that are equally likely. It draws
+// bytes of 248 and more again, because 248 is the largest multiple of 62 in a
+// byte.
 func randomBase62(p []byte) {
 	var buf [64]byte
 	for n := 0; n < len(p); {

@@ -7,13 +7,13 @@ import (
 
 const acceptedIP = "an address such as 203.0.113.7 or 2001:db8::7, or a network such as 203.0.113.0/24"
 
-// mappedBits is how many leading bits of an IPv4-mapped IPv6 address, RFC 4291
-// section 2.5.5.2, are not of the IPv4 address.
+// mappedBits is how many leading bits of an IPv4-mapped IPv6 address (RFC 4291
+// section 2.5.5.2) come before the IPv4 address.
 const mappedBits = 96
 
-// ParseIP reads an address or a CIDR. IPv4-mapped IPv6 becomes IPv4. Zones,
-// host bits and /0 are refused with the form that would be right. The error is
-// a [*FieldError] for "allowed_ips".
+// ParseIP reads an address or a CIDR. An IPv4-mapped IPv6 address becomes IPv4.
+// Zones, host bits and /0 are refused, and the error gives the right form. The
+// error is a [*FieldError] for "allowed_ips".
 func ParseIP(s string) (netip.Prefix, error) {
 	if better := withoutZone(s); better != "" {
 		return refuseIP(s, "has a zone (did you mean "+better+"?)", "")
@@ -32,8 +32,8 @@ func ParseIP(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// parsePrefix refuses zones, which Unmap would lose. It unmaps what it can: a
-// mapped network wider than IPv4 is returned as it stands.
+// parsePrefix refuses zones, which Unmap would drop. It unmaps IPv4-mapped
+// networks, except those wider than all of IPv4, which it returns as they are.
 func parsePrefix(s string) (netip.Prefix, bool) {
 	if strings.Contains(s, "%") {
 		return netip.Prefix{}, false
@@ -50,8 +50,8 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 	return p, err == nil
 }
 
-// withoutZone returns the form of s that would be right without its zone, or
-// "" if there is no zone or more is wrong than that.
+// withoutZone returns s without its zone, or "" if it has no zone or is wrong in
+// another way too.
 func withoutZone(s string) string {
 	address, length, _ := strings.Cut(s, "/")
 	address, zone, ok := strings.Cut(address, "%")
@@ -72,8 +72,8 @@ func refuseIP(s, problem, accepted string) (netip.Prefix, error) {
 	return netip.Prefix{}, &FieldError{Field: "allowed_ips", Problem: Quote(s) + " " + problem, Accepted: accepted}
 }
 
-// FormatIP returns the form that [ParseIP] reads and the store keeps: a CIDR,
-// or for a single address the address alone.
+// FormatIP returns the form that [ParseIP] reads and the store keeps: a CIDR, or
+// the address alone for a single address.
 func FormatIP(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()

@@ -7,22 +7,22 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The characters that show nothing by themselves and change others.
+// Characters that are invisible themselves and change how others look.
 const (
 	nonJoiner     = '\u200c'
 	joiner        = '\u200d'
-	asText        = '\ufe0e' // the variation selector for a pictograph in black and white
-	asEmoji       = '\ufe0f' // and the one for it in colour
+	asText        = '\ufe0e' // variation selector for a pictograph in black and white
+	asEmoji       = '\ufe0f' // variation selector for a pictograph in colour
 	keycap        = '\u20e3'
 	firstSkinTone = '\U0001f3fb'
 	lastSkinTone  = '\U0001f3ff'
 )
 
-// shows reports whether the invisible character at i changes what is seen where
-// it stands: a variation selector after a pictograph or in a keycap; a joiner
-// between two pictographs; a joiner or non-joiner beside a virama, as Indic
-// scripts are written; and a non-joiner between two letters that would join
-// without it, as Persian is written (RFC 5892, Appendix A.1).
+// shows reports whether the invisible character at i changes how the text looks:
+// a variation selector after a pictograph or in a keycap; a joiner between two
+// pictographs; a joiner or non-joiner beside a virama, as Indic scripts are
+// written; and a non-joiner between two letters that would join without it, as
+// Persian is written (RFC 5892, Appendix A.1).
 func shows(text []rune, i int) bool {
 	before, after := at(text, i-1), at(text, i+1)
 	switch text[i] {
@@ -39,7 +39,7 @@ func shows(text []rune, i int) bool {
 	}
 }
 
-// at returns the character at i, or 0 where there is none.
+// at returns the character at i, or 0 if there is none.
 func at(text []rune, i int) rune {
 	if i < 0 || i >= len(text) {
 		return 0
@@ -49,7 +49,7 @@ func at(text []rune, i int) rune {
 
 func isKeycapBase(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
 
-// joinsPictographs looks behind what belongs to the pictograph before.
+// joinsPictographs skips the modifiers of the pictograph before i.
 func joinsPictographs(text []rune, i int) bool {
 	before := at(text, i-1)
 	if before == asEmoji || before >= firstSkinTone && before <= lastSkinTone {
@@ -58,8 +58,9 @@ func joinsPictographs(text []rune, i int) bool {
 	return isPictograph(before) && isPictograph(at(text, i+1))
 }
 
-// besideVirama is true after a virama, and also before one, which is how Bengali
-// and Sinhala write some letters.
+// besideVirama reports whether a joiner between the two stands after a virama, or
+// between a letter and a virama. The latter is how Bengali and Sinhala write some
+// letters.
 func besideVirama(before, after rune) bool {
 	return isVirama(before) || unicode.IsLetter(before) && isVirama(after)
 }
@@ -71,11 +72,11 @@ func isVirama(r rune) bool {
 	return r != 0 && norm.NFC.PropertiesString(string(r)).CCC() == virama
 }
 
-// contextRules are the rules of RFC 5892 on joiners, and no others.
+// contextRules applies the rules of RFC 5892 on joiners, and no others.
 var contextRules = idna.New(idna.CheckJoiners(true))
 
-// keepsApart reports whether the letters around the non-joiner at i would join:
-// whether it may stand in a domain name. It asks for the word that i is in.
+// keepsApart reports whether the letters around the non-joiner at i would join
+// without it. It asks whether the word around i may stand in a domain name.
 func keepsApart(text []rune, i int) bool {
 	inWord := func(r rune) bool { return r == nonJoiner || unicode.In(r, unicode.L, unicode.M) }
 	first, last := i, i

@@ -1,5 +1,25 @@
-// Package apikey is the key itself: its token, its settings and the rules that
-// settings must keep. It knows neither Caddy nor storage, and has no clock.
+// Package apikey defines an API key: its token, its settings, and the rules that
+// settings must keep. It does not know Caddy or any storage, and it has no clock:
+// callers pass the time.
+//
+// A token is brand_id_secret+checksum, see [Parse] and [Generate]. Only its
+// [Hash] is kept; the ID is public and names the key. Tokens of other systems can
+// be imported: such a key is opaque, and is found by the hash of its token.
+//
+// The settings of a [Key] are its scopes, [Limits], origins, addresses and
+// expiry. [Key.Normalize] checks them and brings them into the form in which they
+// are stored. Every refusal is a [*FieldError], which names the field and says
+// what is accepted. The rules hold alike for the admin API, imports, the
+// command's flags and all stores.
+//
+// A key lives through creation, changes, rotation and revocation. The methods in
+// life.go enforce what may follow what: a revoked key never changes again, and
+// only an active key is rotated, and only once. [Status] is derived from the
+// stored fields and the time; it is never stored.
+//
+// Two forms of a key leave this package: a [Grant] has what decisions need, in a
+// form that is fast to decide on, and a [Record] has what may be shown, without
+// token and hash.
 package apikey
 
 import "time"
@@ -9,14 +29,14 @@ import "time"
 // The zero time means "never" in every time field. Times are UTC, to the second.
 type Key struct {
 	ID     ID
-	Prefix string // brand and ID, as shown to people; fixed at creation
+	Prefix string // brand and ID, for people to recognise the key; fixed at creation
 	Hash   Hash
-	Opaque bool // the token is of another system's form, and is found by its hash
+	Opaque bool // the token comes from another system, and the key is found by its hash
 
 	Workspace   string
 	Name        string
 	Description string
-	Scopes      []string // sorted, without repeats
+	Scopes      []string // sorted, without duplicates
 
 	Limits         Limits
 	AllowedOrigins []string // canonical, see [ParseOrigin]; empty: anywhere
@@ -27,8 +47,8 @@ type Key struct {
 	RevokedAt time.Time
 	Disabled  bool
 
-	RotatedFrom ID // the key that this one replaces
-	ReplacedBy  ID // the key that replaces this one
+	RotatedFrom ID // the key that this one replaced
+	ReplacedBy  ID // the key that replaced this one
 }
 
 // Limits caps the use of one key. All three are at least 1 in a stored key.
@@ -38,7 +58,8 @@ type Limits struct {
 	Burst     uint32 `json:"burst"`      // size of the minute bucket, 1–PerMinute
 }
 
-// Defaults for a key whose admin names no limits. Burst defaults to PerMinute.
+// Defaults for a key that was created without limits. Burst defaults to
+// PerMinute.
 const (
 	DefaultPerMinute = 60
 	DefaultPerDay    = 10_000
@@ -47,7 +68,7 @@ const (
 // Status says whether a key may be used. It is derived, never stored.
 type Status string
 
-// The statuses in the order in which they are decided: revoked is final and
+// The statuses, in the order in which they are decided: revoked is final and
 // hides the others, disabled hides expired.
 const (
 	Revoked  Status = "revoked"

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// The life of a key: it is created, changed, disabled and enabled, rotated, and
-// revoked. What may follow what is said here, for the admin API, imports and
-// all stores.
+// This file has the life of a key: it is created, changed, disabled and enabled,
+// rotated, and revoked. The methods decide which of these may follow which. The
+// admin API, imports and all stores use them.
 
-// StateError is a change that the state of a key does not allow.
+// StateError says that the state of a key does not allow a change.
 type StateError struct{ Reason string }
 
 func (e *StateError) Error() string { return e.Reason }
 
-// Bounds of the overlap of a rotation, in which both keys work: the default, and
-// the longest, which keeps a rotation from being forgotten.
+// The default and the longest overlap of a rotation, during which both keys work.
+// The maximum keeps a rotation from being forgotten.
 const (
 	DefaultOverlap = 24 * time.Hour
 	MaxOverlap     = 365 * 24 * time.Hour
@@ -31,12 +31,12 @@ func ParseOverlap(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// SetToken gives a key the identity of a token of Keygate's own form.
+// SetToken gives a key the identity of a token in Keygate's own form.
 func (k *Key) SetToken(brand string, id ID, hash Hash) {
 	k.ID, k.Hash, k.Prefix, k.Opaque = id, hash, Prefix(brand, id), false
 }
 
-// CheckWorkspace refuses another workspace than the one that the key is in. The
+// CheckWorkspace refuses a workspace other than the one that the key is in. The
 // error is a [*FieldError].
 func (k *Key) CheckWorkspace(workspace string) error {
 	if workspace != k.Workspace {
@@ -54,16 +54,17 @@ func (k *Key) CheckChangeable() error {
 	return nil
 }
 
-// Revoke ends a key for good. A revoked key stays as it is.
+// Revoke ends a key for good. Revoking it again changes nothing.
 func (k *Key) Revoke(now time.Time) {
 	if k.RevokedAt.IsZero() {
 		k.RevokedAt = storedTime(now)
 	}
 }
 
-// Rotate makes next the successor of k, which expires after the overlap unless
-// it does before. next has the settings of k, see [Key.Heir], and an identity.
-// Only an active key is rotated, and only once: the error is a [*StateError].
+// Rotate makes next the successor of k. k then expires after the overlap, unless
+// it expires before. next must have an identity and the settings of k, see
+// [Key.Heir]. Only an active key can be rotated, and only once: the error is a
+// [*StateError].
 func (k *Key) Rotate(next *Key, now time.Time, overlap time.Duration) error {
 	if status := k.Status(now); status != Active {
 		return &StateError{"the key is " + string(status) + "; only an active key can be rotated"}
@@ -79,7 +80,7 @@ func (k *Key) Rotate(next *Key, now time.Time, overlap time.Duration) error {
 	return nil
 }
 
-// Link records that next replaces k. Both are in one workspace.
+// Link records that next replaces k, and puts it in the workspace of k.
 func (k *Key) Link(next *Key) {
 	k.ReplacedBy, next.RotatedFrom, next.Workspace = next.ID, k.ID, k.Workspace
 }
@@ -93,8 +94,8 @@ func (k *Key) Clone() Key {
 	return c
 }
 
-// Heir returns the settings of k for another key: not its identity, nor what
-// happened to it. It shares no memory with k.
+// Heir returns a copy of the settings of k for another key. It leaves out the
+// identity of k and what happened to it. It shares no memory with k.
 func (k *Key) Heir() Key {
 	h := k.Clone()
 	h.ID, h.Prefix, h.Hash, h.Opaque = ID{}, "", Hash{}, false
@@ -103,8 +104,8 @@ func (k *Key) Heir() Key {
 	return h
 }
 
-// KeepFixed undoes what no change of a key may touch: its identity, its
-// workspace and when it was created.
+// KeepFixed restores from old what no change may touch: identity, workspace and
+// creation time.
 func (k *Key) KeepFixed(old *Key) {
 	k.ID, k.Prefix, k.Hash, k.Opaque = old.ID, old.Prefix, old.Hash, old.Opaque
 	k.Workspace, k.CreatedAt = old.Workspace, old.CreatedAt

@@ -5,17 +5,16 @@ import (
 	"strconv"
 )
 
-// Highest accepted limits.
+// The highest limits that are accepted.
 const (
 	MaxPerMinute = 1_000_000
 	MaxPerDay    = 1_000_000_000
 )
 
-// CheckLimits turns limits that somebody asked for into those of a key. A nil
-// limit was not asked for and gets its default: 60 per minute, 10,000 per day,
-// and the burst that equals per minute. Zero is refused like any other number
-// out of range. The error is a [*FieldError] for "per_minute", "per_day" or
-// "burst".
+// CheckLimits turns requested limits into those of a key. A nil limit gets its
+// default: 60 per minute, 10,000 per day, and a burst equal to per minute. Zero
+// is refused like any other number out of range. The error is a [*FieldError] for
+// "per_minute", "per_day" or "burst".
 func CheckLimits(perMinute, perDay, burst *int64) (Limits, error) {
 	minute, err := checkLimit("per_minute", perMinute, DefaultPerMinute, MaxPerMinute)
 	if err != nil {
@@ -39,7 +38,7 @@ func CheckLimits(perMinute, perDay, burst *int64) (Limits, error) {
 	return Limits{PerMinute: minute, PerDay: day, Burst: bucket}, nil
 }
 
-// checkLimit returns missing where nothing was asked for.
+// checkLimit checks a requested limit. It returns missing if none was requested.
 func checkLimit(field string, asked *int64, missing uint32, most int64) (uint32, error) {
 	if asked == nil {
 		return missing, nil
@@ -58,7 +57,7 @@ func checkRange(field string, v, most int64) error {
 	return &FieldError{Field: field, Problem: fmt.Sprintf("%d is out of range", v), Accepted: "1 to " + commas(most)}
 }
 
-// orDefault is what CheckLimits takes for a stored limit: nil for zero.
+// orDefault converts a stored limit to an argument of CheckLimits: nil for zero.
 func orDefault(v uint32) *int64 {
 	if v == 0 {
 		return nil
@@ -67,7 +66,8 @@ func orDefault(v uint32) *int64 {
 	return &asked
 }
 
-// commas writes a positive number as 1,000,000, and one of four digits as it is.
+// commas formats a positive number with commas, as 1,000,000. Numbers of up to
+// four digits have none.
 func commas(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	if len(s) <= 4 {

@@ -3,8 +3,8 @@ package apikey
 import "slices"
 
 // Narrower returns a grant that allows no more than either of two grants of one
-// key does, for when nobody knows which of them holds. A key of which nothing
-// sure is left becomes disabled, unless it is revoked.
+// key. It is for a change whose outcome is unknown. If nothing is left that both
+// allow, the key becomes disabled, unless it is revoked.
 func Narrower(a, b Grant) Grant {
 	n := a
 	n.State = max(a.State, b.State)
@@ -24,8 +24,8 @@ func Narrower(a, b Grant) Grant {
 	return n
 }
 
-// narrowerPlaces keeps what both list word for word. It reports false where
-// that is nothing, which would read as anywhere.
+// narrowerPlaces keeps the places that both list literally. It reports false if
+// none is left, because an empty list would mean anywhere.
 func narrowerPlaces(a, b *Places) (narrower *Places, sure bool) {
 	if a == nil || b == nil {
 		if a == nil {
@@ -40,7 +40,8 @@ func narrowerPlaces(a, b *Places) (narrower *Places, sure bool) {
 	return n, origins && ips
 }
 
-// narrowerList takes an empty list for no restriction.
+// narrowerList keeps the elements that both lists have. An empty list means no
+// restriction.
 func narrowerList[T comparable](a, b []T) (narrower []T, sure bool) {
 	switch {
 	case len(a) == 0:

@@ -2,22 +2,21 @@ package apikey
 
 import "fmt"
 
-// MaxAllowlist is how many origins, and how many addresses, one key may list.
+// MaxAllowlist is how many origins, and how many addresses, one key may have.
 const MaxAllowlist = 64
 
-// Normalize checks the settings of a key and brings them into the form in
-// which they are stored: scopes sorted, origins and addresses canonical, all
-// without repeats, limits of zero replaced by their defaults, no list nil.
+// Normalize checks the settings of a key and brings them into the form in which
+// they are stored: scopes are sorted, origins and addresses are canonical,
+// duplicates are removed, limits of zero get their defaults, and no list is nil.
 //
-// It asks neither whether the scopes are known, see [CheckKnown], nor whether
-// the expiry lies ahead, see [ExpiryIn] and [ExpiryAt]: both may have changed
-// since the key was made. The error is a [*FieldError], and k is then as it
-// was.
+// It does not ask whether the scopes are known, see [CheckKnown], nor whether the
+// expiry lies ahead, see [ExpiryIn] and [ExpiryAt]: both may have changed since
+// the key was made. The error is a [*FieldError], and k is then unchanged.
 func (k *Key) Normalize() error { return k.NormalizeChange(new(Key)) }
 
-// NormalizeChange is Normalize for a key that is stored already, as old. A name
-// or a description that stays as it is may be one that was accepted once and is
-// not any more: what else changes must not fail for it.
+// NormalizeChange is Normalize for a change of the stored key old. A name or
+// description that does not change is accepted even if today's rules would refuse
+// it: other changes must not fail because of it.
 func (k *Key) NormalizeChange(old *Key) error {
 	if err := CheckWorkspace(k.Workspace); err != nil {
 		return err
@@ -59,7 +58,7 @@ func (k *Key) NormalizeChange(old *Key) error {
 }
 
 // normalList returns the canonical forms of list in the same order, without
-// repeats and never nil.
+// duplicates, and never nil.
 func normalList(field string, list []string, canonical func(string) (string, error)) ([]string, error) {
 	if err := checkCount(field, len(list), MaxAllowlist); err != nil {
 		return nil, err

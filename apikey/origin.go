@@ -17,15 +17,15 @@ const (
 	maxLabelLen    = 63
 )
 
-// hostProfile maps host names as browsers do (WHATWG URL, domain to ASCII):
-// UTS 46, not transitional, with underscores and any hyphens.
+// hostProfile maps host names as browsers do (WHATWG URL, domain to ASCII): UTS
+// 46, non-transitional, with underscores and hyphens anywhere.
 var hostProfile = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.CheckHyphens(false), idna.BidiRule())
 
-// ParseOrigin reads http(s)://host[:port], optionally with "*." before a host
-// name of two or more labels. The result is canonical: lower case, punycode,
-// no default port, no trailing dot. What is not an origin, such as "null", "*"
-// or a URL with a path, is refused with the form that would be right. The
-// error is a [*FieldError] for "allowed_origins".
+// ParseOrigin reads http(s)://host[:port]. "*." may stand before a host name of
+// two or more labels. The result is canonical: lower case, punycode, no default
+// port, no trailing dot. Anything else, such as "null", "*" or a URL with a path,
+// is refused, and the error gives the right form. The error is a [*FieldError]
+// for "allowed_origins".
 func ParseOrigin(s string) (Origin, error) {
 	o, problem, accepted := parseOrigin(s)
 	if problem != "" {
@@ -34,15 +34,15 @@ func ParseOrigin(s string) (Origin, error) {
 	return o, nil
 }
 
-// parseOrigin returns a problem, and then what would be accepted unless the
-// problem already says so.
+// parseOrigin returns the problem, and what would be accepted unless the problem
+// already says so.
 func parseOrigin(s string) (o Origin, problem, accepted string) {
 	switch {
 	case len(s) > maxOriginLen:
 		return o, fmt.Sprintf("an entry has %d bytes", len(s)), acceptedOrigin
 	case s == "":
 		return o, "an entry is empty", acceptedOrigin
-	case !utf8.ValidString(s): // idna lets some of it pass
+	case !utf8.ValidString(s): // idna accepts some of it
 		return o, Quote(s) + " is not valid UTF-8", acceptedOrigin
 	case s == "*":
 		return o, `"*" is every origin`, "an empty allowed_origins to allow every origin"
@@ -51,7 +51,7 @@ func parseOrigin(s string) (o Origin, problem, accepted string) {
 	}
 	shown := Quote(s)
 	if strings.Contains(s, "@") {
-		shown = "an entry" // what stands before the @ may be a password
+		shown = "an entry" // the part before the @ may be a password
 	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
@@ -97,8 +97,8 @@ func parseOrigin(s string) (o Origin, problem, accepted string) {
 	return Origin{scheme: scheme, suffix: "." + host + suffix}, "", ""
 }
 
-// extraPart names the first thing in s, which follows the scheme, that an
-// origin does not have, and returns the host and port alone.
+// extraPart names the first part of s that an origin does not have, and returns
+// the host and port alone. s is the text after the scheme.
 func extraPart(s string) (kind, without string) {
 	if i := strings.IndexAny(s, `/\?#`); i >= 0 {
 		kind = map[byte]string{'/': "path", '\\': "path", '?': "query", '#': "fragment"}[s[i]]
@@ -110,7 +110,7 @@ func extraPart(s string) (kind, without string) {
 	return kind, s
 }
 
-// splitPort returns port 0 where none is given.
+// splitPort returns port 0 if s has none.
 func splitPort(s string) (host string, port uint64, problem string) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 || strings.HasSuffix(s, "]") {
@@ -124,8 +124,8 @@ func splitPort(s string) (host string, port uint64, problem string) {
 	return host, port, ""
 }
 
-// canonicalHost returns a host as browsers serialise it, and whether it is a
-// name and not an address.
+// canonicalHost returns a host as browsers serialise it, and whether it is a name
+// rather than an address.
 func canonicalHost(s string) (host string, isName bool, problem string) {
 	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
 		a, err := netip.ParseAddr(s[1 : len(s)-1])
@@ -148,8 +148,8 @@ func canonicalHost(s string) (host string, isName bool, problem string) {
 			return "", false, "has a host with a label of more than 63 characters"
 		}
 	}
-	// Browsers read a host whose last label is a number as IPv4, and also 127.1
-	// and 0x7f.1; only the full form is what they serialise.
+	// Browsers read any host whose last label is a number as IPv4, even 127.1 and
+	// 0x7f.1. They serialise only the full form.
 	if endsInNumber(labels[len(labels)-1]) {
 		a, err := netip.ParseAddr(host)
 		if err != nil {
@@ -160,8 +160,8 @@ func canonicalHost(s string) (host string, isName bool, problem string) {
 	return host, true, ""
 }
 
-// endsInNumber reports whether browsers take a host with this last label for
-// an IPv4 address (WHATWG URL, "ends in a number").
+// endsInNumber reports whether browsers treat a host with this last label as an
+// IPv4 address (WHATWG URL, "ends in a number").
 func endsInNumber(last string) bool {
 	number, isHex := strings.CutPrefix(last, "0x")
 	for i := range len(number) {
@@ -172,8 +172,8 @@ func endsInNumber(last string) bool {
 	return true
 }
 
-// serialiseIPv6 differs from netip in that browsers write an IPv4-mapped
-// address in hexadecimal, too.
+// serialiseIPv6 writes IPv4-mapped addresses in hexadecimal, as browsers do and
+// netip does not.
 func serialiseIPv6(a netip.Addr) string {
 	if !a.Is4In6() {
 		return a.String()
@@ -199,9 +199,9 @@ func (o Origin) String() string {
 	return o.exact
 }
 
-// Matches reports whether o covers the value of a request's Origin field. It
-// compares exactly, as browsers serialise origins in one way only. A wildcard
-// stands for one or more whole labels. Matches does not allocate.
+// Matches reports whether o covers the value of a request's Origin header. It
+// compares exactly, because browsers serialise each origin in only one way. A
+// wildcard stands for one or more whole labels. Matches does not allocate.
 func (o Origin) Matches(origin string) bool {
 	if o.suffix == "" {
 		return o.exact != "" && origin == o.exact
@@ -214,8 +214,8 @@ func (o Origin) Matches(origin string) bool {
 	return ok && isHost(labels)
 }
 
-// isHost reports whether s is labels of a-z, 0-9, hyphen and underscore, as
-// browsers allow in the host of an origin.
+// isHost reports whether s consists of labels of a-z, 0-9, hyphen and underscore,
+// which browsers allow in the host of an origin.
 func isHost(s string) bool {
 	labelLen := 0
 	for i := range len(s) {

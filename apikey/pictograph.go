@@ -2,15 +2,15 @@ package apikey
 
 import "slices"
 
-// isPictograph reports whether r is drawn as an emoji, or may be.
+// isPictograph reports whether r is, or may be, drawn as an emoji.
 func isPictograph(r rune) bool {
 	return slices.ContainsFunc(pictographs[:], func(some [2]rune) bool { return r >= some[0] && r <= some[1] })
 }
 
-// pictographs are, from the first to the last of each, the characters with the
-// property Extended_Pictographic that are assigned in the basic plane, and all of
-// the blocks beyond it that Unicode keeps for pictographs, so that those of a later
-// Unicode are among them.
+// pictographs are ranges, each from its first to its last character. In the basic
+// plane they are the assigned characters with the property Extended_Pictographic.
+// Beyond it they are the whole blocks that Unicode keeps for pictographs, so that
+// those of a later Unicode are included.
 var pictographs = [...][2]rune{
 	{0x00a9, 0x00a9},
 	{0x00ae, 0x00ae},

@@ -2,9 +2,9 @@ package apikey
 
 import "time"
 
-// Record is a key as the admin API and --json show it. It holds neither token
-// nor hash. Times are RFC 3339 in UTC; nil is written as null and means never.
-// Lists are never null.
+// Record is a key as the admin API and --json show it, without token and hash.
+// Times are RFC 3339 in UTC; nil is written as null and means never. Lists are
+// never null.
 type Record struct {
 	ID             ID         `json:"id"`
 	Prefix         string     `json:"prefix"`
@@ -24,8 +24,8 @@ type Record struct {
 	ReplacedBy     ID         `json:"replaced_by"`  // "" for none
 }
 
-// Record returns what may be shown of k at the instant now. The zero lastUsed
-// means never.
+// Record returns what may be shown of k at the instant now. A zero lastUsed means
+// never.
 func (k *Key) Record(now, lastUsed time.Time) Record {
 	return Record{
 		ID:             k.ID,

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Bounds of a key's scopes.
+// Bounds on the scopes of a key.
 const (
 	MaxScopes   = 64 // on one key
 	MaxScopeLen = 64 // characters of one scope
 )
 
 // CheckScope accepts resource:action, both [a-z][a-z0-9_-]*, at most 64
-// characters in all. It does not ask whether anything knows the scope, see
+// characters together. It does not ask whether the scope is known, see
 // [CheckKnown]. The error is a [*FieldError] for "scopes".
 func CheckScope(s string) error {
 	resource, action, ok := strings.Cut(s, ":")
@@ -42,11 +42,11 @@ func isScopePart(s string) bool {
 }
 
 // CheckKnown refuses the first scope that is neither in the catalogue nor in
-// extra, and names the nearest one that is:
+// extra, and suggests the nearest one that is:
 //
 //	scopes: "posts:wrte" is not a known scope (did you mean posts:write?)
 //
-// extra is what the running config knows besides. The error is a
+// extra lists further scopes that the running config knows. The error is a
 // [*FieldError] for "scopes".
 func CheckKnown(scopes, extra []string) error {
 	for _, s := range scopes {
@@ -67,7 +67,7 @@ func CheckKnown(scopes, extra []string) error {
 	return nil
 }
 
-// normalScopes returns scopes sorted and without repeats.
+// normalScopes returns scopes sorted and without duplicates.
 func normalScopes(scopes []string) ([]string, error) {
 	if len(scopes) == 0 {
 		return nil, &FieldError{Field: "scopes", Problem: "is empty", Accepted: "1 to 64 scopes, such as posts:write"}
@@ -83,20 +83,20 @@ func normalScopes(scopes []string) ([]string, error) {
 	return sortedSet(scopes), nil
 }
 
-// sortedSet returns a copy of list, sorted and without repeats.
+// sortedSet returns a copy of list, sorted and without duplicates.
 func sortedSet(list []string) []string {
 	sorted := append([]string{}, list...)
 	slices.Sort(sorted)
 	return slices.Compact(sorted)
 }
 
-// NewScopeSet returns the set of the scopes in list, which it does not keep.
+// NewScopeSet returns the set of the scopes in list. It does not keep list.
 func NewScopeSet(list []string) *ScopeSet {
 	sorted := sortedSet(list)
 	return &ScopeSet{List: sorted, Joined: strings.Join(sorted, " ")}
 }
 
-// ScopeInfo is a scope and one line on what it opens.
+// ScopeInfo is a scope, with one line on what it allows.
 type ScopeInfo struct {
 	Scope       string `json:"scope"`
 	Description string `json:"description"`

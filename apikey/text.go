@@ -7,20 +7,20 @@ import (
 	"unicode/utf8"
 )
 
-// Longest texts on a key, in characters.
+// The longest accepted texts of a key, in characters.
 const (
 	MaxWorkspaceLen   = 64
 	MaxNameLen        = 100
 	MaxDescriptionLen = 500
 )
 
-// checkText accepts text that people read, on one line, in which all that there
-// is can be seen. Lengths are in characters.
+// checkText accepts text for people: one line in which every character can be
+// seen. Lengths are in characters.
 //
-// The rule: a character is refused that is a control, format, private-use or
-// default-ignorable one, a line break, a noncharacter, a blank, or a space but a
-// single U+0020 between others; a joiner or a variation selector is accepted
-// where it changes what is seen, see [shows].
+// It refuses control, format, private-use and default-ignorable characters, line
+// breaks, noncharacters and blanks. It refuses spaces, except a single U+0020
+// between other characters. It accepts a joiner or a variation selector where it
+// changes how the text looks, see [shows].
 func checkText(field, s string, least, most int) error {
 	accepted := fmt.Sprintf("%d to %d characters, all of them visible, with single spaces between words", least, most)
 	refuse := func(format string, args ...any) error {
@@ -52,7 +52,7 @@ func checkText(field, s string, least, most int) error {
 	return nil
 }
 
-// isPlain reports whether s is visible ASCII with single spaces between, which
+// isPlain reports whether s is visible ASCII with single spaces in between, as
 // most names are.
 func isPlain(s string) bool {
 	before := byte(' ')
@@ -65,7 +65,8 @@ func isPlain(s string) bool {
 	return before != ' ' || s == ""
 }
 
-// refusedKind says what the character at i is that is not accepted there, or "".
+// refusedKind names the kind of the character at i if it is not accepted there,
+// and returns "" otherwise.
 func refusedKind(text []rune, i int) string {
 	switch r := text[i]; {
 	case r > ' ' && r <= '~':
@@ -94,16 +95,16 @@ func refusedKind(text []rune, i int) string {
 	}
 }
 
-// isInvisible reports whether nothing is drawn for r by itself: a
-// Default_Ignorable_Code_Point, of which Unicode derives some from these
+// isInvisible reports whether r is drawn as nothing: a
+// Default_Ignorable_Code_Point, part of which Unicode derives from these
 // properties, a format character, or a blank.
 func isInvisible(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) || strings.ContainsRune(blanks, r)
 }
 
-// blanks are characters that are drawn as nothing, or as whatever is there, for
-// which Unicode has no property: a Braille pattern, the object replacement
-// character, two Egyptian blanks, a Khitan filler, and a notehead of music.
+// blanks are characters that are drawn as nothing, or as some placeholder, and
+// that no Unicode property identifies: a Braille pattern, the object replacement
+// character, two Egyptian blanks, a Khitan filler, and a musical notehead.
 const blanks = "\u2800\ufffc\U00013441\U00013442\U00016fe4\U0001d159"
 
 func tokenInside(field, accepted string) error {

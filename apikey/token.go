@@ -7,14 +7,14 @@ import (
 )
 
 // A token is brand_id_secret+checksum, such as
-// patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV2YI9hn. The checksum lets a
-// scanner and the gateway tell a token from noise without hashing or looking
-// it up. It is never authentication.
+// patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV2YI9hn. With the checksum, a
+// scanner or the gateway can tell a token from noise without hashing it or
+// looking it up. The checksum never authenticates.
 const (
 	SecretLen   = 32 // base62 characters: 190 bits from crypto/rand
 	ChecksumLen = 6  // base62 digits of the CRC-32/IEEE of all before them
 
-	// DefaultBrand is the brand of tokens where the config names no other.
+	// DefaultBrand is the brand of tokens if the config names no other.
 	DefaultBrand = "patra"
 )
 
@@ -25,8 +25,8 @@ const (
 	maxTokenLen = maxBrandLen + tailLen
 )
 
-// CheckBrand accepts a lower-case letter followed by 1 to 15 lower-case
-// letters or digits. The error is a [*FieldError] for "key_prefix".
+// CheckBrand accepts a lower-case letter followed by 1 to 15 lower-case letters
+// or digits. The error is a [*FieldError] for "key_prefix".
 func CheckBrand(s string) error {
 	if isBrand(s) {
 		return nil
@@ -54,9 +54,9 @@ func isLower(c byte) bool     { return c >= 'a' && c <= 'z' }
 func isDigit(c byte) bool     { return c >= '0' && c <= '9' }
 func isBrandChar(c byte) bool { return isLower(c) || isDigit(c) }
 
-// Generate draws a new ID and secret from crypto/rand. The token is the only
-// copy of the secret there will ever be; only hash is to be kept. The brand
-// must be one that [CheckBrand] accepts.
+// Generate returns a new token with a random ID and secret from crypto/rand. The
+// returned token is the only copy of the secret; callers keep only the hash. The
+// brand must be one that [CheckBrand] accepts.
 func Generate(brand string) (token string, id ID, hash Hash) {
 	id = NewID()
 	b := make([]byte, 0, maxTokenLen)
@@ -71,9 +71,9 @@ func Generate(brand string) (token string, id ID, hash Hash) {
 	return token, id, hash
 }
 
-// Parse reports whether token is well formed: the brand, the length, the
-// alphabet, both underscores and the checksum. It returns the ID that the
-// token claims; whether the secret is right is for [Hash.Equal] to say. It
+// Parse reports whether token is well formed: it checks the brand, the length,
+// the alphabet, both underscores and the checksum. It returns the ID that the
+// token claims. Whether the secret is right is for [Hash.Equal] to say. Parse
 // neither hashes nor allocates.
 func Parse(brand, token string) (ID, bool) {
 	var id ID
@@ -93,9 +93,9 @@ func Parse(brand, token string) (ID, bool) {
 	return id, true
 }
 
-// checksum returns the CRC-32/IEEE of s as base62 digits, most significant
-// first, zero padded. It walks tables itself because package crc32 takes only
-// []byte and lets it escape: one allocation for every request.
+// checksum returns the CRC-32/IEEE of s as base62 digits, most significant first,
+// padded with zeros. It computes the CRC itself, because package crc32 takes only
+// []byte and lets it escape: that would allocate on every request.
 func checksum(s string) [ChecksumLen]byte {
 	crc := ^uint32(0)
 	for ; len(s) >= 4; s = s[4:] {
@@ -117,8 +117,8 @@ func checksum(s string) [ChecksumLen]byte {
 // Prefix returns the part of a token that may be shown: patra_7Hk2Qp9aX3bC.
 func Prefix(brand string, id ID) string { return brand + "_" + id.String() }
 
-// ParseRef reads what people name a key by: its ID or its prefix, of any
-// brand. A whole token is refused with an error that does not repeat it.
+// ParseRef reads what people name a key by: its ID, or its prefix of any brand.
+// It refuses a whole token, and does not repeat it in the error.
 func ParseRef(s string) (ID, error) {
 	if ContainsToken(s) {
 		return ID{}, &FieldError{Field: "id", Problem: "this is a whole token, which is secret", Accepted: acceptedRef}
@@ -131,10 +131,10 @@ func ParseRef(s string) (ID, error) {
 
 const acceptedRef = "the key's ID, such as 7Hk2Qp9aX3bC, or its prefix, such as patra_7Hk2Qp9aX3bC"
 
-// crcTables are what each of four bytes, and the zeros after it, add to a
-// CRC-32: taking four at once is three times as fast as one by one
-// (Kounavis and Berry, "A systematic approach to building high performance
-// software-based CRC generators", 2005).
+// crcTables hold what each of four bytes, followed by zeros, adds to a CRC-32.
+// Taking four bytes at once is three times as fast as one by one (Kounavis and
+// Berry, "A systematic approach to building high performance software-based CRC
+// generators", 2005).
 var crcTables = newCRCTables()
 
 func newCRCTables() (tables [4][256]uint32) {
@@ -147,8 +147,8 @@ func newCRCTables() (tables [4][256]uint32) {
 	return tables
 }
 
-// ContainsToken reports whether s holds something in the shape of a token of
-// any brand, whatever its checksum. What does must not be shown or stored.
+// ContainsToken reports whether s contains something in the form of a token, of
+// any brand and with any checksum. Such a text must not be shown or stored.
 func ContainsToken(s string) bool {
 	for i := range len(s) {
 		if s[i] == '_' && endsInBrand(s[:i]) && secretFollows(s[i+1:], SecretLen+ChecksumLen) {
@@ -158,8 +158,8 @@ func ContainsToken(s string) bool {
 	return false
 }
 
-// resemblesToken also finds a token that lost its brand or its end when it was
-// copied. It may hide an innocent text, so it decides only what errors quote.
+// resemblesToken also finds a token that lost its brand or its end in copying. It
+// may match an innocent text, so it only decides what errors quote.
 func resemblesToken(s string) bool {
 	const tooMuch = 16 // characters of the secret: half of it
 	if secretFollows(s, tooMuch) {
@@ -179,7 +179,7 @@ func secretFollows(s string, n int) bool {
 	return len(s) >= IDLen+1+n && s[IDLen] == '_' && isBase62(s[:IDLen]) && isBase62(s[IDLen+1:IDLen+1+n])
 }
 
-// endsInBrand reports whether some suffix of s is a brand.
+// endsInBrand reports whether a suffix of s is a brand.
 func endsInBrand(s string) bool {
 	for n := 1; n <= maxBrandLen && n <= len(s); n++ {
 		switch c := s[len(s)-n]; {

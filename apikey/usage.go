@@ -2,19 +2,19 @@ package apikey
 
 import "time"
 
-// Usage is what one key did on one UTC day. Counts are totals for that day,
+// Usage is the use of one key on one UTC day. Counts are totals of that day,
 // never differences, so that saving the same Usage twice changes nothing.
 type Usage struct {
 	ID  ID
 	Day Day
 
-	Charged uint64 // charged to the day's quota; a route with a cost charges more than one
+	Charged uint64 // units charged to the day's quota; a route with a cost charges more than one
 	Allowed uint64 // requests that passed
 	Limited uint64 // requests refused by a limit
 	Denied  uint64 // requests refused after authentication for any other reason
 
-	// LastUsed is when the key last authenticated a request on that day, in
-	// Unix seconds rounded down to the minute; 0: not on that day.
+	// LastUsed is when the key last authenticated a request on that day, in Unix
+	// seconds, rounded down to the minute. 0 means not on that day.
 	LastUsed int64
 }
 
@@ -38,16 +38,17 @@ func (d Day) Start() time.Time { return time.Unix(int64(d)*secondsPerDay, 0).UTC
 // String returns the day as 2006-01-02.
 func (d Day) String() string { return d.Start().Format(time.DateOnly) }
 
-// Bucket is the state of a minute bucket at an instant, for carrying it over a
+// Bucket is the state of a minute bucket at an instant. It is saved to survive a
 // restart. Exactly one of ID and Workspace is set.
 type Bucket struct {
 	ID        ID
 	Workspace string
 
 	// Tokens is what the bucket held at At. It may be below zero by less than
-	// what a nanosecond refills: a token that was due within that time.
+	// what one nanosecond refills, if a token was granted that was due within
+	// that time.
 	Tokens float64
 
-	PerMinute, Burst uint32 // what the bucket ran with
+	PerMinute, Burst uint32 // the limits of the bucket
 	At               time.Time
 }

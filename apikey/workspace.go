@@ -1,20 +1,20 @@
 package apikey
 
-// MaxWorkspaceLimit is the highest accepted limit of a workspace.
+// MaxWorkspaceLimit is the highest limit of a workspace that is accepted.
 const MaxWorkspaceLimit = 1_000_000_000
 
-// WorkspaceLimits caps the use of all keys of one workspace together. A limit
-// of 0 means: not limited.
+// WorkspaceLimits limits the use of all keys of one workspace together. A limit
+// of 0 means not limited.
 type WorkspaceLimits struct {
-	PerMinute uint32 `json:"per_minute,omitempty"` // 1–1,000,000,000; the size of the bucket, too
+	PerMinute uint32 `json:"per_minute,omitempty"` // 1–1,000,000,000; also the size of the bucket
 	PerDay    uint32 `json:"per_day,omitempty"`    // 1–1,000,000,000
 }
 
-// IsZero reports whether nothing is limited.
+// IsZero reports whether neither limit is set.
 func (l WorkspaceLimits) IsZero() bool { return l == WorkspaceLimits{} }
 
-// Limits returns the limits in the form of a key's, where zero means that there
-// is no such limit.
+// Limits converts the limits to the type of a key's limits. Zero there means not
+// limited.
 func (l WorkspaceLimits) Limits() Limits {
 	return Limits{PerMinute: l.PerMinute, Burst: l.PerMinute, PerDay: l.PerDay}
 }
@@ -25,18 +25,18 @@ func (l WorkspaceLimits) Check() error {
 	return err
 }
 
-// WorkspaceUsage is what all keys of a workspace were charged on one UTC day.
-// Like that of [Usage], the count is the day's total.
+// WorkspaceUsage is what all keys of a workspace were charged on one UTC day. As
+// in [Usage], the count is the day's total.
 type WorkspaceUsage struct {
 	Workspace string
 	Day       Day
 	Charged   uint64
 }
 
-// CheckWorkspaceLimits turns limits that somebody asked for into those of a
-// workspace. A nil limit means not limited. Each is 1 to 1,000,000,000: zero is refused, so that nobody who means to close a
-// workspace opens it. The error is a [*FieldError] for "per_minute" or
-// "per_day".
+// CheckWorkspaceLimits turns requested limits into those of a workspace. A nil
+// limit means not limited. Each is 1 to 1,000,000,000. Zero is refused, so that
+// nobody who means to close a workspace opens it. The error is a [*FieldError]
+// for "per_minute" or "per_day".
 func CheckWorkspaceLimits(perMinute, perDay *int64) (WorkspaceLimits, error) {
 	minute, err := checkLimit("per_minute", perMinute, 0, MaxWorkspaceLimit)
 	if err != nil {

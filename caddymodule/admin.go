@@ -15,9 +15,9 @@ func init() {
 	caddy.RegisterModule(adminRouter{})
 }
 
-// adminRouter serves /keygate/ on Caddy's admin endpoint. It holds nothing: the
-// running app is looked up for each request, because after a failed reload the
-// endpoint is left with the routers of the config that failed.
+// adminRouter serves /keygate/ on Caddy's admin endpoint. It has no state and
+// looks up the running app for each request: after a failed reload, the endpoint
+// keeps the routers of the config that failed.
 type adminRouter struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -28,16 +28,16 @@ func (adminRouter) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Routes returns the one route; everything below it is dispatched by the Server.
+// Routes returns a single route. The Server dispatches everything below it.
 func (adminRouter) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/keygate/", Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
-// notStarted is what a Caddy says that serves its admin endpoint and has not come
-// to its first config yet, or has given up its last one.
+// notStarted is the answer of a Caddy that serves its admin endpoint but has not
+// loaded its first config yet, or has given up its last one.
 const notStarted = "this Caddy has not loaded its config yet, or is stopping; send the request again in a moment"
 
-// notConfigured is what the command looks for to tell a Caddy without keygate
+// notConfigured is the answer by which the command tells a Caddy without Keygate
 // from no Caddy at all.
 const notConfigured = "this Caddy runs a config without keygate; add the keygate directive to a site and reload"
 
@@ -75,7 +75,7 @@ func unavailableError(err error) error {
 	return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 }
 
-// changeLog tells the log and the events of an app what the admin API changed.
+// changeLog reports changes by the admin API to the log and as events of an app.
 type changeLog struct{ app *App }
 
 func (o changeLog) KeyChanged(action, keyID, via string) {
@@ -87,15 +87,15 @@ func (o changeLog) WorkspaceChanged(action, workspace, via string) {
 	o.app.logger.Info("workspace changed", zap.String("action", action), zap.String("workspace", workspace), zap.String("via", via))
 }
 
-// KeysImported writes one line, since a line for each key would be a log of its
-// own. The audit trail has them all.
+// KeysImported writes a single line, because a line for each key would flood the
+// log. The audit trail has every key.
 func (o changeLog) KeysImported(keys int, via string) {
 	o.app.logger.Info("keys imported", zap.Int("keys", keys), zap.String("via", via))
 	o.app.events.keysImported(keys, via)
 }
 
-// reportFailure logs as Caddy's admin endpoint does, and counts and logs what the
-// store could not do.
+// reportFailure logs a failure as Caddy's admin endpoint does. Failures of the
+// store are also counted and logged as errors.
 func reportFailure(logger *zap.Logger, path string, status int, err error) {
 	if broken := (*adminapi.BrokenStreamError)(nil); errors.As(err, &broken) {
 		logger.Error("an answer of the admin API broke off", zap.String("path", path), zap.Error(err))
@@ -108,6 +108,6 @@ func reportFailure(logger *zap.Logger, path string, status int, err error) {
 	}
 }
 
-// adminFailing bounds what a broken store writes to the log: health checks ask
-// again and again.
+// adminFailing limits the log of a broken store, because health checks keep
+// asking.
 var adminFailing logThrottle

@@ -15,18 +15,18 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// answer is what one response needs to know of its request, and the memory of
-// all that a request needs of its own: it is in one piece.
+// answer holds all per-request state in one struct, so that a request costs one
+// allocation.
 type answer struct {
 	handler *Handler
 	request *http.Request
-	origin  string // to echo for CORS; "": none
+	origin  string // for CORS to echo; "": none
 
-	opened     bool // a key let the request pass to what answers it
-	keyed      bool // caps and limits are those of an authenticated key
+	opened     bool // a key let the request pass to the handlers behind
+	keyed      bool // caps and limits belong to an authenticated key
 	caps       ratelimit.Caps
 	limits     ratelimit.Result
-	retryAfter int // seconds until the client may try opaque tokens; 0: now, or there are none
+	retryAfter int // seconds until the client may try opaque tokens; 0: now, or there are no such tokens
 
 	body     trackedBody
 	trusted  bool // the peer is one of Caddy's trusted_proxies
@@ -37,8 +37,9 @@ type answer struct {
 	values   headerValues
 }
 
-// forward passes the request on, as the backend may see it. A WebSocket of a
-// key is among the sockets of its store for as long; a public route needs no store.
+// forward passes the request on as the backend may see it. A WebSocket opened
+// with a key is registered with its store for as long as it lives. A public
+// route needs no store.
 func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *openStore) error {
 	id := &a.handler.identity
 	rw := &a.writer
@@ -66,16 +67,16 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	a.takeBack(err != nil)
 	if !rw.wroteHeader {
-		a.complete(w) // whoever handles the error, or ends the answer, writes past rw
+		a.complete(w) // whoever handles the error or ends the answer does not write through rw
 	}
 	return err
 }
 
 // abandon ends a request whose client has hung up. The handlers behind may have
-// come back although something reads or writes the headers still, as Souin does:
-// they stay as they are. So error routes, which share them, must not go on: the
-// error ends here, as a status for the log. Where the body was not read to its
-// end, nothing else may come on the connection.
+// returned although something still reads or writes the headers, as Souin does.
+// So the headers are left as they are, and error routes, which share them, must
+// not run: the error ends here as a status for the log. If the body was not read
+// to its end, nothing else may follow on the connection.
 func (a *answer) abandon(w http.ResponseWriter, err error) error {
 	if a.body.ReadCloser != nil && !a.body.complete.Load() {
 		panic(http.ErrAbortHandler)
@@ -91,12 +92,14 @@ func (a *answer) abandon(w http.ResponseWriter, err error) error {
 	return nil
 }
 
-// statusHungUp is what Caddy and nginx log for a client that did not wait.
+// statusHungUp is what Caddy and nginx log for a client that did not wait for the
+// answer.
 const statusHungUp = 499
 
-// takeBack ends what forward has made of the request. Handlers around Keygate find
-// it as it was sent; but Caddy's error routes may send it on, with the path that
-// it had before rewrites, so that they find neither an identity nor a credential.
+// takeBack undoes the changes that forward made to the request, so that handlers
+// around Keygate find it as it was sent. After a failure, Caddy's error routes
+// may forward the request, with the path that it had before rewrites. So they
+// must find neither an identity nor a credential.
 func (a *answer) takeBack(failed bool) {
 	r := a.request
 	a.handler.identity.unset(r.Header)
@@ -109,7 +112,7 @@ func (a *answer) takeBack(failed bool) {
 	}
 }
 
-// wait returns in how many seconds a refused request could pass; 0 where waiting
+// wait returns in how many seconds a refused request could pass, or 0 if waiting
 // does not help.
 func (a *answer) wait(reason access.Reason) int {
 	switch reason {
@@ -122,9 +125,9 @@ func (a *answer) wait(reason access.Reason) int {
 	}
 }
 
-// backendsOwn returns the Authorization field that is for the backend: one of
-// another scheme, beside a key in the configured header. access refuses all
-// others there.
+// backendsOwn returns the Authorization header if it is for the backend: it has
+// another scheme, and the key is in the configured header. access refuses any
+// other Authorization next to that header.
 func (a *answer) backendsOwn(r *http.Request, d *access.Decision) []string {
 	if !d.Authenticated || len(r.Header[a.handler.Header]) == 0 {
 		return nil
@@ -132,7 +135,7 @@ func (a *answer) backendsOwn(r *http.Request, d *access.Decision) []string {
 	return r.Header["Authorization"]
 }
 
-// deny answers a refused request, or leaves that to handle_errors.
+// deny answers a refused request, or leaves the answer to handle_errors.
 func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
 	a.refuse(w)
@@ -147,7 +150,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 		h["Allow"] = a.values.of(access.RequestMethods)
 	}
 	if a.handler.Errors == "caddy" {
-		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy it
+		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy the request
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	body := problemBody(d, a)
@@ -155,13 +158,13 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	h["Content-Length"] = a.values.of(strconv.Itoa(len(body)))
 	w.WriteHeader(d.Reason.Status())
 	if a.request.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client may be gone; there is nobody to tell
+		_, _ = w.Write(body) // the client may have gone
 	}
 	return nil
 }
 
-// refuse sets what every refusal carries, and gives it the instance that it is
-// known by.
+// refuse sets the headers that every refusal has, and gives the refusal its
+// instance.
 func (a *answer) refuse(w http.ResponseWriter) {
 	a.complete(w)
 	h := w.Header()
@@ -170,16 +173,15 @@ func (a *answer) refuse(w http.ResponseWriter) {
 	h["Request-Id"] = a.values.of(a.verdict.instance)
 }
 
-// complete adds to the header of an answer what it lacks, right before it is
-// written.
+// complete adds the missing headers to an answer, just before it is written.
 func (a *answer) complete(w http.ResponseWriter) {
 	a.setHeaders(w.Header())
 	a.closeAfterBody(w)
 }
 
-// tooEarly asks for the request again after the handshake (RFC 8470 §5.2), as
-// Caddy's own matchers of addresses do. It tells nothing of the key, and charges
-// none.
+// tooEarly asks the client to repeat the request after the handshake (RFC 8470
+// §5.2), as Caddy's own address matchers do. It reveals nothing about the key
+// and charges nothing.
 func (a *answer) tooEarly(w http.ResponseWriter) error {
 	a.refuse(w)
 	a.publish(&a.verdict)
@@ -189,7 +191,7 @@ func (a *answer) tooEarly(w http.ResponseWriter) error {
 
 var errTooEarly = errors.New("the TLS handshake is not complete, so that the request might be a replay")
 
-// setHeaders sets what every response of Keygate or its backend carries.
+// setHeaders sets the headers that every response of Keygate or its backend has.
 func (a *answer) setHeaders(h http.Header) {
 	a.handler.caching.apply(h, a.opened, &a.values)
 	a.handler.cors.apply(h, a.origin, &a.values)
@@ -198,7 +200,7 @@ func (a *answer) setHeaders(h http.Header) {
 	}
 }
 
-// challenge returns the WWW-Authenticate field (RFC 6750 §3), "" for none.
+// challenge returns the WWW-Authenticate header (RFC 6750 §3), or "" for none.
 func (a *answer) challenge(d *access.Decision) string {
 	switch d.Reason {
 	case access.MissingKey:
@@ -214,21 +216,22 @@ func (a *answer) challenge(d *access.Decision) string {
 	}
 }
 
-// responseWriter puts Keygate's headers on the backend's response, at the last
-// moment, so that the backend's own do not double them.
+// responseWriter adds Keygate's headers to the backend's response. It does so at
+// the last moment, so that they replace the backend's own instead of doubling
+// them.
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	answer      *answer
 	wroteHeader bool
 	mayUpgrade  bool
 
-	live   *sockets // of a WebSocket that hangs on a key; otherwise nil
+	live   *sockets // set for a WebSocket that depends on a key
 	socket *socket
 }
 
 func (w *responseWriter) WriteHeader(status int) {
-	// An informational response is not the one that these headers are for,
-	// except 101, after which there is no other.
+	// These headers do not belong on an informational response, except on 101,
+	// after which no other response follows.
 	if !w.wroteHeader && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wroteHeader = true
 		w.answer.complete(w.ResponseWriter)
@@ -251,7 +254,7 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// FlushError is what [http.ResponseController] calls. A flush sends the header.
+// FlushError is called by [http.ResponseController]. A flush sends the header.
 func (w *responseWriter) FlushError() error {
 	if !w.wroteHeader {
 		w.WriteHeader(http.StatusOK)
@@ -259,7 +262,7 @@ func (w *responseWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack gives the connection away, to become a WebSocket and nothing else.
+// Hijack hands over the connection, only to become a WebSocket.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.mayUpgrade {
 		return nil, nil, http.ErrNotSupported

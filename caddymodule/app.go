@@ -1,10 +1,27 @@
-// Package caddymodule joins Keygate to Caddy: the app, which owns the open store
-// and the limits, the HTTP handler, which decides requests, their Caddyfile forms,
-// and the route of the admin endpoint.
+// Package caddymodule is Keygate as Caddy modules. It joins the pure packages to
+// Caddy and contains nothing that could live without it.
 //
-// A request goes through [Handler.ServeHTTP]: access decides it, the limits of
-// the app's store charge it, and an answer either denies it or takes off what the
-// client must not claim, adds the identity of the key and passes it on.
+//   - [App] is the app keygate. It owns what all handlers of a config share: the
+//     open key store, the limits and the audit retention.
+//   - [Handler] is the directive keygate, the HTTP handler that decides requests.
+//   - adminRouter serves package adminapi at /keygate/ on Caddy's admin endpoint.
+//   - The files named after the Caddyfile parse options; package stores has the
+//     modules for key stores.
+//
+// A request goes through [Handler.ServeHTTP]. Package access decides it, and the
+// limits of the app's store charge it. Then an answer either denies it or
+// forwards it. Before forwarding, the answer removes what the client must not
+// claim and adds the identity of the key. One answer holds all state of a
+// request.
+//
+// A reload provisions the new config before the old one is cleaned up. So what
+// has to survive is in an engine, which all configs with the same store share:
+// keys, buckets, quotas, failure budgets and WebSockets. The engine closes when
+// the last config lets go of it.
+//
+// Provisioning opens, creates and connects to nothing, so that `caddy validate`
+// works beside a running gateway. The store is opened when the config starts, or
+// by the first request.
 package caddymodule
 
 import (
@@ -31,8 +48,8 @@ func init() {
 // state of the limits. It is optional: without it, handlers use the default
 // store.
 //
-// Handlers that name no other store share keys, buckets and quotas, across
-// sites and across config reloads.
+// Handlers with the same store share keys, buckets and quotas, across sites and
+// across config reloads.
 type App struct {
 	// The store that keeps the keys, a module in the namespace keygate.stores.
 	// Default: bbolt, in keygate/keys.db under Caddy's data folder.
@@ -47,10 +64,10 @@ type App struct {
 	// days.
 	AuditRetention caddy.Duration `json:"audit_retention,omitempty"`
 
-	// What all keys of a workspace may do together, besides the limits of each,
-	// so that many keys do not make many quotas. A workspace may have limits of
-	// its own, set by the admin API or `caddy keygate workspace`. Default: not
-	// limited.
+	// Limits on what all keys of a workspace do together, in addition to the
+	// limits of each key, so that many keys do not add up to many quotas. The
+	// admin API or `caddy keygate workspace` can set other limits for a
+	// workspace. Default: not limited.
 	WorkspaceLimits apikey.WorkspaceLimits `json:"workspace_limits,omitzero"`
 
 	store  stores.Module
@@ -73,8 +90,8 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision loads the store module. It opens and creates nothing, so that
-// `caddy validate` works beside a running gateway.
+// Provision loads the store module. It opens and creates nothing, so that `caddy
+// validate` works beside a running gateway.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	var err error
@@ -114,8 +131,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start opens the store, unless a request was quicker: apps start in no
-// particular order.
+// Start opens the store, unless a request has already done so: Caddy starts apps
+// in no particular order.
 func (a *App) Start() error {
 	e, err := a.open()
 	if err != nil {
@@ -128,7 +145,7 @@ func (a *App) Start() error {
 	return nil
 }
 
-// How long audit entries are kept: by default, and at least.
+// The default and the shortest retention of audit entries.
 const (
 	defaultRetention = 400 * 24 * time.Hour
 	minRetention     = 24 * time.Hour
@@ -141,12 +158,12 @@ func checkRetention(d time.Duration) error {
 	return nil
 }
 
-// Stop does nothing: requests of this config may still be in flight.
+// Stop does nothing, because requests of this config may still be running.
 func (a *App) Stop() error { return nil }
 
-// Cleanup lets go of the store; the last config that does so closes it. A
-// request may still be on its way to a handler of this config: it goes on with
-// the open store, which either another config keeps open, or refuses it.
+// Cleanup releases the store; the last config to do so closes it. A request may
+// still reach a handler of this config. It uses the open store, which another config
+// keeps open, or which refuses the request.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -160,8 +177,8 @@ func (a *App) Cleanup() error {
 
 var errReleased = errors.New("this config has ended")
 
-// open returns the store, opening it on the first call. A failure is final
-// for this config: Start reports it, and Caddy then ends the config.
+// open returns the open store, and opens it on the first call. A failure is final for
+// this config: Start returns it, and Caddy then discards the config.
 func (a *App) open() (*openStore, error) {
 	if e := a.opened.Load(); e != nil {
 		return e, nil

@@ -31,7 +31,7 @@ func init() {
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
-		d.Next() // for the error to have a place
+		d.Next() // so that errors have a position
 		return nil, d.Err("the global option keygate is already specified; merge the two blocks")
 	}
 	app := new(App)
@@ -102,7 +102,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// parseWorkspaceLimits reads <n>/min and <n>/day, in any order.
+// parseWorkspaceLimits reads <n>/min and <n>/day, in either order.
 func parseWorkspaceLimits(args []string) (apikey.WorkspaceLimits, error) {
 	const accepted = "accepted: 600/min, 100000/day or both, each once"
 	var perMinute, perDay *int64
@@ -122,7 +122,7 @@ func parseWorkspaceLimits(args []string) (apikey.WorkspaceLimits, error) {
 	return limits, nil
 }
 
-// storeNames lists the stores that are built into this binary.
+// storeNames lists the stores built into this binary.
 func storeNames() (names []string) {
 	for _, module := range caddy.GetModules("keygate.stores") {
 		names = append(names, module.ID.Name())

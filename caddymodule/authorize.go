@@ -9,13 +9,15 @@ import (
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
-// question is where a front proxy puts the request that it asks about. The
-// zero question is none: the request itself is judged. Canonical header names.
+// frontHeaders names the headers in which a front proxy describes the request that it
+// asks about, in canonical form. The zero value means that there is no front
+// proxy and the request itself is judged.
 type frontHeaders struct {
 	method, uri string
 }
 
-// questions are what front proxies send, by the name of their directive.
+// frontHeadersOf lists the headers of the supported front proxies, by the name of the
+// proxy's directive.
 var frontHeadersOf = map[string]frontHeaders{
 	"forward_auth": {"X-Forwarded-Method", "X-Forwarded-Uri"},
 	"auth_request": {"X-Original-Method", "X-Original-Uri"},
@@ -49,12 +51,13 @@ func (qn frontHeaders) decide(p *access.Policy, q *access.Request, r *http.Reque
 		}
 	}
 	q.Method = methods[0]
-	// As it was received: what is decoded first would not be what is forwarded.
+	// The URI stays as received: a decoded one would differ from what is
+	// forwarded.
 	q.Path, q.Query, _ = strings.Cut(uris[0], "?")
 	return p.Decide(q)
 }
 
-// permit tells the front proxy that the request may pass, and whose it is.
+// permit tells the front proxy that the request may pass, and whose key it has.
 func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 	h := w.Header()
 	a.tell(d)

@@ -7,15 +7,15 @@ import (
 	"sync/atomic"
 )
 
-// trackedBody is the body of an HTTP/1 request that notes whether it was read to
-// its end. Go's server would see to what follows it on the connection by itself,
-// if Caddy had not put a body of its own in the place of the server's.
+// trackedBody is the body of an HTTP/1 request. It records whether the body was
+// read to its end. Go's server would handle the bytes that follow on the
+// connection by itself, but Caddy has replaced the server's body by its own.
 //
-// Other goroutines than the handler's may read it.
+// Goroutines other than the handler's may read it.
 type trackedBody struct {
-	io.ReadCloser             // nil where there is none to track
-	left          int64       // bytes that Content-Length promises still; below 0: as many as come
-	complete      atomic.Bool // there is no more
+	io.ReadCloser             // nil if nothing is tracked
+	left          int64       // bytes left of Content-Length; negative: unknown length
+	complete      atomic.Bool // read to the end
 }
 
 func (b *trackedBody) Read(p []byte) (int, error) {
@@ -24,14 +24,14 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 		if b.left -= int64(n); b.left <= 0 {
 			b.complete.Store(true)
 		}
-	} else if err == io.EOF { // the very error that ends a body
+	} else if err == io.EOF { // exactly this error ends a body
 		b.complete.Store(true)
 	}
 	return n, err
 }
 
-// trackBody puts the tracked body in its place. Only HTTP/1 has to know where a
-// body ends in order to find the next request.
+// trackBody replaces the body by the tracked one. Only HTTP/1 needs the end of a
+// body to find the next request.
 func (a *answer) trackBody() {
 	r := a.request
 	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == nil {
@@ -41,11 +41,11 @@ func (a *answer) trackBody() {
 	r.Body = &a.body
 }
 
-// closeAfterBody has the connection closed after the answer, whose header is
-// about to be written, unless the request was read to its end: what follows
-// might be taken for another request, or never come. Go's server then does not
-// wait for the rest before it answers, as it otherwise would also where the
-// client waits for 100 (Continue).
+// closeAfterBody makes the server close the connection after the answer, unless
+// the request was read to its end. What follows might be taken for another
+// request, or might never come. It is called just before the header is written.
+// Go's server then does not wait for the rest of the body before it answers;
+// otherwise it would wait even if the client waits for 100 (Continue).
 func (a *answer) closeAfterBody(w http.ResponseWriter) {
 	if a.body.ReadCloser == nil || a.body.complete.Load() {
 		return
@@ -56,14 +56,15 @@ func (a *answer) closeAfterBody(w http.ResponseWriter) {
 	}
 }
 
-// mostDrained is how much of a body Go's server reads after the answer, before
-// it closes the connection.
+// mostDrained is how many bytes of a body Go's server reads after the answer
+// before it closes the connection.
 const mostDrained = 256 << 10
 
-// lingerOnClose has Go's server wait a moment between its last byte and closing
-// the connection, so that the answer is not lost to a client that is still
-// writing: a reset may overtake it (RFC 9112 §9.6). The server does so where a
-// body is larger than allowed, of which only http.MaxBytesReader can tell it.
+// lingerOnClose makes Go's server wait briefly after its last byte before it
+// closes the connection. Otherwise a client that is still writing may lose the
+// answer, because a reset may overtake it (RFC 9112 §9.6). The server does this
+// for a body that is too large, and only http.MaxBytesReader can tell the server
+// that a body is.
 func lingerOnClose(w http.ResponseWriter) {
 	for {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -72,5 +73,5 @@ func lingerOnClose(w http.ResponseWriter) {
 		}
 		w = u.Unwrap()
 	}
-	_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1)) // fails, and tells w
+	_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1)) // fails, and thereby tells w
 }

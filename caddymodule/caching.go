@@ -8,9 +8,9 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// caching says whom an answer is for, to the caches on its way.
+// caching tells the caches between backend and client for whom an answer is.
 type caching struct {
-	vary, varyKeyed varying // of all answers, and of those that a key opened
+	vary, varyKeyed varying // for all answers, and for those that a key opened
 }
 
 func newCaching(keyHeader string) caching {
@@ -21,10 +21,10 @@ func newCaching(keyHeader string) caching {
 	return caching{newVarying("Origin"), newVarying("Origin", credentials...)}
 }
 
-// varying is what an answer depends on: names of request headers. What follows
-// the first is in a field of its own: Souin, the cache handler of Caddy, looks
-// for Authorization in the first field, and where it finds it keeps what is
-// private, also for keys that are revoked since.
+// varying has the names of the request headers that an answer depends on. All
+// names but the first go into a second field. Souin, Caddy's cache handler, looks
+// for Authorization in the first field only. If it finds it there, it keeps
+// private answers, even for keys that have been revoked since.
 type varying struct {
 	names       []string
 	first, rest string
@@ -34,10 +34,10 @@ func newVarying(first string, rest ...string) varying {
 	return varying{append([]string{first}, rest...), first, strings.Join(rest, ", ")}
 }
 
-// apply sets Vary, and has an answer that a key opened kept by nobody but whom it
-// was given to (RFC 9111 §5.2.2.7): a shared cache takes care with requests with
-// Authorization only, knows nothing of another key header, and behind Keygate
-// sees neither.
+// apply sets Vary. It also marks an answer that a key opened as private, so that
+// no shared cache keeps it (RFC 9111 §5.2.2.7). Shared caches are careful only
+// with requests that have Authorization. They do not know another key header, and
+// a cache behind Keygate sees neither of the two.
 func (c *caching) apply(h http.Header, opened bool, values *headerValues) {
 	if !opened {
 		c.vary.add(h, values)
@@ -48,13 +48,14 @@ func (c *caching) apply(h http.Header, opened bool, values *headerValues) {
 	case said == "":
 		h["Cache-Control"] = values.of("private")
 	case !sharedOnPurpose(said):
-		// First, and in one field: a quoted string that does not end would
-		// swallow it, and some caches read but one.
+		// private comes first, and the value is one field. A quoted string
+		// without an end would swallow what follows it, and some caches read only
+		// one field.
 		h["Cache-Control"] = values.of("private, " + said)
 	}
 }
 
-// add adds to Vary the names that it does not have yet.
+// add adds the names to Vary that it does not have yet.
 func (v *varying) add(h http.Header, values *headerValues) {
 	vary := h["Vary"]
 	if len(vary) == 0 {
@@ -79,9 +80,9 @@ func (v *varying) add(h http.Header, values *headerValues) {
 	}
 }
 
-// sharedOnPurpose reports whether Cache-Control says itself whether shared caches
-// may keep the answer. What is malformed says nothing, and so does private for
-// some fields only.
+// sharedOnPurpose reports whether Cache-Control itself says whether shared caches
+// may keep the answer. A malformed directive does not count, and neither does
+// private for certain fields.
 func sharedOnPurpose(said string) bool {
 	for said != "" {
 		var directive string
@@ -101,8 +102,8 @@ func sharedOnPurpose(said string) bool {
 	return false
 }
 
-// cutDirective takes the first directive off a list that commas divide, but for
-// those inside of quoted strings (RFC 9110 §5.6.4).
+// cutDirective cuts the first directive off a list separated by commas, ignoring
+// commas inside quoted strings (RFC 9110 §5.6.4).
 func cutDirective(list string) (directive, rest string) {
 	quoted := false
 	for i := 0; i < len(list); i++ {
@@ -121,7 +122,7 @@ func cutDirective(list string) (directive, rest string) {
 	return strings.Trim(list, " \t"), ""
 }
 
-// isSeconds accepts a number, also as a quoted string (RFC 9111 §5.2).
+// isSeconds accepts a number, which may be a quoted string (RFC 9111 §5.2).
 func isSeconds(s string) bool {
 	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
 		s = s[1 : len(s)-1]

@@ -19,7 +19,8 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("keygate", parseHandler)
-	// After rewrite and uri: what is authorised is what the backend will see.
+	// The directive runs after rewrite and uri, so that what is authorised is
+	// what the backend will see.
 	httpcaddyfile.RegisterDirectiveOrder("keygate", httpcaddyfile.Before, "basic_auth")
 }
 
@@ -96,8 +97,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if !slices.ContainsFunc(h.Routes, func(r Route) bool { return r.Access != string(access.Denied) }) && len(h.OpenAPI) == 0 {
 		return d.Err("keygate has no routes, so that it would deny every request; add lines such as: scope posts:read GET /v1/posts")
 	}
-	// Each route is right by itself; what is left is that two are the same.
-	// Whether documents open anything is told where they are read.
+	// Each route was checked alone, so the only error left is two equal routes.
+	// Whether documents let anything pass is checked where they are read.
 	var twice *access.RouteError
 	if _, err := access.NewTable(accessRoutes(h.Routes)); errors.As(err, &twice) {
 		return fmt.Errorf("%s, at %s", twice.Problem, twice.Where)
@@ -192,8 +193,8 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unmarshalRoutes parses a line of routes, or a block of them. The dispenser is
-// on the word scope, authenticated, public or deny.
+// unmarshalRoutes parses one route on a line, or a block of routes. The dispenser
+// is at the word scope, authenticated, public or deny.
 func (h *Handler) unmarshalRoutes(d *caddyfile.Dispenser, word string) error {
 	template := Route{}
 	if word != "scope" {
@@ -222,8 +223,8 @@ func (h *Handler) unmarshalRoutes(d *caddyfile.Dispenser, word string) error {
 	return nil
 }
 
-// scopeSets takes the scopes at the start of args, as sets with a | between
-// them. The last set is empty where a | comes last.
+// scopeSets reads the scopes at the start of args, as sets separated by |. The
+// last set is empty if | comes last.
 func scopeSets(args []string) (sets [][]string, rest []string) {
 	var set []string
 	for i, arg := range args {

@@ -14,10 +14,10 @@ import (
 	"github.com/socialpatra/keygate/access"
 )
 
-// CORS says how browser pages may call. A preflight carries no key, so it is
-// answered alike for every origin, key and route; which origins a key really
-// allows is decided on the request itself. Credentials in the sense of the
-// Fetch standard (cookies) are never allowed.
+// CORS says how browser pages may call. A preflight carries no key, so the answer
+// to it is the same for every origin, key and route. Which origins a key allows
+// is decided on the request itself. Credentials in the sense of the Fetch
+// standard (cookies) are never allowed.
 type CORS struct {
 	// Leave CORS to the backend: preflights are ordinary requests, and the
 	// backend's Access-Control headers pass.
@@ -63,14 +63,14 @@ func (c *CORS) check() error {
 	return nil
 }
 
-// corsHeaders are the fixed parts of what CORS adds, made once per config.
+// corsHeaders are the fixed parts of the CORS headers, computed once per config.
 type corsHeaders struct {
 	off           bool
 	allowHeaders  string
 	maxAge        string
 	methods       string
 	exposed       string
-	exposedNames  []string // the same, one by one
+	exposedNames  []string // the names in a list
 	preflightVary string
 }
 
@@ -107,7 +107,7 @@ func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
 	}
 }
 
-// addName adds the name of a header to a list, unless it is there.
+// addName adds the name of a header to a list if it is not there yet.
 func addName(names []string, name string) []string {
 	if slices.ContainsFunc(names, func(have string) bool { return strings.EqualFold(have, name) }) {
 		return names
@@ -115,8 +115,8 @@ func addName(names []string, name string) []string {
 	return append(names, name)
 }
 
-// answerPreflight sets the header of a preflight's answer. Where the origin is
-// not one, the answer lacks what would let a browser go on.
+// answerPreflight sets the headers of the answer to a preflight. If there is no
+// valid origin, the answer lacks the headers that let a browser go on.
 func (c *corsHeaders) answerPreflight(h http.Header, origin string, values *headerValues) {
 	h["Vary"] = values.of(c.preflightVary)
 	h["Cache-Control"] = values.of("no-store")
@@ -129,9 +129,9 @@ func (c *corsHeaders) answerPreflight(h http.Header, origin string, values *head
 	h["Access-Control-Max-Age"] = values.of(c.maxAge)
 }
 
-// apply replaces what a response says of CORS: whatever the backend set is not
-// ours to repeat, but for what it exposes, and a page must be able to read
-// errors too.
+// apply replaces the CORS headers of a response. Those of the backend are
+// dropped, except for the headers that it exposes. Errors get CORS headers too,
+// because a page must be able to read them.
 func (c *corsHeaders) apply(h http.Header, origin string, values *headerValues) {
 	if c.off {
 		return
@@ -148,8 +148,9 @@ func (c *corsHeaders) apply(h http.Header, origin string, values *headerValues) 
 	}
 }
 
-// exposing returns what pages may read, with what the backend lists. Its * is
-// kept: without credentials, which are never allowed, it means all headers.
+// exposing returns the headers that pages may read, including those that the
+// backend lists. A * of the backend is kept: it means all headers, because
+// requests never have credentials in the sense of Fetch.
 func (c *corsHeaders) exposing(theirs []string) string {
 	if len(theirs) == 0 {
 		return c.exposed
@@ -157,7 +158,7 @@ func (c *corsHeaders) exposing(theirs []string) string {
 	names := slices.Clone(c.exposedNames)
 	for _, value := range theirs {
 		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.Trim(name, " \t"); httpguts.ValidHeaderFieldName(name) { // also *
+			if name = strings.Trim(name, " \t"); httpguts.ValidHeaderFieldName(name) { // includes *
 				names = addName(names, name)
 			}
 		}

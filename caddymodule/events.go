@@ -8,19 +8,19 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 )
 
-// Events on Caddy's events app. Their data holds no token, hash or path.
+// Events of Caddy's events app. Their data contains no token, hash or path.
 const (
-	// eventDenied has status (int), reason, client_ip ("" where unknown) and,
-	// of an authenticated key, key_id and workspace.
+	// eventDenied has the data status (int), reason and client_ip ("" if
+	// unknown). If a key was authenticated, it also has key_id and workspace.
 	eventDenied = "keygate.denied"
 
-	// eventKeyChanged has action, such as "revoke", key_id, and via, the door
-	// that the change came through. An import is one event, with keys (int), how
-	// many there were, in place of key_id.
+	// eventKeyChanged has the data action, such as "revoke", key_id, and via, the
+	// interface that the change came through. An import is a single event, with
+	// keys (int), the number of keys, instead of key_id.
 	eventKeyChanged = "keygate.key_changed"
 )
 
-// events emits on behalf of one module of a config.
+// events emits events on behalf of one module of a config.
 type events struct {
 	app *caddyevents.App
 	ctx caddy.Context
@@ -34,7 +34,7 @@ func newEvents(ctx caddy.Context) (events, error) {
 	return events{app.(*caddyevents.App), ctx}, nil
 }
 
-// denied costs two look-ups in a map when nobody listens.
+// denied emits eventDenied. If nobody listens, it costs two map look-ups.
 func (e *events) denied(r *http.Request, v *verdict) {
 	if !e.app.ShouldEmit(eventDenied) {
 		return

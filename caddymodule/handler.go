@@ -19,39 +19,39 @@ func init() {
 	caddy.RegisterModule(Handler{})
 }
 
-// Handler authenticates requests by API key, authorises them by route, and
-// limits their rate. What it passes on carries the key's workspace, ID and
-// scopes in headers and no credential; what it refuses never reaches the
-// handlers after it.
+// Handler authenticates requests by API key, authorises them by route, and limits
+// their rate. A request that passes carries the key's workspace, ID and scopes in
+// headers, and no credential. A request that is refused never reaches the
+// handlers behind.
 //
-// Method and path are judged as they are when a request comes here, so that it
-// belongs after whatever rewrites them and right before what serves.
+// Method and path are judged as they are when the request gets here. So the
+// handler belongs after everything that rewrites them, right before what serves.
 type Handler struct {
 	// Which requests pass, and what they need. A request that matches no route
 	// is denied. The most specific path wins, never the order. Required, at
 	// least one, unless there is an openapi document.
 	Routes []Route `json:"routes,omitempty"`
 
-	// OpenAPI documents of the backend to import routes from. They are read
-	// when the config is loaded. The routes above come before imported ones,
-	// also where those are more specific. Default: none.
+	// OpenAPI documents of the backend to import routes from. They are read when
+	// the config is loaded. The routes above take precedence over imported ones,
+	// even over more specific ones. Default: none.
 	OpenAPI []OpenAPI `json:"openapi,omitempty"`
 
-	// A header that may carry the token as well, such as X-API-Key, instead of
-	// Authorization: Bearer; up to 64 characters. Where it does, Authorization
-	// with another scheme, such as Basic, is the backend's, and passes. Its values are in Caddy's
-	// access logs unless a log filter takes them out; those of Authorization
-	// never are. Default: none.
+	// A header that may carry the token instead of Authorization: Bearer, such as
+	// X-API-Key; up to 64 characters. On a request with this header,
+	// Authorization with another scheme, such as Basic, is for the backend and
+	// passes. Caddy's access logs show the header's values unless a log filter
+	// removes them; they never show those of Authorization. Default: none.
 	Header string `json:"header,omitempty"`
 
 	// What to do with a request without Origin when its key has
 	// allowed_origins: deny or allow. Default: deny.
 	MissingOrigin string `json:"missing_origin,omitempty"`
 
-	// What the identity headers to the backend start with: Workspace, Key-Id and
-	// Scopes follow it. 2–32 letters, digits and dashes, beginning with a letter
-	// and ending in a dash. Every header of the client that starts with it is
-	// removed. Default: SocialPatra-.
+	// The beginning of the identity headers to the backend; Workspace, Key-Id and
+	// Scopes follow it. 2–32 letters, digits and dashes, beginning with a
+	// letter and ending in a dash. Every header of the client that begins with it
+	// is removed. Default: SocialPatra-.
 	IdentityPrefix string `json:"identity_prefix,omitempty"`
 
 	// Who writes the denials: problem (Keygate, as application/problem+json) or
@@ -59,11 +59,11 @@ type Handler struct {
 	// code of the denial in {http.auth.keygate.reason}). Default: problem.
 	Errors string `json:"errors,omitempty"`
 
-	// How many failed authentications a client address (an IPv6 client: its
-	// /64) has per minute before it is answered 429, from 1 to 1,000,000; -1
-	// turns this off. A valid key is never refused for it, but for one with an imported
-	// token of another form than ours: over the limit these are not looked up.
-	// Default: 60.
+	// How many failed authentications a client address (for IPv6 its /64) may
+	// have per minute before it is answered 429, from 1 to 1,000,000; -1 turns
+	// this off. A valid key is never refused because of it, except one with an
+	// imported token of another system: over the limit, such tokens are not
+	// looked up. Default: 60.
 	AuthFailures int `json:"auth_failures,omitempty"`
 
 	// Whether responses to authenticated keys carry RateLimit and
@@ -71,16 +71,17 @@ type Handler struct {
 	RateLimitHeaders string `json:"ratelimit_headers,omitempty"`
 
 	// How browser pages may call. Default: preflights are answered here, and
-	// pages of any origin may call that their key allows.
+	// pages may call from any origin that their key allows.
 	CORS *CORS `json:"cors,omitempty"`
 
-	// Makes the handler an authorisation endpoint, which judges the request
-	// that a proxy asks about and passes nothing on: forward_auth takes it from
-	// X-Forwarded-Method and X-Forwarded-Uri, as Caddy's forward_auth sends
-	// them, auth_request from X-Original-Method and X-Original-URI, as nginx can
-	// be told to. Only proxies in the server's trusted_proxies are answered: 204
-	// with the identity headers, or the denial. CORS is left to the proxy that
-	// asks. Default: the request itself is judged, and passed on.
+	// Makes the handler an authorisation endpoint, which judges the request that
+	// a proxy asks about and passes nothing on. forward_auth reads that request
+	// from X-Forwarded-Method and X-Forwarded-Uri, as Caddy's forward_auth sends
+	// them. auth_request reads it from X-Original-Method and X-Original-URI,
+	// which nginx can be configured to send. Only proxies in the server's
+	// trusted_proxies are answered: with 204 and the identity headers, or with
+	// the denial. CORS is left to the proxy. Default: the request itself is
+	// judged, and passed on.
 	Authorize string `json:"authorize,omitempty"`
 
 	app      *App
@@ -135,14 +136,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Options whose value is a word. The first one is the default.
+// Options whose value is one of several words. The first word is the default.
 var (
 	missingOrigins   = caddyargs.Choice{Option: "missing_origin", Words: []string{"deny", "allow"}}
 	denialWriters    = caddyargs.Choice{Option: "errors", Words: []string{"problem", "caddy"}}
 	rateLimitHeaders = caddyargs.Choice{Option: "ratelimit_headers", Words: []string{"on", "off"}}
 )
 
-// maxAuthFailures bounds the failed authentications of a client in a minute.
+// maxAuthFailures is the highest accepted budget of failed authentications of a
+// client per minute.
 const maxAuthFailures = 1_000_000
 
 const defaultIdentityPrefix = "SocialPatra-"
@@ -204,18 +206,18 @@ func checkKeyHeader(name string) error {
 	return nil
 }
 
-// maxHeaderName bounds the names that strip compares: a token in a longer one
-// would reach the backend.
+// maxHeaderName bounds the length of the names that strip compares. A token in a
+// header with a longer name would reach the backend.
 const maxHeaderName = 64
 
-// reservedHeaders have a meaning of their own that a token would break.
+// reservedHeaders have a meaning of their own, which a token would break.
 var reservedHeaders = map[string]bool{
 	"Authorization": true, "Connection": true, "Content-Length": true, "Content-Type": true, "Cookie": true, "Host": true,
 	"Origin": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
 }
 
-// ServeHTTP decides one request, in the order of the checks in access.Decide,
-// then the limits.
+// ServeHTTP decides one request: first the checks of access.Decide, in their
+// order, then the limits.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	now := timeNow()
 	q, trusted := h.accessRequest(r, now)
@@ -259,7 +261,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		a.limits = store.limits.Deny(d.ID, a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
 		if within, _ := store.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
-			d.Reason, a.retryAfter = access.TooManyFailures, 0 // looked up: waiting does not make it right
+			d.Reason, a.retryAfter = access.TooManyFailures, 0 // it was looked up and is wrong, so waiting does not help
 		}
 	}
 	if d.Reason == access.StoreUnavailable {
@@ -276,7 +278,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return a.forward(w, r, next, &d, store)
 }
 
-// unavailable bounds what a store that cannot answer writes to the log.
+// unavailable limits the log of a store that cannot answer.
 var unavailable logThrottle
 
 // Interface guards.

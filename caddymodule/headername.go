@@ -2,11 +2,12 @@ package caddymodule
 
 import "strings"
 
-// Servers that make environment variables of headers (RFC 3875 §4.1.18) read
-// many names as one. This file knows which names they would read alike.
+// Servers that turn headers into environment variables (RFC 3875 §4.1.18) treat
+// many names as one. This file knows which names they treat as the same.
 
-// headerFold lower-cases a header name and reads whatever is neither letter nor
-// digit as -. Names that do not fit into dst fold to nothing.
+// headerFold converts a header name to lower case and replaces each byte that is
+// neither letter nor digit by -. A name that does not fit into dst gives an empty
+// result.
 func headerFold(dst []byte, name string) []byte {
 	if len(name) > cap(dst) {
 		return dst[:0]
@@ -29,8 +30,8 @@ func foldByte(c byte) byte {
 	}
 }
 
-// hasFoldedPrefix reports whether name, folded, starts with prefix, which is
-// folded already.
+// hasFoldedPrefix reports whether name, folded, begins with prefix, which must be
+// folded.
 func hasFoldedPrefix(name, prefix string) bool {
 	if len(name) < len(prefix) {
 		return false
@@ -39,16 +40,16 @@ func hasFoldedPrefix(name, prefix string) bool {
 	return strings.HasPrefix(string(headerFold(buf[:0], name[:len(prefix)])), prefix)
 }
 
-// spelling is what kind of bytes a header name has.
+// spelling says which bytes a header name has.
 type spelling uint8
 
 const (
-	plainName    spelling = iota // letters, digits and - alone
-	expectedName                 // also _ or ., which Caddy lets through only where it is told to
+	plainName    spelling = iota // only letters, digits and -
+	expectedName                 // also _ or ., which Caddy accepts only if configured to
 	oddName                      // anything else
 )
 
-// spellingOf looks at every header of every request, so plain names are told by
+// spellingOf looks at every header of every request. So it recognises plain names
 // eight bytes at a time.
 func spellingOf(name string) spelling {
 	switch n := len(name); {
@@ -82,9 +83,10 @@ const (
 	highBits = 0x80 * eachByte
 )
 
-// plainBytes sets the high bit of each byte that is a letter, a digit or -. It
-// adds to bytes below 0x80 what takes those from the first of a range on to
-// 0x80 and more, so that nothing is carried into the next byte.
+// plainBytes sets the high bit of each byte that is a letter, a digit or -. For
+// each range it adds a number to bytes below 0x80 that lifts the first of the
+// range, and all above it, to 0x80 or more. So nothing is carried into the next
+// byte.
 func plainBytes(x uint64) uint64 {
 	low := x &^ highBits
 	lower := low | 0x20*eachByte

@@ -8,12 +8,12 @@ import (
 	"github.com/socialpatra/keygate/access"
 )
 
-// identity is how the backend learns who calls: three headers set by Keygate,
-// and nothing of the client's that could be mistaken for them.
+// identity tells the backend who calls. Keygate sets three headers, and nothing
+// of the client that could be mistaken for them gets through.
 type identity struct {
 	prefix                  string // folded, such as "socialpatra-"
 	workspace, keyID, scope string // canonical header names
-	keyHeader               string // folded name of the configured key header, or ""
+	keyHeader               string // folded name of the configured key header; "": none
 	suspects                suspects
 }
 
@@ -37,14 +37,15 @@ func newIdentity(prefix, keyHeader string) identity {
 	return id
 }
 
-// suspects are the plain names that strip has to look at, and at times others. Bits
-// stand for lengths, and the first letter says where: most headers of most
-// requests are told by that.
+// suspects is a set that contains all plain names that strip has to look at, and
+// sometimes others. The first letter of a name selects a word, and the length of
+// the name selects a bit in it. That is enough to pass most headers of most
+// requests.
 type suspects [32]uint64
 
 func (s *suspects) add(folded string) { s[folded[0]%32] |= 1 << min(len(folded), 63) }
 
-// addAll adds all names with a prefix, which is shorter than 63.
+// addAll adds all names that begin with prefix, which must be shorter than 63.
 func (s *suspects) addAll(prefix string) { s[prefix[0]%32] |= ^uint64(0) << len(prefix) }
 
 func (s *suspects) has(name string) bool {
@@ -55,17 +56,17 @@ func fold(name string) string {
 	return string(headerFold(make([]byte, 0, len(name)), name))
 }
 
-// removal is why a header of the client does not reach the backend.
+// removal is the reason why a header of the client does not reach the backend.
 type removal uint8
 
 const (
 	override removal = iota + 1 // makes some backends serve another path or method than the one authorised
-	address                     // claims a client address; only a trusted proxy may
-	hop                         // a credential, or of this connection alone
-	alias                       // belongs to Caddy, in any but its own spelling
+	address                     // claims a client address, which only a trusted proxy may do
+	hop                         // a credential, or only about this connection
+	alias                       // belongs to Caddy, and is removed in any spelling but Caddy's own
 )
 
-// removed are the headers that are taken off, by folded name.
+// removed lists the headers that are removed, by folded name.
 var removed = map[string]removal{
 	"x-http-method-override": override,
 	"x-http-method":          override,
@@ -91,8 +92,8 @@ var removed = map[string]removal{
 	"fastly-client-ip":         address,
 	"cf-connecting-ip":         address,
 	"cf-connecting-ipv6":       address,
-	// What else frameworks and their libraries ask for the address, by the CDN
-	// or server that sets it.
+	// Further headers that frameworks and their libraries ask for the client
+	// address, grouped by the CDN or server that sets them.
 	"cf-pseudo-ipv4":            address,
 	"cloudfront-viewer-address": address,
 	"fly-client-ip":             address,
@@ -119,17 +120,18 @@ var removed = map[string]removal{
 	"transfer-encoding": alias,
 }
 
-// strip removes from a request what its backend must not see: credentials,
-// claims of identity, overrides of what was authorised, trailers (which no
-// check has seen), hop-by-hop headers, and names with a byte that belongs in
-// none and that servers read as -. Caddy removes what Connection names after the
-// handlers ran, so a client's Connection could name ours.
+// strip removes what the backend must not see of a request: credentials, claims
+// of identity, overrides of what was authorised, trailers, which no check has
+// seen, and hop-by-hop headers. It also removes names with a byte that no name
+// should have and that servers read as -. Caddy removes the headers that
+// Connection names after the handlers have run, so a client's Connection could
+// otherwise name Keygate's headers.
 func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 	id.stripInto(nil, r, trusted, webSocket)
 }
 
-// stripInto is strip, and keeps what may be given back: all but what claims an
-// identity.
+// stripInto is strip, but keeps in taken what may be given back: everything
+// except claims of identity.
 func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSocket bool) {
 	for name := range r.Header {
 		spelled := spellingOf(name)
@@ -154,19 +156,19 @@ func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSock
 	}
 }
 
-// fate is what becomes of a header of the client.
+// fate is what happens to a header of the client.
 type fate uint8
 
 const (
 	stays  fate = iota
-	hidden      // from the backend
-	forged      // it claims an identity, or may
+	hidden      // the backend does not see it
+	forged      // it claims an identity, or may do so
 )
 
 func (id *identity) fateOf(name string, spelled spelling, trusted bool) fate {
 	var buf [maxHeaderName]byte
 	folded := headerFold(buf[:0], name)
-	tooLong := len(folded) == 0 // to be another than one with the prefix
+	tooLong := len(folded) == 0 // too long to be any name but one with the prefix
 	why := removed[string(folded)]
 	switch {
 	case spelled == oddName, tooLong && hasFoldedPrefix(name, id.prefix), !tooLong && strings.HasPrefix(string(folded), id.prefix):
@@ -180,7 +182,7 @@ func (id *identity) fateOf(name string, spelled spelling, trusted bool) fate {
 	}
 }
 
-// set names the key to the backend. It uses the memory of values.
+// set adds the headers that name the key. Their values are stored in values.
 func (id *identity) set(h http.Header, d *access.Decision, values *[3]string) {
 	*values = [...]string{d.Grant.Workspace, d.ID.String(), d.Grant.Scopes.Joined}
 	h[id.workspace] = values[0:1:1]
@@ -188,7 +190,7 @@ func (id *identity) set(h http.Header, d *access.Decision, values *[3]string) {
 	h[id.scope] = values[2:3:3]
 }
 
-// unset takes the name off again.
+// unset removes the headers that name the key.
 func (id *identity) unset(h http.Header) {
 	delete(h, id.workspace)
 	delete(h, id.keyID)

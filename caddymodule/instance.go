@@ -7,9 +7,8 @@ import (
 
 const instancePrefix = "urn:uuid:"
 
-// newInstance returns what one refusal is known by: a random UUID (version 4 of
-// RFC 9562 §5.4), as a URN. It is no secret, and grants nothing to who guesses
-// one.
+// newInstance returns the identifier of one refusal: a random UUID (version 4,
+// RFC 9562 §5.4) as a URN. It is not secret, and guessing one gains nothing.
 func newInstance() string {
 	high, low := rand.Uint64(), rand.Uint64() //nolint:gosec // it has to be unique, not secret
 	high = high&^0xf000 | 4<<12               // version
@@ -29,15 +28,15 @@ func newInstance() string {
 	return string(text)
 }
 
-// headerValues is memory for the values of the headers of one answer, so that
-// they need none of their own. Nothing in it is shared with other answers:
-// handlers around Keygate may change what they find.
+// headerValues has room for the header values of one answer, so that they need no
+// allocations of their own. No other answer shares it, because handlers around
+// Keygate may change the slices that they find.
 type headerValues struct {
 	values [12]string
 	used   int
 }
 
-// of returns the one value of a header.
+// of returns the values of a header with one value.
 func (v *headerValues) of(s string) []string {
 	if v.used == len(v.values) {
 		return []string{s}
@@ -47,7 +46,7 @@ func (v *headerValues) of(s string) []string {
 	return v.values[v.used-1 : v.used : v.used]
 }
 
-// both returns the values of a header that has two fields.
+// both returns the values of a header with two fields.
 func (v *headerValues) both(first, second string) []string {
 	if v.used+1 >= len(v.values) {
 		return []string{first, second}

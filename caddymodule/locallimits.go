@@ -13,14 +13,14 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// saveEvery bounds what a kill -9 can lose of the day's counts.
+// saveEvery bounds how many of the day's counts a kill -9 can lose.
 const saveEvery = time.Second
 
-// sweepEvery is how often the limits forget keys that are not in use.
+// sweepEvery is how often the limits drop keys that are not in use.
 const sweepEvery = time.Minute
 
 // localLimits are the limits of one process. They are saved in its store every
-// second, and go on after a restart where they were.
+// second, and continue after a restart where they stopped.
 type localLimits struct {
 	limiter *ratelimit.Limiter
 	store   keystore.Use
@@ -28,7 +28,7 @@ type localLimits struct {
 	unsaved unsavedUse
 
 	saving     sync.Mutex
-	keys       []apikey.Usage // what one save writes; its room is kept for the next
+	keys       []apikey.Usage // what one save writes; kept to reuse its memory
 	workspaces []apikey.WorkspaceUsage
 
 	stop    chan struct{}
@@ -50,7 +50,7 @@ func openLocalLimits(store keystore.Use, logger *zap.Logger) (*localLimits, erro
 	return l, nil
 }
 
-// restore goes on where the process before stopped.
+// restore continues where the previous process stopped.
 func (l *localLimits) restore(now time.Time) error {
 	err := l.store.UsageSince(apikey.DayOf(now), l.limiter.Restore, l.limiter.RestoreWorkspace)
 	if errors.Is(err, keystore.ErrDamaged) {
@@ -99,8 +99,8 @@ func (l *localLimits) keepSaving() {
 	}
 }
 
-// Flush writes the counts that changed. What could not be written is kept for
-// the next attempt.
+// Flush saves the counts that changed. If that fails, they are kept for the next
+// attempt.
 func (l *localLimits) Flush() {
 	l.saving.Lock()
 	defer l.saving.Unlock()
@@ -123,7 +123,7 @@ func (l *localLimits) Close() {
 	}
 }
 
-// unsavedUse tells of use that could not be stored.
+// unsavedUse reports use that could not be saved.
 type unsavedUse struct {
 	logger *zap.Logger
 	often  logThrottle

@@ -7,22 +7,22 @@ import (
 	"go.uber.org/zap"
 )
 
-// logThrottle bounds how often one kind of error is logged: what a broken disk does
-// to every request must not fill the disk's neighbour.
+// logThrottle limits how often one kind of error is logged, so that a broken disk,
+// which fails every request, does not fill the log.
 type logThrottle struct {
 	mu   sync.Mutex
-	next time.Time // nothing is logged before
-	held int       // what was not logged since
+	next time.Time // nothing is logged before this time
+	held int       // how many errors were not logged since the last entry
 }
 
-// logAgainAfter is the least time between two entries of one kind.
+// logAgainAfter is the minimum time between two entries of one kind.
 const logAgainAfter = 10 * time.Second
 
-// error logs, or counts what the next entry tells of.
+// error logs an error, or counts it for the next entry to report.
 func (r *logThrottle) error(logger *zap.Logger, now time.Time, message string, fields ...zap.Field) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// A clock set back must not silence it for as long.
+	// A clock that was set back must not silence the log for as long as that.
 	if now.Before(r.next) && r.next.Sub(now) <= logAgainAfter {
 		r.held++
 		return

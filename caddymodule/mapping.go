@@ -9,9 +9,9 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 )
 
-// MappingOf returns what a config's handler with "handler":"keygate" would be,
-// without a Caddy that runs it. It reads the documents that the handler names,
-// and opens nothing else.
+// MappingOf returns what a handler with "handler":"keygate" in a
+// config describes, without running it. It reads the documents that the handler
+// names and opens nothing else.
 func MappingOf(handler map[string]any) (adminapi.Mapping, error) {
 	fields := maps.Clone(handler)
 	delete(fields, "handler") // as Caddy does when it loads the module

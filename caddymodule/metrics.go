@@ -10,9 +10,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// metrics are made once per process, so that they go on over config reloads,
-// and registered with the registry of each config. No label carries a key, a
-// workspace or an address: their number would have no bound.
+// metrics are created once per process, so that they continue across config
+// reloads. Each config registers them with its own registry. No label has a key,
+// a workspace or an address, because their number is unbounded.
 var metrics = newMetricSet()
 
 type metricSet struct {
@@ -63,8 +63,8 @@ func (m *metricSet) register(registry prometheus.Registerer) error {
 	return nil
 }
 
-// keysCollector counts the keys of all open stores when it is asked: tens of
-// milliseconds for a million.
+// keysCollector counts the keys of all open stores when metrics are collected.
+// That takes tens of milliseconds for a million keys.
 type keysCollector struct{}
 
 var keysDesc = prometheus.NewDesc("caddy_keygate_keys", "Keys in the store, by status.", []string{"status"}, nil)
@@ -72,8 +72,9 @@ var keysDesc = prometheus.NewDesc("caddy_keygate_keys", "Keys in the store, by s
 // Describe implements [prometheus.Collector].
 func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc }
 
-// Collect implements [prometheus.Collector]. Where a store cannot count there are
-// no counts at all, for those of the rest would be taken for all.
+// Collect implements [prometheus.Collector]. If one store cannot count its keys,
+// there are no counts at all, because those of the others would be taken for the
+// total.
 func (keysCollector) Collect(found chan<- prometheus.Metric) {
 	now := timeNow()
 	total, known := make(map[apikey.Status]int), true

@@ -14,31 +14,31 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// openStores holds the open stores by location. A reload provisions the new
-// config before the old one is cleaned up, so the pool is what carries keys,
-// buckets and quotas over. Every successful acquireStore is paired with
-// exactly one Delete, in [App.Cleanup].
+// openStores has the open stores by location. A reload provisions the new config
+// before the old one is cleaned up, so this pool carries keys, buckets and quotas
+// over. Every successful acquireStore is paired with exactly one Delete, in
+// [App.Cleanup].
 var openStores = caddy.NewUsagePool()
 
-// pruneEvery is how often what is too old is dropped.
+// pruneEvery is how often old use and audit entries are dropped.
 const pruneEvery = 24 * time.Hour
 
 // timeNow is the clock of requests and admin calls; tests replace it.
 var timeNow = time.Now
 
-// openStore is a store in use: the store itself, the limits of its keys and the
-// failed-authentication budgets. It outlives the config that opened it.
+// openStore is a store in use: the open store, the limits of its keys, and the
+// budgets of failed authentications. It may outlive the config that opened it.
 type openStore struct {
 	store  keystore.Store
 	limits stores.Limits
 	logger *zap.Logger
 
 	failuresMu sync.RWMutex
-	failures   map[int]*ratelimit.Failures // by budget per minute
+	failures   map[int]*ratelimit.Failures // by budget, in failures per minute
 
-	brand     atomic.Pointer[string] // that the store has recorded, as far as is known
+	brand     atomic.Pointer[string] // recorded in the store, as far as known
 	retention atomic.Int64           // of audit entries, in nanoseconds
-	retained  chan struct{}          // tells that retention has changed
+	retained  chan struct{}          // signals that retention has changed
 
 	sockets sockets
 
@@ -79,8 +79,8 @@ func openNewStore(module stores.Module, logger *zap.Logger) (*openStore, error) 
 	return e, nil
 }
 
-// Destruct ends the WebSockets, saves what is not saved yet and closes the
-// store. The pool calls it when the last config lets go.
+// Destruct ends the WebSockets, saves what is unsaved and closes the store. The
+// pool calls it when the last config releases the store.
 func (e *openStore) Destruct() error {
 	e.sockets.closeAll()
 	close(e.stop)
@@ -89,8 +89,8 @@ func (e *openStore) Destruct() error {
 	return e.store.Close()
 }
 
-// setBrand records the brand of the tokens. A config with the same one can be
-// loaded while the store takes no changes.
+// setBrand records the brand of the tokens. If the brand does not change, this
+// works even while the store takes no changes.
 func (e *openStore) setBrand(brand string) error {
 	if known := e.brand.Load(); known != nil && *known == brand {
 		return nil
@@ -102,18 +102,18 @@ func (e *openStore) setBrand(brand string) error {
 	return nil
 }
 
-// retain sets how long audit entries are kept, and drops older ones soon.
+// retain sets how long audit entries are kept. Older ones are dropped soon after.
 func (e *openStore) retain(d time.Duration) {
 	if e.retention.Swap(int64(d)) == int64(d) {
 		return
 	}
 	select {
 	case e.retained <- struct{}{}:
-	default: // it is told already
+	default: // a signal is pending already
 	}
 }
 
-// keepPruning is apart from the saving of use, which must not wait for it.
+// keepPruning runs apart from the saving of use, which must not wait for it.
 func (e *openStore) keepPruning() {
 	daily := time.NewTicker(pruneEvery)
 	defer daily.Stop()
@@ -139,7 +139,8 @@ func (e *openStore) prune(now time.Time) {
 	}
 }
 
-// keepCheckingSockets is apart from the saving of use, which may wait for the disk.
+// keepCheckingSockets runs apart from the saving of use, which may wait for the
+// disk.
 func (e *openStore) keepCheckingSockets() {
 	tick := time.NewTicker(checkSocketsEvery)
 	defer tick.Stop()
@@ -153,8 +154,8 @@ func (e *openStore) keepCheckingSockets() {
 	}
 }
 
-// failuresWithin returns the budgets for a limit of perMinute. All handlers
-// with the same limit share them, also across reloads.
+// failuresWithin returns the budgets for a limit of perMinute. Handlers with the
+// same limit share them, also across reloads.
 func (e *openStore) failuresWithin(perMinute int) *ratelimit.Failures {
 	e.failuresMu.RLock()
 	f := e.failures[perMinute]

@@ -10,9 +10,9 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// problem is a denial as RFC 9457 writes it. Code is the part to program
-// against; Detail is for people and says what to do next. The instance, which is
-// in Request-Id too, is written after all of these.
+// problem is a denial in the form of RFC 9457. Code is for programs. Detail is
+// for people and says what to do next. The instance, which is also in Request-Id,
+// is written after these members.
 type problem struct {
 	Type             string   `json:"type"`
 	Title            string   `json:"title"`
@@ -22,7 +22,7 @@ type problem struct {
 	ViolatedPolicies []string `json:"violated-policies,omitempty"`
 }
 
-// details of the reasons that are the same for every request.
+// details has the texts of the reasons whose text does not depend on the request.
 var details = map[access.Reason]string{
 	access.MethodNotAllowed: "This method is not served. Send one of " + access.RequestMethods + ".",
 	access.MissingKey:       "No API key was sent. Send it as Authorization: Bearer YOUR_KEY; never in the URL, a cookie or the body.",
@@ -36,9 +36,9 @@ var details = map[access.Reason]string{
 	access.StoreUnavailable: "Keys cannot be checked at the moment. Send the request again later.",
 }
 
-// fixedBodies are the problems that depend on the request in nothing but their
-// instance, rendered once up to that: a flood of bad keys should cost less than
-// good requests do. A reason is the index.
+// fixedBodies are the problems that depend on the request only in their instance,
+// rendered up to there, by reason. A flood of bad keys should cost less than good
+// requests do.
 var fixedBodies = func() [][]byte {
 	bodies := make([][]byte, len(access.Reasons())+1)
 	for reason, detail := range details {
@@ -47,7 +47,7 @@ var fixedBodies = func() [][]byte {
 	return bodies
 }()
 
-// problemTypes are those of all reasons; a reason is the index.
+// problemTypes has the types of all reasons, by reason.
 var problemTypes = func() []string {
 	reasons := access.Reasons()
 	types := make([]string, len(reasons)+1)
@@ -67,8 +67,9 @@ func newProblem(reason access.Reason, detail string) problem {
 	}
 }
 
-// appendProblem writes what encoding/json would up to the instance, without
-// looking at types: denials must cost less than what they keep out.
+// appendProblem writes the same as encoding/json would, up to the instance, but
+// without reflection: denials must cost less than the requests that they keep
+// out.
 func appendProblem(b []byte, p problem) []byte {
 	b = appendJSON(append(b, `{"type":`...), p.Type)
 	b = appendJSON(append(b, `,"title":`...), p.Title)
@@ -89,16 +90,17 @@ func appendProblem(b []byte, p problem) []byte {
 	return b
 }
 
-// instanceRoom is what appendInstance needs, and a little more.
+// instanceRoom is a little more than appendInstance needs, in bytes.
 const instanceRoom = 64
 
-// appendInstance ends a problem with its last member.
+// appendInstance completes a problem with its last member.
 func appendInstance(b []byte, instance string) []byte {
 	b = append(b, `,"instance":"`...)
 	return append(append(b, instance...), "\"}\n"...)
 }
 
-// appendJSON appends a string of ours: printable characters in UTF-8.
+// appendJSON appends a string made by Keygate, which has only printable
+// characters in UTF-8.
 func appendJSON(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {
@@ -126,20 +128,20 @@ func problemBody(d *access.Decision, a *answer) []byte {
 		p = newProblem(d.Reason, costDetail(d, &a.caps))
 	case access.InsufficientScope:
 		p = newProblem(d.Reason, scopeDetail(d))
-	default: // ambiguous_path, malformed_request, route_not_mapped: access knows the detail
+	default: // ambiguous_path, malformed_request, route_not_mapped: access has set the detail
 		p = newProblem(d.Reason, d.Detail)
 	}
 	return appendInstance(appendProblem(make([]byte, 0, 512), p), a.verdict.instance)
 }
 
-// notLookedUp is the detail of a token of another system's form that came from
-// an address with too many failures. Right or wrong, it is answered alike.
+// notLookedUp is the detail for a token of another system from an address with
+// too many failures. The answer is the same for a right and a wrong token.
 func notLookedUp(retryAfter int) string {
 	return "Too many requests with invalid API keys came from this address, so that keys of this form are not checked for now. Check the key, and send the next request in " + seconds(retryAfter) + "."
 }
 
-// scopeDetail names the scopes that are missing, where the challenge names all
-// that the route needs.
+// scopeDetail names the missing scopes. The challenge, in contrast, names all
+// scopes that the route needs.
 func scopeDetail(d *access.Decision) string {
 	missing := d.Route.Scopes.Missing(d.Grant.Scopes)
 	lacks, one := make([]string, len(missing)), true
@@ -157,7 +159,8 @@ func scopeDetail(d *access.Decision) string {
 	}
 }
 
-// limitProblem uses the type that the RateLimit draft registers for quotas.
+// limitProblem uses the problem type that the RateLimit draft registers for
+// quotas.
 func limitProblem(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) problem {
 	p := newProblem(d.Reason, limitDetail(d, caps, res))
 	p.Type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -177,7 +180,7 @@ func limitProblem(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Resul
 	return p
 }
 
-// costDetail names the key's own limit where that is too small, for the key's
+// costDetail names the key's own limit if that is too small, because the key's
 // holder can do more about it.
 func costDetail(d *access.Decision, caps *ratelimit.Caps) string {
 	cost := "This request costs " + strconv.Itoa(d.Route.Cost)
@@ -187,7 +190,7 @@ func costDetail(d *access.Decision, caps *ratelimit.Caps) string {
 	return cost + ", more than the limits of the workspace ever allow at once. Ask its admin for larger ones."
 }
 
-// limitDetail names the key's own limit where that is exhausted, for the key's
+// limitDetail names the key's own limit if that is exhausted, because the key's
 // holder can do more about it.
 func limitDetail(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) string {
 	next := seconds(res.RetryAfter)

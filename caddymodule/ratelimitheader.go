@@ -18,17 +18,17 @@ const (
 	policyWorkspaceDay    = "workspace-day"
 )
 
-// setRateLimit sets RateLimit and RateLimit-Policy (draft-ietf-httpapi-
-// ratelimit-headers), replacing a backend's:
+// setRateLimit sets RateLimit and RateLimit-Policy
+// (draft-ietf-httpapi-ratelimit-headers), and replaces those of the backend:
 //
 //	RateLimit-Policy: "minute";q=60;w=60, "day";q=10000;w=86400
 //	RateLimit: "minute";r=0;t=1, "day";r=9211;t=31044
 //
-// q is what the key is allowed per w seconds, r what is left, t the whole
-// seconds until there is more. The limits of the workspace follow, where it has
-// any.
+// q is what the key may use per w seconds, r is what is left, and t is the number
+// of seconds until more is available. The limits of the workspace follow, if it
+// has any.
 //
-// It uses the memory of values.
+// The header values are stored in values.
 func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, values *headerValues) {
 	h["Ratelimit-Policy"] = values.of(policies.of(caps))
 
@@ -40,12 +40,12 @@ func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, va
 	h["Ratelimit"] = values.of(string(b))
 }
 
-// policies keeps the values of RateLimit-Policy of limits in use: most keys have
-// the same.
+// policies caches the values of RateLimit-Policy, because most keys have the same
+// limits.
 var policies policyCache
 
-// policyCache has a place for each of some limits, where others that belong
-// there replace them.
+// policyCache has a fixed number of places. Limits that fall on the same place
+// replace each other.
 type policyCache [256]atomic.Pointer[policy]
 
 type policy struct {
@@ -73,7 +73,7 @@ func newPolicy(caps *ratelimit.Caps) *policy {
 	return &policy{caps.PerMinute, caps.PerDay, caps.WorkspaceLimits, string(b)}
 }
 
-// appendPolicy leaves out what is not limited.
+// appendPolicy appends nothing for a quota of 0, which means not limited.
 func appendPolicy(b []byte, name string, quota uint32, window uint64) []byte {
 	if quota == 0 {
 		return b

@@ -11,9 +11,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// accessRequest takes from an HTTP request what decides it. The path is the one
-// that reverse_proxy will send: after rewrites, in the bytes of the wire. It
-// also reports whether the peer is one of Caddy's trusted_proxies.
+// accessRequest returns the parts of an HTTP request that decide it. The path is
+// the one that reverse_proxy will send: after rewrites, in the bytes of the wire.
+// accessRequest also reports whether the peer is one of Caddy's trusted_proxies.
 func (h *Handler) accessRequest(r *http.Request, now time.Time) (q access.Request, trusted bool) {
 	vars := caddyVars(r)
 	q = access.Request{
@@ -28,7 +28,7 @@ func (h *Handler) accessRequest(r *http.Request, now time.Time) (q access.Reques
 		Now:           now,
 	}
 	if r.URL.Opaque != "" {
-		q.Path = "" // not a path: refused
+		q.Path = "" // not a path, so it will be refused
 	}
 	if h.Header != "" {
 		q.KeyHeader = r.Header[h.Header]
@@ -36,7 +36,7 @@ func (h *Handler) accessRequest(r *http.Request, now time.Time) (q access.Reques
 	return q, vars.fromTrustedProxy()
 }
 
-// requestVars is what Caddy knows of a request.
+// requestVars are Caddy's variables of a request.
 type requestVars map[string]any
 
 func caddyVars(r *http.Request) requestVars {
@@ -44,8 +44,8 @@ func caddyVars(r *http.Request) requestVars {
 	return vars
 }
 
-// clientAddr returns Caddy's idea of the client's address, which heeds
-// trusted_proxies; the zero Addr where Caddy does not know it.
+// clientAddr returns the client's address as Caddy determines it, which respects
+// trusted_proxies. It returns the zero Addr if Caddy does not know the address.
 func (v requestVars) clientAddr() netip.Addr {
 	s, _ := v[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(s)
@@ -55,9 +55,9 @@ func (v requestVars) clientAddr() netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// inEarlyData reports whether the TLS handshake is not complete yet, as in
-// HTTP/3 with 0-RTT. Until then the client's address is only a claim, and the
-// request may be a replay of another's (RFC 8470 §3).
+// inEarlyData reports whether the TLS handshake is not yet complete, as in HTTP/3
+// with 0-RTT. Until then the client's address is only a claim, and the request
+// may be a replay (RFC 8470 §3).
 func inEarlyData(r *http.Request) bool {
 	return r.TLS != nil && !r.TLS.HandshakeComplete
 }
@@ -68,8 +68,8 @@ func (v requestVars) fromTrustedProxy() bool {
 	return trusted
 }
 
-// allowedOrigin returns the origin to echo in Access-Control-Allow-Origin, ""
-// where there is none or none that could be right.
+// allowedOrigin returns the origin to echo in Access-Control-Allow-Origin. It
+// returns "" if there is none, or none that is valid.
 func allowedOrigin(origins []string) string {
 	if len(origins) != 1 || !access.ValidOrigin(origins[0]) {
 		return ""
@@ -77,7 +77,7 @@ func allowedOrigin(origins []string) string {
 	return origins[0]
 }
 
-// closedStore answers look-ups where there is no store to ask.
+// closedStore answers look-ups if there is no store to ask.
 type closedStore struct{ err error }
 
 func (c closedStore) Lookup(apikey.ID) (apikey.Grant, bool, error) {
@@ -88,6 +88,7 @@ func (c closedStore) LookupOpaque(apikey.Hash) (apikey.ID, apikey.Grant, bool, e
 	return apikey.ID{}, apikey.Grant{}, false, c.err
 }
 
-// HasOpaque is true because nobody knows: what might be a key is answered that
-// the store is unavailable, not that the key is invalid.
+// HasOpaque returns true because nobody knows. So for a token that might be a
+// key, the answer is that the store is unavailable, and not that the key is
+// invalid.
 func (c closedStore) HasOpaque() bool { return true }

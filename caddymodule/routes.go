@@ -4,18 +4,18 @@ import (
 	"github.com/socialpatra/keygate/access"
 )
 
-// Route maps requests of the backend to what they need.
+// Route maps requests to what they need to pass.
 type Route struct {
 	// The methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, QUERY, or * for
 	// any. HEAD follows GET unless it is mapped itself. Required.
 	Methods []string `json:"methods"`
 
 	// The path pattern, case-sensitive, such as /v1/posts/{id}. A segment is a
-	// literal; or {name}, which is exactly one non-empty segment; or names with
-	// literal text before, between or after them, such as {id}:cancel, {id}.csv
-	// or {base}...{head}. A last segment * is one or more. A trailing slash is a
-	// different path. Placeholders, and segments that begin with a colon, are
-	// refused. Required.
+	// literal, {name} for exactly one non-empty segment, or names with literal
+	// text before, between or after them, such as {id}:cancel, {id}.csv or
+	// {base}...{head}. A last segment * matches one or more segments. A trailing
+	// slash makes a different path. Placeholders and segments that begin with a
+	// colon are refused. Required.
 	Path string `json:"path"`
 
 	// Scopes that a key must hold, all of them, such as posts:read: 1–64 of

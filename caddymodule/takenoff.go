@@ -2,13 +2,13 @@ package caddymodule
 
 import "net/http"
 
-// takenOff are header fields that a request is without while the handlers behind
-// Keygate have it. Requests that Caddy copies share one header, so that those
-// around Keygate would miss them too: a cache, for one, goes by Authorization
-// when the answer is there.
+// takenOff has the header fields that were removed from a request while the
+// handlers behind Keygate use it. Copies of a request in Caddy share one header,
+// so the handlers around Keygate would miss the fields too: a cache, for example,
+// looks at Authorization when the answer arrives.
 type takenOff struct {
-	few  [4]headerField // room for those of most requests
-	n    int            // of few
+	few  [4]headerField // enough for most requests
+	n    int            // number of fields in few
 	more []headerField
 
 	trailer http.Header
@@ -19,7 +19,7 @@ type headerField struct {
 	values []string
 }
 
-// take removes a field, and keeps it; a nil *takenOff forgets it.
+// take removes a field and keeps it. A nil *takenOff only removes it.
 func (t *takenOff) take(h http.Header, name string) {
 	switch {
 	case t == nil:
@@ -32,7 +32,7 @@ func (t *takenOff) take(h http.Header, name string) {
 	delete(h, name)
 }
 
-// giveBack puts all of them where they were.
+// giveBack restores all removed fields.
 func (t *takenOff) giveBack(r *http.Request) {
 	for _, f := range t.few[:t.n] {
 		r.Header[f.name] = f.values

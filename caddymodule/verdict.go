@@ -8,13 +8,13 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// verdict is what was decided of one request, for those who watch: the
-// placeholders, the access log, traces and events. None of it is secret.
+// verdict is the decision on one request for observers: placeholders, access log,
+// traces and events. None of it is secret.
 type verdict struct {
-	reason   access.Reason // 0: none, as nothing was decided
-	instance string        // of a refusal; "" otherwise
+	reason   access.Reason // 0: nothing was decided
+	instance string        // set for a refusal
 
-	authenticated bool // what follows is known
+	authenticated bool // the fields below are set
 	id            apikey.ID
 	workspace     string
 	scopes        *apikey.ScopeSet
@@ -31,8 +31,8 @@ func verdictOf(d *access.Decision, instance string) verdict {
 var _ caddy.ReplacerFunc = (*verdict)(nil).placeholder
 
 // placeholder returns {http.auth.user.id}, {http.auth.user.workspace},
-// {http.auth.user.scopes}, {http.auth.keygate.reason} and, of a refusal,
-// {http.auth.keygate.instance}. They are made only when somebody asks.
+// {http.auth.user.scopes}, {http.auth.keygate.reason} and, for a refusal,
+// {http.auth.keygate.instance}. Values are computed only when they are asked for.
 func (v *verdict) placeholder(key string) (any, bool) {
 	switch {
 	case key == "http.auth.keygate.reason" && v.reason != 0:

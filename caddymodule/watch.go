@@ -12,8 +12,8 @@ import (
 	"github.com/socialpatra/keygate/access"
 )
 
-// tell tells all who may watch what was decided of a request. Nothing is made
-// for those who do not.
+// tell reports the decision on a request to all observers. It computes nothing
+// for observers that are not there.
 func (a *answer) tell(d *access.Decision) {
 	ctx := a.request.Context()
 	a.verdict = verdictOf(d, a.verdict.instance)
@@ -27,7 +27,7 @@ func (a *answer) tell(d *access.Decision) {
 	}
 }
 
-// publish lets the config's placeholders and the access log see a verdict.
+// publish makes a verdict available to placeholders and the access log.
 func (a *answer) publish(v *verdict) {
 	ctx := a.request.Context()
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
@@ -40,13 +40,13 @@ func (a *answer) publish(v *verdict) {
 	}
 }
 
-// hasAccessLog reports whether the site's server writes access logs at all.
+// hasAccessLog reports whether the server of the site writes access logs.
 func hasAccessLog(r *http.Request) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	return ok && server != nil && server.Logs != nil
 }
 
-// attributes are those of a trace's span.
+// attributes returns the attributes for a trace span.
 func (v *verdict) attributes() []attribute.KeyValue {
 	decision := "denied"
 	if v.reason == access.Allowed {
@@ -62,8 +62,8 @@ func (v *verdict) attributes() []attribute.KeyValue {
 	return attributes
 }
 
-// tellDenial logs a denial at debug level, for there may be many, and emits an
-// event. Neither names the path, in which people put tokens by mistake.
+// tellDenial logs a denial at debug level, because there may be many, and emits
+// an event. Neither has the path, because people put tokens there by mistake.
 func (a *answer) tellDenial(v *verdict) {
 	h := a.handler
 	if entry := h.logger.Check(zap.DebugLevel, "request denied"); entry != nil {

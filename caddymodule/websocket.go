@@ -16,10 +16,10 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// asksForWebSocket reports whether a request would be upgraded. Upgrade means
-// nothing unless Connection names it, and nothing in HTTP/1.0 (RFC 9110 §7.8);
-// HTTP/2 and HTTP/3 have no such fields, and CONNECT, which they have instead,
-// is never served.
+// asksForWebSocket reports whether a request would be upgraded. Upgrade has no
+// meaning unless Connection names it, and none in HTTP/1.0 (RFC 9110 §7.8).
+// HTTP/2 and HTTP/3 do not have these headers; they use CONNECT, which Keygate
+// never serves.
 func asksForWebSocket(r *http.Request) bool {
 	upgrade := r.Header["Upgrade"]
 	return len(upgrade) > 0 && r.ProtoMajor == 1 && r.ProtoMinor >= 1 &&
@@ -30,34 +30,34 @@ func asksForWebSocket(r *http.Request) bool {
 // checkSocketsEvery bounds how long a WebSocket outlives its key.
 const checkSocketsEvery = time.Second
 
-// socket is a WebSocket request in flight on behalf of a key, from when it is
-// forwarded until its tunnel has ended.
+// socket is a WebSocket opened with a key, from when the request is forwarded
+// until its tunnel has ended.
 type socket struct {
 	id     apikey.ID
 	hash   apikey.Hash // another secret under the same ID is another key
 	cancel context.CancelFunc
-	conn   net.Conn // to the client; nil until the backend has agreed
+	conn   net.Conn // to the client; nil until the backend has accepted the upgrade
 }
 
-// cut makes the handler that owns the tunnel end it, wherever it waits: for the
+// cut makes the handler that owns the tunnel end it, whether it waits for the
 // backend, whose connection ends with the request's context, or for the client.
-// It never blocks, and does no harm to what has ended already.
+// It never blocks, and does nothing to a tunnel that has ended.
 func (s *socket) cut() {
 	s.cancel()
 	if s.conn != nil {
-		_ = s.conn.SetDeadline(time.Unix(1, 0)) // fails only where it is closed
+		_ = s.conn.SetDeadline(time.Unix(1, 0)) // fails only if it is closed
 	}
 }
 
-// sockets are the WebSockets that hang on keys.
+// sockets are the WebSockets that depend on keys.
 type sockets struct {
 	mu     sync.Mutex
 	live   map[*socket]struct{}
-	closed bool // the store is gone: none may live
+	closed bool // the store is closed, so no socket may live
 }
 
-// open registers a request that is about to be forwarded, and returns its
-// context: it ends when the key does. The caller must close the socket.
+// open registers a request that is about to be forwarded. The context that it
+// returns ends when the key does. The caller must close the socket.
 func (l *sockets) open(ctx context.Context, d *access.Decision) (context.Context, *socket) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &socket{id: d.ID, hash: d.Grant.Hash, cancel: cancel}
@@ -73,7 +73,7 @@ func (l *sockets) open(ctx context.Context, d *access.Decision) (context.Context
 	return ctx, s
 }
 
-// upgraded tells the connection that a socket now has.
+// upgraded records the client connection of a socket.
 func (l *sockets) upgraded(s *socket, conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,8 +90,8 @@ func (l *sockets) close(s *socket) {
 	delete(l.live, s)
 }
 
-// check cuts the sockets whose key is not active at the instant now, or cannot
-// be looked up. Nobody waits for the look-ups, which may take long.
+// check cuts the sockets whose key is not active at the instant now, or cannot be
+// looked up. It holds no lock during the look-ups, which may take long.
 func (l *sockets) check(store keystore.Grants, now time.Time) {
 	l.mu.Lock()
 	live := slices.Collect(maps.Keys(l.live))
@@ -106,7 +106,7 @@ func (l *sockets) check(store keystore.Grants, now time.Time) {
 	}
 }
 
-// closeAll cuts all sockets, also those to come.
+// closeAll cuts all sockets, and all that are opened later.
 func (l *sockets) closeAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -75,8 +75,8 @@ func (c *cli) audit(ctx context.Context, api *client.Client, query url.Values, l
 	return printer.end(next)
 }
 
-// auditPages is the table of `caddy keygate audit`. The door is the first that
-// a narrow terminal leaves out, and what changed the last.
+// auditPages is the table of `caddy keygate audit`. A narrow terminal first
+// leaves out the interface that a change came through, and last what changed.
 func (c *cli) auditPages() *pageTable[keystore.AuditEntry] {
 	return &pageTable[keystore.AuditEntry]{
 		Console: c.Console,
@@ -96,8 +96,8 @@ func (c *cli) auditPages() *pageTable[keystore.AuditEntry] {
 	}
 }
 
-// auditRows gives each field that changed a line of its own, below the first.
-// A change is one of a key or of a workspace.
+// auditRows gives each changed field a line of its own, below the first. A change
+// is either of a key or of a workspace.
 func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
 	first := []term.Cell{auditTime(e.At, c.Now()), {Text: e.Action, Colour: actionColour(e.Action)}, {Text: e.Key.String() + e.Workspace}, {}, {Text: e.Via}}
 	rows := [][]term.Cell{first}
@@ -115,13 +115,13 @@ func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
 
 func auditTime(at, now time.Time) term.Cell {
 	if at.IsZero() {
-		return term.Cell{Text: "unknown"} // of an entry that does not verify
+		return term.Cell{Text: "unknown"} // the entry does not verify
 	}
 	beside := term.RelativeTime(at, now)
 	return term.Cell{Text: at.UTC().Format(time.DateTime) + " (" + beside + ")", Short: beside}
 }
 
-// auditValue shows a value of a JSON record on one line.
+// auditValue formats a value of a JSON record on one line.
 func auditValue(field string, v any) string {
 	switch v := v.(type) {
 	case float64:

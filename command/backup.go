@@ -71,7 +71,8 @@ func (c *cli) backupToOut(ctx context.Context, api *client.Client) error {
 	return err
 }
 
-// download copies an answer as it comes. One that was cut short is an error.
+// download copies an answer while it arrives. It returns an error if the answer
+// was cut short.
 func download(ctx context.Context, api *client.Client, path string, w io.Writer) (int64, error) {
 	api.TakesLong = true
 	resp, err := api.Send(ctx, http.MethodGet, path, client.Payload{})
@@ -83,7 +84,8 @@ func download(ctx context.Context, api *client.Client, path string, w io.Writer)
 	return n, err
 }
 
-// failing reads an answer and says where it came from when it breaks off.
+// failing reads an answer. If it breaks off, the error says where the answer came
+// from.
 type failing struct {
 	io.Reader
 	api *client.Client

@@ -13,7 +13,7 @@ import (
 )
 
 // findCaches returns the cache handlers of a config that a request passes before
-// or behind a keygate handler.
+// or after a keygate handler.
 func findCaches(tree any) []lint.Cache {
 	apps := member(tree, "apps")
 	w := cacheWalk{app: member(apps, "cache")}
@@ -24,7 +24,7 @@ func findCaches(tree any) []lint.Cache {
 		listen := stringsOf(member(server, "listen"))
 		w.seen = nil
 		w.routes(member(server, "routes"), passed{}, strings.Join(listen, " "))
-		// Error routes get the request as any of the others left it.
+		// Error routes get the request as any of the other routes left it.
 		w.routes(member(member(server, "errors"), "routes"), passed{identity: w.seen}, strings.Join(listen, " "))
 	}
 	return w.found
@@ -32,22 +32,22 @@ func findCaches(tree any) []lint.Cache {
 
 // cacheWalk follows a request through the routes of a server.
 type cacheWalk struct {
-	app   any            // what caches have in common
-	named map[string]any // routes of invoke
-	depth int            // of named routes, which may invoke each other
-	seen  []string       // identity of all gateways of a server
+	app   any            // settings that all caches share
+	named map[string]any // routes of invoke, by name
+	depth int            // nesting of named routes, which may invoke each other
+	seen  []string       // identity headers of all gateways of a server
 	found []lint.Cache
 }
 
-// passed is what a request may have come through.
+// passed is what a request may have passed through.
 type passed struct {
 	caches   []lint.Cache
-	identity []string // headers of gateways that name the key
+	identity []string // identity headers that gateways have set
 }
 
-// routes follows routes in their order, and returns what a request may have come
-// through behind them. Of a group one route is taken at most, and nothing comes
-// behind a terminal one.
+// routes follows routes in order and returns what a request may have passed
+// through after them. At most one route of a group is taken, and no route follows
+// a terminal one.
 func (w *cacheWalk) routes(routes any, now passed, where string) passed {
 	groups := make(map[string]passed)
 	for _, route := range listOf(routes) {
@@ -112,8 +112,8 @@ func (w *cacheWalk) handler(handler any, p passed, where string) passed {
 	return p
 }
 
-// nestedRoutes returns the lists of routes in a handler, such as subroute has
-// one, and reverse_proxy several in handle_response.
+// nestedRoutes returns the lists of routes inside a handler. subroute has one,
+// and reverse_proxy may have several in handle_response.
 func nestedRoutes(v any) (found []any) {
 	switch value := v.(type) {
 	case []any:
@@ -132,7 +132,8 @@ func nestedRoutes(v any) (found []any) {
 	return found
 }
 
-// cacheSettings are those of Souin that matter here, of one handler or of all.
+// cacheSettings are the settings of Souin that matter here, of one handler or of
+// all.
 type cacheSettings struct {
 	Key               cacheKey            `json:"key"`
 	Mode              string              `json:"mode"`
@@ -153,8 +154,8 @@ type cacheKey struct {
 	DisableScheme bool     `json:"disable_scheme"`
 }
 
-// newCache reads a cache handler. What it does not say of its key and mode, the
-// app says for all; coalescing each handler says for itself.
+// newCache reads a cache handler. If it has no key or mode of its own, those of
+// the app apply. Coalescing is set by each handler alone.
 func newCache(handler, app any) lint.Cache {
 	var own struct {
 		Configuration struct {
@@ -183,22 +184,22 @@ func newCache(handler, app any) lint.Cache {
 	return c
 }
 
-// isZero reports whether a key says nothing, as Souin sees it.
+// isZero reports whether Souin treats the key as not configured.
 func (k cacheKey) isZero() bool {
 	headers := len(k.Headers)
 	k.Headers = nil
 	return headers == 0 && reflect.ValueOf(k).IsZero()
 }
 
-// decode reads what fits: a cache that is not as expected looks like one without
-// settings, which is reported.
+// decode reads what has the expected type. A cache with unexpected settings thus
+// looks like one without settings, which is reported.
 func decode(tree, v any) {
 	if encoded, err := json.Marshal(tree); err == nil {
 		_ = json.Unmarshal(encoded, v)
 	}
 }
 
-// member returns a member of an object, nil where there is none.
+// member returns a member of an object, or nil.
 func member(v any, name string) any {
 	object, _ := v.(map[string]any)
 	return object[name]

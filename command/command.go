@@ -1,5 +1,21 @@
-// Package command is `caddy keygate …`: one file for each subcommand, which asks
-// the admin API by package client and prints by package term.
+// Package command implements `caddy keygate`, the command that administers keys.
+//
+// Each subcommand has a file of its own. It parses flags, calls the admin API by
+// package client, and prints by package term. Only what works on files, which is
+// restore, compact and the check of a new backup, uses package keystore itself.
+// The client finds the admin API of a running Caddy, or serves it in this process
+// on the store file given by --db; subcommands do not notice the difference.
+//
+// Rules for all subcommands:
+//
+//   - The server decides which values are accepted. Flags send exactly what was
+//     typed; a flag that was not given is not sent.
+//   - Results go to stdout, and notes, questions and warnings to stderr. --json
+//     prints the result as JSON.
+//   - A value from elsewhere is escaped before it is shown on a terminal.
+//   - A whole token is refused as an argument or flag, because shells and process
+//     lists keep it. A token is read from stdin and printed once.
+//   - An error is one line that says what to do.
 //
 // To add a subcommand, write its file and add it to the list in buildCommand.
 package command
@@ -28,15 +44,15 @@ func init() {
 	})
 }
 
-// cli is what all subcommands share: where they read and write, which Caddy or
-// store they speak to, and the form of their output.
+// cli is what all subcommands share: input and output, the Caddy or store that is
+// meant, and the form of the output.
 type cli struct {
 	*term.Console
 	target target
 	json   bool
 }
 
-// buildCommand makes cmd the command `caddy keygate`.
+// buildCommand turns cmd into the command `caddy keygate`.
 func buildCommand(cmd *cobra.Command, con *term.Console) {
 	c := &cli{Console: con}
 	cmd.Use = "keygate"
@@ -93,12 +109,12 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 	cmd.AddCommand(subcommands...)
 	refuseTokens(flags, subcommands)
 	for _, name := range []string{"address", "adapter"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // both are there
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // both flags exist
 	}
 }
 
-// run makes a cobra RunE of a subcommand. The client connects on its first
-// call, so that run can refuse what it was given before that.
+// run makes the cobra RunE of a subcommand. The client connects on its first
+// call, so run can refuse bad arguments before that.
 func (c *cli) run(run func(ctx context.Context, api *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		api := c.client(c.target)
@@ -110,12 +126,12 @@ func (c *cli) run(run func(ctx context.Context, api *client.Client, args []strin
 	}
 }
 
-// client connects to what is meant on its first call.
+// client returns a client that connects to the target on its first call.
 func (c *cli) client(to target) *client.Client {
 	return &client.Client{Find: to.place, Now: c.Now, Warn: c.Note}
 }
 
-// runOn is run for subcommands that take one key, by its ID or prefix.
+// runOn is run for subcommands whose argument is one key, by ID or prefix.
 func (c *cli) runOn(run func(ctx context.Context, api *client.Client, id apikey.ID) error) func(*cobra.Command, []string) error {
 	return c.run(func(ctx context.Context, api *client.Client, args []string) error {
 		id, err := apikey.ParseRef(args[0])
@@ -130,8 +146,8 @@ func (c *cli) runOn(run func(ctx context.Context, api *client.Client, id apikey.
 	})
 }
 
-// oneLine makes an error the single line that the user reads: what came from
-// elsewhere may hold line breaks, and what was typed may hold a token.
+// oneLine turns an error into one line for the user. Text from elsewhere may have
+// line breaks, and what was typed may contain a token.
 func oneLine(err error) error {
 	if err == nil {
 		return nil
@@ -143,8 +159,8 @@ func oneLine(err error) error {
 	return errors.New(term.Visible(text))
 }
 
-// flagError replaces what the flag package says of a bad value, which repeats
-// the value, by what our own flags say.
+// flagError replaces the flag package's error about a bad value, which repeats
+// the value, by the error of the flag itself.
 func flagError(cmd *cobra.Command, err error) error {
 	if field, ok := errors.AsType[*apikey.FieldError](err); ok {
 		return oneLine(field)

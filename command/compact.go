@@ -21,7 +21,7 @@ type compactResult struct {
 func (c *cli) compactCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact --db <store>",
-		Short: "Gives back the space that a store does not use any more",
+		Short: "Reclaims unused space",
 		Long: `Writes a store that no process holds anew, without the space that deleted keys,
 old use and old history took, and puts it in the place of the old file once it
 is whole and verified. A store does not shrink by itself: it uses that space
@@ -41,7 +41,7 @@ func (c *cli) compact() error {
 	if err := c.offlineOnly("compact"); err != nil {
 		return err
 	}
-	if _, err := os.Stat(path); err != nil { // OpenBolt would make one
+	if _, err := os.Stat(path); err != nil { // OpenBolt would create the file
 		return err
 	}
 	done, err := keystore.CompactFile(path)

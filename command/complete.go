@@ -16,23 +16,24 @@ import (
 	"github.com/socialpatra/keygate/command/term"
 )
 
-// What follows answers the shell, by Caddy's own `completion` command. It is
-// silent where it cannot: a shell has no place for an error.
+// This file completes arguments for the shell, through Caddy's own `completion`
+// command. On an error it completes nothing, because a shell has no place to show
+// errors.
 
-// completeTimeout is how long somebody who pressed Tab is kept waiting.
+// completeTimeout is how long somebody who pressed Tab may have to wait.
 const completeTimeout = 2 * time.Second
 
-// completed is what a completion returns: nothing of ours is a file.
+// completed is the result of a completion. We never complete file names.
 func completed(found []string) ([]string, cobra.ShellCompDirective) {
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
-// suggestion puts a description beside a value, as cobra reads it.
+// suggestion joins a value and its description in the form that cobra reads.
 func suggestion(value, description string) string {
 	return value + "\t" + term.Visible(description)
 }
 
-// ask is one call for a completion; it reports whether it got an answer.
+// ask makes one call for a completion and reports whether it was answered.
 func (c *cli) ask(cmd *cobra.Command, path string, out any) bool {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
 	defer cancel()
@@ -42,7 +43,7 @@ func (c *cli) ask(cmd *cobra.Command, path string, out any) bool {
 	return api.Close() == nil && err == nil
 }
 
-// completeKey completes the one key that a command takes, by ID or prefix.
+// completeKey completes the single key argument of a command, by ID or prefix.
 func (c *cli) completeKey(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return completed(nil)
@@ -54,15 +55,15 @@ func (c *cli) keysLike(cmd *cobra.Command, typed string) []string {
 	id, asPrefix := typed, false
 	if brand, rest, found := strings.Cut(typed, "_"); found {
 		if apikey.CheckBrand(brand) != nil {
-			return nil // what follows may be the beginning of a secret
+			return nil // the rest may be the beginning of a secret
 		}
 		id, asPrefix = rest, true
 	}
 	query := url.Values{"limit": {"1000"}}
 	if id != "" {
-		// Keys are listed in the order of their IDs, so that those that begin
-		// like this are found among a million. An argument that is too long for
-		// an ID, which may be a token, is not sent.
+		// Keys are listed in the order of their IDs, so the keys with a given
+		// beginning are found among a million. An argument that is too long for
+		// an ID may be a token, and is not sent.
 		if len(id) > apikey.IDLen {
 			return nil
 		}
@@ -100,11 +101,11 @@ func (c *cli) completeFlags(cmd *cobra.Command) {
 		"key":       c.completeKeyFlag,
 	} {
 		if cmd.Flags().Lookup(name) != nil {
-			_ = cmd.RegisterFlagCompletionFunc(name, complete) // fails only where there is no such flag
+			_ = cmd.RegisterFlagCompletionFunc(name, complete) // fails only if the flag does not exist
 		}
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions) // fails where there is one already
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions) // fails if the flag has a completion already
 	})
 }
 
@@ -116,8 +117,8 @@ func completeStatus(*cobra.Command, []string, string) ([]string, cobra.ShellComp
 	return completed([]string{string(apikey.Active), string(apikey.Disabled), string(apikey.Expired), string(apikey.Revoked)})
 }
 
-// completeScopes completes the last of several scopes, by those that the
-// catalogue and the running config know.
+// completeScopes completes the last of several scopes, from the catalogue and the
+// running config.
 func (c *cli) completeScopes(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	before, last := "", typed
 	if i := strings.LastIndexByte(typed, ','); i >= 0 {
@@ -140,7 +141,7 @@ func (c *cli) completeScopes(cmd *cobra.Command, _ []string, typed string) ([]st
 	return completed(found)
 }
 
-// completeWorkspace completes by the workspaces of the first thousand keys.
+// completeWorkspace completes the workspaces of the first thousand keys.
 func (c *cli) completeWorkspace(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var page adminapi.ListResponse
 	if !c.ask(cmd, "/keygate/keys?limit=1000", &page) {

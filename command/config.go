@@ -16,9 +16,9 @@ import (
 
 var errNoHandler = errors.New("has no keygate handler; add the keygate directive to a site")
 
-// readConfig returns the mappings that a config file describes, without a Caddy
-// that runs it: "" is the Caddyfile in the working folder. Nothing is opened but
-// the config and its documents.
+// readConfig returns the mappings that a config file describes, without running
+// the config. "" means the Caddyfile in the working folder. It opens only the
+// config and its documents.
 func readConfig(file, adapter string) ([]adminapi.Mapping, error) {
 	c, err := loadConfig(file, adapter)
 	if err != nil {
@@ -27,7 +27,7 @@ func readConfig(file, adapter string) ([]adminapi.Mapping, error) {
 	return c.mappings()
 }
 
-// configFile is what a config file says, as JSON.
+// configFile is the part of a config, in JSON form, that matters here.
 type configFile struct {
 	name string
 	tree any
@@ -68,8 +68,8 @@ func (c *configFile) mappings() ([]adminapi.Mapping, error) {
 	return mappings, nil
 }
 
-// findHandlers returns every keygate handler in a config, wherever it is:
-// routes are nested in subroutes, named routes and error routes.
+// findHandlers returns every keygate handler in a config, also inside subroutes,
+// named routes and error routes.
 func findHandlers(tree any) (found []map[string]any) {
 	switch value := tree.(type) {
 	case []any:

@@ -58,8 +58,8 @@ With --db FILE, a store that does not exist yet is made.`,
 	return cmd
 }
 
-// printToken shows a token, once. It writes all in one go: a token that was
-// half shown is lost.
+// printToken prints a token, which nobody can see again. It writes everything in
+// one call, because a token of which only half is shown is lost.
 func (c *cli) printToken(resp adminapi.TokenResponse, quiet bool) error {
 	var text []byte
 	switch {

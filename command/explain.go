@@ -86,7 +86,7 @@ status is 0 when the request was explained, allowed or not.`,
 
 // readToken reads the first line of stdin.
 func (c *cli) readToken() (string, error) {
-	const longest = 64 << 10 // far more than is a credential; the server judges
+	const longest = 64 << 10 // far more than a credential; the server judges it
 	if c.Answers {
 		c.Note("Enter the token:")
 	}
@@ -101,9 +101,9 @@ func (c *cli) readToken() (string, error) {
 	return token, nil
 }
 
-// printExplanation gives each check a row, with what would make it pass below
-// it. Texts go on below themselves where the terminal is narrow, for a cut
-// reason is none.
+// printExplanation prints a row for each check, and below it what would make the
+// check pass. On a narrow terminal texts wrap, because a cut reason explains
+// nothing.
 func (c *cli) printExplanation(resp *adminapi.ExplainResponse) error {
 	t := &term.Table{
 		Columns: []term.Column{{Title: "CHECK"}, {Title: "OUTCOME"}, {Title: "COMPARED", Least: 12}},

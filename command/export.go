@@ -53,14 +53,14 @@ are not in it; caddy keygate backup copies those as well.`,
 	}
 }
 
-// exportResult is what export --json prints of a file. What goes to stdout is
-// JSON already.
+// exportResult is what export --json prints after writing a file. An export to
+// stdout is JSON already.
 type exportResult struct {
 	File string `json:"file"`
 	Keys int    `json:"keys"`
 }
 
-// exportLines writes an export, in a form that is safe to show on a terminal.
+// exportLines writes an export in a form that is safe to show on a terminal.
 func exportLines(ctx context.Context, api *client.Client, w io.Writer) (lines int, err error) {
 	api.TakesLong = true
 	resp, err := api.Send(ctx, http.MethodGet, adminapi.ExportPath, client.Payload{})

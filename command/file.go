@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// stdinOut names stdin or stdout in place of a file.
+// stdinOut stands for stdin or stdout in place of a file.
 const stdinOut = "-"
 
-// oneFile accepts one file; what says what it is.
+// oneFile accepts exactly one file argument; what describes it.
 func oneFile(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -28,8 +28,8 @@ func oneFile(what string) cobra.PositionalArgs {
 	}
 }
 
-// writeNew makes a file of mode 0600 that appears under its name once it is
-// whole and on disk. It replaces nothing.
+// writeNew writes a file of mode 0600. The file gets its name only when it is
+// complete and on disk. It never replaces a file.
 func writeNew(path string, fill func(io.Writer) error) error {
 	if err := absent(path); err != nil {
 		return err
@@ -42,11 +42,12 @@ func writeNew(path string, fill func(io.Writer) error) error {
 	if err := fillFile(temp, fill); err != nil {
 		return err
 	}
-	// A link, unlike a rename, replaces nothing that came in the meantime.
+	// Unlike a rename, a link does not replace a file that was made in the
+	// meantime.
 	switch err := os.Link(temp.Name(), path); {
 	case errors.Is(err, fs.ErrExist):
 		return exists(path)
-	case err != nil: // a file system without links
+	case err != nil: // the file system has no links
 		if err := os.Rename(temp.Name(), path); err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func exists(path string) error {
 	return fmt.Errorf("%s exists already; name another file, or move that one away", path)
 }
 
-// fillFile writes a file, puts it on disk and closes it.
+// fillFile writes a file, syncs it to disk and closes it.
 func fillFile(f *os.File, fill func(io.Writer) error) error {
 	err := fill(f)
 	if err == nil {
@@ -81,10 +82,10 @@ func fillFile(f *os.File, fill func(io.Writer) error) error {
 	return err
 }
 
-// syncFolderOf puts the name of a file on disk.
+// syncFolderOf syncs the name of a file to disk.
 func syncFolderOf(path string) error {
 	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
+		return nil // Windows cannot sync folders
 	}
 	f, err := os.Open(filepath.Dir(path))
 	if err != nil {

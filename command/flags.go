@@ -13,9 +13,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// The flags below leave what they point to nil until they are given: the
-// server is sent exactly what somebody typed, zero values included, and it
-// alone decides what is accepted. They refuse only what a request cannot say.
+// The flags in this file leave their pointers nil until they are given. So the
+// server gets exactly what was typed, including zero values, and it alone decides
+// what is accepted. Flags refuse only what a request cannot express.
 
 // textFlag is a flag whose value is any text.
 type textFlag struct {
@@ -38,7 +38,7 @@ func notUTF8(field string) error {
 	return &apikey.FieldError{Field: field, Problem: "is not valid UTF-8"}
 }
 
-// listFlag takes one value or several separated by commas, and may be repeated.
+// listFlag takes one value, or several separated by commas, and may be repeated.
 type listFlag struct {
 	dst   **[]string
 	field string
@@ -60,8 +60,8 @@ func (f listFlag) Set(s string) error {
 	return nil
 }
 
-// numberFlag takes a whole number. Whether it is in range is not its business,
-// but its refusals say what would be.
+// numberFlag takes a whole number. It does not check the range, but its errors
+// say what the range is.
 type numberFlag struct {
 	dst      **int64
 	field    string
@@ -80,8 +80,9 @@ func (f numberFlag) Set(s string) error {
 	return nil
 }
 
-// placeFlag names a file or an address. It refuses the empty text, which is
-// most often a variable that is not set, rather than going somewhere else.
+// placeFlag names a file or an address. It refuses an empty value, which usually
+// comes from a shell variable that is not set, rather than falling back to
+// another place.
 type placeFlag struct {
 	dst  *string
 	flag string
@@ -98,7 +99,7 @@ func (f placeFlag) Set(s string) error {
 	return nil
 }
 
-// keyFlags are the settings of a key that can be given and changed.
+// keyFlags are the settings of a key that flags can set and change.
 type keyFlags struct {
 	req       adminapi.KeyRequest
 	limits    adminapi.LimitsRequest
@@ -120,7 +121,7 @@ func (f *keyFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.req.AllowUnknownScope, "allow-unknown-scope", false, "Accept scopes that neither the catalogue nor the running config knows")
 }
 
-// request returns the body that says what was given.
+// request returns the request body for the flags that were given.
 func (f *keyFlags) request() (adminapi.KeyRequest, error) {
 	req := f.req
 	if f.limits != (adminapi.LimitsRequest{}) {

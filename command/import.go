@@ -81,7 +81,7 @@ func (c *cli) importFrom(ctx context.Context, api *client.Client, path string, q
 			return nil, err
 		}
 		sent.Body = bar.Body(file)
-		if info.Mode().IsRegular() { // a pipe can be read but once
+		if info.Mode().IsRegular() { // a pipe can be read only once
 			bar.Size = info.Size()
 			sent.Again = func() (io.ReadCloser, error) {
 				again, err := os.Open(path)

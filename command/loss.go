@@ -11,8 +11,8 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// warnOfLoss tells what a restore of the backup would undo: above all, which
-// keys it would bring back to work.
+// warnOfLoss says what a restore of the backup would undo. Most important are the
+// keys that would work again.
 func (c *cli) warnOfLoss(backup string, old *replaced) error {
 	then, err := keystore.ReadBolt(backup)
 	if err != nil {
@@ -38,7 +38,7 @@ func (c *cli) warnOfLoss(backup string, old *replaced) error {
 	return c.warnOfReturns(then, old.store)
 }
 
-// lastChange returns the newest entry of the audit trail, or a zero one.
+// lastChange returns the newest audit entry, or a zero entry if there is none.
 func lastChange(store keystore.Store) (keystore.AuditEntry, error) {
 	page, err := store.Audit(keystore.AuditQuery{Limit: 1})
 	if err != nil || len(page.Entries) == 0 {
@@ -54,8 +54,8 @@ func (c *cli) changeTime(e keystore.AuditEntry) string {
 	return term.FullTime(&e.At, c.Now())
 }
 
-// warnOfReturns names each key of the backup on which a limit was put since,
-// and counts those that the backup does not have.
+// warnOfReturns names each key in the backup that was restricted since, and
+// counts the keys that the backup does not have.
 func (c *cli) warnOfReturns(then, now keystore.Store) error {
 	var q keystore.Query
 	q.Limit = keystore.MaxPage
@@ -101,8 +101,7 @@ func (c *cli) noteReturn(k *apikey.Key, since string) {
 	c.Note("warning: %s (%s, workspace %s) was %s since", k.Prefix, k.Name, k.Workspace, since)
 }
 
-// takenBack says what has been done to a key since then that made it work
-// less, or "".
+// takenBack says what has restricted a key since then, or returns "".
 func takenBack(then, now *apikey.Key) string {
 	var done []string
 	if then.RevokedAt.IsZero() && !now.RevokedAt.IsZero() {

@@ -10,10 +10,10 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// eachPage fetches page after page, so that a million entries need no more
-// memory than a thousand, until it has as many as limit says or all of them.
-// fetch prints the page that query asks for, and returns where it goes on; so
-// does eachPage, with "" at the end.
+// eachPage fetches page after page until it has limit entries, or all if limit is
+// nil. So a million entries need no more memory than a thousand. fetch prints the
+// page that query asks for and returns the cursor of the next one. eachPage
+// returns the cursor at which it stopped, "" at the end of the list.
 func eachPage(query url.Values, limit *int64, fetch func(url.Values) (next string, err error)) (next string, err error) {
 	if limit != nil && *limit < 1 {
 		return "", &apikey.FieldError{Field: "--limit", Problem: strconv.FormatInt(*limit, 10) + " is out of range", Accepted: "1 or more"}
@@ -33,14 +33,15 @@ func eachPage(query url.Values, limit *int64, fetch func(url.Values) (next strin
 	}
 }
 
-// pagePrinter prints a list that comes in pages. next is where it goes on, ""
-// at the end.
+// pagePrinter prints a list that arrives in pages. next is the cursor of the
+// rest, "" at the end of the list.
 type pagePrinter[T any] interface {
 	page([]T) error
 	end(next string) error
 }
 
-// pageJSON writes the form of one answer of the admin API, however many it took.
+// pageJSON prints pages in the form of one answer of the admin API, however many
+// answers there were.
 type pageJSON[T any] struct {
 	out   io.Writer
 	field string
@@ -77,12 +78,12 @@ func (p *pageJSON[T]) end(next string) error {
 	return err
 }
 
-// pageTable shows pages as rows of a table.
+// pageTable prints pages as rows of a table.
 type pageTable[T any] struct {
 	*term.Console
 	table *term.Table
 	rows  func(*T) [][]term.Cell
-	what  string // the entries, in the plural
+	what  string // the name of the entries, in the plural
 	shown int
 }
 

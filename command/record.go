@@ -9,7 +9,7 @@ import (
 	"github.com/socialpatra/keygate/command/term"
 )
 
-// describe shows a key to people, one setting a line.
+// describe formats a key for people, one setting a line.
 func (c *cli) describe(k *apikey.Record) []byte {
 	now := c.Now()
 	var text []byte
@@ -49,11 +49,11 @@ func anyOr(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// labelWidth is the column in which values begin.
+// labelWidth is the column in which values start.
 const labelWidth = 13
 
-// appendField writes a label and its value, which goes on below itself where
-// the terminal is too narrow for it.
+// appendField appends a label and its value. The value wraps if the terminal is
+// too narrow.
 func appendField(text []byte, label, value string, width int) []byte {
 	for _, part := range term.Wrap(term.Visible(value), width-labelWidth) {
 		text = fmt.Appendf(text, "%-*s%s\n", labelWidth, label, part)
@@ -62,9 +62,9 @@ func appendField(text []byte, label, value string, width int) []byte {
 	return text
 }
 
-// keyTable is the table of `caddy keygate list`. What a narrow terminal has no
-// room for goes in this order: scopes, which need the most and which `show`
-// has, last use, expiry, workspace, name, status.
+// keyTable is the table of `caddy keygate list`. A narrow terminal leaves out
+// columns in this order: scopes, which need the most room and which `show` has
+// too, last use, expiry, workspace, name, status.
 func (c *cli) keyTable() *term.Table {
 	return &term.Table{
 		Columns: []term.Column{

@@ -19,7 +19,7 @@ import (
 type restoreResult struct {
 	File string `json:"file"`
 	Keys int    `json:"keys"`
-	Kept string `json:"kept"` // where the store is that was there before; "": there was none
+	Kept string `json:"kept"` // where the previous store was moved; "": there was none
 }
 
 func (c *cli) restoreCommand() *cobra.Command {
@@ -79,7 +79,7 @@ func (c *cli) restore(backup string, yes bool) error {
 	return c.Say("Restored %s to %s. The store that was there is %s.", english.Plural(keys, "key"), result.File, result.Kept)
 }
 
-// offlineOnly refuses what would make a command speak to a running Caddy.
+// offlineOnly refuses flags that would make the command talk to a running Caddy.
 func (c *cli) offlineOnly(command string) error {
 	switch {
 	case c.target.db == "":
@@ -99,23 +99,24 @@ func sameFile(one, other string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// replaced is what a restore replaces. The open store holds the lock that
-// keeps other processes away.
+// replaced is the store that a restore replaces. While it is open, its lock keeps
+// other processes away.
 type replaced struct {
 	path   string
 	exists bool
 	info   fs.FileInfo    // if it exists
-	store  *keystore.Bolt // nil where it does not exist, or cannot be read
+	store  *keystore.Bolt // nil if it does not exist, or cannot be read
 }
 
 func (r *replaced) close() {
 	if r.store != nil {
-		_ = r.store.Close() // nothing was written
+		_ = r.store.Close() // it was only read
 	}
 }
 
-// openReplaced opens what is at path. A store so damaged that it cannot be
-// opened is what a restore is for; one that somebody holds is not.
+// openReplaced opens the store at path. It accepts a store that is too damaged to
+// open, because that is what a restore is for. It refuses one that another
+// process holds.
 func (c *cli) openReplaced(path string) (*replaced, error) {
 	r := &replaced{path: path}
 	info, err := os.Lstat(path)
@@ -142,9 +143,9 @@ func (c *cli) openReplaced(path string) (*replaced, error) {
 	return r, nil
 }
 
-// replace copies the backup beside the store, verifies the copy and, unless
-// somebody says no, gives it the store's name. At every moment there is one
-// whole store of that name, if there was one before.
+// replace copies the backup next to the store and verifies the copy. Unless the
+// user declines, it then gives the copy the store's name. If there was a store,
+// at every moment one complete store has that name.
 func (c *cli) replace(backup string, keys int, old *replaced, yes bool) (restoreResult, error) {
 	result := restoreResult{File: old.path, Keys: keys}
 	folder := filepath.Dir(old.path)
@@ -205,8 +206,8 @@ func copyOf(path string) func(io.Writer) error {
 	}
 }
 
-// keepAs gives a file a second name. Where the file system has no links it
-// takes the first one away.
+// keepAs gives a file a second name. If the file system has no links, it renames
+// the file.
 func keepAs(path, kept string) error {
 	if err := absent(kept); err != nil {
 		return err

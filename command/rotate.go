@@ -51,8 +51,8 @@ alone.`,
 	return cmd
 }
 
-// sayReplaced tells what becomes of a key that was rotated. The rotation is
-// done, whether or not the old key can be read again.
+// sayReplaced says what becomes of a key that was rotated. The rotation is done
+// even if the old key can no longer be read.
 func (c *cli) sayReplaced(ctx context.Context, api *client.Client, id apikey.ID) error {
 	var old apikey.Record
 	if err := api.Call(ctx, http.MethodGet, keyPath(id), nil, &old); err != nil {

@@ -65,7 +65,7 @@ func atMostOneConfig(cmd *cobra.Command, args []string) error {
 	return usageError(cmd, "%s takes one config file, but was given %d", cmd.Name(), len(args))
 }
 
-// printRoutes tells mappings apart only where there are several.
+// printRoutes numbers the gateways only if there are several.
 func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 	columns := []term.Column{{Title: "METHODS"}, {Title: "PATH", Least: 20}, {Title: "NEEDS", Least: 16}, {Title: "COST", Rank: 1}, {Title: "FROM", Least: 16, Rank: 2}}
 	several := len(resp.Routes) > 0 && resp.Routes[len(resp.Routes)-1].Gateway > 1
@@ -102,7 +102,7 @@ func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 	return c.printDenied(resp.Denied)
 }
 
-// origin shows where a route is from, and what comes before it.
+// origin says where a route was written, and which routes come before it.
 func origin(source string, takenBy []string, notReached bool) term.Cell {
 	switch taken := strings.Join(takenBy, ", "); {
 	case taken == "":

@@ -71,7 +71,7 @@ func (c *cli) printScopes(resp *adminapi.ScopesResponse) error {
 	return c.printUnknown(resp.Unknown)
 }
 
-// printUnknown shows some of the keys that hold each scope; --json has more.
+// printUnknown shows some of the keys that hold each scope; --json shows more.
 func (c *cli) printUnknown(unknown []adminapi.HeldScope) error {
 	const shown = 3
 	var rows [][]term.Cell

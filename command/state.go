@@ -50,8 +50,8 @@ expired meanwhile stays expired; a revoked one cannot be enabled.`,
 	}
 }
 
-// moveTo runs an action of the admin API that takes nothing but a key and
-// brings it into a state.
+// moveTo runs an action of the admin API that takes only a key and brings it into
+// a state.
 func (c *cli) moveTo(action, done string, state apikey.Status) func(*cobra.Command, []string) error {
 	return c.runOn(func(ctx context.Context, api *client.Client, id apikey.ID) error {
 		var key apikey.Record

@@ -12,15 +12,15 @@ import (
 	"github.com/socialpatra/keygate/command/client"
 )
 
-// target is which Caddy or store the user means; all may be empty.
+// target says which Caddy or store the user means. All fields may be empty.
 type target struct {
 	address string // of an admin endpoint
-	config  string // file that tells the address
-	adapter string // of that file
+	config  string // file that has the address
+	adapter string // config adapter for that file
 	db      string // file of a store that no process holds
 }
 
-// place is where the client finds what is meant.
+// place returns where the client connects to.
 func (t target) place() (client.Place, error) {
 	if t.db == "" {
 		address, err := t.adminAddress()
@@ -35,9 +35,9 @@ func (t target) place() (client.Place, error) {
 	return client.Place{DB: t.db}, nil
 }
 
-// adminAddress finds the admin endpoint as `caddy reload` does: as named, or
-// by the config named, or by a Caddyfile in the working folder, or Caddy's
-// default.
+// adminAddress finds the admin endpoint as `caddy reload` does. It is the address
+// given, that of the config given, that of a Caddyfile in the working folder, or
+// Caddy's default, in this order.
 func (t target) adminAddress() (string, error) {
 	if t.address != "" {
 		return t.address, nil
@@ -66,8 +66,8 @@ func (t target) configuredAddress() (string, error) {
 	return caddy.NewReplacer().ReplaceOrErr(address, true, true)
 }
 
-// quietly keeps what Caddy logs about loading a config away from a user who
-// asked for something else; what goes wrong is in the error.
+// quietly suppresses Caddy's log about loading a config, which the user did not
+// ask for. Failures are in the error.
 func quietly(load func() error) error {
 	_, original, buffer := caddy.BufferedLog()
 	defer func() {
@@ -77,7 +77,7 @@ func quietly(load func() error) error {
 	return load()
 }
 
-// endpointOf reads an admin address as Caddy does.
+// endpointOf parses an admin address as Caddy does.
 func endpointOf(address string) (client.Place, error) {
 	parsed, err := caddy.ParseNetworkAddress(address)
 	switch {
@@ -88,7 +88,7 @@ func endpointOf(address string) (client.Place, error) {
 	case parsed.IsFdNetwork():
 		return client.Place{}, fmt.Errorf("the admin address %q is a file descriptor of Caddy's own; name another with --address", address)
 	case parsed.IsUnixNetwork():
-		// Caddy writes the mode of the socket behind its path: /admin.sock|0600
+		// Caddy appends the mode of the socket to its path: /admin.sock|0600
 		path, _, _ := strings.Cut(parsed.Host, "|")
 		return client.Place{Name: address, Network: "unix", Host: path}, nil
 	default:

@@ -10,12 +10,12 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// What is typed stands in the shell's history and in the list of processes,
-// whatever a command makes of it.
+// Whatever a command does with a token that was typed, the token is in the
+// shell's history and was in the list of processes.
 const tokenTyped = "is a whole token, which is secret: name keys by their ID or prefix, take the token out of the shell's history, and rotate its key if others can read that"
 
-// refuseTokens makes each subcommand refuse a token, as an argument or in any
-// flag of its own or shared, before it opens, sends or writes anything.
+// refuseTokens makes each subcommand refuse a token in its arguments and flags,
+// shared flags included, before it opens, sends or writes anything.
 func refuseTokens(shared *pflag.FlagSet, subcommands []*cobra.Command) {
 	guard := func(f *pflag.Flag) { f.Value = tokenGuard{f.Value, "--" + f.Name} }
 	shared.VisitAll(guard)
@@ -31,7 +31,7 @@ func refuseTokens(shared *pflag.FlagSet, subcommands []*cobra.Command) {
 	}
 }
 
-// tokenGuard keeps tokens from a flag.
+// tokenGuard makes a flag refuse tokens.
 type tokenGuard struct {
 	pflag.Value
 	flag string

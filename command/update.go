@@ -58,7 +58,7 @@ a key never change.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	key.add(cmd)
-	flags.VisitAll(func(f *pflag.Flag) { f.Usage, _, _ = strings.Cut(f.Usage, " (default ") }) // what is not given stays
+	flags.VisitAll(func(f *pflag.Flag) { f.Usage, _, _ = strings.Cut(f.Usage, " (default ") }) // a setting that is not given stays
 	flags.BoolVar(&without.expiry, "never-expires", false, "The key does not expire any more")
 	flags.BoolVar(&without.origins, "no-origins", false, "Any web origin may use the key again")
 	flags.BoolVar(&without.ips, "no-ips", false, "Any IP address may use the key again")
@@ -66,7 +66,7 @@ a key never change.`,
 	return cmd
 }
 
-// clearFlags take a setting away.
+// clearFlags remove a setting.
 type clearFlags struct{ expiry, origins, ips bool }
 
 func (f clearFlags) apply(req *adminapi.KeyRequest) error {
@@ -96,7 +96,7 @@ func (f clearFlags) apply(req *adminapi.KeyRequest) error {
 
 func exclude(one, other string) error { return fmt.Errorf("%s and %s exclude each other", one, other) }
 
-// nothing reports whether a request names no setting.
+// nothing reports whether a request changes no setting.
 func nothing(req adminapi.KeyRequest) bool {
 	req.AllowUnknownScope = false
 	return reflect.ValueOf(req).IsZero()

@@ -51,7 +51,8 @@ without the days of no use.`,
 	return cmd
 }
 
-// everyDay adds the days without use, from the first with any until today.
+// everyDay fills in the days without use, from the first day with use until
+// today.
 func everyDay(used []adminapi.DayUsage, today time.Time) ([]adminapi.DayUsage, error) {
 	if len(used) == 0 {
 		return nil, nil
@@ -73,7 +74,7 @@ func everyDay(used []adminapi.DayUsage, today time.Time) ([]adminapi.DayUsage, e
 	return days, nil
 }
 
-// Marks that tell the parts of a bar apart without colour.
+// Characters that tell the parts of a bar apart without colour.
 const (
 	markAllowed = '█'
 	markLimited = '▒'
@@ -119,8 +120,8 @@ func (c *cli) printUsage(used []adminapi.DayUsage) error {
 	return t.Write(c.Out, rows)
 }
 
-// barRoom returns how many columns the longest bar may take: what the numbers
-// leave of the terminal, 0 where that is too little to see anything.
+// barRoom returns how many columns the longest bar may take. That is what the
+// numbers leave of the terminal, or 0 if that is too little to be useful.
 func barRoom(days []adminapi.DayUsage, width int) int {
 	const (
 		usual = 40
@@ -144,11 +145,11 @@ func barRoom(days []adminapi.DayUsage, width int) int {
 	return room
 }
 
-// countsOf are in the order of the columns.
+// countsOf returns the counts in the order of the columns.
 func countsOf(d adminapi.DayUsage) [3]uint64 { return [3]uint64{d.Allowed, d.Limited, d.Denied} }
 
-// bar draws a day, where most requests in a day take room columns. Whatever
-// happened at all takes at least one, at the cost of the longest part.
+// bar draws a day. A day with most requests takes room columns. Each part that is
+// not zero takes at least one column, at the cost of the longest part.
 func bar(d adminapi.DayUsage, most uint64, room int) []rune {
 	var parts [3]int
 	sum, longest := 0, 0

@@ -82,7 +82,7 @@ With --json the result is {"workspace":"…","limits":{"per_minute":600,"per_day
 	return cmd
 }
 
-// limitFlag takes a whole number, or none.
+// limitFlag takes a whole number or "none".
 type limitFlag struct {
 	dst   *json.RawMessage
 	field string

@@ -17,12 +17,12 @@ import (
 
 const seqLen = 8
 
-// actionDamaged stands in an entry that does not verify: it is shown in its
-// place rather than left out, and the entries around it can be read.
+// actionDamaged is the action of an entry that does not verify. The entry is
+// shown with it rather than left out, and the entries around it stay readable.
 const actionDamaged = "(damaged entry)"
 
-// addAudit records a change from one key to the other, either of which may be
-// nil, in the transaction that makes it.
+// addAudit records a change from one key to the other in the transaction that
+// makes it. Either key may be nil.
 func addAudit(tx *bolt.Tx, action string, from, to *apikey.Key, by Actor) error {
 	changed, err := changes(from, to, by.At)
 	if err != nil {
@@ -35,16 +35,16 @@ func addAudit(tx *bolt.Tx, action string, from, to *apikey.Key, by Actor) error 
 	return putAudit(tx, newAudit(action, k.ID, by), changed)
 }
 
-// newAudit returns an entry that lacks its changes and its place in the trail.
+// newAudit returns an entry without its changes and its sequence number.
 func newAudit(action string, id apikey.ID, by Actor) AuditEntry {
 	return AuditEntry{At: by.At.UTC(), Via: by.Via, Action: action, Key: id}
 }
 
-// putAudit adds an entry at the end of the trail, with changes as
-// appendChanges writes them; it does not keep those.
+// putAudit appends an entry to the trail. changed holds its changes as
+// appendChanges writes them; putAudit does not keep the slice.
 func putAudit(tx *bolt.Tx, e AuditEntry, changed []byte) error {
 	audit := tx.Bucket(bucketAudit)
-	audit.FillPercent = 1 // nothing is ever put in between
+	audit.FillPercent = 1 // entries are only ever appended
 	seq, err := audit.NextSequence()
 	if err != nil {
 		return err
@@ -58,15 +58,14 @@ func putAudit(tx *bolt.Tx, e AuditEntry, changed []byte) error {
 	if err := audit.Put(name, seal(bucketAudit, name, fields)); err != nil {
 		return err
 	}
-	if e.Key.IsZero() { // of a workspace
+	if e.Key.IsZero() { // the entry is about a workspace
 		return nil
 	}
 	return tx.Bucket(bucketAuditByKey).Put(append(e.Key[:], name...), nil)
 }
 
-// encodeAudit returns a value to seal: the JSON of e with its changes. It is
-// put together by hand because encoding/json would take an import a third
-// longer.
+// encodeAudit returns a value to seal: the JSON of e with its changes. The JSON
+// is written by hand, because with encoding/json an import takes a third longer.
 func encodeAudit(e AuditEntry, changed []byte) ([]byte, error) {
 	via, viaErr := json.Marshal(e.Via)
 	action, err := json.Marshal(e.Action)
@@ -86,15 +85,15 @@ func encodeAudit(e AuditEntry, changed []byte) ([]byte, error) {
 	if len(changed) > 0 {
 		b = append(append(b, `,"changes":`...), changed...)
 	}
-	if e.Workspace != "" { // of which no character is escaped
+	if e.Workspace != "" { // no character of it needs escaping
 		b = append(append(b, `,"workspace":"`...), e.Workspace...)
 		b = append(b, '"')
 	}
 	return append(b, '}'), nil
 }
 
-// Audit implements [Store]. An entry that does not verify has its Seq and the
-// Action "(damaged entry)".
+// Audit implements [Store]. An entry that does not verify is returned with only
+// its Seq and the Action "(damaged entry)".
 func (b *Bolt) Audit(q AuditQuery) (AuditPage, error) {
 	limit := pageSize(q.Limit)
 	var page AuditPage
@@ -114,7 +113,8 @@ func (b *Bolt) Audit(q AuditQuery) (AuditPage, error) {
 	return page, nil
 }
 
-// auditSeqs yields the sequence numbers that q asks for, newest first.
+// auditSeqs yields the sequence numbers of the entries that q selects, newest
+// first.
 func auditSeqs(tx *bolt.Tx, q AuditQuery) func(yield func(uint64) bool) {
 	bucket, prefix := bucketAudit, []byte(nil)
 	if !q.Key.IsZero() {
@@ -135,7 +135,7 @@ func auditSeqs(tx *bolt.Tx, q AuditQuery) func(yield func(uint64) bool) {
 	}
 }
 
-// seekBefore moves to the last name that is less than the given one.
+// seekBefore moves the cursor to the last name that is less than name.
 func seekBefore(cursor *bolt.Cursor, name []byte) (found, value []byte) {
 	if found, _ := cursor.Seek(name); found == nil {
 		return cursor.Last()
@@ -152,8 +152,8 @@ func getAudit(tx *bolt.Tx, seq uint64, key apikey.ID) AuditEntry {
 	return e
 }
 
-// decodeAudit reads an entry, or as much of it as the struct that v points to
-// has fields for.
+// decodeAudit reads an entry into the struct that v points to. Fields that the
+// struct lacks are dropped.
 func decodeAudit(name, value []byte, v any) error {
 	fields, err := unseal(bucketAudit, name, value)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// recordField is a field of the JSON record that a change can change.
+// recordField is a field of the JSON record that a change may touch.
 type recordField struct {
 	name  string
 	index int // in apikey.Record
 }
 
-// recordFields are in the order of their names, as JSON objects are written.
-// Who was changed is in the entry, and use is no change.
+// recordFields are sorted by name, as JSON objects are written. The ID is missing
+// because the entry has it, and the last use because use is not a change.
 var recordFields = func() []recordField {
 	var fields []recordField
 	record := reflect.TypeFor[apikey.Record]()
@@ -33,15 +33,15 @@ var recordFields = func() []recordField {
 	return fields
 }()
 
-// recordValues are the values of recordFields as JSON, one after the other in
-// a buffer that is used again: an import fills a million of them.
+// recordValues holds the values of recordFields as JSON, one after the other. Its
+// buffer is reused, because an import fills it a million times.
 type recordValues struct {
 	text bytes.Buffer
 	ends []int // by index in recordFields
 }
 
-// set takes what the JSON record of a key shows at one instant, which holds
-// neither token nor hash. A nil key is one that does not exist.
+// set reads the JSON record of a key at an instant. The record has neither token
+// nor hash. A nil key means that the key does not exist.
 func (v *recordValues) set(k *apikey.Key, at time.Time) error {
 	if k == nil {
 		k = new(apikey.Key)
@@ -54,7 +54,7 @@ func (v *recordValues) set(k *apikey.Key, at time.Time) error {
 		if err := enc.Encode(fields.Field(f.index).Addr().Interface()); err != nil {
 			return fmt.Errorf("key %s: %w", k.ID, err)
 		}
-		v.text.Truncate(v.text.Len() - 1) // the line's end
+		v.text.Truncate(v.text.Len() - 1) // the newline
 		v.ends = append(v.ends, v.text.Len())
 	}
 	return nil
@@ -68,9 +68,9 @@ func (v *recordValues) at(i int) []byte {
 	return v.text.Bytes()[start:v.ends[i]]
 }
 
-// changes compares two keys field by field, and returns those that differ as
-// appendChanges does. A nil key is one that does not exist: all that is set
-// changes from or to null.
+// changes compares two keys and returns the fields that differ, in the form of
+// appendChanges. A nil key means that the key does not exist: then every field
+// that is set changes from or to null.
 func changes(from, to *apikey.Key, at time.Time) ([]byte, error) {
 	var before, after recordValues
 	if err := before.set(from, at); err != nil {
@@ -82,9 +82,9 @@ func changes(from, to *apikey.Key, at time.Time) ([]byte, error) {
 	return appendChanges(nil, &before, &after, from == nil, to == nil), nil
 }
 
-// appendChanges appends the fields that differ as the JSON of a map of
-// [Change], or nothing where none does. Where one side does not exist, its
-// values become null.
+// appendChanges appends the fields that differ, as the JSON of a map of [Change].
+// It appends nothing if none differs. The values of a side that does not exist
+// are written as null.
 func appendChanges(b []byte, before, after *recordValues, created, deleted bool) []byte {
 	start, null := len(b), []byte("null")
 	for i, f := range recordFields {

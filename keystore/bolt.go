@@ -16,34 +16,34 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Bolt is a [Store] in one bbolt file. bbolt is the source of truth; look-ups
-// are answered by an [Index] in memory, which holds what was last committed.
+// Bolt is a [Store] in one bbolt file. The file is the source of truth. An
+// [Index] in memory answers look-ups and holds what was committed last.
 type Bolt struct {
 	db    *bolt.DB
 	file  *os.File // of db
 	index *Index
 
-	// together are the limits of workspaces. The map is never written: a change
-	// replaces it. nil: there are none.
+	// together holds the limits of workspaces, or nil if there are none. The map
+	// is never written to: a change replaces it.
 	together atomic.Pointer[map[string]apikey.WorkspaceLimits]
 
 	closed atomic.Bool
 
 	damaged []error // set while opening
 
-	// writing is held by a change from its first look at the old state until
-	// the index has the new one, so that the index never goes back in time.
+	// writing is held by a change from its first look at the old state until the
+	// index has the new state. So the index never goes back in time.
 	writing sync.Mutex
-	failed  atomic.Pointer[error] // why there are no more changes
-	stuck   atomic.Pointer[error] // why bbolt is not called any more
+	failed  atomic.Pointer[error] // why the store takes no more changes
+	stuck   atomic.Pointer[error] // why bbolt is no longer called
 }
 
 var _ Store = (*Bolt)(nil)
 
-// Damaged returns what did not verify when the store was opened, one error for
-// each key, which wraps [ErrDamaged] or [ErrNewer]. Those keys are unknown to
-// Lookup and left out of List; Get and Update return the error; Delete works.
-// An opaque key with the hash of another can still be read, but not changed.
+// Damaged returns what did not verify when the store was opened: one error per
+// key, which wraps [ErrDamaged] or [ErrNewer]. Lookup does not know these keys,
+// and List leaves them out. Get and Update return the error; Delete works. An
+// opaque key with the hash of another one can still be read, but not changed.
 func (b *Bolt) Damaged() []error { return b.damaged }
 
 // Lookup implements [Store].
@@ -75,8 +75,8 @@ func getKey(tx *bolt.Tx, id apikey.ID) (apikey.Key, error) {
 
 func notFound(id apikey.ID) error { return fmt.Errorf("%s: %w", id, ErrNotFound) }
 
-// Counts implements [Store]. Damaged keys are not counted, and nothing is
-// after Close.
+// Counts implements [Store]. Damaged keys are not counted. After Close the result
+// is empty.
 func (b *Bolt) Counts(now time.Time) map[apikey.Status]int {
 	if b.closed.Load() {
 		return nil
@@ -94,7 +94,7 @@ func (b *Bolt) Brand() (string, error) {
 	return brand, err
 }
 
-// SetBrand implements [Store]. It writes only where the brand changes.
+// SetBrand implements [Store]. It writes only if the brand changes.
 func (b *Bolt) SetBrand(brand string) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -109,7 +109,7 @@ func (b *Bolt) SetBrand(brand string) error {
 	})
 }
 
-// Backup implements [Store]. What it writes is a store file.
+// Backup implements [Store]. The copy is a store file.
 func (b *Bolt) Backup(w io.Writer) error {
 	keep := &firstError{w: w}
 	err := b.view(func(tx *bolt.Tx) error {
@@ -122,11 +122,12 @@ func (b *Bolt) Backup(w io.Writer) error {
 	case IsFailure(err):
 		return err
 	default:
-		return Unavailable(err) // what bbolt reads for this, it reads from the file
+		return Unavailable(err) // what bbolt reads here comes from the file
 	}
 }
 
-// firstError remembers the error of a writer, which bbolt does not always wrap.
+// firstError remembers the first error of a writer, because bbolt does not always
+// wrap it.
 type firstError struct {
 	w   io.Writer
 	err error
@@ -145,7 +146,7 @@ func (b *Bolt) Writable() error {
 	return b.accepting()
 }
 
-// Close implements [Store]. It waits for calls under way.
+// Close implements [Store]. It waits for running calls.
 func (b *Bolt) Close() error {
 	if b.closed.Swap(true) {
 		return ErrClosed
@@ -153,13 +154,13 @@ func (b *Bolt) Close() error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	if stuck := b.stuck.Load(); stuck != nil {
-		_ = b.file.Close() // and with it the lock; bbolt would wait for its own ones
+		_ = b.file.Close() // also releases the lock; bbolt would wait for its own locks
 		return *stuck
 	}
 	return b.db.Close()
 }
 
-// view runs fn on one consistent state of the file.
+// view runs fn on one consistent view of the file.
 func (b *Bolt) view(fn func(*bolt.Tx) error) error {
 	if b.closed.Load() {
 		return ErrClosed
@@ -174,9 +175,9 @@ func (b *Bolt) view(fn func(*bolt.Tx) error) error {
 	})
 }
 
-// begin begins a transaction. Where the first pages of the file cannot be read
-// any more bbolt panics and keeps its locks, so that every later call would
-// wait for ever: then none is made.
+// begin begins a transaction. If the first pages of the file can no longer be
+// read, bbolt panics and keeps its locks, so every later call would wait for
+// ever. After that no call is made any more.
 func (b *Bolt) begin(writable bool) (*bolt.Tx, error) {
 	if stuck := b.stuck.Load(); stuck != nil {
 		return nil, *stuck
@@ -202,12 +203,12 @@ func (b *Bolt) begin(writable bool) (*bolt.Tx, error) {
 	return tx, err
 }
 
-// minSize is that of the two pages that every transaction begins with.
+// minSize is the size of the two pages that every transaction reads first.
 func minSize() int64 { return 2 * int64(os.Getpagesize()) }
 
 // guarded runs fn, which reads the file that bbolt maps into memory. A damaged
-// file makes bbolt panic, and one cut short makes the kernel send SIGBUS; both
-// become an error that wraps ErrDamaged instead of the end of the process.
+// file makes bbolt panic, and a truncated one makes the kernel send SIGBUS. Both
+// become an error that wraps ErrDamaged and do not end the process.
 func guarded(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // for this goroutine only
 	defer func() {

@@ -15,8 +15,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// The fields of a minute bucket. Its name is one letter, of the two below, and
-// the ID of a key or a workspace.
+// The fields of a minute bucket. Its name is one of the two letters below,
+// followed by the ID of a key or the name of a workspace.
 const (
 	fieldBucketTokens    protowire.Number = 1 // varint, the bits of a float64
 	fieldBucketPerMinute protowire.Number = 2 // varint
@@ -58,13 +58,13 @@ func (b *Bolt) SaveBuckets(buckets []apikey.Bucket) error {
 	})
 }
 
-// Buckets implements [Store]. It yields all that it can read before it returns
+// Buckets implements [Store]. It yields everything it can read before it returns
 // an error that wraps ErrDamaged.
 func (b *Bolt) Buckets(yield func(apikey.Bucket)) error {
 	var damaged error
 	err := b.view(func(tx *bolt.Tx) error {
 		saved := tx.Bucket(bucketMinutes)
-		if saved == nil { // of a newer schema than the store's
+		if saved == nil { // the store's schema is older than this bucket
 			return nil
 		}
 		return saved.ForEach(func(name, value []byte) error {

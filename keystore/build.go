@@ -12,26 +12,26 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Builder fills a new store file with what another store has. Where a method
-// fails, the file is of no use.
+// Builder fills a new store file with the content of another store. If a method
+// fails, the file is useless.
 type Builder struct {
 	b    *Bolt
 	tx   *bolt.Tx
 	puts int // in tx
 }
 
-// buildBatch is how many records are in one transaction, which is in memory.
+// buildBatch is how many records one transaction holds in memory.
 const buildBatch = 1000
 
-// BuildFile makes a store file at path, where there must be none, and fills it
-// with what fill gives to the Builder. brand and seq are the store's brand and
-// the number of its last audit entry.
+// BuildFile makes a store file at path, where no file may exist, and calls fill
+// to fill it. brand is the brand of the store, and seq is the number of its last
+// audit entry.
 func BuildFile(path, brand string, seq uint64, fill func(*Builder) error) (err error) {
 	b, err := OpenBolt(path)
 	if err != nil {
 		return err
 	}
-	b.db.NoSync = true // nobody may use the file before it is whole
+	b.db.NoSync = true // nobody uses the file before it is complete
 	f := &Builder{b: b}
 	defer func() {
 		if f.tx != nil {
@@ -90,7 +90,8 @@ func (f *Builder) Usage(u apikey.Usage) error {
 	return f.put(func(tx *bolt.Tx) error { return saveUsage(tx, tx.Bucket(bucketUsage).Cursor(), u) })
 }
 
-// LastUsed adds when a key was last used, whose use of that day may be gone.
+// LastUsed records when a key was last used. The usage record of that day need
+// not exist any more.
 func (f *Builder) LastUsed(id apikey.ID, at time.Time) error {
 	return f.put(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketLastUsed).Put(id[:], encodeLastUsed(id, at.Unix()))
@@ -109,7 +110,7 @@ func (f *Builder) WorkspaceLimits(workspace string, lim apikey.WorkspaceLimits) 
 	})
 }
 
-// Audit adds an audit entry under its own number.
+// Audit adds an audit entry with its own number.
 func (f *Builder) Audit(e AuditEntry) error {
 	changed, err := json.Marshal(e.Changes)
 	if err != nil {

@@ -88,7 +88,7 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 		}
 		return changeKey(tx, "rotate", &stored, &r.Old, by)
 	})
-	if errors.Is(err, ErrUnknownOutcome) { // nobody has the token of the successor
+	if errors.Is(err, ErrUnknownOutcome) { // nobody has the successor's token
 		b.narrow(id, r.OldGrant, r.Old.Opaque)
 	}
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 	return r.Successor, nil
 }
 
-// Delete implements [Store]. It also removes a key whose record is damaged.
+// Delete implements [Store]. It can also remove a key whose record is damaged.
 func (b *Bolt) Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -112,16 +112,16 @@ func (b *Bolt) Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) err
 	return err
 }
 
-// narrow holds a key to what both its old and its new grant allow, as nobody
-// knows which of them the disk has.
+// narrow restricts a key to what both its old and its new grant allow, because
+// nobody knows which of them is on disk.
 func (b *Bolt) narrow(id apikey.ID, g apikey.Grant, opaque bool) {
 	if old, ok := b.index.Lookup(id); ok {
 		b.index.Put(id, apikey.Narrower(old, g), opaque)
 	}
 }
 
-// prepare brings a key into the form in which it is stored, and returns its
-// grant. It refuses a key that could not be read back and decided on.
+// prepare brings a key into its stored form and returns its grant. It refuses a
+// key that could not be read back and used for decisions.
 func prepare(k *apikey.Key) (apikey.Grant, error) {
 	if _, err := apikey.ParseID(k.ID.String()); err != nil {
 		return apikey.Grant{}, err
@@ -145,7 +145,7 @@ func addKey(tx *bolt.Tx, k *apikey.Key, by Actor) error {
 	return addAudit(tx, "create", nil, k, by)
 }
 
-// putKey stores a key that is not there yet, and enters it into its workspace.
+// putKey stores a new key and adds it to its workspace.
 func putKey(tx *bolt.Tx, k *apikey.Key) error {
 	if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(k)); err != nil {
 		return err
@@ -176,7 +176,7 @@ func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) erro
 			return err
 		}
 	} else if err != nil {
-		old = apikey.Key{ID: id} // all that is known of it
+		old = apikey.Key{ID: id} // nothing else is known of it
 	}
 	if err := keys.Delete(id[:]); err != nil {
 		return err
@@ -190,14 +190,15 @@ func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) erro
 	return addAudit(tx, "delete", &old, nil, by)
 }
 
-// workspaceKey is the workspace, a zero byte, which no workspace has, and ID.
+// workspaceKey is the workspace, a zero byte, which no workspace contains, and
+// the ID.
 func workspaceKey(workspace string, id apikey.ID) []byte {
 	key := make([]byte, 0, len(workspace)+1+len(id))
 	return append(append(append(key, workspace...), 0), id[:]...)
 }
 
-// removeFromWorkspace looks through all workspaces where the record no longer
-// tells which one the key was in.
+// removeFromWorkspace removes a key from its workspace. It searches all
+// workspaces if the record no longer says which one the key was in.
 func removeFromWorkspace(tx *bolt.Tx, k *apikey.Key) error {
 	workspaces := tx.Bucket(bucketWorkspaces)
 	if k.Workspace != "" {

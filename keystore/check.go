@@ -10,15 +10,14 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// checkPage is how many records are checked in one transaction. An open one
-// keeps the file from reusing space.
+// checkPage is how many records one transaction checks. While a transaction is
+// open, the file cannot reuse space.
 const checkPage = 1000
 
-// Check implements [Store]. Besides each record it checks that keys and
-// workspaces, and audit entries and their keys, agree with each other. It
-// serves meanwhile, and yield may call the store. Every problem wraps
-// [ErrDamaged] or [ErrNewer]. keys counts all records of keys, also those that
-// do not verify.
+// Check implements [Store]. It checks every record, and also that keys agree with
+// workspaces, and audit entries with the index of their keys. The store keeps
+// serving meanwhile, and yield may call it. Every problem wraps [ErrDamaged] or
+// [ErrNewer]. keys counts all key records, including those that do not verify.
 func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err error) {
 	c := checker{opaque: make(map[apikey.Hash]apikey.ID)}
 	for _, part := range []struct {
@@ -42,8 +41,8 @@ func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err erro
 	return c.keys, nil
 }
 
-// checkBucket calls check with every record of a bucket, page by page, and
-// yields what it returns once the transaction has ended.
+// checkBucket calls check with every record of a bucket, page by page. It yields
+// the problems of a page after its transaction has ended.
 func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []byte) (string, error), yield func(string, error)) error {
 	type problem struct {
 		name string
@@ -52,7 +51,7 @@ func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []
 	for next := []byte{}; next != nil; {
 		var problems []problem
 		err := b.view(func(tx *bolt.Tx) error {
-			if tx.Bucket(bucket) == nil { // of a newer schema than the store's
+			if tx.Bucket(bucket) == nil { // the store's schema is older than this bucket
 				next = nil
 				return nil
 			}
@@ -77,8 +76,8 @@ func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []
 	return nil
 }
 
-// checker has a method for the records of each bucket, which returns what to
-// call the record, and what is wrong with it.
+// checker has one method for the records of each bucket. It returns the name to
+// report for a record, and its problem.
 type checker struct {
 	keys   int
 	opaque map[apikey.Hash]apikey.ID
@@ -102,8 +101,8 @@ func (c *checker) key(tx *bolt.Tx, name, value []byte) (string, error) {
 	return "", nil
 }
 
-// isOpaque asks for a key that an earlier page had: it may be gone since, and
-// its hash free to be used again.
+// isOpaque looks up a key that an earlier page had. The key may be gone since,
+// and its hash in use by another one.
 func isOpaque(tx *bolt.Tx, id apikey.ID, hash apikey.Hash) bool {
 	k, err := getKey(tx, id)
 	return err == nil && k.Opaque && k.Hash == hash
@@ -118,7 +117,7 @@ func (c *checker) workspace(tx *bolt.Tx, name, _ []byte) (string, error) {
 	if value == nil {
 		return keyName(id), fmt.Errorf("%w: the index of workspaces has the key %s, which does not exist", ErrDamaged, keyName(id))
 	}
-	// A record that does not verify was reported as the key's.
+	// A key record that does not verify was reported with the keys.
 	if k, err := decodeKey(apikey.ID(id), value); err == nil && k.Workspace != string(workspace) {
 		return keyName(id), fmt.Errorf("%w: the index of workspaces has the key %s in another workspace", ErrDamaged, keyName(id))
 	}
@@ -194,7 +193,7 @@ func has(tx *bolt.Tx, bucket, name []byte) bool {
 	return found != nil && bytes.Equal(found, name)
 }
 
-// keyName returns a key ID, or what stands in its place in quotes.
+// keyName returns a key ID. What is not one is returned in quotes.
 func keyName(name []byte) string {
 	if id, err := apikey.ParseID(string(name)); err == nil {
 		return id.String()

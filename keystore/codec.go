@@ -9,11 +9,11 @@ import (
 )
 
 // The fields of a key record, in the order in which they are written. A field
-// with its zero value is left out; lists are repeated fields; times are zigzag
-// varints in Unix seconds, left out for never.
+// with its zero value is left out. Lists are repeated fields. Times are zigzag
+// varints in Unix seconds, left out if they mean never.
 //
 // Numbers are never reused. A reader that does not know a field refuses the
-// record: it might be the one that forbids the request.
+// record, because that field might be the one that forbids the request.
 const (
 	fieldHashAlgorithm  protowire.Number = 1  // varint
 	fieldHash           protowire.Number = 2  // bytes
@@ -39,8 +39,8 @@ const (
 // hashSHA256 is the only hash algorithm so far.
 const hashSHA256 = 1
 
-// encodeKey returns the record of a key, to be stored under its ID. Fractions
-// of seconds are dropped.
+// encodeKey returns the record of a key, to be stored under its ID. It drops
+// fractions of seconds.
 func encodeKey(k *apikey.Key) []byte {
 	return seal(bucketKeys, k.ID[:], appendKey(newSealed(320), k))
 }

@@ -11,10 +11,10 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// commit runs fn as one transaction, on disk when commit returns nil. The
-// caller holds b.writing. An error of fn leaves everything as it was. When the
-// disk fails, the error wraps ErrNotWritten or ErrUnknownOutcome; after the
-// latter the caller must deny what the change may have taken away.
+// commit runs fn as one transaction, which is on disk when commit returns nil.
+// The caller holds b.writing. If fn returns an error, nothing changes. If the
+// disk fails, the error wraps ErrNotWritten or ErrUnknownOutcome. After
+// ErrUnknownOutcome the caller must deny whatever the change may have taken away.
 func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
 	if err := b.accepting(); err != nil {
 		return err
@@ -43,9 +43,9 @@ func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
 		ErrUnknownOutcome, err)
 }
 
-// accepting returns why there are no more changes, or nil. Where a change turns
-// out to be none, its method has to ask: what looks done already may be what
-// the disk did not take.
+// accepting returns why the store takes no more changes, or nil. A method must
+// call it even if its change turns out to change nothing: the state that looks
+// right may be exactly what the disk did not take.
 func (b *Bolt) accepting() error {
 	if b.closed.Load() {
 		return ErrClosed
@@ -56,29 +56,29 @@ func (b *Bolt) accepting() error {
 	return nil
 }
 
-// unwritten reports whether the system refused to take bytes. Then they are in
-// no cache, and cannot reach the disk later. Of what a sync failed for, nobody
-// knows; bbolt returns such an error as the bare number.
+// unwritten reports whether the system refused to take bytes. Such bytes are in
+// no cache and cannot reach the disk later. After a failed sync, in contrast, the
+// outcome is unknown. bbolt returns such an error as the bare number.
 func unwritten(err error) bool {
 	var refused *fs.PathError
 	return errors.As(err, &refused) && refused.Op == "write" || strings.HasPrefix(err.Error(), resizeFailed) ||
 		strings.HasPrefix(err.Error(), resizeSyncFailed) && full(err)
 }
 
-// How bbolt begins the errors of making the file larger and of syncing that,
-// which it does before anything is written. They wrap nothing. A sync that finds
-// the disk full has no more to tell; another error of it may be about what was
-// written before.
+// How bbolt begins its errors about growing the file, and about syncing that
+// growth. Both happen before anything is written. These errors wrap nothing. If
+// that sync finds the disk full, nothing else is wrong. Any other error of it may
+// concern earlier writes.
 const (
 	resizeFailed     = "file resize error: "
 	resizeSyncFailed = "file sync error: "
 )
 
-// lastCommitted returns the number of the last transaction that the file has,
-// as the system would show it to everyone. A transaction is in force from the
-// moment that its meta page is written, the last of its writes.
+// lastCommitted returns the number of the last transaction in the file, as the
+// system would show it to any reader. A transaction takes effect when its meta
+// page is written, which is its last write.
 func (b *Bolt) lastCommitted() int {
-	last := math.MaxInt // where it cannot be read, nobody knows
+	last := math.MaxInt // if it cannot be read, nobody knows
 	_ = b.view(func(tx *bolt.Tx) error {
 		last = tx.ID()
 		return nil
@@ -86,7 +86,7 @@ func (b *Bolt) lastCommitted() int {
 	return last
 }
 
-// advice says what to do about a disk that takes nothing.
+// advice says what to do about a disk that takes no writes.
 func advice(err error) string {
 	if strings.Contains(err.Error(), syscall.EROFS.Error()) {
 		return "; make the disk of the key store writable, and send the change again"
@@ -97,7 +97,7 @@ func advice(err error) string {
 	return ""
 }
 
-// full reports whether a disk has no room, or none for this user.
+// full reports whether a disk has no room, or no room for this user.
 func full(err error) bool {
 	return strings.Contains(err.Error(), syscall.ENOSPC.Error()) || strings.Contains(err.Error(), syscall.EDQUOT.Error())
 }

@@ -9,20 +9,20 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Compaction is what [CompactFile] did, in bytes of the file.
+// Compaction is the result of [CompactFile]: sizes of the file in bytes.
 type Compaction struct {
 	Keys          int
 	Before, After int64
 }
 
-// compactStep is how many bytes one transaction of the copy holds at most.
+// compactStep is the maximum size, in bytes, of one transaction of the copy.
 const compactStep = 16 << 20
 
-// CompactFile writes a store anew without the space that nothing uses any more,
-// which bbolt keeps for itself, and puts it in the place of the old file. It
-// owns the file meanwhile, and refuses one that somebody else holds, with
-// [ErrInUse], or in which a record does not verify. A crash at any moment
-// leaves the old store or the new one under the name, whole.
+// CompactFile rewrites a store without unused space, which bbolt never returns by
+// itself, and replaces the old file. It holds the file meanwhile. It refuses a
+// file that another process holds, with [ErrInUse], and one in which a record
+// does not verify. After a crash at any moment, the path has the old store or the
+// new one, complete.
 func CompactFile(path string) (Compaction, error) {
 	b, err := OpenBolt(path)
 	if err != nil {
@@ -85,7 +85,7 @@ func (b *Bolt) compactTo(path string) (result Compaction, err error) {
 	return result, syncFolder(folder)
 }
 
-// copyCompact copies every record to an empty file, and puts it on disk.
+// copyCompact copies every record to an empty file and syncs it to disk.
 func (b *Bolt) copyCompact(path string) error {
 	dst, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, NoSync: true})
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// CreateAll implements [Store]. It is one transaction, in which every bucket is
-// filled in the order of its names: a million keys take some tens of seconds,
-// during which other changes wait and look-ups do not. The whole of
-// the transaction is in memory until it is written, some 3 kB for a key.
+// CreateAll implements [Store]. It is one transaction, which fills every bucket
+// in the order of its names. A million keys take some tens of seconds. Other
+// changes wait meanwhile; look-ups do not. The whole transaction is in memory
+// until it is written, some 3 kB per key.
 func (b *Bolt) CreateAll(keys []apikey.Key, by Actor, progress func(done int)) error {
 	if len(keys) == 0 && !b.closed.Load() {
 		return nil
@@ -34,28 +34,28 @@ func (b *Bolt) CreateAll(keys []apikey.Key, by Actor, progress func(done int)) e
 	}
 	for i := range keys {
 		k := keys[i]
-		// Grants are made anew because a million of them are a lot to keep.
-		if grant, err := prepare(&k); err == nil { // as it was before
+		// Grants are computed again, because a million of them take much memory.
+		if grant, err := prepare(&k); err == nil { // it succeeded before
 			b.index.Put(k.ID, grant, k.Opaque)
 		}
 	}
 	return nil
 }
 
-// progressEvery is after how many keys CreateAll tells how far it is.
+// progressEvery is after how many keys CreateAll reports progress.
 const progressEvery = 1000
 
-// keyBatch is what there is to write.
+// keyBatch is what CreateAll writes.
 type keyBatch struct {
-	keys     []*apikey.Key // in the order of their IDs
+	keys     []*apikey.Key // sorted by ID
 	by       Actor
 	progress func(done int)
 
-	nothing, values recordValues // of a key that does not exist, and of the one at hand
-	changed         []byte       // of the one at hand
+	nothing, values recordValues // of a key that does not exist, and of the current key
+	changed         []byte       // of the current key
 }
 
-// newBatch refuses two keys with one ID or one opaque hash.
+// newBatch refuses two keys with the same ID or the same opaque hash.
 func newBatch(keys []apikey.Key, by Actor, progress func(done int)) (*keyBatch, error) {
 	batch := &keyBatch{keys: make([]*apikey.Key, len(keys)), by: by, progress: progress}
 	for i := range keys {
@@ -77,15 +77,15 @@ func newBatch(keys []apikey.Key, by Actor, progress func(done int)) (*keyBatch, 
 	return batch, batch.nothing.set(nil, by.At)
 }
 
-// bulkFill is how full the pages of a bucket get that is filled in order: what
-// comes later needs some room.
+// bulkFill is how full bbolt makes the pages of a bucket that is filled in order.
+// The rest is room for later changes.
 const bulkFill = 0.9
 
 func (batch *keyBatch) write(tx *bolt.Tx) error {
 	for _, name := range [][]byte{bucketKeys, bucketWorkspaces, bucketAuditByKey} {
 		tx.Bucket(name).FillPercent = bulkFill
 	}
-	for _, k := range batch.keys { // before any is put, while it costs least
+	for _, k := range batch.keys { // check all before writing any, while that costs least
 		if tx.Bucket(bucketKeys).Get(k.ID[:]) != nil {
 			return &ExistsError{ID: k.ID}
 		}
@@ -113,7 +113,7 @@ func (batch *keyBatch) write(tx *bolt.Tx) error {
 	return nil
 }
 
-// put writes all of a key but its place in its workspace.
+// put writes everything of a key except its place in its workspace.
 func (batch *keyBatch) put(tx *bolt.Tx, k apikey.Key) error {
 	if _, err := prepare(&k); err != nil {
 		return err

@@ -10,9 +10,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// decodeKey reads the record stored under id. It shares no memory with value.
-// Only what encodeKey would write is a record. An error names the key and
-// wraps ErrDamaged or ErrNewer.
+// decodeKey reads the record stored under id. The result shares no memory with
+// value. It accepts only what encodeKey writes. An error names the key and wraps
+// ErrDamaged or ErrNewer.
 func decodeKey(id apikey.ID, value []byte) (apikey.Key, error) {
 	k := apikey.Key{ID: id, Scopes: []string{}, AllowedOrigins: []string{}, AllowedIPs: []string{}}
 	fields, err := unseal(bucketKeys, id[:], value)
@@ -31,7 +31,8 @@ func decodeKeyFields(k *apikey.Key, fields []byte) error {
 	if err := eachField(fields, setVarint, setBytes); err != nil {
 		return err
 	}
-	// Fields out of order, repeated, too long or missing all show here.
+	// Comparing finds fields that are out of order, repeated, too long or
+	// missing.
 	var buf [512]byte
 	if !bytes.Equal(appendKey(buf[:0], k), fields) {
 		return fmt.Errorf("%w: its fields are not as a store writes them", ErrDamaged)
@@ -39,8 +40,8 @@ func decodeKeyFields(k *apikey.Key, fields []byte) error {
 	return nil
 }
 
-// eachField calls setVarint or setBytes for every field. Where they return
-// false the field is one that only a newer Keygate knows.
+// eachField calls setVarint or setBytes for every field. If they return false,
+// only a newer Keygate knows the field.
 func eachField(fields []byte, setVarint func(protowire.Number, uint64) bool, setBytes func(protowire.Number, []byte) bool) error {
 	for len(fields) > 0 {
 		field, kind, n := protowire.ConsumeTag(fields)

@@ -17,8 +17,8 @@ const adviceDamaged = "restore it from a backup"
 var errNotAStore = errors.New("is not a Keygate store, or only the start of one: " +
 	"give the path of a store, or of a file that does not exist yet")
 
-// pathError says which file an error is about. What the system says of the very
-// same file begins with its path as well, which is left out.
+// pathError says which file an error is about. An error of the system that begins
+// with the same path loses it, so that the path is not repeated.
 func pathError(path string, err error) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok && of.Path == path {
 		return &fileError{path, strings.Replace(err.Error(), of.Op+" "+path+": ", "", 1), err}
@@ -34,8 +34,8 @@ type fileError struct {
 func (e *fileError) Error() string { return "key store " + e.path + ": " + e.text }
 func (e *fileError) Unwrap() error { return e.err }
 
-// checkFile refuses what must not be opened as a store. Its errors follow the
-// path, and say what to do.
+// checkFile refuses what must not be opened as a store. Its errors are meant to
+// follow the path. They say what to do.
 func checkFile(path string) (fs.FileInfo, error) {
 	info, err := os.Lstat(path)
 	switch {
@@ -47,7 +47,7 @@ func checkFile(path string) (fs.FileInfo, error) {
 		return nil, errors.New("is a folder: give the path of a file in it")
 	case !info.Mode().IsRegular():
 		return nil, errors.New("is not a regular file: give the path of a store, or of a file that does not exist yet")
-	// Windows has no such modes, and reports all files as writable by all.
+	// Windows has no such modes and reports every file as writable by all.
 	case info.Mode().Perm()&0o022 != 0 && runtime.GOOS != "windows":
 		return nil, fmt.Errorf("can be written by others (mode %04o): make sure that nobody changed it, then take the permission away with chmod 600",
 			info.Mode().Perm())
@@ -57,8 +57,8 @@ func checkFile(path string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// createMissing makes an empty store at path unless there is something. A
-// crash leaves either nothing or a whole store.
+// createMissing makes an empty store at path if nothing is there. A crash leaves
+// either nothing or a complete store.
 func createMissing(path string) error {
 	if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -81,14 +81,14 @@ func createMissing(path string) error {
 	return publish(temp.Name(), path)
 }
 
-// publish gives a whole store its name. A link, unlike a rename, does not
-// replace the store that another process may have made in the meantime, and
-// written to.
+// publish gives a complete store its name. Unlike a rename, a link does not
+// replace a store that another process has made, and perhaps written to, in the
+// meantime.
 func publish(temp, path string) error {
 	switch err := os.Link(temp, path); {
 	case errors.Is(err, fs.ErrExist):
 		return nil
-	case err != nil: // a file system without links
+	case err != nil: // the file system has no links
 		if err := os.Rename(temp, path); err != nil {
 			return err
 		}
@@ -96,7 +96,8 @@ func publish(temp, path string) error {
 	return syncFolder(filepath.Dir(path))
 }
 
-// writeEmpty turns an empty file into an empty store, on disk when it returns.
+// writeEmpty turns an empty file into an empty store. It is on disk when
+// writeEmpty returns.
 func writeEmpty(path string) error {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout})
 	if err != nil {
@@ -109,8 +110,8 @@ func writeEmpty(path string) error {
 	return db.Close()
 }
 
-// makeFolder makes a folder and those above it, mode 0700, and has them on
-// disk. Folders that exist stay as they are.
+// makeFolder makes a folder and its missing parents with mode 0700, and syncs
+// them to disk. Existing folders stay as they are.
 func makeFolder(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -125,10 +126,10 @@ func makeFolder(path string) error {
 	return syncFolder(parent)
 }
 
-// syncFolder puts the names in a folder on disk.
+// syncFolder syncs the names in a folder to disk.
 func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
+		return nil // Windows cannot sync folders
 	}
 	f, err := os.Open(path)
 	if err != nil {

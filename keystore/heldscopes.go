@@ -11,16 +11,16 @@ import (
 // HeldScope is a scope that keys hold.
 type HeldScope struct {
 	Scope string
-	Count int         // of the keys that hold it
-	Keys  []apikey.ID // the first of them, in order
+	Count int         // how many keys hold it
+	Keys  []apikey.ID // the first of these keys, sorted by ID
 }
 
-// HeldScopes returns the scopes that keys hold, sorted, each with at most so
-// many IDs, one or more. It visits every key: a hundred milliseconds or so for a
-// million.
+// HeldScopes returns the scopes that keys hold, sorted. Each lists up to most of
+// its keys, the first by ID; most must be at least one. It visits every key,
+// which takes about a hundred milliseconds for a million.
 func (x *Index) HeldScopes(most int) []HeldScope {
 	held := make(map[string]*HeldScope)
-	known := make(map[*apikey.ScopeSet][]*HeldScope) // the entries of held for a set
+	known := make(map[*apikey.ScopeSet][]*HeldScope) // for each set of scopes, its entries in held
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.RLock()
@@ -46,7 +46,8 @@ func (x *Index) HeldScopes(most int) []HeldScope {
 	return list
 }
 
-// entriesOf returns the entries of held for a set, and makes what is missing.
+// entriesOf returns the entries of held for the scopes of a set, and adds those
+// that are missing.
 func entriesOf(set *apikey.ScopeSet, held map[string]*HeldScope) []*HeldScope {
 	entries := make([]*HeldScope, len(set.List))
 	for i, scope := range set.List {
@@ -58,9 +59,9 @@ func entriesOf(set *apikey.ScopeSet, held map[string]*HeldScope) []*HeldScope {
 	return entries
 }
 
-// add counts a key. Keys come in no order, so that the first are only known in
-// the end. Until then at most twice as many are kept, and after the first cut
-// none that comes after as many others.
+// add counts a key. Keys come in no order, so the first ones are known only at
+// the end. Until then at most twice as many are kept. After the first cut, a key
+// that sorts behind the first most ones is only counted.
 func (h *HeldScope) add(id apikey.ID, most int) {
 	h.Count++
 	if len(h.Keys) >= 2*most {
@@ -77,7 +78,7 @@ func (h *HeldScope) cut(most int) {
 	h.Keys = h.Keys[:min(len(h.Keys), most)]
 }
 
-// HeldScopes implements [Store]. Damaged keys hold none.
+// HeldScopes implements [Store]. Damaged keys count as holding no scopes.
 func (b *Bolt) HeldScopes(most int) ([]HeldScope, error) {
 	if b.closed.Load() {
 		return nil, ErrClosed

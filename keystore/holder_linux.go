@@ -11,7 +11,8 @@ import (
 	"syscall"
 )
 
-// lockHolder names the process that holds the lock on a file, or returns "".
+// lockHolder names the process that holds the lock on a file. It returns "" if
+// that is not known.
 func lockHolder(info fs.FileInfo) string {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -24,7 +25,7 @@ func lockHolder(info fs.FileInfo) string {
 	defer f.Close()
 	pid := lockPID(f, deviceName(uint64(stat.Dev)), stat.Ino) //nolint:unconvert // uint32 on some systems
 	switch {
-	case pid <= 0: // also for holders outside of our PID namespace
+	case pid <= 0: // also for holders outside our PID namespace
 		return ""
 	case pid == os.Getpid():
 		return "this process"
@@ -36,9 +37,9 @@ func lockHolder(info fs.FileInfo) string {
 	return fmt.Sprintf("process %d (%s)", pid, strings.Trim(strconv.QuoteToASCII(strings.TrimSpace(string(name))), `"`))
 }
 
-// lockPID finds the process with a lock on a file in the form of /proc/locks,
-// see proc_locks(5), or returns 0. Some file systems report another device
-// there than stat does; then the inode alone must do.
+// lockPID returns the process that holds a lock on a file, from a list in the
+// form of /proc/locks, see proc_locks(5), or 0. Some file systems report another
+// device there than stat does. Then the inode alone decides.
 func lockPID(locks io.Reader, device string, inode uint64) int {
 	found := 0
 	for lines := bufio.NewScanner(locks); lines.Scan(); {
@@ -63,8 +64,8 @@ func lockPID(locks io.Reader, device string, inode uint64) int {
 	return found
 }
 
-// deviceName returns major:minor as /proc/locks has it. The bits lie as in
-// glibc's gnu_dev_major and gnu_dev_minor.
+// deviceName returns major:minor in the form of /proc/locks. The bits are laid
+// out as in glibc's gnu_dev_major and gnu_dev_minor.
 func deviceName(dev uint64) string {
 	major := dev>>8&0xfff | dev>>32&^0xfff
 	minor := dev&0xff | dev>>12&^0xff

@@ -4,5 +4,5 @@ package keystore
 
 import "io/fs"
 
-// lockHolder cannot tell who holds the lock here.
+// lockHolder returns "", because this system does not say who holds a lock.
 func lockHolder(fs.FileInfo) string { return "" }

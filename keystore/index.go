@@ -12,15 +12,15 @@ import (
 	"github.com/socialpatra/keygate/internal/celltable"
 )
 
-// Index answers look-ups from memory. Any store can use it: it knows nothing
-// of where keys are kept. All methods may be called at once.
+// Index answers look-ups from memory. It does not know where keys are stored, so
+// any store can use it. All methods are safe for concurrent use.
 //
-// A key is one entry without pointers, so that the garbage collector never
-// scans them: with records full of pointers, a million keys make every request
-// three times as slow. What many keys share is interned.
+// A key is one entry without pointers, so that the garbage collector never scans
+// it: with records full of pointers, a million keys make every request three
+// times as slow. Values that many keys share are interned.
 type Index struct {
 	shards [indexShards]indexShard
-	seed   maphash.Seed // imported IDs are chosen by others, who must not know which collide
+	seed   maphash.Seed // imported IDs are chosen by others, who must not know which of them collide
 
 	workspaces *interned[string]
 	terms      *interned[terms]
@@ -29,16 +29,16 @@ type Index struct {
 	opaque opaqueIDs
 }
 
-// indexShards is enough that a reader next to never meets a writer, and that
-// growing one shard among a million keys takes a fraction of a millisecond.
+// There are enough shards that readers rarely wait for a writer. Growing one
+// shard of a million keys takes a fraction of a millisecond.
 const (
 	shardBits   = 8
 	indexShards = 1 << shardBits
 )
 
-// indexEntry is a grant without pointers. Its 64 bytes are a line of the cache,
-// so that reading one is one miss. workspace, terms and places are references,
-// and count as used for as long as the entry holds them.
+// indexEntry is a grant without pointers. Its 64 bytes are one cache line, so
+// that reading it is one cache miss. workspace, terms and places are references
+// into interned values. Each is counted as long as the entry holds it.
 type indexEntry struct {
 	id        apikey.ID
 	workspace uint32
@@ -48,8 +48,8 @@ type indexEntry struct {
 	places    uint32 // 0: nil
 }
 
-// terms is what an entry has no room for, and what many keys have alike. Those
-// that one key has alone take some 300 bytes.
+// terms holds what does not fit into an entry and is the same for many keys.
+// Terms that only one key has take some 300 bytes.
 type terms struct {
 	scopes *apikey.ScopeSet
 	limits apikey.Limits
@@ -57,7 +57,7 @@ type terms struct {
 	opaque bool // the hash is in opaqueIDs
 }
 
-// noEntry is what an unknown ID finds.
+// noEntry is what a look-up of an unknown ID reads.
 var noEntry indexEntry
 
 // NewIndex returns an empty index.
@@ -72,11 +72,11 @@ func NewIndex() *Index {
 	return x
 }
 
-// reserve makes an empty index, which nobody else has yet, as large as so many
-// keys need.
+// reserve makes an empty index large enough for the given number of keys. Nobody
+// else may have the index yet.
 func (x *Index) reserve(keys int) {
-	// Keys spread by chance: next to no shard gets more than four standard
-	// deviations above the mean, and one that does grows.
+	// Keys spread at random. Hardly any shard gets more than four standard
+	// deviations above the mean, and a shard that does grows.
 	mean := float64(keys) / indexShards
 	most := int(mean + 4*math.Sqrt(mean))
 	for i := range x.shards {
@@ -90,10 +90,10 @@ func (x *Index) hashOf(e *indexEntry) uint64 { return x.hash(&e.id) }
 
 func (x *Index) shard(hash uint64) *indexShard { return &x.shards[hash>>(64-shardBits)] }
 
-// Lookup returns the grant of a key, and whether there is such a key. It
-// allocates nothing, and waits only for a writer of the same shard. An unknown
-// ID costs the same as a known one, for it reads the entry that is no key's:
-// how long a refusal takes must not tell which IDs exist.
+// Lookup returns the grant of a key, and whether the key exists. It allocates
+// nothing, and waits only for a writer of the same shard. An unknown ID costs the
+// same as a known one, because it reads an entry that belongs to no key: the time
+// of a refusal must not tell which IDs exist.
 func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 	hash := x.hash(&id)
 	s := x.shard(hash)
@@ -117,8 +117,8 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 	return g, cell >= 0
 }
 
-// Put adds a key or replaces its grant. Scopes must not be nil. An opaque key
-// is also found by its hash, which no other opaque key may have, and which is
+// Put adds a key or replaces its grant. Scopes must not be nil. An opaque key is
+// also found by its hash. No other opaque key may have that hash, and it must be
 // the same in every grant of the key.
 func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
 	var buf [512]byte
@@ -150,7 +150,7 @@ func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
 	x.release(&old)
 }
 
-// Delete removes a key, if it is there.
+// Delete removes a key if it exists.
 func (x *Index) Delete(id apikey.ID) {
 	hash := x.hash(&id)
 	s := x.shard(hash)
@@ -188,7 +188,7 @@ func (x *Index) Len() int {
 }
 
 // Counts returns how many keys have each status at the instant now. It visits
-// every key: tens of milliseconds for a million.
+// every key, which takes tens of milliseconds for a million.
 func (x *Index) Counts(now time.Time) map[apikey.Status]int {
 	var active, disabled, expired, revoked int
 	nanos := now.UnixNano()
@@ -214,8 +214,8 @@ func (x *Index) Counts(now time.Time) map[apikey.Status]int {
 	}
 }
 
-// appendText appends what stands for terms: numbers of a fixed length, then the
-// scopes.
+// appendText appends the text that identifies terms: numbers of fixed length,
+// then the scopes.
 func (t *terms) appendText(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, t.limits.PerMinute)
 	b = binary.LittleEndian.AppendUint32(b, t.limits.PerDay)
@@ -225,8 +225,8 @@ func (t *terms) appendText(b []byte) []byte {
 	return append(b, t.scopes.Joined...)
 }
 
-// appendPlaces appends what stands for places: neither origins nor addresses
-// hold spaces.
+// appendPlaces appends the text that identifies places. Neither origins nor
+// addresses contain spaces.
 func appendPlaces(b []byte, p *apikey.Places) []byte {
 	for _, o := range p.Origins {
 		b = append(append(b, o.String()...), ' ')
@@ -238,7 +238,7 @@ func appendPlaces(b []byte, p *apikey.Places) []byte {
 	return b
 }
 
-// indexShard is a part of the keys.
+// indexShard holds a part of the keys.
 type indexShard struct {
 	mu      sync.RWMutex
 	entries celltable.Table[indexEntry]

@@ -5,19 +5,19 @@ import (
 	"sync/atomic"
 )
 
-// interned keeps one copy of each value that many keys share, and counts who
-// uses it. Keys then refer to it by number, which leaves them without a pointer
+// interned keeps one copy of each value that many keys share, and counts the
+// users of each. Keys refer to a value by number, so that they contain no pointer
 // for the garbage collector to follow.
 //
 // Reference 0 is the zero T and is never counted.
 type interned[T any] struct {
-	// values is read without a lock. A number is only given to another value
-	// once nobody refers to it any more, so readers that hold a reference never
-	// see its value change. Growing publishes a copy.
+	// values is read without a lock. A number is given to another value only when
+	// nobody refers to it any more. So readers that hold a reference never see
+	// its value change. Growing publishes a copy.
 	values atomic.Pointer[[]T]
 
 	mu    sync.Mutex
-	refs  map[string]uint32 // by the text that stands for the value
+	refs  map[string]uint32 // by the text that identifies the value
 	users []internedUse     // by reference
 	free  []uint32
 }
@@ -33,11 +33,11 @@ func newInterned[T any]() *interned[T] {
 	return in
 }
 
-// at returns the value that a counted reference stands for.
+// at returns the value of a counted reference.
 func (in *interned[T]) at(ref uint32) T { return (*in.values.Load())[ref] }
 
-// acquire returns a counted reference to the value that text stands for. Equal
-// texts must stand for equal values. It does not keep text.
+// acquire returns a counted reference to the value that text identifies. Equal
+// texts must identify equal values. acquire does not keep text.
 func (in *interned[T]) acquire(text []byte, value T) uint32 {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -64,8 +64,8 @@ func (in *interned[T]) add(text string, value T) uint32 {
 	return ref
 }
 
-// release gives a reference back. The caller must have made sure that nobody
-// can reach it any more.
+// release gives a reference back. The caller must make sure that nobody can reach
+// it any more.
 func (in *interned[T]) release(ref uint32) {
 	if ref == 0 {
 		return

@@ -25,7 +25,7 @@ func (b *Bolt) List(q Query) (Page, error) {
 			}
 			used, err := lastUsed(tx, id)
 			if err != nil {
-				used = time.Time{} // one damaged record must not hide all keys; Check tells of it
+				used = time.Time{} // one damaged record must not hide all keys; Check reports it
 			}
 			page.Keys, page.LastUsed = append(page.Keys, k), append(page.LastUsed, used)
 		}
@@ -37,10 +37,10 @@ func (b *Bolt) List(q Query) (Page, error) {
 	return page, nil
 }
 
-// listed returns the key with this ID if it is one that q asks for.
+// listed returns the key with this ID if q selects it.
 func (b *Bolt) listed(tx *bolt.Tx, id apikey.ID, q *Query) (apikey.Key, bool) {
-	// The index tells the status without decoding a record: among a million
-	// keys there may be few of that status.
+	// The index knows the status without decoding a record. Of a million keys,
+	// few may have the status.
 	if q.Status != "" {
 		if g, ok := b.index.Lookup(id); !ok || g.Status(q.Now) != q.Status {
 			return apikey.Key{}, false
@@ -50,11 +50,11 @@ func (b *Bolt) listed(tx *bolt.Tx, id apikey.ID, q *Query) (apikey.Key, bool) {
 	if err != nil {
 		return apikey.Key{}, false
 	}
-	// The index may be of another moment than the transaction.
+	// The index may be older or newer than the transaction.
 	return k, (q.Status == "" || k.Status(q.Now) == q.Status) && (q.Workspace == "" || k.Workspace == q.Workspace)
 }
 
-// idsAfter yields, in order, the IDs of all keys or those of one workspace.
+// idsAfter yields the IDs of all keys, or of those of one workspace, in order.
 func idsAfter(tx *bolt.Tx, workspace string, after apikey.ID) func(yield func(apikey.ID) bool) {
 	bucket, prefix := bucketKeys, []byte(nil)
 	if workspace != "" {

@@ -15,8 +15,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// load makes the index from the file, to which nobody may write meanwhile, and
-// returns the last transaction in it. Workers take the keys by their first
+// load builds the index from the file and returns the last transaction in it.
+// Nobody may write to the file meanwhile. Workers divide the keys by their first
 // byte.
 func (b *Bolt) load() (last int, err error) {
 	b.index, b.damaged = NewIndex(), nil
@@ -27,12 +27,12 @@ func (b *Bolt) load() (last int, err error) {
 	b.index.reserve(keys)
 	if keys >= manyKeys {
 		defer debug.FreeOSMemory()
-		// What is kept would lie scattered among the garbage: the less of that
+		// What is kept would be scattered among the garbage. The less garbage
 		// there is at a time, the fewer pages stay half empty.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
 	var (
-		next    atomic.Int32 // first byte that no worker has taken
+		next    atomic.Int32 // the first byte that no worker has taken yet
 		mu      sync.Mutex
 		workers sync.WaitGroup
 	)
@@ -64,13 +64,14 @@ func (b *Bolt) load() (last int, err error) {
 	return last, err
 }
 
-// manyKeys is from how many keys on loading leaves so much garbage, some 400
-// bytes for each, that it is collected and given back at once. Otherwise it
-// would stay with the process, which allocates little while it serves.
+// manyKeys is the number of keys from which on loading leaves so much garbage,
+// some 400 bytes per key, that it is collected and returned to the system at
+// once. Otherwise the process would keep it, because it allocates little while it
+// serves.
 const manyKeys = 100_000
 
-// countKeys returns how many records the bucket keys has, for the index to get
-// its size at once.
+// countKeys returns how many records the bucket keys has, so that the index can
+// be sized at once.
 func (b *Bolt) countKeys() (keys int, err error) {
 	err = b.view(func(tx *bolt.Tx) error {
 		cursor := tx.Bucket(bucketKeys).Cursor()
@@ -82,8 +83,8 @@ func (b *Bolt) countKeys() (keys int, err error) {
 	return keys, err
 }
 
-// loadFrom indexes the keys with one first byte, and returns those that it
-// could not.
+// loadFrom indexes the keys with one first byte. It returns an error for each key
+// that it could not index.
 func (b *Bolt) loadFrom(tx *bolt.Tx, first byte) (damaged []error) {
 	cursor := tx.Bucket(bucketKeys).Cursor()
 	for name, value := cursor.Seek([]byte{first}); name != nil && name[0] == first; name, value = cursor.Next() {
@@ -98,7 +99,7 @@ func (b *Bolt) loadFrom(tx *bolt.Tx, first byte) (damaged []error) {
 	return damaged
 }
 
-// readKey reads a record of the bucket keys as far as decisions need it. An
+// readKey reads as much of a record of the bucket keys as decisions need. An
 // error wraps ErrDamaged or ErrNewer.
 func readKey(name, value []byte) (apikey.Key, apikey.Grant, error) {
 	if len(name) != apikey.IDLen {
@@ -115,14 +116,15 @@ func readKey(name, value []byte) (apikey.Key, apikey.Grant, error) {
 	return k, g, nil
 }
 
-// loadKey indexes one key. Of two opaque keys with one hash it keeps the one
-// with the lower ID, whichever comes first, and returns an error for the other.
+// loadKey indexes one key. Of two opaque keys with the same hash it keeps the one
+// with the lower ID, in whichever order they come, and returns an error for the
+// other.
 func (b *Bolt) loadKey(k *apikey.Key, g apikey.Grant) error {
 	if !k.Opaque {
 		b.index.Put(k.ID, g, false)
 		return nil
 	}
-	b.writing.Lock() // the other may be with another worker
+	b.writing.Lock() // another worker may have the other key
 	defer b.writing.Unlock()
 	other, taken := b.index.opaque.get(k.Hash)
 	if taken && bytes.Compare(other[:], k.ID[:]) < 0 {

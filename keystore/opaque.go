@@ -7,14 +7,14 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// opaqueIDs tells which opaque key has a hash. Only opaque keys are in it: the
-// ID in the token is the quicker way to all others.
+// opaqueIDs maps hashes to opaque keys. Other keys are not in it: the ID in their
+// token finds them faster.
 //
-// Its lock is taken within that of a shard, never the other way round.
+// Its lock is taken while holding that of a shard, never the other way round.
 type opaqueIDs struct {
-	any atomic.Bool // whether ids has entries, to be asked without the lock
+	any atomic.Bool // whether ids has entries, readable without the lock
 	mu  sync.RWMutex
-	ids map[apikey.Hash]apikey.ID // nil before the first
+	ids map[apikey.Hash]apikey.ID // nil before the first entry
 }
 
 func (o *opaqueIDs) get(hash apikey.Hash) (apikey.ID, bool) {
@@ -44,21 +44,21 @@ func (o *opaqueIDs) remove(hash apikey.Hash) {
 	o.any.Store(len(o.ids) > 0)
 }
 
-// LookupOpaque returns the ID and the grant of the opaque key with this hash,
-// and whether there is one. It allocates nothing.
+// LookupOpaque returns the ID and the grant of the opaque key with this hash, and
+// whether such a key exists. It allocates nothing.
 func (x *Index) LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool) {
 	id, ok := x.opaque.get(hash)
 	if !ok {
 		return apikey.ID{}, apikey.Grant{}, false
 	}
 	g, ok := x.Lookup(id)
-	if !ok || g.Hash != hash { // deleted meanwhile, and perhaps another in its place
+	if !ok || g.Hash != hash { // the key was deleted meanwhile, and perhaps replaced
 		return apikey.ID{}, apikey.Grant{}, false
 	}
 	return id, g, true
 }
 
-// HasOpaque reports whether there is any opaque key. It is one atomic load.
+// HasOpaque reports whether there is any opaque key. It costs one atomic load.
 func (x *Index) HasOpaque() bool { return x.opaque.any.Load() }
 
 // LookupOpaque implements [Store].
@@ -73,8 +73,8 @@ func (b *Bolt) LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool, er
 // HasOpaque implements [Store]. After Close it answers as before.
 func (b *Bolt) HasOpaque() bool { return b.index.HasOpaque() }
 
-// checkHash refuses an opaque key whose hash finds another one. The caller
-// holds b.writing.
+// checkHash refuses an opaque key whose hash another key has. The caller holds
+// b.writing.
 func (b *Bolt) checkHash(k *apikey.Key) error {
 	if !k.Opaque {
 		return nil

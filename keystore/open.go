@@ -15,22 +15,23 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// lockTimeout is how long an open waits for another process to let go.
+// lockTimeout is how long opening a store waits for another process to release
+// it.
 const lockTimeout = time.Second
 
-// growStep is by how many bytes a file grows: with the map reserved, bbolt's 16
-// MiB would also be the size of the smallest store.
+// growStep is how many bytes a file grows by. As the map is reserved, bbolt's
+// default of 16 MiB would also be the size of the smallest store.
 const growStep = 1 << 20
 
-// OpenBolt opens the store in the file at path, or creates it: the file with
-// mode 0600, its folder, if need be, with mode 0700. It reads every key, which
+// OpenBolt opens the store in the file at path, or creates it. A new file has
+// mode 0600, and a new folder has mode 0700. OpenBolt reads every key, which
 // takes a second or two for a million.
 //
-// It refuses a file that is a symbolic link, that others can write, that is
-// empty, damaged or not a Keygate store, or that a newer Keygate wrote, and
-// changes nothing in it. A file that another process holds is an error that
-// wraps [ErrInUse] after at most a second, and names the process where the
-// system tells. Records that do not verify are no error, see [Bolt.Damaged].
+// It refuses a file that is a symbolic link, writable by others, empty, damaged,
+// not a Keygate store, or written by a newer Keygate. It changes nothing in a
+// file that it refuses. If another process holds the file, the error wraps
+// [ErrInUse] and comes after at most a second. It names the process if the system
+// does. Records that do not verify are no error, see [Bolt.Damaged].
 func OpenBolt(path string) (*Bolt, error) {
 	b, err := openBolt(path)
 	if err != nil {
@@ -46,9 +47,9 @@ func openBolt(path string) (*Bolt, error) {
 	if err := createMissing(path); err != nil {
 		return nil, adviseAccess(err)
 	}
-	// bbolt may write to a file when it opens it for writing, so what the file
-	// is has to be known before. The keys are read then, too: the pages that
-	// this takes count as memory of the process until the map is gone.
+	// bbolt may write to a file when it opens it for writing, so the file is
+	// checked before. The keys are read now, too: the pages that this touches
+	// count as memory of the process until the map is closed.
 	b := &Bolt{}
 	var err error
 	if b.db, b.file, err = openDB(path, true); err != nil {
@@ -62,7 +63,7 @@ func openBolt(path string) (*Bolt, error) {
 		return nil, err
 	}
 	b.db.AllocSize = growStep
-	// The process that made the store may have ended before its name was on disk.
+	// The process that made the store may have ended before the name was on disk.
 	err = syncFolder(filepath.Dir(path))
 	if err == nil {
 		err = b.reloadUnless(seen)
@@ -77,7 +78,7 @@ func openBolt(path string) (*Bolt, error) {
 	return b, nil
 }
 
-// upgrade brings a store of an older schema up to date, in one transaction.
+// upgrade brings a store with an older schema up to date in one transaction.
 func (b *Bolt) upgrade() error {
 	var schema uint32
 	err := b.view(func(tx *bolt.Tx) error {
@@ -95,7 +96,7 @@ func (b *Bolt) upgrade() error {
 	return nil
 }
 
-// reloadUnless reads the keys again if another process has written since the
+// reloadUnless reads the keys again if another process has written after the
 // transaction seen.
 func (b *Bolt) reloadUnless(seen int) error {
 	var last int
@@ -109,8 +110,8 @@ func (b *Bolt) reloadUnless(seen int) error {
 	return err
 }
 
-// openDB opens and locks a file that exists, and checks that it is whole and a
-// store. The file is the database's own, to be asked for its size.
+// openDB opens and locks an existing file, and checks that it is complete and a
+// store. The file that it returns belongs to db; callers may ask for its size.
 func openDB(path string, readOnly bool) (db *bolt.DB, file *os.File, err error) {
 	info, err := checkFile(path)
 	if err != nil {
@@ -142,11 +143,11 @@ func openDB(path string, readOnly bool) (db *bolt.DB, file *os.File, err error) 
 	})
 	if err != nil {
 		if file != nil {
-			file.Close() // and with it the lock, which bbolt keeps when it panics
+			file.Close() // also releases the lock, which bbolt keeps after a panic
 		}
 		return nil, nil, explainOpen(err, info)
 	}
-	err = checkPlace(path, info) // again: it may have waited for the lock
+	err = checkPlace(path, info) // again, because opening may have waited for the lock
 	if err == nil {
 		err = checkDB(db, file)
 	}
@@ -157,8 +158,8 @@ func openDB(path string, readOnly bool) (db *bolt.DB, file *os.File, err error) 
 	return db, file, nil
 }
 
-// checkPlace refuses to go on with a file that is not at its path any more:
-// what is written to one that a restore or a compaction has replaced is lost.
+// checkPlace refuses a file that is no longer at its path. If a restore or a
+// compaction has replaced it, whatever is written to it is lost.
 func checkPlace(path string, info fs.FileInfo) error {
 	if there, err := os.Lstat(path); err != nil || !os.SameFile(info, there) {
 		return errReplaced
@@ -168,10 +169,10 @@ func checkPlace(path string, info fs.FileInfo) error {
 
 var errReplaced = errors.New("was replaced while it was opened: try again")
 
-// reservedMap is how much address space, not memory, to map at once, in bytes.
-// bbolt maps anew when a file outgrows its map, and waits for all readers to
-// end first: a backup to a slow client would hold up every change, and then
-// every reader. 8 GiB are several million keys and their history.
+// reservedMap is how much address space, not memory, is mapped at once, in bytes.
+// When a file outgrows its map, bbolt maps it again and first waits for all
+// readers to end. A backup to a slow client would then block every change, and
+// after that every reader. 8 GiB hold several million keys and their history.
 func reservedMap() int {
 	// Windows would make the file as large as its map.
 	if runtime.GOOS == "windows" || strconv.IntSize < 64 {
@@ -181,7 +182,7 @@ func reservedMap() int {
 	return int(size)
 }
 
-// checkDB refuses a database that is not a store, or cut short.
+// checkDB refuses a database that is truncated or not a store.
 func checkDB(db *bolt.DB, file *os.File) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) error {
@@ -198,7 +199,7 @@ func checkDB(db *bolt.DB, file *os.File) error {
 	})
 }
 
-// explainOpen turns what bbolt says of a file into what to do about it.
+// explainOpen turns an error of bbolt about a file into one that says what to do.
 func explainOpen(err error, info fs.FileInfo) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -228,10 +229,10 @@ func inUse(info fs.FileInfo) error {
 	return fmt.Errorf("%w%s: use the admin API of the Caddy that serves it (leave out --db), or stop it first", ErrInUse, by)
 }
 
-// CheckPath refuses a path that [OpenBolt] is sure to refuse for what is there:
-// a symbolic link, a folder, an empty file, a file that others can write or
-// that is of another kind. It locks and makes nothing, so that a config can be
-// checked beside the process that serves. What this user may not look at passes.
+// CheckPath refuses a path that [OpenBolt] is sure to refuse: a symbolic link, a
+// folder, an empty file, a file that others can write to or one that is no store.
+// It takes no lock and creates nothing, so a config can be checked beside the
+// process that serves. It accepts what this user may not read.
 func CheckPath(path string) error {
 	_, err := checkFile(path)
 	if err == nil {
@@ -243,12 +244,12 @@ func CheckPath(path string) error {
 	return pathError(path, err)
 }
 
-// checkMagic looks for bbolt's magic number in the two pages that have it, of
-// which one is enough.
+// checkMagic looks for bbolt's magic number in the two meta pages. One of them is
+// enough.
 func checkMagic(path string) error {
 	const (
 		magic  = 0xED0CDAED
-		offset = 16 // after the header of a page
+		offset = 16 // after the page header
 	)
 	f, err := os.Open(path)
 	if err != nil {

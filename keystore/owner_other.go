@@ -4,5 +4,5 @@ package keystore
 
 import "io/fs"
 
-// KeepOwner does nothing where files have no owner of this kind.
+// KeepOwner does nothing on systems whose files have no such owner.
 func KeepOwner(string, fs.FileInfo) error { return nil }

@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// KeepOwner gives a file the owner of another one, whose place it is to take:
-// what root restores or compacts must stay readable for the Caddy that serves
-// it. Where this user may not do so the file stays as it is, for then the owner
-// is this user already, or the file could not be read.
+// KeepOwner gives the file at path the owner of the file that it is to replace,
+// so that what root restores or compacts stays readable for the Caddy that serves
+// it. If this user may not change owners, the file stays as it is: then either
+// this user is the owner already, or the old file could not be read.
 func KeepOwner(path string, of fs.FileInfo) error {
 	owner, ok := of.Sys().(*syscall.Stat_t)
 	if !ok {

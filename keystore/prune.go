@@ -11,15 +11,16 @@ import (
 )
 
 // pruneBatch is how many records one transaction removes at most, so that a
-// change waits for milliseconds while years are pruned.
+// change waits only milliseconds while years of records are pruned.
 const pruneBatch = 1000
 
 // errNothingToPrune ends a transaction without a write.
 var errNothingToPrune = errors.New("nothing to prune")
 
-// Prune implements [Store]. It takes several transactions, between which other
-// changes get their turn. Audit entries go from the oldest on, up to the first
-// that is to stay; one that does not verify goes with those around it.
+// Prune implements [Store]. It takes several transactions, so that other changes
+// get their turn in between. It removes audit entries from the oldest on, up to
+// the first that is to stay. An entry that does not verify is removed with those
+// around it.
 func (b *Bolt) Prune(day apikey.Day, before time.Time) error {
 	for _, prune := range []func(*bolt.Tx) (removed int, err error){
 		func(tx *bolt.Tx) (int, error) { return pruneUsage(tx, bucketUsage, day) },
@@ -51,7 +52,7 @@ func (b *Bolt) pruneOnce(prune func(*bolt.Tx) (removed int, err error)) error {
 	})
 }
 
-// pruneUsage removes records whose names begin with a day before the given one.
+// pruneUsage removes records of days before the given one.
 func pruneUsage(tx *bolt.Tx, bucket []byte, day apikey.Day) (removed int, err error) {
 	usage, end := tx.Bucket(bucket), appendDay(nil, day)
 	var names [][]byte
@@ -69,7 +70,7 @@ func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
 	audit := tx.Bucket(bucketAudit)
 	var names, byKey [][]byte
 	damaged := make(map[string]bool)
-	old := 0 // how many of names are known to be old, or lie before one that is
+	old := 0 // so many of names are known to be old, or lie before one that is
 	cursor := audit.Cursor()
 	for name, value := cursor.First(); name != nil && len(names) < pruneBatch; name, value = cursor.Next() {
 		var e struct {
@@ -102,7 +103,8 @@ func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
 	return old, deleteAll(tx.Bucket(bucketAuditByKey), byKey)
 }
 
-// auditByKey looks through all keys for entries that no longer tell theirs.
+// auditByKey searches all keys for entries that no longer say which key they are
+// about.
 func auditByKey(tx *bolt.Tx, seqs map[string]bool) (names [][]byte) {
 	cursor := tx.Bucket(bucketAuditByKey).Cursor()
 	for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {

@@ -7,15 +7,15 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// What a store of another engine needs to keep the same records, by the same
-// rules, is exported here.
+// This file exports what a store on another engine needs to keep the same records
+// by the same rules.
 
-// EncodeKey returns the record of a key, as a store file has it. Fractions of
-// seconds are dropped.
+// EncodeKey returns the record of a key, in the form of a store file. It drops
+// fractions of seconds.
 func EncodeKey(k *apikey.Key) []byte { return encodeKey(k) }
 
-// DecodeKey reads a record that EncodeKey made for the key with this ID. It
-// shares no memory with value. An error wraps [ErrDamaged] or [ErrNewer].
+// DecodeKey reads a record that EncodeKey made for the key with this ID. The
+// result shares no memory with value. An error wraps [ErrDamaged] or [ErrNewer].
 func DecodeKey(id apikey.ID, value []byte) (apikey.Key, error) { return decodeKey(id, value) }
 
 // EncodeLimits returns the record of the limits of a workspace.
@@ -23,9 +23,9 @@ func EncodeLimits(workspace string, lim apikey.WorkspaceLimits) []byte {
 	return encodeLimits([]byte(workspace), lim)
 }
 
-// DecodeLimits reads a record that EncodeLimits made for this workspace. Where
-// it does not verify, the limits returned are those to hold the workspace to,
-// and the error wraps [ErrDamaged] or [ErrNewer].
+// DecodeLimits reads a record that EncodeLimits made for this workspace. If it
+// does not verify, the error wraps [ErrDamaged] or [ErrNewer], and the limits
+// returned are the strict ones that apply instead.
 func DecodeLimits(workspace string, value []byte) (apikey.WorkspaceLimits, error) {
 	lim, err := decodeLimits([]byte(workspace), value)
 	if err != nil {
@@ -34,11 +34,11 @@ func DecodeLimits(workspace string, value []byte) (apikey.WorkspaceLimits, error
 	return lim, nil
 }
 
-// Prepare brings a key into the form in which it is stored, and returns its
-// grant. It refuses a key that could not be read back and decided on.
+// Prepare brings a key into its stored form and returns its grant. It refuses a
+// key that could not be read back and used for decisions.
 func Prepare(k *apikey.Key) (apikey.Grant, error) { return prepare(k) }
 
-// Edited returns a key as [Store.Update] stores it after edit, and its grant.
+// Edited returns the key that [Store.Update] stores after edit, and its grant.
 func Edited(stored *apikey.Key, edit func(*apikey.Key) error) (apikey.Key, apikey.Grant, error) {
 	k := stored.Clone()
 	if err := edit(&k); err != nil {
@@ -70,8 +70,8 @@ func Rotated(stored *apikey.Key, edit func(old, successor *apikey.Key) error) (r
 	return r, err
 }
 
-// Changes returns what an audit entry says of a change from one key to the
-// other at an instant, either of which may be nil.
+// Changes returns the changes that an audit entry lists between two states of a
+// key at an instant. Either of them may be nil.
 func Changes(from, to *apikey.Key, at time.Time) (map[string]Change, error) {
 	text, err := changes(from, to, at)
 	if err != nil || len(text) == 0 {
@@ -81,6 +81,6 @@ func Changes(from, to *apikey.Key, at time.Time) (map[string]Change, error) {
 	return fields, json.Unmarshal(text, &fields)
 }
 
-// PageSize returns how many entries a page has at most whose query asks for
-// so many; see [DefaultPage] and [MaxPage].
+// PageSize returns how many entries a page has at most if a query asks for limit;
+// see [DefaultPage] and [MaxPage].
 func PageSize(limit int) int { return pageSize(limit) }

@@ -9,7 +9,7 @@ import (
 
 // The buckets of a store file.
 var (
-	bucketMeta       = []byte("meta")         // see the names below
+	bucketMeta       = []byte("meta")         // see metaMagic and the names after it
 	bucketKeys       = []byte("keys")         // ID → key record
 	bucketWorkspaces = []byte("workspaces")   // workspace, 0, ID → nothing
 	bucketUsage      = []byte("usage")        // day, ID → usage record
@@ -23,26 +23,25 @@ var (
 	bucketMinutes       = []byte("minute_buckets")   // k, ID or w, workspace → bucket
 )
 
-// buckets are those of each schema, from schema 1 on, that the one before
-// lacks.
+// buckets lists, for each schema from 1 on, the buckets that it adds.
 var buckets = [][][]byte{
 	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
 	{bucketTogether, bucketTogetherUsage, bucketMinutes},
 }
 
-// What the bucket meta holds.
+// Names in the bucket meta.
 var (
 	metaMagic  = []byte("magic")  // magic
 	metaSchema = []byte("schema") // 4 bytes, big endian
-	metaBrand  = []byte("brand")  // as in tokens, absent before SetBrand
+	metaBrand  = []byte("brand")  // the brand of tokens; absent before SetBrand
 )
 
 var magic = []byte("keygate key store")
 
-// schemaVersion changes when an older Keygate could misread the file.
+// schemaVersion is raised when an older Keygate could misread the file.
 const schemaVersion = 2
 
-// writeSchema lays out an empty store.
+// writeSchema creates the buckets of an empty store.
 func writeSchema(tx *bolt.Tx) error {
 	if _, err := tx.CreateBucket(bucketMeta); err != nil {
 		return err
@@ -53,7 +52,7 @@ func writeSchema(tx *bolt.Tx) error {
 	return upgradeSchema(tx)
 }
 
-// upgradeSchema adds what a store of an older schema lacks.
+// upgradeSchema adds what an older schema lacks.
 func upgradeSchema(tx *bolt.Tx) error {
 	for _, added := range buckets {
 		for _, name := range added {
@@ -65,7 +64,7 @@ func upgradeSchema(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(metaSchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
 }
 
-// schemaOf returns the schema of a store that checkSchema has passed.
+// schemaOf returns the schema of a store that passed checkSchema.
 func schemaOf(tx *bolt.Tx) uint32 {
 	return binary.BigEndian.Uint32(tx.Bucket(bucketMeta).Get(metaSchema))
 }

@@ -12,9 +12,9 @@ import (
 //	checksum 4 bytes, big endian: CRC-32C of bucket, key, format and fields
 //	fields   as protocol buffers encode them
 //
-// The checksum covers where the value belongs, so that one moved to another
-// place does not verify. It finds damage; it does not keep out somebody who
-// can write the file.
+// The checksum covers the place of the value, so that a value that was moved to
+// another place does not verify. It finds damage. It does not stop somebody who
+// can write to the file.
 const (
 	sealFormat = 1
 	sealLen    = 1 + crc32.Size
@@ -22,7 +22,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// newSealed returns the start of a value, to which its fields are appended.
+// newSealed returns the start of a value. The caller appends the fields.
 func newSealed(capacity int) []byte { return make([]byte, sealLen, sealLen+capacity) }
 
 // seal completes a value that newSealed began.

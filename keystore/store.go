@@ -1,6 +1,27 @@
-// Package keystore keeps keys. [Store] is the contract that any store must
-// meet, [Bolt] the store on one bbolt file, redisstore the one on an engine that
-// several gateways share, and the package storetest the contract as tests.
+// Package keystore stores API keys, what they are used for, and the history of
+// their changes. It never sees a token, only the token's hash.
+//
+// [Store] is the contract that every store meets. It is composed of roles, so
+// that a caller asks only for what it uses: [Grants] for look-ups, [Keys],
+// [Workspaces], [Use], [Trail] and [Upkeep].
+//
+//   - [Bolt] keeps everything in one bbolt file, for one gateway. [OpenBolt] opens
+//     or creates it, [VerifyFile], [CompactFile] and [BuildFile] work on files.
+//   - Package redisstore keeps keys on an engine that several gateways share.
+//   - Package storetest has the contract as tests, for stores of others too.
+//
+// Look-ups are on the path of every request. So a store answers them from an
+// [Index] in memory, which holds a [apikey.Grant] for each key. A change is on
+// disk and in the index before the method that makes it returns.
+//
+// Every stored value has a checksum that also covers its place. A key whose
+// record does not verify is refused; all other keys work. See [ErrDamaged] and
+// [Store.Check].
+//
+// A store tells three kinds of errors apart: those that callers decide on, such
+// as [ErrNotFound]; those of the disk or engine below it, for which [IsFailure]
+// is true; and the errors of the caller's own functions, which it returns as they
+// are.
 package keystore
 
 import (
@@ -11,20 +32,20 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// What callers decide on. What a store could not do is an error for which
-// [IsFailure] is true: a store marks errors of what is underneath it by
-// [Unavailable].
+// Errors that callers decide on. If the store could not do what it was asked,
+// [IsFailure] is true for the error: a store marks errors of the disk or engine
+// below it by [Unavailable].
 var (
 	ErrNotFound = errors.New("no such key")
 	ErrExists   = errors.New("a key with this ID exists already")
 	ErrClosed   = errors.New("the key store is closed")
 )
 
-// Store keeps keys, their use and the history of their changes. All methods
-// may be called at once from many goroutines.
+// Store keeps keys, their use and the history of their changes. All methods are
+// safe for concurrent use.
 //
-// A write is on disk, and in force for every later [Store.Lookup], before the
-// method that made it returns nil. Where it returns an error nothing was
+// A write is on disk, and takes effect for every later [Store.Lookup], before the
+// method that made it returns nil. If a method returns an error, nothing was
 // changed, unless the error says that the outcome is unknown.
 //
 // A store never sees a token, only its hash.
@@ -37,20 +58,20 @@ type Store interface {
 	Upkeep
 }
 
-// Grants answers what decisions ask, without I/O where it can.
+// Grants answers look-ups for decisions, without I/O where it can.
 type Grants interface {
 	// Lookup returns what decisions need of a key. It answers from memory and
-	// allocates nothing, but where the store is on an engine and the key has not
-	// been asked for lately. An unknown ID is (Grant{}, false, nil); an error
-	// means that the store cannot answer, and the request must not pass.
+	// allocates nothing. Only a store on an engine has to ask for a key that was
+	// not used lately. For an unknown ID it returns (Grant{}, false, nil). An
+	// error means that the store cannot answer, and the request must not pass.
 	Lookup(id apikey.ID) (apikey.Grant, bool, error)
 
-	// LookupOpaque is Lookup for keys whose token has another system's form, by
-	// the hash of the token. Where the store has no such key it costs nothing
-	// to ask; see HasOpaque.
+	// LookupOpaque is Lookup for keys whose token comes from another system, by
+	// the hash of the token. It costs nothing if the store has no such key; see
+	// HasOpaque.
 	LookupOpaque(hash apikey.Hash) (apikey.ID, apikey.Grant, bool, error)
 
-	// HasOpaque reports whether there is any key for LookupOpaque to find.
+	// HasOpaque reports whether there is any key that LookupOpaque could find.
 	HasOpaque() bool
 }
 
@@ -62,83 +83,83 @@ type Keys interface {
 	// List returns keys in the order of their IDs.
 	List(Query) (Page, error)
 
-	// Create adds a key, or returns ErrExists, also for an opaque key with the
-	// hash of another. The key must be valid.
+	// Create adds a key, which must be valid. It returns ErrExists if the ID is
+	// taken, or if another opaque key has the same hash.
 	Create(k apikey.Key, by Actor) error
 
-	// CreateAll adds keys together or not at all, with the action "import" in
-	// the audit trail of each. An [*ExistsError] says which key exists already,
-	// or shares its hash with another opaque key. progress, unless it is nil, is
-	// called now and then with how many keys are ready to be written; it must
-	// return soon, and not call the store.
+	// CreateAll adds all keys or none. Each gets the action "import" in the audit
+	// trail. An [*ExistsError] says which key exists already, or shares its hash
+	// with another opaque key. progress, unless nil, is called now and then with
+	// how many keys are ready to be written. It must return soon and must not
+	// call the store.
 	CreateAll(keys []apikey.Key, by Actor, progress func(done int)) error
 
-	// Update changes one key. It calls edit with a copy of the stored key, in
-	// turn with all other writes or again where one was faster, and stores what
-	// edit left there; ID, Hash, Opaque, Prefix, Workspace and CreatedAt stay as
-	// they were. An error of edit is returned as it is and nothing is stored. What
-	// edit left as it was is no change: it is neither stored nor recorded. action
-	// names the change in the audit trail: "update", "revoke", ….
+	// Update changes one key. It calls edit with a copy of the stored key and
+	// stores what edit leaves there. Writers take turns, or edit is called again
+	// if another writer was faster. ID, Hash, Opaque, Prefix, Workspace and
+	// CreatedAt keep their values. If edit returns an error, Update returns it
+	// unchanged and stores nothing. If edit changes nothing, nothing is stored or
+	// recorded. action names the change in the audit trail: "update", "revoke",
+	// ….
 	Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error)
 
-	// Rotate stores successor and the changed predecessor together or not at
-	// all. It calls edit as Update does. successor has the settings of old, to
-	// which edit adds ID, Hash, Prefix and CreatedAt; the store keeps it in the
-	// same workspace and links the two by RotatedFrom and ReplacedBy. The audit
-	// trail has a "create" of the one and a "rotate" of the other.
+	// Rotate stores a successor and the changed predecessor, both or neither. It
+	// calls edit as Update does. successor starts with the settings of old; edit
+	// adds ID, Hash, Prefix and CreatedAt. The store keeps it in the same
+	// workspace and links the two by RotatedFrom and ReplacedBy. The audit trail
+	// gets a "create" of the successor and a "rotate" of the predecessor.
 	Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.Key) error) (successor apikey.Key, err error)
 
-	// Delete removes a key and its use, or returns ErrNotFound. Its audit
-	// entries stay. It calls check, unless that is nil, with the stored key, in
-	// turn with all other writes; an error of check is returned as it is and
-	// nothing is removed. A key that cannot be read is removed only where check
-	// is nil.
+	// Delete removes a key and its use, or returns ErrNotFound. Its audit entries
+	// stay. check, unless nil, is called with the stored key; writers take turns
+	// as in Update. If check returns an error, Delete returns it unchanged and
+	// removes nothing. A key that cannot be read is removed only if check is nil.
 	Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error
 
-	// HeldScopes returns the scopes that keys hold, sorted, each with how many
-	// keys hold it and the first of these in the order of their IDs, at most so
-	// many, one or more. It may read every key.
+	// HeldScopes returns the scopes that keys hold, sorted, each with the number
+	// of keys that hold it. It lists up to most of these keys, the first by ID;
+	// most must be at least one. It may read every key.
 	HeldScopes(most int) ([]HeldScope, error)
 }
 
-// Workspaces keeps the limits that workspaces have of their own.
+// Workspaces keeps the limits of single workspaces.
 type Workspaces interface {
-	// WorkspaceLimits returns the limits that a workspace has of its own. It
-	// answers from memory and allocates nothing.
+	// WorkspaceLimits returns the limits set for a workspace, and whether there
+	// are any. It answers from memory and allocates nothing.
 	WorkspaceLimits(workspace string) (apikey.WorkspaceLimits, bool)
 
-	// AllWorkspaceLimits returns the limits of all workspaces that have their
-	// own. The map must not be changed.
+	// AllWorkspaceLimits returns the limits of all workspaces that have limits
+	// set. The map must not be changed.
 	AllWorkspaceLimits() map[string]apikey.WorkspaceLimits
 
-	// SetWorkspaceLimits gives a workspace limits of its own, or takes them away
-	// where lim is nil. A workspace needs no keys for that. The audit trail has
-	// it as "limit" or "unlimit".
+	// SetWorkspaceLimits sets the limits of a workspace, or removes them if lim
+	// is nil. The workspace need not have keys. The audit trail records "limit"
+	// or "unlimit".
 	SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by Actor) error
 }
 
-// Use keeps what keys are used for, and what is left of their limits.
+// Use keeps counts of requests, and the state of minute buckets.
 type Use interface {
-	// SaveUsage stores totals of days, all or none. A total that is higher
-	// already stays as it is. Usage of keys that do not exist is dropped; that
-	// of workspaces is kept whether they have keys or not.
+	// SaveUsage stores totals of days, all or none. A stored total that is higher
+	// stays as it is. Usage of keys that do not exist is dropped. Usage of
+	// workspaces is kept whether they have keys or not.
 	SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error
 
-	// UsageSince calls the functions with what was used on a day and on later
-	// ones, which there are where the clock was set back, for restoring limits
-	// after a start. A record that does not verify is told in an error, after
-	// all others, and yielded as one that exhausts any quota.
+	// UsageSince calls the functions with the use on a day and on later days,
+	// which exist only if the clock was set back. It serves to restore limits
+	// after a start. If a record does not verify, it is yielded as use that
+	// exhausts any quota, and the error, which comes after all records, says so.
 	UsageSince(day apikey.Day, key func(apikey.Usage), workspace func(apikey.WorkspaceUsage)) error
 
-	// SaveBuckets stores minute buckets, in place of all that were stored, for
-	// going on with them after a graceful restart.
+	// SaveBuckets replaces all stored minute buckets. They are saved for a
+	// graceful restart.
 	SaveBuckets([]apikey.Bucket) error
 
-	// Buckets calls yield with what SaveBuckets stored last.
+	// Buckets calls yield with the buckets that SaveBuckets stored last.
 	Buckets(yield func(apikey.Bucket)) error
 
-	// Usage returns a key's use from one day to another, both included, oldest
-	// first, days without use left out.
+	// Usage returns the use of a key from one day to another, both included,
+	// oldest first. Days without use are left out.
 	Usage(id apikey.ID, from, to apikey.Day) ([]apikey.Usage, error)
 
 	// LastUsed returns when a key last authenticated a request, to the minute;
@@ -152,23 +173,22 @@ type Trail interface {
 	Audit(AuditQuery) (AuditPage, error)
 }
 
-// Upkeep is what operators do with a store as a whole.
+// Upkeep has the operations on a store as a whole.
 type Upkeep interface {
-	// Brand returns the brand that SetBrand last recorded, "" before that: the
-	// serving process records its own, so that keys made offline get it too.
+	// Brand returns the brand that SetBrand recorded last, or "" before that. The
+	// serving process records its brand, so that keys made offline get it too.
 	Brand() (string, error)
 	SetBrand(brand string) error
 
-	// Backup writes a consistent copy of the whole store, while it serves.
+	// Backup writes a consistent copy of the whole store while the store serves.
 	Backup(w io.Writer) error
 
-	// Check reads every record of the store and calls yield with what does not
-	// verify; name is the key's ID, or what stands in place of it. It returns how
-	// many keys it read.
+	// Check reads every record of the store and calls yield with each that does
+	// not verify. name is the key's ID, or what stands in its place. Check
+	// returns how many keys it read.
 	Check(yield func(name string, problem error)) (keys int, err error)
 
-	// Prune drops the use of days before day, and audit entries before the
-	// instant before.
+	// Prune drops use on days before day, and audit entries older than before.
 	Prune(day apikey.Day, before time.Time) error
 
 	// Counts returns how many keys have each status at the instant now.
@@ -177,17 +197,17 @@ type Upkeep interface {
 	// Writable returns nil while the store takes changes, or why it does not.
 	Writable() error
 
-	// Close gives the store up. Every later call returns ErrClosed.
+	// Close closes the store. Every later call returns ErrClosed.
 	Close() error
 }
 
-// Query chooses keys. The zero Query is the first page of all keys.
+// Query selects keys. The zero Query is the first page of all keys.
 type Query struct {
-	Workspace string        // "": of any workspace
-	Status    apikey.Status // "": in any status
-	Now       time.Time     // when Status is asked for
-	After     apikey.ID     // only IDs after this one, which need not exist any more
-	Limit     int           // at most so many; 0: DefaultPage
+	Workspace string        // "": any workspace
+	Status    apikey.Status // "": any status
+	Now       time.Time     // the instant at which Status is evaluated
+	After     apikey.ID     // only IDs greater than this one, which need not exist any more
+	Limit     int           // maximum number of keys; 0: DefaultPage
 }
 
 // Page sizes of [Store.List] and [Store.Audit].
@@ -196,53 +216,54 @@ const (
 	MaxPage     = 1000
 )
 
-// UsageDays is how many days the use of a key is kept and shown.
+// UsageDays is for how many days the use of a key is kept and shown.
 const UsageDays = 400
 
-// Page is one page of a list. Next is the ID to go on after, zero at the end.
+// Page is one page of a list. Next is the After of the next page, zero at the
+// end.
 type Page struct {
 	Keys     []apikey.Key
-	LastUsed []time.Time // of each key, see [Store.LastUsed]; zero also where that fails
+	LastUsed []time.Time // of each key, see [Store.LastUsed]; also zero if it cannot be read
 	Next     apikey.ID
 }
 
-// Actor says who changes a key, when and through which door.
+// Actor says who changes a key, when, and over which interface.
 type Actor struct {
 	At  time.Time
 	Via string // "api 127.0.0.1:51234", "unix /run/caddy/admin.sock", "offline"
 
-	// Replication, unless it is nil, is filled in by a change that succeeds in a
-	// store that asks for replicas. It is left alone by all others.
+	// Replication, unless nil, is filled in by a successful change if the store
+	// waits for replicas. Other calls leave it alone.
 	Replication *Replication
 }
 
 // Replication says how many replicas a change had to reach, and how many had it
-// when the change was acknowledged. With fewer, a failover may undo the change.
+// when it was acknowledged. If they were fewer, a failover may undo the change.
 type Replication struct{ Wanted, Have int }
 
 // AuditEntry is one change of one key or workspace. No entry holds a token or a hash.
 type AuditEntry struct {
-	Seq     uint64            `json:"seq"` // grows by every change of the store
+	Seq     uint64            `json:"seq"` // grows with every change of the store
 	At      time.Time         `json:"at"`
 	Via     string            `json:"via"`
 	Action  string            `json:"action"`
 	Key     apikey.ID         `json:"key_id,omitzero"`
 	Changes map[string]Change `json:"changes,omitempty"` // by field of the JSON record
 
-	Workspace string `json:"workspace,omitempty"` // whose limits were changed; then there is no key
+	Workspace string `json:"workspace,omitempty"` // set if its limits were changed; then Key is zero
 }
 
-// Change is one field's value before and after, as in the JSON record.
+// Change has one field's value before and after, as in the JSON record.
 type Change struct {
 	From any `json:"from"`
 	To   any `json:"to"`
 }
 
-// AuditQuery chooses audit entries. The zero AuditQuery is the newest page.
+// AuditQuery selects audit entries. The zero AuditQuery is the newest page.
 type AuditQuery struct {
-	Key    apikey.ID // zero: of any key
+	Key    apikey.ID // zero: any key
 	Before uint64    // only entries with a smaller Seq; 0: from the newest
-	Limit  int       // at most so many; 0: DefaultPage
+	Limit  int       // maximum number of entries; 0: DefaultPage
 }
 
 // AuditPage is one page of the audit trail. Next is the Before of the next

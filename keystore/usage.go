@@ -16,9 +16,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// SaveUsage implements [Store]. It is one transaction for all of them. Those of
-// one page of the file follow each other, so that it is looked for while it is
-// still in the cache of the processor: a gateway saves thousands every second.
+// SaveUsage implements [Store]. It takes one transaction. Records on the same
+// page of the file are written one after the other, so that the page is still in
+// the processor's cache: a gateway saves thousands of records every second.
 func (b *Bolt) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error {
 	if len(keys)+len(workspaces) == 0 && !b.closed.Load() {
 		return nil
@@ -44,23 +44,24 @@ func (b *Bolt) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage
 	})
 }
 
-// saveUsage never lowers a total: a count that was once stored was charged,
-// and a late or damaged batch must not give it back. saved is a cursor of the
-// bucket of use: one for all allocates what Get would for each.
+// saveUsage never lowers a total: a stored count was charged, and a late or
+// damaged batch must not give it back. saved is a cursor of the usage bucket. One
+// cursor for all records allocates what Get would allocate for each.
 func saveUsage(tx *bolt.Tx, saved *bolt.Cursor, u apikey.Usage) error {
 	name := usageKey(u.Day, u.ID)
 	used := u.LastUsed != 0
 	if found, value := saved.Seek(name); bytes.Equal(found, name) {
-		// One that does not verify is replaced: totals need no history.
+		// A record that does not verify is replaced, because totals do not depend
+		// on earlier records.
 		if have, err := decodeUsage(name, value); err == nil {
-			used = u.LastUsed > have.LastUsed // or saveLastUsed has seen it already
+			used = u.LastUsed > have.LastUsed // otherwise saveLastUsed has seen it already
 			u.Charged = max(u.Charged, have.Charged)
 			u.Allowed = max(u.Allowed, have.Allowed)
 			u.Limited = max(u.Limited, have.Limited)
 			u.Denied = max(u.Denied, have.Denied)
 			u.LastUsed = max(u.LastUsed, have.LastUsed)
 		}
-	} else if tx.Bucket(bucketKeys).Get(u.ID[:]) == nil { // as no use outlives its key
+	} else if tx.Bucket(bucketKeys).Get(u.ID[:]) == nil { // use does not outlive its key
 		return nil
 	}
 	if err := saved.Bucket().Put(name, encodeUsage(name, &u)); err != nil || !used {
@@ -79,8 +80,8 @@ func saveLastUsed(tx *bolt.Tx, id apikey.ID, seconds int64) error {
 	return lastUsed.Put(id[:], encodeLastUsed(id, seconds))
 }
 
-// exhausted stands for a count that does not verify: more than any quota, for
-// fewer requests might be granted twice.
+// exhausted replaces a count that does not verify. It is more than any quota,
+// because a lower count might grant requests twice.
 const exhausted = math.MaxUint32
 
 // UsageSince implements [Store]. The functions may call the store.
@@ -114,13 +115,14 @@ func (b *Bolt) UsageSince(day apikey.Day, key func(apikey.Usage), workspace func
 	return errors.Join(err, damaged)
 }
 
-// eachSince reads the records of a day and later ones, page by page, and calls
-// what read returns, unless that is nil, once the page's transaction has ended.
+// eachSince reads the records of a day and later days, page by page. It calls the
+// functions that read returned, unless they are nil, after the page's transaction
+// has ended.
 func (b *Bolt) eachSince(bucket []byte, day apikey.Day, read func(name, value []byte) func()) error {
 	for next := appendDay(nil, day); next != nil; {
 		var page []func()
 		err := b.view(func(tx *bolt.Tx) error {
-			if tx.Bucket(bucket) == nil { // of a newer schema than the store's
+			if tx.Bucket(bucket) == nil { // the store's schema is older than this bucket
 				next = nil
 				return nil
 			}
@@ -182,7 +184,7 @@ func lastUsed(tx *bolt.Tx, id apikey.ID) (time.Time, error) {
 }
 
 // usageOf yields the usage records of one key from one day to another, oldest
-// first, in at most two seeks for each day of which anything is stored.
+// first. It seeks at most twice for each day with stored use.
 func usageOf(tx *bolt.Tx, id apikey.ID, from, to apikey.Day) func(yield func(name, value []byte) bool) {
 	return func(yield func(name, value []byte) bool) {
 		cursor := tx.Bucket(bucketUsage).Cursor()
@@ -195,7 +197,7 @@ func usageOf(tx *bolt.Tx, id apikey.ID, from, to apikey.Day) func(yield func(nam
 				continue
 			case day > to, found == id && !yield(name, value):
 				return
-			case bytes.Compare(found[:], id[:]) < 0: // a new day, but not yet this key
+			case bytes.Compare(found[:], id[:]) < 0: // a new day, but before this key
 			case day == to:
 				return
 			default:
@@ -206,7 +208,7 @@ func usageOf(tx *bolt.Tx, id apikey.ID, from, to apikey.Day) func(yield func(nam
 	}
 }
 
-// removeUsage forgets what a key did, and when it was last used.
+// removeUsage removes the use of a key, and when it was last used.
 func removeUsage(tx *bolt.Tx, id apikey.ID) error {
 	var names [][]byte
 	for name := range usageOf(tx, id, math.MinInt32, math.MaxInt32) {
@@ -220,8 +222,9 @@ func removeUsage(tx *bolt.Tx, id apikey.ID) error {
 	return tx.Bucket(bucketLastUsed).Delete(id[:])
 }
 
-// The use of a workspace has one field, of those of a key's use: what was
-// charged. It is stored under the day, as usageKey writes it, and the workspace.
+// The use of a workspace is one field of those of a key's use: what was charged.
+// It is stored under the day, as usageKey writes it, and the name of the
+// workspace.
 
 func togetherKey(day apikey.Day, workspace string) []byte {
 	return append(appendDay(make([]byte, 0, dayLen+len(workspace)), day), workspace...)
@@ -231,7 +234,7 @@ func appendDay(b []byte, day apikey.Day) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(day)^1<<31)
 }
 
-// saveTogether never lowers a total, as saveUsage.
+// saveTogether never lowers a total, like saveUsage.
 func saveTogether(tx *bolt.Tx, u apikey.WorkspaceUsage) error {
 	days, name := tx.Bucket(bucketTogetherUsage), togetherKey(u.Day, u.Workspace)
 	if value := days.Get(name); value != nil {
@@ -242,8 +245,8 @@ func saveTogether(tx *bolt.Tx, u apikey.WorkspaceUsage) error {
 	return days.Put(name, seal(bucketTogetherUsage, name, appendVarint(newSealed(8), fieldCharged, u.Charged)))
 }
 
-// decodeTogether returns the day and the workspace also where the value does
-// not verify.
+// decodeTogether returns the day and the workspace even if the value does not
+// verify.
 func decodeTogether(name, value []byte) (apikey.WorkspaceUsage, error) {
 	if len(name) <= dayLen || apikey.CheckWorkspace(string(name[dayLen:])) != nil {
 		return apikey.WorkspaceUsage{}, fmt.Errorf("%w: the use of a workspace is stored under the name %s", ErrDamaged, quoteName(name))

@@ -24,13 +24,13 @@ const (
 	usageKeyLen = dayLen + apikey.IDLen
 )
 
-// usageKey is the day, then the ID, so that days lie next to each other and
-// old ones can be cut off. Flipping the sign bit makes days sort as numbers.
+// usageKey is the day and then the ID. So the records of a day lie together, and
+// old days can be cut off. Flipping the sign bit makes days sort as numbers.
 func usageKey(day apikey.Day, id apikey.ID) []byte {
 	return append(appendDay(make([]byte, 0, usageKeyLen), day), id[:]...)
 }
 
-// splitUsageKey undoes usageKey. It reports false for what is not such a key.
+// splitUsageKey reverses usageKey. It returns false for what is not such a key.
 func splitUsageKey(key []byte) (day apikey.Day, id apikey.ID, ok bool) {
 	if len(key) != usageKeyLen {
 		return 0, id, false

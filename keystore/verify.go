@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// VerifyFile judges a store file as [OpenBolt] and [Bolt.Check] would, without
-// changing it, and returns how many keys it holds. Any record that does not
-// verify is an error.
+// VerifyFile checks a store file as [OpenBolt] and [Bolt.Check] would, without
+// changing it, and returns how many keys it holds. It returns an error if any
+// record does not verify.
 func VerifyFile(path string) (keys int, err error) {
 	keys, err = verifyFile(path)
 	if err != nil {
@@ -42,9 +42,9 @@ func verifyFile(path string) (int, error) {
 	return keys, first
 }
 
-// ReadBolt opens the store in a file that exists for reading, and changes
-// nothing in it: one of an older schema stays as it is. Every change is an error
-// that wraps [ErrReadOnly].
+// ReadBolt opens the store in an existing file for reading. It changes nothing in
+// the file: an older schema stays as it is. Every change returns an error that
+// wraps [ErrReadOnly].
 func ReadBolt(path string) (*Bolt, error) {
 	b := new(Bolt)
 	b.failed.Store(&errOpenedToRead)

@@ -13,19 +13,19 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// The fields of the limits of a workspace, both varints. A zero, which is left
-// out, means not limited.
+// The fields of a workspace's limits, both varints. A limit of zero, which is
+// left out, means not limited.
 const (
 	fieldTogetherPerMinute protowire.Number = 1
 	fieldTogetherPerDay    protowire.Number = 2
 )
 
-// damagedLimits hold where the limits of a workspace do not verify. Any other
-// number would be a guess, and might grant more than was meant.
+// damagedLimits apply if the limits of a workspace do not verify. Any other
+// number would be a guess, and might grant more than was intended.
 var damagedLimits = apikey.WorkspaceLimits{PerMinute: 1, PerDay: 1}
 
-// WorkspaceLimits implements [Store]. A workspace whose record does not verify
-// is held to one request a minute and a day until its limits are set again.
+// WorkspaceLimits implements [Store]. A workspace whose record does not verify is
+// limited to one request a minute and a day until its limits are set again.
 func (b *Bolt) WorkspaceLimits(workspace string) (apikey.WorkspaceLimits, bool) {
 	all := b.together.Load()
 	if all == nil { // the most common case, without the cost of hashing
@@ -87,8 +87,9 @@ func (b *Bolt) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits,
 	return err
 }
 
-// stricter returns limits that grant no more than either of two does. Where a
-// workspace had none of its own, the new ones may be wider than the config's.
+// stricter returns limits that grant no more than either of the two. If the
+// workspace had no limits set, the new ones may be wider than those of the
+// config.
 func stricter(old, now *apikey.WorkspaceLimits) *apikey.WorkspaceLimits {
 	if old == nil || now == nil {
 		return old
@@ -96,7 +97,7 @@ func stricter(old, now *apikey.WorkspaceLimits) *apikey.WorkspaceLimits {
 	return &apikey.WorkspaceLimits{PerMinute: lower(old.PerMinute, now.PerMinute), PerDay: lower(old.PerDay, now.PerDay)}
 }
 
-// lower returns the lower of two limits, of which zero is none.
+// lower returns the lower of two limits. Zero means not limited.
 func lower(x, y uint32) uint32 {
 	if x == 0 || y == 0 {
 		return max(x, y)
@@ -116,7 +117,8 @@ func sameLimits(x, y *apikey.WorkspaceLimits) bool {
 	return x == y || x != nil && y != nil && *x == *y
 }
 
-// storedLimits returns nil where there are none, or none that can be read.
+// storedLimits returns the stored limits, or nil if there are none or they cannot
+// be read.
 func storedLimits(tx *bolt.Tx, workspace string) (lim *apikey.WorkspaceLimits, damaged bool) {
 	value := tx.Bucket(bucketTogether).Get([]byte(workspace))
 	if value == nil {
@@ -124,7 +126,7 @@ func storedLimits(tx *bolt.Tx, workspace string) (lim *apikey.WorkspaceLimits, d
 	}
 	found, err := decodeLimits([]byte(workspace), value)
 	if err != nil {
-		return nil, true // it is replaced
+		return nil, true // to be replaced
 	}
 	return &found, false
 }
@@ -149,7 +151,7 @@ func putLimits(tx *bolt.Tx, workspace string, old, now *apikey.WorkspaceLimits, 
 	return putAudit(tx, e, changed)
 }
 
-// loadLimits reads all limits of workspaces.
+// loadLimits reads the limits of all workspaces.
 func (b *Bolt) loadLimits() error {
 	all := make(map[string]apikey.WorkspaceLimits)
 	err := b.view(func(tx *bolt.Tx) error {
@@ -200,7 +202,8 @@ func decodeLimits(name, value []byte) (apikey.WorkspaceLimits, error) {
 	return lim, nil
 }
 
-// workspaceName returns a workspace, or what stands in its place in quotes.
+// workspaceName returns the name of a workspace. What is not one is returned in
+// quotes.
 func workspaceName(name []byte) string {
 	if apikey.CheckWorkspace(string(name)) == nil {
 		return string(name)

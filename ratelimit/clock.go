@@ -2,19 +2,20 @@ package ratelimit
 
 import "time"
 
-// clock turns the times that callers pass into one that never runs back, and
-// that counts no stretch of time twice for a clock that is set back and
-// forward again. The package comment states the rule.
+// clock turns the times that callers pass into one that never runs back. If a
+// clock is set back and then forward again, no stretch of time counts twice. The
+// package comment states the rule.
 type clock struct {
 	running bool
-	time    time.Duration // how much time has passed, as far as it counts
-	last    time.Duration // the caller's time that time belongs to
-	high    time.Duration // the caller's latest time ever
+	time    time.Duration // the time that has passed and counts
+	last    time.Duration // the caller's time that corresponds to time
+	high    time.Duration // the latest time any caller passed
 }
 
-// hold is how far behind the latest a time may be and still be taken for that
-// one: calls that overtake each other, or a clock set back by little. In so
-// much time every bucket fills, so that nobody waits longer than for that.
+// hold is how far a time may lie behind the latest one and still be treated as
+// equal to it. It covers calls that overtake each other, and a clock set back by
+// little. The refill thus stops for at most this long, which is also the longest
+// that any bucket takes to fill.
 const hold = time.Minute
 
 // next returns the clock advanced to the caller's time now.
@@ -23,7 +24,7 @@ func (c clock) next(now time.Duration) clock {
 	case !c.running:
 		c = clock{running: true, last: now, high: now}
 	case now >= c.high:
-		// From last to high is either nothing or had passed once before.
+		// The stretch from last to high is either empty or has counted already.
 		c.time += now - c.high
 		c.last, c.high = now, now
 	case now > c.last:

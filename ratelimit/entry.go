@@ -2,13 +2,14 @@ package ratelimit
 
 import "hash/maphash"
 
-// entry is the state of one key or workspace in use. It lies in the table of
-// its shard, and moves when one is added or the table shrinks: a pointer to it
-// is good until then, and no longer than the shard's lock is held. Use reads it
-// from the start to the day before in the end, three lines of the cache.
+// entry is the state of one key or workspace in use. It lies in its shard's
+// table, and moves when an entry is added or the table shrinks. So a pointer to
+// it is valid only until then, and only while the shard's lock is held. A use
+// touches the entry from its start up to days[1] of the quota, which comes last:
+// three cache lines.
 type entry[K comparable] struct {
 	k      K
-	queued bool // in its shard's unsaved
+	queued bool // is listed in its shard's unsaved
 	minute bucket
 	quota  quota
 }
@@ -38,13 +39,13 @@ func (s *shard[K]) get(hash uint64, k K) *entry[K] {
 	return nil
 }
 
-// add makes the entry of k, which has none. s.mu must be held.
+// add makes an entry for k, which must have none. s.mu must be held.
 func (s *shard[K]) add(hash uint64, k K, q quota) *entry[K] {
 	return s.entries.Put(hash, &entry[K]{k: k, quota: q}, s.hashOf)
 }
 
-// entry returns the entry of k; one that it makes has not been used on any day.
-// s.mu must be held.
+// entry returns the entry of k, and makes one without use on any day if there is
+// none. s.mu must be held.
 func (s *shard[K]) entry(hash uint64, k K) *entry[K] {
 	if e := s.get(hash, k); e != nil {
 		return e

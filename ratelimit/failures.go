@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// Failures is the budget of failed authentications of each client: a token
-// bucket of perMinute tokens, refilled at perMinute/60 per second. A client is
-// an IPv4 address or an IPv6 /64, the least that one subscriber is given.
+// Failures is the budget of failed authentications of each client: a token bucket
+// of perMinute tokens, refilled at perMinute/60 per second. A client is an IPv4
+// address or an IPv6 /64, the smallest network that a subscriber gets.
 //
-// It takes 1 MiB, whatever comes: it remembers up to 65,536 clients, and when
-// there is no room forgets, of the eight that a client competes with, the one
-// that is nearest to a full budget. All methods may be called at once from many
-// goroutines.
+// It always takes 1 MiB of memory and remembers up to 65,536 clients. Eight
+// clients compete for the places of one set. When a set is full, it forgets the
+// client whose budget is nearest to full. All methods are safe for concurrent
+// use.
 type Failures struct {
 	start time.Time
 	seed  maphash.Seed
 
-	every time.Duration // refills one token
-	depth time.Duration // refills them all
+	every time.Duration // time to refill one token
+	depth time.Duration // time to refill all tokens
 
 	locks [failureLocks]failureLock
 	sets  [failureSets]failureSet
@@ -36,32 +36,33 @@ const (
 type failureLock struct {
 	mu    sync.Mutex
 	clock clock
-	_     [24]byte // a cache line each
+	_     [24]byte // one cache line per lock
 }
 
 type failureSet [failureWays]struct {
 	client uint64
-	full   time.Duration // when the budget is whole; in the past: nothing to remember
+	full   time.Duration // when the budget is full again; if in the past, there is nothing to remember
 }
 
-// NewFailures returns a budget of perMinute failures, at least 1, a minute and
-// client.
+// NewFailures returns a budget of perMinute failures a minute for each client.
+// perMinute must be at least 1.
 func NewFailures(perMinute int) *Failures {
 	n := time.Duration(perMinute)
-	every := (time.Minute + n - 1) / n // rounded up, so as never to grant more
+	every := (time.Minute + n - 1) / n // rounded up, so that it never grants more than perMinute
 	return &Failures{start: time.Now(), seed: maphash.MakeSeed(), every: every, depth: every * time.Duration(perMinute)}
 }
 
 // Charge records one failed authentication from addr and reports whether the
-// client was still within its budget. If not, nothing is charged, and
-// retryAfter is in how many whole seconds, rounded up, it will be. The zone of
-// addr does not matter, IPv4 in IPv6 is IPv4, and all invalid addresses are one
-// client. A clock that is set back grants nothing; see the package comment.
+// client was still within its budget. If it was not, nothing is charged, and
+// retryAfter is the time until it will be, in whole seconds, rounded up. The zone
+// of addr is ignored, an IPv4-mapped IPv6 address counts as IPv4, and all invalid
+// addresses are one client. A clock that is set back grants nothing; see the
+// package comment.
 func (f *Failures) Charge(addr netip.Addr, now time.Time) (within bool, retryAfter int) {
 	return f.ask(addr, now, true)
 }
 
-// Peek returns what Charge would return, and changes nothing.
+// Peek returns what Charge would return, without charging.
 func (f *Failures) Peek(addr netip.Addr, now time.Time) (within bool, retryAfter int) {
 	return f.ask(addr, now, false)
 }
@@ -102,9 +103,9 @@ func (f *Failures) ask(addr netip.Addr, now time.Time, charge bool) (within bool
 	return true, 0
 }
 
-// clientOf returns the number that stands for an address: an IPv6 address's
-// first 64 bits, and for all others numbers out of 0:1::/32 and 0:2::/32,
-// where no network is.
+// clientOf returns the number that stands for an address: the first 64 bits of an
+// IPv6 address. All other addresses get numbers from 0:1::/32 and 0:2::/32, where
+// no network exists.
 func clientOf(addr netip.Addr) uint64 {
 	switch addr = addr.Unmap(); {
 	case addr.Is4():

@@ -1,45 +1,56 @@
-// Package ratelimit caps how often each key, and all keys of a workspace
-// together, may be used: a token bucket per minute and a quota per UTC day for
-// each of the two, charged together or not at all. It also counts failed
-// authentications per client address.
+// Package ratelimit limits how often a key, and how often all keys of a workspace
+// together, may be used. Each of the two has a token bucket per minute and a
+// quota per UTC day. One request charges all of these limits or none. The package
+// also counts failed authentications per client address, see [Failures].
+//
+//   - The minute bucket holds at most Burst tokens and refills continuously, at
+//     PerMinute tokens a minute.
+//   - The day quota is PerDay units and starts anew at 00:00 UTC.
+//   - A request costs 1 to 1,000 units, which come out of both.
+//
+// [Limiter.Take] decides and charges, [Limiter.Deny] counts a request that was
+// refused for another reason, and [Limiter.Peek] looks without changing anything.
+// All of it happens in memory; a caller that wants the state to survive saves it,
+// see Restarts below.
 //
 // # Time
 //
-// The package has no clock: callers pass the time, best as time.Now returned
-// it. Buckets then refill by its monotonic reading and do not notice when the
-// wall clock is set. Where a time has none, and for days, which are a matter
-// of the wall clock, a clock that is set back grants nothing:
+// The package has no clock: callers pass the time, best as time.Now returned it.
+// Buckets then refill by its monotonic reading and do not notice when the wall
+// clock is set. Days follow the wall clock, and so do buckets where a time has no
+// monotonic reading. A wall clock that is set back grants nothing:
 //
-//   - A bucket refills only by time that is new. A clock set back by up to a
-//     minute refills nothing until it is where it was. Set back further, it is
-//     followed, so that a clock that was wrong does not stop the refill for as
-//     long as it was wrong; when it reaches or jumps to where it had been, the
-//     time until there does not count again.
-//   - Each key and workspace remembers its use on two days. A clock that
-//     returns to a remembered day goes on with that day's count. A clock set
-//     back to any other day goes on with the count it came from: only going
-//     forward to a day that is not remembered starts a count at nothing. So an
-//     exhausted key stays so when the clock is set back, and a clock that was
-//     wrong costs a key at most the quota of one day.
+//   - A bucket refills only by time that is new. If the clock is set back by up
+//     to a minute, buckets do not refill until it has caught up. If it is set
+//     back further, buckets follow it, so that a clock that was wrong does not
+//     stop the refill for as long as it was wrong. When the clock later reaches
+//     or jumps to where it had been, the time up to there does not count again.
+//   - Each key and workspace remembers its use on two days. If the clock returns
+//     to a remembered day, that day's count continues. If it is set back to any
+//     other day, the current count continues. Only a step forward to a day that
+//     is not remembered starts a new count. So an exhausted key stays exhausted
+//     when the clock is set back, and a clock that was wrong costs a key at most
+//     the quota of one day.
 //
 // # Restarts
 //
-// What a Limiter holds can be carried over into the next one, so that a request
-// is answered as if the process had gone on: counts by [Limiter.Drain] and
-// [Limiter.Restore], which a caller saves every second or so to lose no more
-// than that in a crash, and buckets by [Limiter.Buckets] and
-// [Limiter.RestoreBucket]. A bucket that is not carried over, as after a crash,
-// is full. The time in between is that of the wall clock, and the rules above
-// hold: for that, restore the counts of the current day and of later ones,
-// which exist where the clock was set back, and then call [Limiter.Sweep] once,
-// which closes the days before.
+// The state of a Limiter can be carried over into the next one, which then
+// answers as if the process had not ended. Counts are carried by [Limiter.Drain]
+// and [Limiter.Restore]; a caller that saves them every second loses no more than
+// a second of counts in a crash. Buckets are carried by [Limiter.Buckets] and
+// [Limiter.RestoreBucket]; a bucket that is not, as after a crash, is full.
+//
+// The wall clock measures the time between the two processes, and the rules above
+// hold. So restore the counts of the current day and of later days, which exist
+// only if the clock was set back. Then call [Limiter.Sweep] once, which closes
+// the days before.
 //
 // # Memory
 //
-// A key in use takes about 270 bytes, and a workspace in use about 290 and its
-// name. Tables are 70 to 88 % full: a key takes 250 bytes before they grow, and
-// 280 after. What is idle is swept, and its memory returned. A workspace without
-// limits has no state.
+// A key in use takes about 270 bytes. A workspace in use takes about 290 bytes
+// and its name. Tables are 70 to 88 % full: a key takes 250 bytes just before
+// they grow, and 280 after. Sweep drops idle keys and returns their memory. A
+// workspace without limits has no state.
 package ratelimit
 
 import (
@@ -49,12 +60,11 @@ import (
 )
 
 // Limiter holds the buckets and quotas of the keys and workspaces in use. All
-// methods may be called at once from many goroutines; each is exact at any
-// concurrency.
+// methods are safe for concurrent use, and all are exact at any concurrency.
 type Limiter struct {
 	keys       table[apikey.ID]
 	workspaces table[string]
-	start      time.Time // what buckets measure time from
+	start      time.Time // buckets measure time from here
 }
 
 // New returns a Limiter that has seen no key.
@@ -65,17 +75,17 @@ func New() *Limiter {
 	return l
 }
 
-// Take asks for a request that costs cost, 1–1,000 units. It charges the
-// minute bucket and the day quota of the key, and those that its workspace
-// has, all or none, and counts the request as allowed or limited.
+// Take decides on a request that costs cost units, 1–1,000. It charges the
+// minute bucket and the day quota of the key, and those that its workspace has:
+// all of them or none. It counts the request as allowed or limited.
 //
-// caps apply at once, also where a bucket runs with other limits: a smaller
-// bucket takes away what is held beyond it, a larger one adds nothing but room
-// that the refill fills, and a changed quota is compared with what was charged
-// today. What is not in use starts with a full bucket.
+// Changed caps apply at once, also to a bucket that runs with other limits. A
+// smaller bucket loses the tokens beyond its size. A larger one gains only room,
+// which the refill fills. A changed quota is compared with what was charged
+// today. A key or workspace that is not in use starts with a full bucket.
 //
 // A workspace is charged only while it has a limit. Then both of its counts are
-// kept, also where the other one is not limited.
+// kept, even if only one of them is limited.
 func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result {
 	elapsed := now.Sub(l.start)
 	s, hash := l.keys.shard(id)
@@ -100,9 +110,9 @@ func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	return r
 }
 
-// takeBoth decides on a request with the workspace's limits, too, and
-// charges them. The lock of the key's shard must be held: it keeps what key
-// holds as it is.
+// takeBoth decides on a request that the workspace limits too, and charges
+// all limits. The caller must hold the lock of the key's shard, so that key does
+// not change meanwhile.
 func (l *Limiter) takeBoth(key *holding, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
 	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)
@@ -119,9 +129,8 @@ func (l *Limiter) takeBoth(key *holding, caps *Caps, cost int, now time.Time, el
 	return r
 }
 
-// Deny counts a request that was refused after authentication for a reason
-// other than a limit. It charges nothing and reports the balance: of the
-// Result, only the four balances are set.
+// Deny counts a request that was refused after authentication for a reason other
+// than a limit. It charges nothing. Only the four balances of the Result are set.
 func (l *Limiter) Deny(id apikey.ID, caps Caps, now time.Time) Result {
 	elapsed := now.Sub(l.start)
 	s, hash := l.keys.shard(id)
@@ -143,7 +152,7 @@ func (l *Limiter) Deny(id apikey.ID, caps Caps, now time.Time) Result {
 	return r
 }
 
-// Peek returns what Take would return, and changes nothing.
+// Peek returns what Take would return, without charging or counting.
 func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result {
 	elapsed := now.Sub(l.start)
 	s, hash := l.keys.shard(id)
@@ -158,8 +167,8 @@ func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	return settle(&key, &workspace, cost, now)
 }
 
-// lookBoth returns what the workspace has left, with a copy of its quota in
-// q.
+// lookBoth returns what the workspace has left. It copies the workspace's
+// quota into q.
 func (l *Limiter) lookBoth(q *quota, caps *Caps, now time.Time, elapsed time.Duration) holding {
 	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)
@@ -168,10 +177,10 @@ func (l *Limiter) lookBoth(q *quota, caps *Caps, now time.Time, elapsed time.Dur
 	return holding{lim, s.look(hash, caps.Workspace, q, lim, now, elapsed), q}
 }
 
-// Caps are the limits that a request is held to.
+// Caps are the limits that apply to a request.
 type Caps struct {
 	apikey.Limits                          // of the key
-	Workspace       string                 // whose bucket and quota are charged too, unless
+	Workspace       string                 // its bucket and quota are charged too, unless
 	WorkspaceLimits apikey.WorkspaceLimits // is zero
 }
 

@@ -10,19 +10,19 @@ import (
 // noDay is before every day that a clock shows.
 const noDay = apikey.Day(math.MinInt32)
 
-// tally is the use of one key or workspace on one day, an apikey.Usage or
-// apikey.WorkspaceUsage in less space; a workspace is only charged. The zero
-// tally but for its day is one without use.
+// tally is the use of one key or workspace on one day. It holds an apikey.Usage
+// or apikey.WorkspaceUsage in less space; of a workspace, only charged is set. A
+// tally with only its day set means no use.
 type tally struct {
 	day      apikey.Day
-	charged  uint32 // at most PerDay; without that, up to what it can hold
+	charged  uint32 // at most PerDay; where no quota applies, up to the maximum of the type
 	lastUsed int32  // minutes since 1970
 	unsaved  bool
 
 	allowed, limited, denied uint64
 }
 
-// sum grows with every use, and is zero without any.
+// sum grows with every use, and is zero only if there was none.
 func (t *tally) sum() uint64 { return t.allowed + t.limited + t.denied + uint64(t.charged) }
 
 func (t *tally) usage(id apikey.ID) apikey.Usage {
@@ -52,16 +52,16 @@ func workspaceTallyOf(u apikey.WorkspaceUsage) tally {
 
 // quota is the use of one key or workspace on the two days of its last use.
 type quota struct {
-	// shown is the day that the clock last showed. It differs from days[0].day
+	// shown is the day that the clock showed last. It differs from days[0].day
 	// while the clock is set back to a day that is not remembered.
 	shown apikey.Day
 
-	// days[0] is the count that requests add to now, days[1] the one before.
+	// Requests add to days[0]. days[1] is the day before it.
 	days [2]tally
 }
 
-// newQuota returns the quota of what is new on day, in a shard that has not the
-// counts up to the day closed.
+// newQuota returns the quota of a key first seen on day. The shard holds no
+// counts for the day closed or earlier days.
 func newQuota(day, closed apikey.Day) quota {
 	return quota{
 		days:  [2]tally{{day: max(day, closed+1)}, {day: noDay}},
@@ -69,7 +69,7 @@ func newQuota(day, closed apikey.Day) quota {
 	}
 }
 
-// unused returns the quota of what was not used on any day.
+// unused returns the quota of a key without use on any day.
 func unused() quota {
 	return quota{days: [2]tally{{day: noDay}, {day: noDay}}, shown: noDay}
 }
@@ -86,8 +86,8 @@ func (q *quota) on(day apikey.Day) *tally {
 	return nil
 }
 
-// roll moves to the day that the clock shows, and returns the count that it
-// forgets for that. It takes what was never used as new.
+// roll moves the quota to the day that the clock shows, and returns the count
+// that had to be forgotten for it. A quota that was never used is treated as new.
 func (q *quota) roll(day, closed apikey.Day) (gone tally) {
 	switch {
 	case q.shown == noDay:
@@ -115,7 +115,7 @@ func (q *quota) charge(cost uint32) {
 	t.charged += min(cost, math.MaxUint32-t.charged)
 }
 
-// restore sets a day's count; of the days it keeps the latest two.
+// restore sets the count of a day. Only the latest two days are kept.
 func (q *quota) restore(restored tally) {
 	switch t := q.on(restored.day); {
 	case t != nil:
@@ -128,13 +128,13 @@ func (q *quota) restore(restored tally) {
 	}
 }
 
-// left returns what may still be charged.
+// left returns how many units may still be charged today.
 func (q *quota) left(lim apikey.Limits) uint32 {
 	return lim.PerDay - min(q.days[0].charged, lim.PerDay)
 }
 
-// reset returns the whole seconds, rounded up, until the next day whose count
-// starts at nothing: 00:00 UTC, unless the clock was set back over it.
+// reset returns the time until the next day whose count starts at zero, in whole
+// seconds, rounded up. That is 00:00 UTC, unless the clock was set back over it.
 func (q *quota) reset(now time.Time) int {
 	next := q.shown + 1
 	for q.on(next) != nil {
@@ -143,7 +143,7 @@ func (q *quota) reset(now time.Time) int {
 	return int(next.Start().Unix() - now.Unix())
 }
 
-// over reports whether there is no count for the day today or a later one.
+// over reports whether the quota has no count for today or a later day.
 func (q *quota) over(today apikey.Day) bool {
 	for i := range q.days {
 		if t := &q.days[i]; t.sum() != 0 && t.day >= today {

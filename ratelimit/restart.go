@@ -7,7 +7,7 @@ import (
 )
 
 // Buckets returns the minute buckets that are not full, to be restored after a
-// restart. Taking them changes nothing.
+// restart. It changes nothing.
 func (l *Limiter) Buckets(now time.Time) []apikey.Bucket {
 	var all []apikey.Bucket
 	elapsed := now.Sub(l.start)
@@ -33,7 +33,7 @@ func (s *shard[K]) buckets(now time.Time, elapsed time.Duration, yield func(K, a
 	defer s.mu.Unlock()
 	c := s.clock.next(elapsed)
 	at := c.instant()
-	// Where the clock is set back, the time until it is where it was counts no
+	// If the clock is set back, the time until it has caught up must not count a
 	// second time after the restart either.
 	wall := now.Round(0).Add(c.high - elapsed).UTC()
 	for _, e := range s.entries.All() {
@@ -47,13 +47,13 @@ func (s *shard[K]) buckets(now time.Time, elapsed time.Duration, yield func(K, a
 	}
 }
 
-// RestoreBucket puts back a bucket that was saved, refilled by the wall time
-// since then, up to its burst. Where the wall clock was set back meanwhile it
-// refills nothing, and goes on from what it held. It is for the start, before
-// the key is used; its use on days, if any, may be restored before or after.
+// RestoreBucket restores a saved bucket, refilled up to its burst by the wall
+// time that has passed since. If the wall clock was set back meanwhile, the
+// bucket is not refilled. Call it at the start, before the key is used; its day
+// counts may be restored before or after.
 func (l *Limiter) RestoreBucket(b apikey.Bucket, now time.Time) {
 	if b.PerMinute == 0 || b.Burst == 0 {
-		return // not limited, so nothing was held back
+		return // not limited, so there is nothing to restore
 	}
 	if b.Workspace != "" {
 		l.workspaces.restoreBucket(b.Workspace, &b, now, now.Sub(l.start))
@@ -63,15 +63,15 @@ func (l *Limiter) RestoreBucket(b apikey.Bucket, now time.Time) {
 }
 
 func (t *table[K]) restoreBucket(k K, b *apikey.Bucket, now time.Time, elapsed time.Duration) {
-	wall := now.Round(0) // without its monotonic reading, which began with the process
+	wall := now.Round(0) // without the monotonic reading, which began with this process
 	passed := wall.Sub(b.At.Round(0))
 	s, hash := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, _ := s.tick(now, elapsed)
 	if passed < 0 && now == wall { //nolint:staticcheck // asks whether now has a monotonic reading
-		// A clock that was set back may jump forward again. One with a
-		// monotonic reading will not.
+		// A wall clock that was set back may jump forward again. A monotonic one
+		// does not.
 		s.clock.high = max(s.clock.high, elapsed-passed)
 	}
 	lim := apikey.Limits{PerMinute: b.PerMinute, Burst: b.Burst}

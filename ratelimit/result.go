@@ -6,40 +6,42 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Result is the answer to one request.
+// Result is the answer of the limits to one request.
 type Result struct {
 	Allowed bool
 
 	Minute Balance // of the key's bucket
 	Day    Balance // of the key's quota
 
-	// Of the workspace. Limit is 0 where it is not limited.
+	// Those of the workspace. Limit is 0 where it is not limited.
 	WorkspaceMinute Balance
 	WorkspaceDay    Balance
 
-	// Which limits stood against the request; all may.
+	// Which limits the request exceeds. Several may be true.
 	MinuteExhausted          bool
 	DayExhausted             bool
 	WorkspaceMinuteExhausted bool
 	WorkspaceDayExhausted    bool
 
-	// RetryAfter is when a refused request could pass: whole seconds, rounded
-	// up, at least 1, and the later of the exhausted limits. 0 when allowed.
+	// RetryAfter is when a refused request could pass, in whole seconds, rounded
+	// up, at least 1. If several limits are exhausted, it is the latest of them.
+	// 0 when allowed.
 	RetryAfter int
 
 	// Never means that the request costs more than a bucket or a quota can ever
-	// hold, so that waiting does not help. RetryAfter then is when the
+	// hold, so waiting does not help. RetryAfter is then the time until the
 	// exhausted limits are full again.
 	Never bool
 }
 
-// Balance is what one limit has left.
+// Balance is what is left of one limit.
 type Balance struct {
 	Limit     uint32 // the size of the bucket or of the quota
 	Remaining uint32
 
-	// Reset is in how many whole seconds, rounded up, more is available: the
-	// bucket's next token, 0 when it is full, or the next UTC day's quota.
+	// Reset is the time until more is available, in whole seconds, rounded up.
+	// For a bucket that is the next token, or 0 when the bucket is full. For a
+	// quota it is the start of the next UTC day.
 	Reset int
 }
 
@@ -53,8 +55,8 @@ type holding struct {
 func (h *holding) minuteLacks(cost int) bool { return cost > int(whole(h.tokens, h.lim)) }
 func (h *holding) dayLacks(cost int) bool    { return cost > int(h.quota.left(h.lim)) }
 
-// charge takes from both. Of the bucket that is the copy here: the bucket
-// itself is left for the caller to charge.
+// charge takes cost from both. tokens is a copy: the caller charges the bucket
+// itself.
 func (h *holding) charge(cost int) {
 	h.tokens -= float64(cost)
 	h.quota.charge(uint32(cost))
@@ -72,14 +74,15 @@ func (h *holding) day(now time.Time) Balance {
 	return Balance{Limit: h.lim.PerDay, Remaining: h.quota.left(h.lim), Reset: h.quota.reset(now)}
 }
 
-// wait returns in how many seconds the bucket will hold what a request costs,
-// or be full.
+// wait returns how many seconds pass until the bucket can pay cost. If the bucket
+// is too small for that, it returns when the bucket is full.
 func (h *holding) wait(cost int) int {
 	return secondsUntil(min(float64(cost), float64(h.lim.Burst)), h.tokens, h.lim)
 }
 
-// settle decides on a request by what the key holds and, unless nil, what its
-// workspace holds, and charges them if all of it is enough.
+// settle decides on a request by what is left of the key's limits and, unless
+// workspace is nil, of the workspace's limits. It charges them all if all suffice,
+// and none otherwise.
 func settle(key, workspace *holding, cost int, now time.Time) Result {
 	r := Result{
 		MinuteExhausted: key.minuteLacks(cost),
@@ -111,13 +114,14 @@ func settle(key, workspace *holding, cost int, now time.Time) Result {
 	return r
 }
 
-// Exhausted reports whether a limit stands against the request.
+// Exhausted reports whether the request exceeds a limit.
 func (r *Result) Exhausted() bool {
 	return r.MinuteExhausted || r.DayExhausted || r.WorkspaceMinuteExhausted || r.WorkspaceDayExhausted
 }
 
-// Wait sets RetryAfter to the latest of what stands against the request: an
-// exhausted bucket in as many seconds as given, a quota when its day ends.
+// Wait sets RetryAfter to the time until all exhausted limits allow the request.
+// The caller gives the waits for the two buckets, in seconds; a quota is waited
+// for until its day ends.
 func (r *Result) Wait(minute, workspaceMinute int) {
 	if r.MinuteExhausted {
 		r.RetryAfter = minute
@@ -133,8 +137,8 @@ func (r *Result) Wait(minute, workspaceMinute int) {
 	}
 }
 
-// Never reports whether a request costs more than limits can ever hold. A limit
-// of zero is none.
+// Never reports whether a request costs more than the limits can ever hold. A
+// limit of zero means not limited.
 func Never(lim apikey.Limits, cost int) bool {
 	return lim.Burst != 0 && cost > int(lim.Burst) || lim.PerDay != 0 && cost > int(lim.PerDay)
 }

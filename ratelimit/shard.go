@@ -10,16 +10,17 @@ import (
 	"github.com/socialpatra/keygate/internal/celltable"
 )
 
-// table holds the state of all keys, or of all workspaces. Its size is whole
-// lines of the cache, as is a shard's: of that, use reads the first two.
+// table holds the state of all keys, or of all workspaces. It is padded to whole
+// cache lines, as is each shard. A use touches only the first two lines of a
+// shard.
 type table[K comparable] struct {
 	shards [shardCount]shard[K]
 	seed   maphash.Seed
 	_      [56]byte
 }
 
-// shardCount keeps contention small, and the pause that a sweep, a drain or the
-// growth of the table puts on one shard's keys.
+// Many shards keep contention low. They also keep pauses short: a sweep, a drain
+// or the growth of a table stops only the keys of one shard.
 const (
 	shardBits  = 8
 	shardCount = 1 << shardBits
@@ -34,30 +35,30 @@ func (t *table[K]) init() {
 	}
 }
 
-// shard returns where k belongs, and the hash by which it is found there.
+// shard returns the shard that k belongs to, and the hash of k.
 func (t *table[K]) shard(k K) (s *shard[K], hash uint64) {
 	hash = maphash.Comparable(t.seed, k)
 	return &t.shards[hash>>(64-shardBits)], hash
 }
 
-// shard is a part of the keys or workspaces, with what is to be saved of them.
-// Who holds the lock of a key's shard may lock a workspace's, never the other
-// way round, and never two of one table.
+// shard holds a part of the keys or workspaces, and what is to be saved of them.
+// A goroutine that holds the lock of a key's shard may lock a workspace's shard,
+// never the other way round. Nobody holds two locks of one table.
 type shard[K comparable] struct {
 	mu    sync.Mutex
 	clock clock
 
-	// closed is the latest day whose counts are not here any more: Sweep has
-	// dropped them, or they are from before the start and were not restored.
-	// What is new on that day or before it may have been charged there already,
-	// so its count is that of the day after.
+	// closed is the latest day whose counts the shard no longer holds: Sweep has
+	// dropped them, or they are from before the start and were not restored. A
+	// key first seen on that day or earlier may have been charged there already.
+	// So its use counts on the day after closed.
 	closed apikey.Day
 
 	entries celltable.Table[entry[K]]
 	seed    maphash.Seed // the table's
 
-	unsaved []K                // those in use that have something to save
-	owed    map[dayOf[K]]tally // to save too, of what entries no longer hold
+	unsaved []K                // entries with something to save
+	owed    map[dayOf[K]]tally // also to be saved: counts that no entry holds any more
 
 	_ [40]byte
 }
@@ -78,8 +79,8 @@ func (s *shard[K]) tick(now time.Time, elapsed time.Duration) (at time.Time, tod
 	return s.clock.instant(), today
 }
 
-// use returns the entry of k, made if need be, on the day and with the limits
-// that hold now. s.mu must be held.
+// use returns the entry of k, and makes it if need be. The entry is moved to the
+// current day and set to the current limits. s.mu must be held.
 func (s *shard[K]) use(hash uint64, k K, lim apikey.Limits, now time.Time, elapsed time.Duration) (*entry[K], time.Time) {
 	at, day := s.tick(now, elapsed)
 	e := s.get(hash, k)
@@ -88,15 +89,15 @@ func (s *shard[K]) use(hash uint64, k K, lim apikey.Limits, now time.Time, elaps
 	} else if gone := e.quota.roll(day, s.closed); gone.unsaved {
 		s.owe(k, gone)
 	}
-	// A workspace's bucket goes on as it was while its workspace has none.
+	// A workspace without a minute limit keeps its bucket as it was.
 	if lim.Burst != 0 && (e.minute.perMinute != lim.PerMinute || e.minute.burst != lim.Burst) {
 		e.minute.set(lim, at)
 	}
 	return e, at
 }
 
-// look sets q to what use would make of the quota, returns the tokens that the
-// bucket would hold, and changes nothing. s.mu must be held.
+// look sets q to the quota that use would leave, and returns how many tokens the
+// bucket would hold. It changes nothing else. s.mu must be held.
 func (s *shard[K]) look(hash uint64, k K, q *quota, lim apikey.Limits, now time.Time, elapsed time.Duration) float64 {
 	day := apikey.DayOf(now)
 	e := s.get(hash, k)
@@ -109,13 +110,13 @@ func (s *shard[K]) look(hash uint64, k K, q *quota, lim apikey.Limits, now time.
 	return e.minute.tokens(s.clock.next(elapsed).instant(), lim)
 }
 
-// queue has today's count saved. s.mu must be held.
+// queue marks today's count to be saved. s.mu must be held.
 func (s *shard[K]) queue(e *entry[K]) {
 	e.quota.today().unsaved = true
 	s.enqueue(e)
 }
 
-// enqueue has the entry's unsaved counts saved. s.mu must be held.
+// enqueue lists the entry among those with unsaved counts. s.mu must be held.
 func (s *shard[K]) enqueue(e *entry[K]) {
 	if !e.queued {
 		e.queued = true
@@ -123,8 +124,8 @@ func (s *shard[K]) enqueue(e *entry[K]) {
 	}
 }
 
-// owe has a count saved that no entry holds. Counts only grow, so of two for
-// the same day the larger is the newer. s.mu must be held.
+// owe keeps a count to be saved that no entry holds. Counts only grow, so of two
+// counts for one day the larger is the newer. s.mu must be held.
 func (s *shard[K]) owe(k K, t tally) {
 	if s.owed == nil {
 		s.owed = make(map[dayOf[K]]tally)
@@ -135,7 +136,7 @@ func (s *shard[K]) owe(k K, t tally) {
 	}
 }
 
-// minuteOf returns whole minutes since 1970 of Unix seconds. 32 bits last for
+// minuteOf converts Unix seconds to whole minutes since 1970. 32 bits suffice for
 // four thousand years.
 func minuteOf(unix int64) int32 {
 	return int32(min(max(unix/60, 0), math.MaxInt32))

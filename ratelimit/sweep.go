@@ -7,11 +7,10 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Sweep drops the keys and workspaces that are idle: their bucket is full, they
-// were not used on the current day, and nothing of them is unsaved. It gives
-// memory back when much was dropped. Calling it after what was saved is
-// restored, and then every minute or so, is enough; it holds up one 256th of
-// the keys at a time.
+// Sweep drops idle keys and workspaces: the bucket is full, there was no use on
+// the current day, and nothing is unsaved. It returns memory if much was dropped.
+// Call it once after saved state is restored, and then about every minute. It
+// blocks one 256th of the keys at a time.
 func (l *Limiter) Sweep(now time.Time) {
 	l.keys.sweep(now, now.Sub(l.start))
 	l.workspaces.sweep(now, now.Sub(l.start))
@@ -23,8 +22,8 @@ func (t *table[K]) sweep(now time.Time, elapsed time.Duration) {
 	}
 }
 
-// shrinkAt is how many cells there are for each live one when a table is worth
-// making anew. One that has just grown has less than two.
+// shrinkAt is the ratio of cells to live cells from which on a table is rebuilt
+// smaller. A table that has just grown has a ratio below two.
 const shrinkAt = 6
 
 func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
@@ -32,8 +31,9 @@ func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 	defer s.mu.Unlock()
 	at, today := s.tick(now, elapsed)
 
-	// A later day was closed by a clock that was wrong. Today may have been
-	// dropped before it, so it stays closed, and tomorrow all is well again.
+	// If a later day is closed, a clock was wrong and showed it. Today's counts
+	// may have been dropped at that time, so today stays closed. From tomorrow on
+	// nothing is left of the error.
 	s.closed = min(s.closed, today)
 
 	for cell, e := range s.entries.All() {
@@ -53,8 +53,8 @@ func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 	}
 }
 
-// Forget drops all state of a key that was deleted. What it was charged stays
-// in its workspace's counts, so that a new key in its place gains nothing.
+// Forget drops all state of a deleted key. What it was charged stays in its
+// workspace's counts, so that a new key in its place gains nothing.
 func (l *Limiter) Forget(id apikey.ID) {
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()

@@ -6,12 +6,11 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Restore puts back what was saved of a key's use on a day, exactly. It is for
-// the start, before the key is used; of a key's days it keeps the latest two.
+// Restore sets the use of a key on a day to exactly what was saved. Call it at
+// the start, before the key is used. Only the latest two days of a key are kept.
 func (l *Limiter) Restore(u apikey.Usage) { l.keys.restore(u.ID, tallyOf(u)) }
 
-// RestoreWorkspace puts back what was saved of a workspace's use on a day, as
-// Restore does for a key.
+// RestoreWorkspace does for a workspace what Restore does for a key.
 func (l *Limiter) RestoreWorkspace(u apikey.WorkspaceUsage) {
 	l.workspaces.restore(u.Workspace, workspaceTallyOf(u))
 }
@@ -24,9 +23,9 @@ func (t *table[K]) restore(k K, restored tally) {
 }
 
 // Drain appends to keys and workspaces the use of every key and workspace on
-// every day that changed since the last Drain, as totals of the day, and
-// returns the extended slices. The caller saves them, and hands them to
-// [Limiter.Undrain] where that fails.
+// every day that changed since the last Drain, and returns the extended slices.
+// The counts are totals of the day. The caller saves them. If that fails, it
+// hands them to [Limiter.Undrain].
 func (l *Limiter) Drain(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) ([]apikey.Usage, []apikey.WorkspaceUsage) {
 	l.keys.drain(func(id apikey.ID, t *tally) { keys = append(keys, t.usage(id)) })
 	l.workspaces.drain(func(name string, t *tally) { workspaces = append(workspaces, t.workspaceUsage(name)) })
@@ -62,8 +61,8 @@ func (s *shard[K]) drain(yield func(K, *tally)) {
 	s.unsaved = s.unsaved[:0]
 }
 
-// Undrain makes what an earlier Drain returned part of the next one again, as
-// saving it failed. What was used since keeps its newer totals.
+// Undrain puts the result of an earlier Drain back into the next one, because
+// saving it failed. Keys that were used since keep their newer totals.
 func (l *Limiter) Undrain(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) {
 	for _, u := range keys {
 		l.keys.undrain(u.ID, tallyOf(u))
@@ -78,8 +77,8 @@ func (t *table[K]) undrain(k K, failed tally) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.get(hash, k); e != nil {
-		// Where the day was begun anew meanwhile, as the clock was set back, the
-		// larger of the two counts is the one to keep.
+		// The day may have been started again meanwhile, because the clock was
+		// set back. Then the larger of the two counts is kept.
 		if have := e.quota.on(failed.day); have != nil && have.sum() >= failed.sum() {
 			have.unsaved = true
 			s.enqueue(e)

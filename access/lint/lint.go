@@ -1,6 +1,24 @@
-// Package lint finds where the routes of a gateway, the documents of its
-// backend and the keys of its store do not fit together. It reads and asks
-// nothing itself.
+// Package lint finds mismatches between three things that are written apart: the
+// routes of a gateway, the OpenAPI documents of its backend, and the scopes of
+// the keys in its store. It also finds caches that may give the answer for one
+// key to another.
+//
+// [Check] takes a list of [Gateway] and a list of [Held] scopes, and returns
+// every [Finding]. A Finding has a [Code] for programs, a place such as
+// "Caddyfile:12", and one line for people that says what is wrong and what to do.
+// Some examples:
+//
+//   - An operation does not say what it needs, or becomes no route, so it is
+//     denied.
+//   - A written route matches no operation, or takes requests from an imported one.
+//   - A scope that keys hold is needed by no route, or a read scope opens a write
+//     method.
+//
+// A finding is not an error: the config loads and fails closed. Rules that
+// compare with documents apply only to gateways that have some.
+//
+// The package does no I/O. The command `caddy keygate lint` reads the config and
+// the documents, asks the store, and prints the findings.
 package lint
 
 import (

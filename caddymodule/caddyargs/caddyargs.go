@@ -1,5 +1,6 @@
-// Package caddyargs reads the arguments of Caddyfile options, and refuses those
-// that are wrong in words that say what is accepted.
+// Package caddyargs reads the arguments of Caddyfile options. Its errors say
+// which form is accepted. A [Choice] declares the words of an option once, for
+// the Caddyfile and for JSON.
 package caddyargs
 
 import (
@@ -12,7 +13,8 @@ import (
 	"github.com/socialpatra/keygate/internal/english"
 )
 
-// One takes the one argument of an option, whose form is for the error.
+// One reads the single argument of an option. form is the option's form for
+// errors.
 func One(d *caddyfile.Dispenser, value *string, form string) error {
 	if !d.AllArgs(value) {
 		return WrongCount(d, form)
@@ -20,7 +22,8 @@ func One(d *caddyfile.Dispenser, value *string, form string) error {
 	return NoBlock(d, form)
 }
 
-// Duration is One for a duration, of which accepted is for the error.
+// Duration reads a single duration. accepted says in errors which durations are
+// accepted.
 func Duration(d *caddyfile.Dispenser, option string, value *caddy.Duration, accepted string) error {
 	var text string
 	if err := One(d, &text, option+" <duration>, "+accepted); err != nil {
@@ -34,7 +37,7 @@ func Duration(d *caddyfile.Dispenser, option string, value *caddy.Duration, acce
 	return nil
 }
 
-// NoBlock refuses a block after an option whose form is for the error.
+// NoBlock refuses a block after an option. form is the option's form for errors.
 func NoBlock(d *caddyfile.Dispenser, form string) error {
 	if d.NextBlock(d.Nesting()) {
 		return d.Errf("unexpected block, with '%s' in it; accepted: %s, without one", d.Val(), form)
@@ -42,12 +45,12 @@ func NoBlock(d *caddyfile.Dispenser, form string) error {
 	return nil
 }
 
-// WrongCount is the error of an option with too few or too many arguments.
+// WrongCount is the error for too few or too many arguments.
 func WrongCount(d *caddyfile.Dispenser, form string) error {
 	return d.Errf("wrong argument count after '%s'; accepted: %s", d.Val(), form)
 }
 
-// Checked is One for a value that check accepts.
+// Checked is One with a check of the value.
 func Checked(d *caddyfile.Dispenser, value *string, check func(string) error, form string) error {
 	if err := One(d, value, form); err != nil {
 		return err
@@ -58,14 +61,14 @@ func Checked(d *caddyfile.Dispenser, value *string, check func(string) error, fo
 	return nil
 }
 
-// Choice is an option whose value is one of some words, in a Caddyfile and in
+// Choice is an option whose value is one of several words, in a Caddyfile and in
 // JSON.
 type Choice struct {
 	Option string
 	Words  []string
 }
 
-// Read is One for a choice.
+// Read is One for a Choice.
 func (c Choice) Read(d *caddyfile.Dispenser, value *string) error {
 	if err := One(d, value, c.Option+" "+english.Or(c.Words)); err != nil {
 		return err
@@ -76,7 +79,7 @@ func (c Choice) Read(d *caddyfile.Dispenser, value *string) error {
 	return nil
 }
 
-// Check refuses what is none of the words.
+// Check refuses a value that is none of the words.
 func (c Choice) Check(value string) error {
 	if slices.Contains(c.Words, value) {
 		return nil
@@ -84,7 +87,7 @@ func (c Choice) Check(value string) error {
 	return fmt.Errorf("%s %q is not accepted; accepted: %s", c.Option, value, english.Or(c.Words))
 }
 
-// Repeated is the error of an option that is given twice.
+// Repeated is the error for an option that is given twice.
 func Repeated(d *caddyfile.Dispenser, option string) error {
 	return d.Errf("%s is already specified; it may be given once", option)
 }

@@ -16,8 +16,8 @@ func init() {
 	caddy.RegisterModule(Bolt{})
 }
 
-// Bolt keeps keys in one bbolt file on this machine. One process owns the
-// file at a time; everyone else goes through that process's admin API.
+// Bolt keeps keys in one bbolt file on this machine. One process owns the file at
+// a time. All others use that process's admin API.
 type Bolt struct {
 	// The file. A relative path is relative to the folder that Caddy was
 	// started in. The folder is created with mode 0700, the file with 0600.
@@ -36,9 +36,10 @@ func (Bolt) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision settles where the file is, and refuses what is there if it can be
-// no store. It creates nothing. The sooner the better: once the new config's
-// servers run, their requests would be refused until the reload has failed.
+// Provision determines the path of the file, and refuses what is there if it
+// cannot be a store. It creates nothing. Checking early matters: once the servers
+// of the new config run, their requests would be refused until the reload has
+// failed.
 func (s *Bolt) Provision(caddy.Context) error {
 	path := caddy.NewReplacer().ReplaceKnown(s.Path, "")
 	if s.Path != "" && path == "" {

@@ -21,7 +21,7 @@ var limitModes = map[string]shared.Mode{"exact": shared.Exact, "leased": shared.
 
 var outages = map[string]shared.Outage{"closed": shared.Closed, "share": shared.Share, "open": shared.Open}
 
-// fleetStore is a store whose engine keeps the limits as well.
+// fleetStore is a store whose engine also keeps the limits.
 type fleetStore struct {
 	*redisstore.Store
 	conn    *redis.Conn
@@ -41,8 +41,8 @@ func openFleet(s *Redis, logger *zap.Logger) (*fleetStore, error) {
 		conn.Close()
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	// The answer that health asks for is known from here on, and as long as others
-	// are that are known.
+	// This look-up makes the answer that health asks for known. It stays known as
+	// long as other answers do.
 	_, _, _ = store.Lookup(apikey.ID{})
 	if s.OnOutage != "closed" && s.StaleMax == 0 {
 		logger.Warn("on_outage has next to no effect without stale_max: while the engine is away no key is accepted", zap.String("on_outage", s.OnOutage))
@@ -83,9 +83,9 @@ type fleetLimits struct {
 	stopped sync.WaitGroup
 }
 
-// save adds up what the keys of this gateway were used for. What was not written
-// is tried again with the next. What may have been is not: to count a request
-// twice is worse than to miss it.
+// save adds the use of keys at this gateway to the totals on the engine. Use that
+// was not written is tried again with the next save. Use that may have been
+// written is not: counting a request twice is worse than missing one.
 func (l *fleetLimits) save(_ context.Context, used []apikey.Usage) error {
 	err := l.store.AddUsage(used)
 	if err == nil {
@@ -98,7 +98,7 @@ func (l *fleetLimits) save(_ context.Context, used []apikey.Usage) error {
 	return nil
 }
 
-// Peek implements [Limits]. The clock is the engine's.
+// Peek implements [Limits]. It uses the engine's clock.
 func (l *fleetLimits) Peek(id apikey.ID, caps ratelimit.Caps, cost int, _ time.Time) (ratelimit.Result, error) {
 	return l.Limiter.Peek(id, caps, cost)
 }
@@ -109,5 +109,5 @@ func (l *fleetLimits) Flush() { l.Save() }
 // Close implements [Limits].
 func (l *fleetLimits) Close() {
 	l.stop()
-	l.stopped.Wait() // saves what is left
+	l.stopped.Wait() // saves what is unsaved
 }

@@ -1,6 +1,21 @@
-// Package stores holds the stores that a config can name, as Caddy modules in the
-// namespace keygate.stores: bbolt, on one machine, and redis, for a fleet. [Module]
-// is what others must be.
+// Package stores has the key stores that a config can name, as Caddy modules in
+// the namespace keygate.stores.
+//
+//   - [Bolt], keygate.stores.bbolt, keeps keys in a file on one machine. Its limits
+//     are kept by the process that owns the file.
+//   - [Redis], keygate.stores.redis, keeps keys and limits on Redis or Valkey, for
+//     any number of gateways that share them.
+//
+// Another store is a Caddy module in the same namespace that implements [Module].
+// It returns a keystore.Store, and package keystore/storetest has the tests that
+// such a store must pass. If it also implements [LimitKeeper], it keeps the
+// limits itself; otherwise the app keeps them in memory and saves them in the
+// store.
+//
+// A module checks its configuration when it is provisioned, and opens or connects
+// to nothing before [Module.Open]. So `caddy validate` works beside a running
+// gateway. Two modules with the same [Module.Location] share one open store, also
+// across config reloads.
 package stores
 
 import (
@@ -13,43 +28,43 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// Module is what a module in the namespace keygate.stores must be.
+// Module is what a module in the namespace keygate.stores must implement.
 type Module interface {
 	// Location identifies the store within this process: two modules with the
-	// same location share one open store. It holds no secret.
+	// same location share one open store. It contains no secret.
 	Location() string
 
-	// Open opens the store. It is called while the config starts, never while
-	// one is only validated.
+	// Open opens the store. It is called when the config starts, never when the
+	// config is only validated.
 	Open(*zap.Logger) (keystore.Store, error)
 }
 
-// Limits keeps what each key has left, and counts what it is used for: in this
-// process, or in the engine of a fleet. Its methods may be called at once.
+// Limits charges the limits of keys and counts their use: in this process, or on
+// the engine of a fleet. Its methods are safe for concurrent use.
 type Limits interface {
 	// Take charges cost to the key and its workspace, all of it or nothing. Only
 	// the limits of a fleet return an error.
 	Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error)
 
-	// Deny counts a request that was denied for another reason.
+	// Deny counts a request that was denied for a reason other than the limits.
 	Deny(id apikey.ID, caps ratelimit.Caps, now time.Time) ratelimit.Result
 
-	// Peek is Take that charges and counts nothing.
+	// Peek returns what Take would return, without charging or counting.
 	Peek(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error)
 
-	// Forget drops what is known of a deleted key.
+	// Forget drops the state of a deleted key.
 	Forget(id apikey.ID)
 
-	// Flush stores the use that is only in memory yet.
+	// Flush stores use that is only in memory so far.
 	Flush()
 
-	// Close stores what is left. The store is still open.
+	// Close stores what is unsaved. It is called while the store is still open.
 	Close()
 }
 
-// LimitKeeper is a store that keeps the limits of its keys as well.
+// LimitKeeper is a store that also keeps the limits of its keys.
 type LimitKeeper interface {
-	// Limits returns them. It is called once, after Open. unsaved is told when
-	// use could not be stored.
+	// Limits returns the limits. It is called once, after Open. It calls unsaved
+	// when use could not be stored.
 	Limits(unsaved func(error)) Limits
 }

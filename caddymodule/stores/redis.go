@@ -25,17 +25,17 @@ func init() {
 	caddy.RegisterModule(Redis{})
 }
 
-// Redis keeps keys and limits on Redis 6 or later, or Valkey, for any number
-// of gateways that share them: one server, a Sentinel set or a Cluster. Keys are
-// answered from memory that the engine's own word of changes keeps exact, so
-// that a revocation is in force everywhere within milliseconds. Limits are
+// Redis keeps keys and limits on Redis 6 or later, or Valkey, for any number of
+// gateways that share them: one server, a Sentinel set or a Cluster. Keys are
+// answered from memory, which is kept current by Redis invalidation messages, so
+// that a revocation takes effect everywhere within milliseconds. Limits are
 // charged on the engine, so that 60 per minute are 60 across the fleet.
 //
 // Gateways with the same engine and prefix are one fleet.
 type Redis struct {
-	// Where the engine is: host:port, 1–64 of them. Several are nodes of a
-	// Cluster, any of them, or with sentinel the sentinels. Placeholders are
-	// expanded. Required.
+	// The addresses of the engine: 1–64 of host:port. Several are any nodes of
+	// a Cluster or, with sentinel, the sentinels. Placeholders are expanded.
+	// Required.
 	Addresses []string `json:"addresses,omitempty"`
 
 	// The name of the master set that the sentinels watch. Default: no Sentinel.
@@ -45,9 +45,9 @@ type Redis struct {
 	// {file./run/secrets/redis-username}. Default: the engine's default user.
 	Username string `json:"username,omitempty"`
 
-	// Its password, a placeholder such as {env.REDIS_PASSWORD} or
-	// {file./run/secrets/redis}. A password itself is refused: the config is shown
-	// to whoever may read it. Default: none.
+	// The user's password, a placeholder such as {env.REDIS_PASSWORD} or
+	// {file./run/secrets/redis}. A literal password is refused, because whoever
+	// may read the config would see it. Default: none.
 	Password string `json:"password,omitempty"`
 
 	// The user to log in as at the sentinels, a placeholder as well. Default: their
@@ -60,27 +60,27 @@ type Redis struct {
 	// Speak TLS. Default: plain TCP.
 	TLS *RedisTLS `json:"tls,omitempty"`
 
-	// What the name of everything on the engine begins with: up to 64 letters,
-	// digits, dots, dashes and underscores. Default: keygate.
+	// The beginning of every name on the engine: up to 64 letters, digits, dots,
+	// dashes and underscores. Default: keygate.
 	Prefix string `json:"prefix,omitempty"`
 
-	// How long the engine may take for one answer, 10ms–10s. A request that needs
-	// several waits for two of these at most, and for none once the engine is known
-	// to be away. Default: 250ms.
+	// How long the engine may take for one answer, 10ms–10s. A request that
+	// needs several answers waits at most twice this long, and not at all once
+	// the engine is known to be away. Default: 250ms.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// How often the engine has to prove that it can be believed, 50ms–10s. A
-	// gateway that is cut off accepts no key any more after two of these and
-	// stale_max. Default: 250ms.
+	// How often the engine has to prove that it is there, 50ms–10s. A gateway
+	// that is cut off stops accepting keys after twice this time and stale_max.
+	// Default: 250ms.
 	Heartbeat caddy.Duration `json:"heartbeat,omitempty"`
 
-	// For how long keys that were seen before are accepted while the engine is
-	// away, up to 24h. As long may a key outlive its revocation at a gateway that
-	// is cut off. Default: 0, not at all.
+	// How long keys that were seen before are accepted while the engine is away,
+	// up to 24h. A gateway that is cut off may accept a revoked key for as long.
+	// Default: 0, not at all.
 	StaleMax caddy.Duration `json:"stale_max,omitempty"`
 
-	// How many replicas are waited for after a change, 0–16, at most for timeout.
-	// The admin API tells whether so many had it. Default: 0.
+	// How many replicas a change waits for, 0–16, at most for timeout. The
+	// admin API reports whether that many had the change. Default: 0.
 	Replicas int `json:"replicas,omitempty"`
 
 	// How the limits are shared: exact (each request is charged on the engine) or
@@ -88,9 +88,9 @@ type Redis struct {
 	// fleet may pass a little more; see docs/fleet.md). Default: exact.
 	Limits string `json:"limits,omitempty"`
 
-	// What holds in place of the limits while the engine is away, for keys that
-	// are still accepted: closed (they are answered 503), share (each gateway
-	// grants its share of every limit) or open (no limits). Default: closed.
+	// What replaces the limits while the engine is away, for keys that are still
+	// accepted: closed (they are answered 503), share (each gateway grants its
+	// share of every limit) or open (no limits). Default: closed.
 	OnOutage string `json:"on_outage,omitempty"`
 
 	// What to do where the engine has no store under the prefix: on (create one) or
@@ -102,20 +102,20 @@ type Redis struct {
 	location string
 }
 
-// RedisTLS is how to speak TLS to the engine.
+// RedisTLS configures TLS to the engine.
 type RedisTLS struct {
-	// A file with the certificates, in PEM, of those who may sign the engine's
-	// certificate. Default: the system's.
+	// A PEM file with the certificates of the authorities that may sign the
+	// engine's certificate. Default: the system's.
 	CA string `json:"ca,omitempty"`
 
-	// A file with a client certificate, in PEM. Needs key. Default: none.
+	// A PEM file with a client certificate. Needs key. Default: none.
 	Cert string `json:"cert,omitempty"`
 
-	// The file with its private key, in PEM. Needs cert. Default: none.
+	// A PEM file with the certificate's private key. Needs cert. Default: none.
 	Key string `json:"key,omitempty"`
 
-	// The name that the engine's certificate must have. Default: the host that is
-	// connected to.
+	// The name that the engine's certificate must have. Default: the host of the
+	// connection.
 	ServerName string `json:"server_name,omitempty"`
 }
 
@@ -127,7 +127,7 @@ func (Redis) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Options whose value is a word. The first one is the default.
+// Options whose value is one of several words. The first word is the default.
 var (
 	limitChoice  = caddyargs.Choice{Option: "limits", Words: []string{"exact", "leased"}}
 	outageChoice = caddyargs.Choice{Option: "on_outage", Words: []string{"closed", "share", "open"}}
@@ -187,7 +187,8 @@ func (s *Redis) Provision(caddy.Context) error {
 	return s.locate()
 }
 
-// configFor returns what is known before placeholders are expanded.
+// configFor returns the part of the configuration that is known before
+// placeholders are expanded.
 func (s *Redis) configFor(addresses []string) redis.Config {
 	return redis.Config{
 		Addresses: addresses,
@@ -199,7 +200,7 @@ func (s *Redis) configFor(addresses []string) redis.Config {
 	}
 }
 
-// check refuses what is wrong whatever placeholders stand for.
+// check refuses settings that are wrong whatever the placeholders stand for.
 func (s *Redis) check() error {
 	if n := len(s.Addresses); n == 0 || n > maxAddresses {
 		return fmt.Errorf("store redis: has %d addresses; accepted: 1 to %d, such as localhost:6379", n, maxAddresses)
@@ -239,7 +240,7 @@ func (s *Redis) check() error {
 	}
 	known := slices.DeleteFunc(slices.Clone(s.Addresses), func(a string) bool { return strings.Contains(a, "{") })
 	if len(known) == 0 {
-		known = []string{"localhost:6379"} // for the rest to be checked
+		known = []string{"localhost:6379"} // so that the rest can be checked
 	}
 	if err := s.configFor(known).Check(); err != nil {
 		return fmt.Errorf("store redis: %w", err)
@@ -249,8 +250,8 @@ func (s *Redis) check() error {
 
 var secretPlaceholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 
-// checkSecret keeps secrets out of the config, which Caddy's admin endpoint shows
-// and its autosave writes to a file.
+// checkSecret keeps secrets out of the config, because Caddy's admin endpoint
+// shows the config and autosave writes it to a file.
 func checkSecret(name, value string) error {
 	if value == "" || secretPlaceholder.MatchString(value) {
 		return nil
@@ -258,11 +259,12 @@ func checkSecret(name, value string) error {
 	return fmt.Errorf("store redis: %s is not a placeholder, and would be shown with the config; accepted: {env.NAME} or {file.PATH} and nothing around it", name)
 }
 
-// Location tells this store from those with any other setting, so that a reload
-// with other settings opens another.
+// Location differs between stores with any different setting, so that a reload
+// with other settings opens another store.
 func (s *Redis) Location() string { return s.location }
 
-// processKey keeps a location from telling anything of a password.
+// processKey keys the digest of the credentials in a location, so that the
+// location reveals nothing about a password.
 var processKey = func() []byte {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
@@ -282,7 +284,7 @@ func (s *Redis) locate() error {
 	return nil
 }
 
-// Open connects to the engine, and creates the store where there is none.
+// Open connects to the engine, and creates the store if there is none.
 func (s *Redis) Open(logger *zap.Logger) (keystore.Store, error) {
 	return openFleet(s, logger)
 }

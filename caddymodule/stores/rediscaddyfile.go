@@ -133,7 +133,8 @@ func (s *Redis) unmarshalTLS(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// secretArg takes a placeholder. What is none is not repeated in the error.
+// secretArg reads a placeholder. Any other value is refused and not repeated in
+// the error.
 func secretArg(d *caddyfile.Dispenser, name string, value *string) error {
 	if err := caddyargs.One(d, value, name+" {env.NAME} or {file.PATH}"); err != nil {
 		return d.Errf("wrong argument count after '%s'; accepted: %s {env.NAME} or {file.PATH}", name, name)

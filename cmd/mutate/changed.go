@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// changes are the lines that were changed since a commit, by file. nil: all.
+// changes are the lines that changed since a commit, by file. nil means all
+// lines.
 type changes map[string]map[int]bool
 
-// of returns the changed lines of a file, or nil for all.
+// of returns the changed lines of a file, or nil for all lines.
 func (c changes) of(name string) map[int]bool {
 	if c == nil {
 		return nil
@@ -22,7 +23,7 @@ func (c changes) of(name string) map[int]bool {
 	return c[name]
 }
 
-// changedLines asks git for the lines that differ between a commit and the tree.
+// changedLines asks git which lines differ between a commit and the work tree.
 func changedLines(base string) (changes, error) {
 	if base == "" {
 		return nil, nil
@@ -40,7 +41,7 @@ func changedLines(base string) (changes, error) {
 	return parseDiff(cmd.Dir, string(diff)), nil
 }
 
-// parseDiff reads a diff without context and without prefixes of names.
+// parseDiff reads a diff without context and without prefixes in file names.
 func parseDiff(top, diff string) changes {
 	c := make(changes)
 	name := ""

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// equivalents are the mutants that are known to change nothing, by file, line
-// content and fault. Line numbers would not last.
+// equivalents are the mutants known to change nothing, by file, text of the line,
+// and fault. Line numbers would soon be wrong.
 type equivalents map[string]bool
 
 func equivalentKey(file, line, fault string) string {
@@ -20,10 +20,10 @@ func (e equivalents) has(m *mutant) bool {
 	return e[equivalentKey(m.file.short, m.line(), m.fault)] || e[equivalentKey(m.file.short, m.line(), "any")]
 }
 
-// readEquivalent reads the rows of the tables of a Markdown file whose columns
-// are the file, the line, the fault and the reason. The first three are in
-// backquotes, doubled where a line has some itself; a bar is written as \|.
-// The fault "any" stands for all of a line. There may be no such file.
+// readEquivalent reads the tables of a Markdown file with the columns file, line,
+// fault and reason. The first three are in backquotes, doubled if a line contains
+// some, and a bar is written as \|. The fault "any" stands for all faults of a
+// line. The file need not exist.
 func readEquivalent(name string) (equivalents, error) {
 	e := make(equivalents)
 	text, err := os.ReadFile(name)
@@ -51,7 +51,7 @@ func readEquivalent(name string) (equivalents, error) {
 	return e, nil
 }
 
-// splitRow splits a row of a table at its bars.
+// splitRow splits a table row at its bars.
 func splitRow(row string) []string {
 	const bar = "\x00"
 	row = strings.ReplaceAll(strings.TrimSpace(row), `\|`, bar)
@@ -62,7 +62,7 @@ func splitRow(row string) []string {
 	return cells
 }
 
-// unquote takes off the backquotes of a Markdown code span.
+// unquote removes the backquotes of a Markdown code span.
 func unquote(s string) string {
 	if inner, ok := strings.CutPrefix(s, "`` "); ok {
 		return strings.TrimSuffix(inner, " ``")

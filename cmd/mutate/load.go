@@ -18,7 +18,7 @@ import (
 	"sync"
 )
 
-// pkg is a package to make mutants of.
+// pkg is a package to be mutated.
 type pkg struct {
 	path  string
 	dir   string
@@ -27,17 +27,17 @@ type pkg struct {
 	fset *token.FileSet
 	info *types.Info
 
-	importing sync.Mutex // imp is for one at a time
+	importing sync.Mutex // imp is not safe for concurrent use
 	imp       types.Importer
 }
 
-// file is one of its source files that are not tests.
+// file is one source file of the package, not a test.
 type file struct {
 	name  string // absolute
-	short string // as the listing has it, from where the command was run
+	short string // as the listing shows it, relative to where the command was run
 	text  []byte
 	ast   *ast.File
-	lines map[int]bool // to be mutated; nil: all
+	lines map[int]bool // lines to be mutated; nil: all
 }
 
 // load reads and type-checks the packages.
@@ -90,8 +90,8 @@ type listedPackage struct {
 	GoFiles, TestGoFiles, XTestGoFiles []string
 }
 
-// goList returns the packages asked for, and where the export data of all that
-// they need is.
+// goList returns the packages asked for, and where the export data of their
+// dependencies is.
 func goList(o *options) (listed []listedPackage, exports map[string]string, err error) {
 	args := append([]string{"list", "-export", "-deps", "-json=Dir,ImportPath,Export,DepOnly,GoFiles,TestGoFiles,XTestGoFiles", "-tags", o.tags, "--"}, o.packages...)
 	cmd := exec.Command("go", args...)
@@ -133,12 +133,11 @@ func (p *pkg) parse(name string) (*file, error) {
 	return &file{name: name, short: short, text: text, ast: parsed}, nil
 }
 
-// compiles reports whether a mutant is a program.
+// compiles reports whether a mutant is a valid program.
 func (p *pkg) compiles(m *mutant) bool { return p.check(m.file, m.text(), nil) == nil }
 
-// check type-checks the package, with another text for one of its files unless
-// that is nil. It is quicker than to let the compiler find out what is no
-// program.
+// check type-checks the package, with the text of one file replaced unless
+// changed is nil. That finds invalid programs faster than the compiler does.
 func (p *pkg) check(changed *file, text []byte, info *types.Info) error {
 	var files []*ast.File
 	for _, f := range p.files {

@@ -1,15 +1,16 @@
-// Command mutate finds out what the tests of a package notice. It makes one small
-// fault at a time (a mutant: a condition turned round, a statement left out, a
-// bound moved by one), runs the package's own tests on it, and lists the mutants
-// that pass them all.
+// Command mutate finds out which faults the tests of a package notice. It makes
+// one small fault at a time (a mutant: a condition negated, a statement left out,
+// a bound moved by one), runs the package's own tests on it, and lists the
+// mutants that pass all of them.
 //
 //	go run ./cmd/mutate ./ratelimit
 //	go run ./cmd/mutate -base HEAD^ ./...
 //	go run ./cmd/mutate -again survivors.txt ./ratelimit
 //
-// The tree is never written to: the go command reads the mutant by its -overlay.
-// A mutant that changes nothing that anybody could see is equivalent; those are
-// listed, with the reason, in docs/mutants.md and do not count.
+// The source tree is never written to: the go command reads the mutant through
+// -overlay. A mutant is equivalent if nobody could see what it changes.
+// Equivalent mutants are listed in docs/mutants.md, each with the reason, and do
+// not count.
 package main
 
 import (
@@ -61,7 +62,7 @@ type options struct {
 	limit      time.Duration
 }
 
-// mutate runs all mutants of the packages and writes what came of them.
+// mutate runs all mutants of the packages and writes the results.
 func mutate(w io.Writer, o *options, list bool, least float64) error {
 	packages, err := load(o)
 	if err != nil {
@@ -109,8 +110,8 @@ func mutate(w io.Writer, o *options, list bool, least float64) error {
 	return nil
 }
 
-// chosen returns every so manieth of the mutants, of those that survived before
-// if that is asked for.
+// chosen returns every nth of the mutants, or of those that survived before if
+// the options ask for that.
 func chosen(mutants []mutant, o *options, survivors map[string]bool) []mutant {
 	var some []mutant
 	for _, m := range mutants {
@@ -129,7 +130,8 @@ func chosen(mutants []mutant, o *options, survivors map[string]bool) []mutant {
 	return some[:n]
 }
 
-// readSurvivors returns the mutants that an earlier run listed; nil without one.
+// readSurvivors returns the mutants that an earlier run listed, or nil if there
+// was none.
 func readSurvivors(name string) (map[string]bool, error) {
 	if name == "" {
 		return nil, nil
@@ -142,7 +144,7 @@ func readSurvivors(name string) (map[string]bool, error) {
 	for line := range strings.Lines(string(text)) {
 		for _, o := range []outcome{survived, uncovered} {
 			if m, ok := strings.CutPrefix(line, o.String()+" "); ok {
-				// file:line:column: what; its place may be another one since.
+				// file:line:column: what; the position may have changed since
 				file, what, _ := strings.Cut(m, ": ")
 				file, _, _ = strings.Cut(file, ":")
 				all[file+": "+strings.TrimSpace(what)] = true

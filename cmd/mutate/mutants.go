@@ -12,25 +12,25 @@ import (
 	"strings"
 )
 
-// mutant is one fault: other text in the place of a part of a file.
+// mutant is one fault: a part of a file, and the text that replaces it.
 type mutant struct {
 	file       *file
 	at         token.Position
-	start, end int // bytes of the text
+	start, end int // byte offsets in the text
 	with       string
-	fault      string // what is wrong, for a reader
+	fault      string // describes the fault for readers
 }
 
 func (m *mutant) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s: %s", m.file.short, m.at.Line, m.at.Column, m.fault, strings.TrimSpace(m.line()))
 }
 
-// sign is what String says but for the place.
+// sign is String without the position.
 func (m *mutant) sign() string {
 	return m.file.short + ": " + m.fault + ": " + strings.TrimSpace(m.line())
 }
 
-// line is the source line where the fault begins.
+// line is the source line in which the fault begins.
 func (m *mutant) line() string {
 	from := bytes.LastIndexByte(m.file.text[:m.start], '\n') + 1
 	line, _, _ := bytes.Cut(m.file.text[from:], []byte("\n"))
@@ -45,7 +45,7 @@ func (m *mutant) text() []byte {
 	return slices.Concat(m.file.text[:m.start], []byte(m.with), m.file.text[m.end:])
 }
 
-// mutants returns those of the package in the order of the source. Some are no
+// mutants returns the mutants of the package in source order. Some are not valid
 // programs.
 func (p *pkg) mutants() []mutant {
 	var all []mutant
@@ -75,8 +75,9 @@ type visitor struct {
 	f     *file
 	found []mutant
 
-	// types of the results of the functions that are being visited, and the
-	// nodes between: what ends a function ends its results.
+	// returns has the result types of the functions being visited, and nodes has
+	// the nodes from the root to the current one. Leaving the node of a function
+	// drops its results.
 	returns [][]string
 	nodes   []ast.Node
 }
@@ -95,7 +96,7 @@ func (v *visitor) replace(from, to token.Pos, with, fault string) {
 	v.found = append(v.found, mutant{file: v.f, at: at, start: v.offset(from), end: v.offset(to), with: with, fault: fault})
 }
 
-// results notes what a function returns.
+// results records what a function returns.
 func (v *visitor) results(t *ast.FuncType) {
 	var all []string
 	if t.Results != nil {
@@ -160,14 +161,15 @@ func (v *visitor) visit(n ast.Node) bool {
 	return true
 }
 
-// condition makes an if always or never taken.
+// condition makes the condition of an if always or never hold.
 func (v *visitor) condition(cond ast.Expr) {
 	v.turnRound(cond)
 	v.replace(cond.Pos(), cond.End(), "true || "+v.wrapped(cond), "the condition always holds")
 	v.replace(cond.Pos(), cond.End(), "false && "+v.wrapped(cond), "the condition never holds")
 }
 
-// turnRound negates what is not one operator, which has a mutant of its own.
+// turnRound negates a condition. It skips comparisons and unary operators, which
+// have mutants of their own.
 func (v *visitor) turnRound(e ast.Expr) {
 	switch e := e.(type) {
 	case *ast.BinaryExpr:
@@ -180,10 +182,11 @@ func (v *visitor) turnRound(e ast.Expr) {
 	v.replace(e.Pos(), e.End(), "!("+v.source(e)+")", "the condition is turned round")
 }
 
-// wrapped keeps what the condition uses used, so that the mutant compiles.
+// wrapped keeps the variables of the condition in use, so that the mutant
+// compiles.
 func (v *visitor) wrapped(e ast.Expr) string { return "(" + v.source(e) + ")" }
 
-// clause empties a case.
+// clause removes the body of a case.
 func (v *visitor) clause(c *ast.CaseClause) {
 	if len(c.Body) > 0 {
 		first, last := c.Body[0], c.Body[len(c.Body)-1]
@@ -199,7 +202,7 @@ func (v *visitor) clause(c *ast.CaseClause) {
 	}
 }
 
-// statements leaves out one statement at a time.
+// statements removes one statement at a time.
 func (v *visitor) statements(list []ast.Stmt) {
 	for _, s := range list {
 		switch s := s.(type) {
@@ -219,7 +222,7 @@ func (v *visitor) statements(list []ast.Stmt) {
 	}
 }
 
-// swapped is an operator for another, of those that change a value.
+// swapped maps an operator that computes a value to another one.
 var swapped = map[token.Token]string{
 	token.ADD: "-", token.SUB: "+", token.MUL: "/", token.QUO: "*", token.REM: "*",
 	token.SHL: ">>", token.SHR: "<<", token.AND: "|", token.OR: "&", token.XOR: "&", token.AND_NOT: "&",
@@ -228,10 +231,10 @@ var swapped = map[token.Token]string{
 	token.EQL: "!=", token.NEQ: "==", token.LAND: "||", token.LOR: "&&",
 }
 
-// bound moves a comparison by the one value that is equal.
+// bound maps a comparison to the one that differs only for equal values.
 var bound = map[token.Token]string{token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">"}
 
-// turned is the comparison that says the opposite.
+// turned maps a comparison to its opposite.
 var turned = map[token.Token]string{token.LSS: ">=", token.LEQ: ">", token.GTR: "<=", token.GEQ: "<"}
 
 func (v *visitor) binary(e *ast.BinaryExpr) {
@@ -244,7 +247,7 @@ func (v *visitor) binary(e *ast.BinaryExpr) {
 	operator(bound[e.Op])
 	operator(turned[e.Op])
 	if e.Op == token.LAND || e.Op == token.LOR {
-		// One side decides alone.
+		// One side alone decides.
 		constant := map[token.Token]string{token.LAND: "true || ", token.LOR: "false && "}[e.Op]
 		for side, operand := range map[string]ast.Expr{"left": e.X, "right": e.Y} {
 			v.replace(operand.Pos(), operand.End(), "("+constant+v.wrapped(operand)+")", "the "+side+" side of "+e.Op.String()+" does not matter")
@@ -260,7 +263,7 @@ func (v *visitor) unary(e *ast.UnaryExpr) {
 	}
 }
 
-// call turns min into max and the reverse.
+// call swaps min and max.
 func (v *visitor) call(c *ast.CallExpr) {
 	other := map[string]string{"min": "max", "max": "min"}
 	if name, ok := c.Fun.(*ast.Ident); ok && other[name.Name] != "" && len(c.Args) > 1 {
@@ -268,7 +271,7 @@ func (v *visitor) call(c *ast.CallExpr) {
 	}
 }
 
-// returned returns zero values, and of a bool also the other one.
+// returned returns zero values instead. For a bool it also returns the opposite.
 func (v *visitor) returned(r *ast.ReturnStmt) {
 	kinds := v.returns[len(v.returns)-1]
 	if len(r.Results) == 0 || len(kinds) == 0 {
@@ -289,7 +292,7 @@ func (v *visitor) returned(r *ast.ReturnStmt) {
 	if !already && (len(kinds) > 1 || !isBool(v.p.info.Types[r.Results[0]].Type)) {
 		v.replace(r.Results[0].Pos(), r.Results[len(r.Results)-1].End(), strings.Join(zeros, ", "), "returns nothing")
 	}
-	// The error alone is lost.
+	// Only the error is lost.
 	if n := len(r.Results); n > 1 && n == len(kinds) && kinds[n-1] == "error" && !v.isZero(r.Results[n-1]) {
 		v.replace(r.Results[n-1].Pos(), r.Results[n-1].End(), "nil", "the error is lost")
 	}
@@ -330,7 +333,7 @@ func (v *visitor) branch(b *ast.BranchStmt) {
 	}
 }
 
-// literal makes a number one larger.
+// literal increases a number by one.
 func (v *visitor) literal(l *ast.BasicLit) {
 	switch l.Kind {
 	case token.INT:

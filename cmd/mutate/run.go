@@ -24,10 +24,10 @@ const (
 	survived   outcome = iota
 	killed             // a test failed
 	timedOut           // the tests did not end, which counts as killed
-	equivalent         // listed as such, not run
-	uncovered          // no test comes by, so it was not run
-	unbuilt            // it is no program
-	left               // the time was over
+	equivalent         // listed as equivalent, not run
+	uncovered          // no test runs the code, so the mutant was not run
+	unbuilt            // not a valid program
+	left               // time was up
 )
 
 var outcomeNames = [...]string{"SURVIVED", "killed", "timed out", "equivalent", "NOT COVERED", "no program", "not run"}
@@ -43,7 +43,7 @@ func (s *summary) add(other *summary) {
 	}
 }
 
-// mutants are those that tests could have told.
+// mutants counts those that tests could have noticed.
 func (s *summary) mutants() int { return s[killed] + s[timedOut] + s[survived] + s[uncovered] }
 
 func (s *summary) killedPercent() float64 {
@@ -55,20 +55,20 @@ func (s *summary) String() string {
 		s.mutants(), s.killedPercent(), s[killed]+s[timedOut], s[timedOut], s[survived], s[uncovered], s[equivalent], s[unbuilt], s[left])
 }
 
-// slowest is how many times as long as the sound program a mutant may take.
+// slowest is how many times longer than the original program a mutant may take.
 const slowest = 3
 
 // runner runs mutants of one package.
 type runner struct {
 	p       *pkg
 	o       *options
-	dir     string // for what is written
+	dir     string // for temporary files
 	covered coverage
 	limit   time.Duration
 }
 
-// runAll runs the mutants of a package, and writes a line for each that tells
-// something about the tests.
+// runAll runs the mutants of a package. It writes a line for each mutant that
+// says something about the tests.
 func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options, end time.Time) (summary, error) {
 	var sum summary
 	if len(mutants) == 0 {
@@ -139,9 +139,9 @@ func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options
 	return sum, failed
 }
 
-// order returns the numbers of so many mutants in the order in which to run them.
-// Where there may be no time for all, those that are run should be of all files;
-// the next run has the same ones.
+// order returns the numbers 0 to n-1 in the order in which to run the mutants. If
+// mixed, time may run out, so the first ones are spread over all files. The order
+// is the same in every run.
 func order(n int, mixed bool) []int {
 	if mixed {
 		return rand.New(rand.NewPCG(1, 1)).Perm(n) //nolint:gosec // no secret
@@ -153,7 +153,7 @@ func order(n int, mixed bool) []int {
 	return all
 }
 
-// testArgs are the arguments of go test for the package.
+// testArgs returns the arguments of go test for the package.
 func (r *runner) testArgs(more ...string) []string {
 	args := append([]string{"test", "-count=1", "-vet=off", "-failfast", "-tags", r.o.tags}, more...)
 	if r.o.run != "" {
@@ -162,8 +162,8 @@ func (r *runner) testArgs(more ...string) []string {
 	return append(args, r.p.path)
 }
 
-// sound runs the tests on the program as it is: for how long they take, and for
-// where they come by.
+// sound runs the tests on the original program, to learn how long they take and
+// which code they run.
 func (r *runner) sound() error {
 	profile := filepath.Join(r.dir, "cover.out")
 	cmd := exec.Command("go", r.testArgs("-coverprofile", profile)...) //nolint:gosec // of packages that the caller names
@@ -207,13 +207,13 @@ func (r *runner) one(n int, m *mutant) (outcome, error) {
 	if err := errors.Join(os.WriteFile(source, m.text(), 0o600), os.WriteFile(overlay, text, 0o600)); err != nil {
 		return left, err
 	}
-	// The binary ends itself at its limit, and says so; what hangs in spite of
-	// that is killed.
+	// The test binary ends itself at its time limit and says so. If it hangs
+	// nevertheless, it is killed.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*r.limit+time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", r.testArgs("-overlay", overlay, "-timeout", r.limit.String(), "-exec", boundedExec)...) //nolint:gosec // of packages that the caller names
 	cmd.WaitDelay = 10 * time.Second
-	// What tests leave behind goes with the mutant.
+	// Files that tests leave behind are removed with the mutant.
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	out, err := cmd.CombinedOutput()
 	switch {
@@ -234,13 +234,13 @@ const (
 	boundedExec  = "sh -c '" + boundedShell + "'"
 )
 
-// coverage is where tests come by, by file as the profile names it.
+// coverage has the code that tests run, by file as the profile names it.
 type coverage map[string][]block
 
 type block struct{ fromLine, fromColumn, toLine, toColumn int }
 
-// has reports whether a place is in code that some test runs. What is outside
-// of functions always is.
+// has reports whether a test runs the code at a position. Code outside functions
+// always counts as run.
 func (c coverage) has(name string, line, column int) bool {
 	inside := false
 	for _, b := range c[name+"\x00"] {
@@ -263,8 +263,8 @@ func (b block) contains(line, column int) bool {
 	return after && before
 }
 
-// readCoverage reads a profile of go test. All blocks of a file are under its
-// name and a zero byte, those that were run under its name alone.
+// readCoverage reads a coverage profile of go test. All blocks of a file are
+// listed under its name and a zero byte, and those that were run under its name.
 func readCoverage(name string) (coverage, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {

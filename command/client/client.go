@@ -1,5 +1,18 @@
-// Package client speaks the admin API of package adminapi, to a Caddy that runs
-// or, in this process, to a store file that no process holds.
+// Package client calls the admin API of package adminapi for the command.
+//
+// A [Client] finds out on its first call where to connect to: to the admin
+// endpoint of a running Caddy, over TCP or a Unix socket, or to a store file that
+// no process holds. In the second case it opens the file and serves the API to
+// itself, without a network, so that both ways give the same answers. See
+// [Place].
+//
+// [Client.Call] sends and receives JSON. [Client.Send] streams, for backups,
+// exports and imports. A refusal by the server is a [*RefusalError] with the
+// server's own words. If no answer came, the error says so, and whether a change
+// may have been made nevertheless: only the caller knows how to find out.
+//
+// Calls that may take long have no fixed timeout. They end when nothing has moved
+// for a while, see stallWatch.
 package client
 
 import (
@@ -18,8 +31,8 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 )
 
-// How long the command waits for an answer, for a connection before that, and
-// for the next bytes of a call that takes long.
+// How long the command waits: for an answer, for a connection, and, in a call
+// that may take long, for the next bytes.
 const (
 	callTimeout  = 10 * time.Second
 	dialTimeout  = 5 * time.Second
@@ -27,25 +40,25 @@ const (
 )
 
 // maxAnswer is the largest answer that the command reads, in bytes: a page of
-// keys whose every setting is as long as it may be.
+// keys in which every setting is as long as possible.
 const maxAnswer = 64 << 20
 
-// Client speaks the admin API, to a running Caddy or to a store in this
-// process. It connects on the first call.
+// Client calls the admin API of a running Caddy, or of a store in this process.
+// It connects on the first call.
 type Client struct {
-	// Find tells where to connect to.
+	// Find returns where to connect to.
 	Find func() (Place, error)
 
 	Now        func() time.Time                 // the clock of a store in this process
-	Warn       func(format string, args ...any) // told what is no error and no result
-	MakesStore bool                             // a store file that does not exist is made
+	Warn       func(format string, args ...any) // prints a warning
+	MakesStore bool                             // create the store file if it does not exist
 	TakesLong  bool                             // calls may last as long as something moves
-	Silent     bool                             // opening a store says nothing of its damage
+	Silent     bool                             // do not warn about damage when opening a store
 
 	link *link // nil before the first call
 }
 
-// Close ends the connection, or closes the store.
+// Close closes the connection or the store.
 func (c *Client) Close() error {
 	if c.link == nil {
 		return nil
@@ -69,8 +82,8 @@ func (c *Client) connect() error {
 	return err
 }
 
-// Call sends in as JSON, unless it is nil, and reads the answer into out,
-// unless that is nil. A refusal of the server is an error with its words.
+// Call sends in as JSON, unless it is nil, and decodes the answer into out,
+// unless that is nil. If the server refuses, the error has its words.
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
 	var sent Payload
 	if in != nil {
@@ -94,15 +107,15 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// Payload is the body of a request. The zero payload is none.
+// Payload is the body of a request. The zero Payload is no body.
 type Payload struct {
 	ContentType string
 	Body        io.Reader
-	Again       func() (io.ReadCloser, error) // the body from its start, where that can be had
-	Progress    func(done, all int)           // told what an import tells; nil: it is not asked
+	Again       func() (io.ReadCloser, error) // returns the body from its start; nil if that is impossible
+	Progress    func(done, all int)           // called with the progress of an import; nil: do not ask for it
 }
 
-// Send returns an answer that was no refusal, for the caller to close.
+// Send returns a successful answer, which the caller must close.
 func (c *Client) Send(ctx context.Context, method, path string, sent Payload) (*http.Response, error) {
 	if err := c.connect(); err != nil {
 		return nil, err
@@ -156,21 +169,22 @@ func (c *Client) Send(ctx context.Context, method, path string, sent Payload) (*
 	return resp, nil
 }
 
-// mayChange reports whether a request may have changed something by the time
-// that its answer is lost.
+// mayChange reports whether a request whose answer is lost may have changed
+// something.
 func mayChange(method, path string) bool {
 	return method != http.MethodGet && path != adminapi.ExplainPath
 }
 
-// Interrupted explains why no whole answer came to a request that was sent.
+// Interrupted explains why the answer to a request that was sent is incomplete.
 func (c *Client) Interrupted(changing bool, err error) error {
 	return c.link.failure(changing, fmt.Errorf("reading its answer: %w", err))
 }
 
-// failure explains why no answer came to a request, which may be a change.
+// failure explains why a request got no answer. changing says that it may be a
+// change.
 func (l *link) failure(changing bool, err error) error {
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
-		err = urlErr.Err // without method and URL
+		err = urlErr.Err // drops the method and URL
 	}
 	if opErr, ok := errors.AsType[*net.OpError](err); ok && opErr.Op == "dial" {
 		if errors.Is(err, fs.ErrPermission) {
@@ -190,7 +204,7 @@ func (l *link) failure(changing bool, err error) error {
 	return fmt.Errorf("speaking to %s: %w", l.place, err)
 }
 
-// RefusalError is what the admin API says to a request that it does not do.
+// RefusalError is the refusal of a request by the admin API.
 type RefusalError struct {
 	Status int
 	Reason string
@@ -199,8 +213,8 @@ type RefusalError struct {
 
 func (e *RefusalError) Error() string { return e.Reason }
 
-// refusal reads the error of an answer. Caddy and keygate write JSON; whatever
-// else answers tells that keygate is not there.
+// refusal reads the error in an answer. Caddy and Keygate write JSON. Any other
+// answer means that something else is listening there.
 func (l *link) refusal(resp *http.Response) error {
 	var answer struct {
 		Error  string                 `json:"error"`

@@ -8,19 +8,19 @@ import (
 
 // Place is an admin endpoint, or a store file that no process holds.
 type Place struct {
-	DB string // path of the store; "": an endpoint
+	DB string // path of the store; "" for an endpoint
 
-	Name    string // of the endpoint, as the user would say it: "localhost:2019"
+	Name    string // of the endpoint, as users write it: "localhost:2019"
 	Network string // to dial, such as tcp or unix
 	Host    string // to dial: host and port, or the path of the socket
 }
 
-// link is a way to an admin API.
+// link is a connection to an admin API.
 type link struct {
 	http   *http.Client
-	url    string // what paths are put behind: "http://localhost:2019"
-	origin string // header that Caddy checks on TCP; "": none
-	place  string // as the user would name it: "localhost:2019"
+	url    string // prefix of paths: "http://localhost:2019"
+	origin string // value of the header that Caddy checks on TCP; "": none
+	place  string // as users write it: "localhost:2019"
 	close  func() error
 }
 

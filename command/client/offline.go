@@ -14,9 +14,9 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// openOffline opens a store that no process holds and serves its admin API to
-// this process alone. A store that does not exist is made only if MakesStore says
-// so, by the first request that succeeds.
+// openOffline opens a store that no process holds, and serves its admin API to
+// this process alone. If the store does not exist and MakesStore is set, the
+// first request that succeeds creates it.
 func openOffline(path string, c *Client) (*link, error) {
 	t := &offlineTransport{path: path, client: c}
 	_, err := os.Stat(path)
@@ -38,12 +38,12 @@ func openOffline(path string, c *Client) (*link, error) {
 	}, nil
 }
 
-// offlineTransport answers requests by the handler that serves Caddy's admin
-// endpoint, so that both say the same.
+// offlineTransport answers requests with the handler that also serves Caddy's
+// admin endpoint, so that both give the same answers.
 type offlineTransport struct {
 	path   string
 	client *Client
-	store  keystore.Store // nil as long as the file does not exist
+	store  keystore.Store // nil until the file exists
 	brand  string
 }
 
@@ -75,14 +75,14 @@ func (t *offlineTransport) close() error {
 func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		r = r.Clone(r.Context())
-		r.Body = http.NoBody // as a server's requests have it
+		r.Body = http.NoBody // as in requests to a server
 	}
 	defer r.Body.Close()
 	if t.store != nil {
 		return serveOffline(t.store, t.brand, t.client.Now, r), nil
 	}
 
-	// What is refused must not leave an empty store behind.
+	// A refused request must not leave an empty store behind.
 	rehearsed := r.Clone(r.Context())
 	if r.GetBody != nil {
 		var err error
@@ -105,7 +105,8 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return serveOffline(t.store, t.brand, t.client.Now, r), nil
 }
 
-// emptyStore takes any key and keeps none. It serves creations and imports only.
+// emptyStore accepts any key and stores none. It supports only creations and
+// imports.
 type emptyStore struct{ keystore.Store }
 
 func (emptyStore) Create(apikey.Key, keystore.Actor) error                 { return nil }
@@ -131,6 +132,6 @@ func serveOffline(store keystore.Store, brand string, now func() time.Time, r *h
 func refusal(err error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only where nobody reads it
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only if nobody reads the answer
 	}
 }

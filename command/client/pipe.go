@@ -11,11 +11,11 @@ import (
 )
 
 // pipedResponse is a ResponseWriter whose body is read while it is written, so
-// that a backup needs no memory for the whole of it.
+// that a backup never has to be in memory as a whole.
 type pipedResponse struct {
-	trace  *httptrace.ClientTrace // nil: nobody wants to know
+	trace  *httptrace.ClientTrace // nil: informational answers are dropped
 	header http.Header
-	sent   http.Header // as it was when the status was
+	sent   http.Header // the header when the status was written
 	status int
 	begin  sync.Once
 	begun  chan struct{} // closed once status and sent are set
@@ -36,13 +36,13 @@ func newPipedResponse(r *http.Request) *pipedResponse {
 	return w
 }
 
-// failed keeps why an answer is cut short.
+// failed records why an answer is cut short.
 func (w *pipedResponse) failed(_ *http.Request, _ int, err error) { w.broken = err }
 
 func (w *pipedResponse) Header() http.Header { return w.header }
 
 func (w *pipedResponse) WriteHeader(status int) {
-	if status < http.StatusOK { // of an answer that is not the last
+	if status < http.StatusOK { // an informational answer
 		if w.trace != nil && w.trace.Got1xxResponse != nil {
 			_ = w.trace.Got1xxResponse(status, textproto.MIMEHeader(w.header.Clone())) // can only end the call
 		}
@@ -59,7 +59,7 @@ func (w *pipedResponse) Write(p []byte) (int, error) {
 	return w.writer.Write(p)
 }
 
-// serve runs the API. What cuts an answer short is the error of its body.
+// serve runs the API. If the answer is cut short, reading its body returns why.
 func (w *pipedResponse) serve(api http.Handler, r *http.Request) {
 	defer close(w.done)
 	defer func() {
@@ -71,12 +71,12 @@ func (w *pipedResponse) serve(api http.Handler, r *http.Request) {
 		}
 	}()
 	api.ServeHTTP(w, r)
-	w.WriteHeader(http.StatusOK) // of an answer without a body
+	w.WriteHeader(http.StatusOK) // the answer has no body
 	w.writer.Close()
 }
 
-// response waits for the answer to begin. Closing its body waits for the
-// handler, which by then can only fail to write, to let go of the store.
+// response waits for the answer to begin. Closing its body waits until the
+// handler lets go of the store. The handler's writes fail from then on.
 func (w *pipedResponse) response(r *http.Request) *http.Response {
 	<-w.begun
 	return &http.Response{

@@ -9,8 +9,8 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 )
 
-// askProgress asks for what tellProgress answers, and hands it on. watch, which
-// may be nil, learns that the call moves.
+// askProgress asks the server for the reports of its tellProgress, and calls
+// progress with them. watch, which may be nil, is told that the call moves.
 func askProgress(r *http.Request, progress func(done, all int), watch *stallWatch) *http.Request {
 	r.Header.Set(adminapi.ProgressHeader, "1")
 	return r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
@@ -26,7 +26,7 @@ func askProgress(r *http.Request, progress func(done, all int), watch *stallWatc
 	}))
 }
 
-// parseProgress reads what tellProgress wrote.
+// parseProgress reads a report of tellProgress.
 func parseProgress(s string) (done, all int, ok bool) {
 	n, err := fmt.Sscanf(s, "%d/%d", &done, &all)
 	return done, all, err == nil && n == 2 && done >= 0 && done <= all

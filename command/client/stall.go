@@ -9,8 +9,8 @@ import (
 
 var errStalled = errors.New("nothing moved for " + stallTimeout.String())
 
-// stallWatch ends a call in which nothing has moved for so long, where there
-// is no telling how long it takes while something does.
+// stallWatch ends a call in which nothing has moved for the duration most. It is
+// for calls that may take any time while something moves.
 type stallWatch struct {
 	ctx    context.Context // of the call
 	cancel context.CancelCauseFunc
@@ -25,7 +25,7 @@ func watchStalls(ctx context.Context, most time.Duration) *stallWatch {
 	return w
 }
 
-// cause returns what err, of the call or of a body, comes from.
+// cause returns the cause of err, which comes from the call or a body.
 func (w *stallWatch) cause(err error) error {
 	if err != nil && !errors.Is(err, io.EOF) && errors.Is(context.Cause(w.ctx), errStalled) {
 		return errStalled
@@ -40,12 +40,13 @@ func (w *stallWatch) stop() {
 	w.cancel(nil)
 }
 
-// request watches the body of the request.
+// request wraps the body of the request, to notice that it moves.
 func (w *stallWatch) request(body io.Reader) io.ReadCloser {
 	return &watchedBody{io.NopCloser(body), w, func() {}}
 }
 
-// answer watches the body of the answer, which ends the call when it is closed.
+// answer wraps the body of the answer, to notice that it moves. Closing it ends
+// the call.
 func (w *stallWatch) answer(body io.ReadCloser) io.ReadCloser {
 	return &watchedBody{body, w, w.stop}
 }

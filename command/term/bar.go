@@ -9,19 +9,20 @@ import (
 	"github.com/socialpatra/keygate/internal/english"
 )
 
-// ImportBar shows on one line of a terminal how far an import is: how much of
-// the file was sent, which the server checks as it comes, and then how many
-// keys are ready to be written. Its methods may be called at once.
+// ImportBar shows the progress of an import on one line of a terminal. First it
+// shows how much of the file was sent, which the server checks while it arrives,
+// and then how many keys are ready to be written. Its methods are safe for
+// concurrent use.
 type ImportBar struct {
 	mu    sync.Mutex
 	Out   io.Writer
-	Width int   // columns of the terminal; 0: there is none, and nothing is shown
+	Width int   // columns of the terminal; 0: no terminal, so nothing is shown
 	Size  int64 // of the file, in bytes; 0: unknown
 	shown string
 	ended bool
 }
 
-// Body returns a body whose reading moves the bar, from the start of it.
+// Body returns a body that advances the bar while it is read, starting at zero.
 func (b *ImportBar) Body(r io.ReadCloser) io.ReadCloser { return &barBody{ReadCloser: r, bar: b} }
 
 type barBody struct {
@@ -41,7 +42,7 @@ func (b *ImportBar) Stored(done, all int) {
 	b.show(func(width int) string { return storingText(done, all, width) })
 }
 
-// show draws only what differs from what is there.
+// show draws the line if it has changed.
 func (b *ImportBar) show(line func(width int) string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,7 +57,7 @@ func (b *ImportBar) show(line func(width int) string) {
 	fmt.Fprint(b.Out, "\r", text, eraseLine)
 }
 
-// End leaves the line empty, for what is to be said next.
+// End clears the line for the next output.
 func (b *ImportBar) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,7 +67,8 @@ func (b *ImportBar) End() {
 	b.ended = true
 }
 
-// eraseLine erases from the cursor to the line's end on ANSI terminals.
+// eraseLine is the ANSI sequence that erases from the cursor to the end of the
+// line.
 const eraseLine = "\x1b[K"
 
 func readingText(sent, size int64, width int) string {
@@ -83,8 +85,8 @@ func storingText(done, all, width int) string {
 	return barText("Storing ", float64(done)/float64(all), fmt.Sprintf("%d of %s", done, english.Plural(all, "key")), width)
 }
 
-// barText returns a line of fewer columns than width, of which share, 0 to 1,
-// is done. A bar too short to tell anything is left out.
+// barText returns a line of fewer columns than width. share, 0 to 1, is the part
+// that is done. A bar too short to be useful is left out.
 func barText(what string, share float64, note string, width int) string {
 	const least, most = 5, 40
 	share = min(share, 1) // the file may have grown

@@ -1,6 +1,18 @@
-// Package term prints for people: notes and questions, tables that fit the
-// terminal, progress bars, times and sizes. What comes from elsewhere is shown
-// escaped, so that it cannot steer the terminal.
+// Package term prints for people: notes, questions, tables, progress bars, times
+// and sizes.
+//
+//   - [Console] is where a command reads and writes. It knows whether its streams
+//     are terminals, and how wide they are. Results go to Out, and notes and
+//     questions to Err.
+//   - [Table] fits rows to the terminal: it cuts values, shortens dates, and then
+//     leaves out columns, the least important first. Without a terminal, nothing is
+//     cut.
+//   - [ImportBar] shows progress on one line, and only on a terminal.
+//   - [Visible], [VisibleJSON] and [Wrap] format text.
+//
+// Values may come from anybody who can name a key or send a request. Everything
+// here is shown escaped, so that such a value can neither steer the terminal nor
+// change the order in which a line reads.
 package term
 
 import (
@@ -16,14 +28,14 @@ import (
 	"golang.org/x/term"
 )
 
-// Console is what a command reads from, writes to and tells the time by.
+// Console is what a command reads from and writes to, and the clock that it uses.
 type Console struct {
 	In       io.Reader
 	Out, Err io.Writer
-	Answers  bool // in is a terminal: somebody can answer a question
-	Terminal bool // out is one
-	Width    int  // columns of the terminal that out is; 0: out is none
-	Watched  int  // columns of the terminal that err is; 0: err is none
+	Answers  bool // In is a terminal, so that somebody can answer questions
+	Terminal bool // Out is a terminal
+	Width    int  // columns of the terminal at Out; 0: Out is no terminal
+	Watched  int  // columns of the terminal at Err; 0: Err is no terminal
 	Colour   bool
 	Now      func() time.Time
 }
@@ -38,7 +50,7 @@ func System() *Console {
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		c.Terminal = true
-		c.Width, _, _ = term.GetSize(fd) // 0 where the terminal does not know
+		c.Width, _, _ = term.GetSize(fd) // 0 if the terminal does not know
 		c.Colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
@@ -47,18 +59,18 @@ func System() *Console {
 	return c
 }
 
-// Note tells the user something that is no result.
+// Note prints a line that is not part of the result, to Err.
 func (c *Console) Note(format string, args ...any) {
 	fmt.Fprintln(c.Err, Visible(fmt.Sprintf(format, args...)))
 }
 
-// Say writes a line of the result.
+// Say prints a line of the result, to Out.
 func (c *Console) Say(format string, args ...any) error {
 	_, err := fmt.Fprintln(c.Out, Visible(fmt.Sprintf(format, args...)))
 	return err
 }
 
-// Confirm asks a question; anything but yes means no.
+// Confirm asks a question. Every answer except yes means no.
 func (c *Console) Confirm(format string, args ...any) (bool, error) {
 	fmt.Fprint(c.Err, Visible(fmt.Sprintf(format, args...)), " [y/N] ")
 	answer, err := bufio.NewReader(c.In).ReadString('\n')
@@ -72,7 +84,7 @@ func (c *Console) Confirm(format string, args ...any) (bool, error) {
 	return false, nil
 }
 
-// PrintJSON writes v and a line break.
+// PrintJSON prints v as JSON, with a line break.
 func (c *Console) PrintJSON(v any) error {
 	text, err := EncodeJSON(v)
 	if err != nil {

@@ -6,31 +6,31 @@ import (
 	"strings"
 )
 
-// Table writes rows under titles, as wide as their values or as a terminal is.
-// The first rows that are written settle the widths; later ones keep them. The
-// first column is what people copy, so it is never cut.
+// Table prints rows under titles, as wide as their values or as the terminal. The
+// first rows printed determine the widths, and later rows keep them. The first
+// column is never cut, because people copy it.
 type Table struct {
 	Columns []Column
-	Width   int // columns of the terminal; 0: as wide as it takes
+	Width   int // columns of the terminal; 0: unlimited
 	Colour  bool
 
-	shown  []int // indexes of the columns that fit; nil until settled
+	shown  []int // indexes of the columns that fit; nil before settle
 	widths []int // by index of a column
 	short  bool  // dates in their short form
 }
 
 type Column struct {
 	Title string
-	Least int // the width down to which values are cut to make room; 0: they are not
-	Rank  int // the column of the highest rank is the first that is left out
+	Least int // the width down to which values may be cut; 0: they are never cut
+	Rank  int // the column with the highest rank is left out first
 }
 
-// Cell is one value. It is shown escaped, so it may hold anything.
+// Cell is one value. It is escaped when shown, so it may contain anything.
 type Cell struct {
 	Text   string
-	Short  string // for narrow terminals; "": as text
+	Short  string // for narrow terminals; "": same as the text
 	Colour string
-	Paint  func(rune) string // the colour of each character, in place of one for all; nil: one for all
+	Paint  func(rune) string // the colour of each character, instead of one for all; nil: one for all
 }
 
 // Colours of ANSI terminals.
@@ -91,7 +91,7 @@ func (c Cell) shown(short bool) string {
 	return Visible(c.Text)
 }
 
-// painted puts colours around the parts of a value that have one.
+// painted adds colours to a value.
 func (c Cell) painted(value string) string {
 	if c.Paint == nil {
 		return inColour(c.Colour, value)
@@ -116,9 +116,9 @@ func inColour(colour, text string) string {
 	return colour + text + ColourEnd
 }
 
-// settle chooses columns and widths. Long dates are worth it as long as cut
-// values keep one and a half times their least width; then dates become short,
-// and then columns are left out.
+// settle chooses columns and widths. Dates stay long while cut values keep one
+// and a half times their least width. After that dates become short, and then
+// columns are left out.
 func (t *Table) settle(rows [][]Cell) {
 	for i := range t.Columns {
 		t.shown = append(t.shown, i)
@@ -137,7 +137,7 @@ func (t *Table) settle(rows [][]Cell) {
 	}
 }
 
-// natural returns the widths that all values fit into.
+// natural returns the widths at which no value is cut.
 func (t *Table) natural(rows [][]Cell) []int {
 	widths := make([]int, len(t.Columns))
 	for i, c := range t.Columns {
@@ -149,8 +149,8 @@ func (t *Table) natural(rows [][]Cell) []int {
 	return widths
 }
 
-// squeeze takes from the widest column until the table fits, and reports
-// whether it does.
+// squeeze narrows the widest column until the table fits, and reports whether it
+// does.
 func (t *Table) squeeze() bool {
 	excess := -ColumnGap - t.Width
 	for _, i := range t.shown {

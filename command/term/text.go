@@ -10,10 +10,10 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Visible escapes what would steer a terminal or change the order in which a
-// line is read: control, bidi and other invisible characters become \x1b,
-// \u202e and so on, bytes that are not UTF-8 become \xff. It is for showing,
-// not for reading back.
+// Visible escapes characters that would steer a terminal or change the order in
+// which a line reads. Control, bidi and other invisible characters become \x1b,
+// \u202e and so on, and bytes that are not UTF-8 become \xff. The result is for
+// showing, not for reading back.
 func Visible(s string) string {
 	if !strings.ContainsFunc(s, IsUnsafe) && utf8.ValidString(s) {
 		return s
@@ -35,8 +35,8 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// VisibleJSON escapes the same characters in JSON, where they can only be
-// inside strings. It takes the output of encoding/json, so all is UTF-8.
+// VisibleJSON escapes the same characters in JSON, where they occur only inside
+// strings. text must be output of encoding/json, which is always UTF-8.
 func VisibleJSON(text []byte) []byte {
 	if !strings.ContainsFunc(string(text), IsUnsafe) {
 		return text
@@ -56,9 +56,9 @@ func VisibleJSON(text []byte) []byte {
 	return safe
 }
 
-// IsUnsafe reports whether r is a control or format character or a separator
-// of lines. The two joiners are needed to write Persian and Hindi, and steer
-// nothing.
+// IsUnsafe reports whether r is a control or format character or a line
+// separator. It accepts the two joiners, which Persian and Hindi need and which
+// steer nothing.
 func IsUnsafe(r rune) bool {
 	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
 	switch {
@@ -93,7 +93,7 @@ func runeWidth(r rune) int {
 	}
 }
 
-// cut shortens s to n columns, the last of which then is an ellipsis.
+// cut shortens s to n columns, the last of which is an ellipsis.
 func cut(s string, n int) string {
 	if DisplayWidth(s) <= n {
 		return s
@@ -108,8 +108,8 @@ func cut(s string, n int) string {
 	return s
 }
 
-// Wrap breaks s into lines of n columns, between words where it can. A width
-// that is too small to be useful does not break anything.
+// Wrap breaks s into lines of n columns, between words where possible. If n is
+// too small to be useful, s stays in one line.
 func Wrap(s string, n int) []string {
 	const useful = 16
 	if n < useful {
@@ -139,5 +139,5 @@ func Wrap(s string, n int) []string {
 	return append(lines, s)
 }
 
-// Megabytes shows a size that is given in bytes.
+// Megabytes formats a size given in bytes.
 func Megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// FullTime shows an instant to the second, with how far away it is; nil is
-// never.
+// FullTime formats an instant to the second, with its distance from now. nil
+// means never.
 func FullTime(t *time.Time, now time.Time) string {
 	if t == nil {
 		return "never"
@@ -29,8 +29,8 @@ func RelativeTime(t, now time.Time) string {
 	}
 }
 
-// roughly rounds to the nearest of the largest unit of which there are at
-// least two; minutes and hours may be one.
+// roughly rounds to the nearest multiple of the largest unit that occurs at least
+// twice. Minutes and hours may occur once.
 func roughly(d time.Duration) string {
 	const (
 		day   = 24 * time.Hour

@@ -1,19 +1,27 @@
-// Package celltable has a hash table whose entries lie in place, in one slice.
+// Package celltable provides a hash table that stores its entries in place, in
+// one slice without pointers between them. It follows Swiss tables
+// (https://abseil.io/about/design/swisstables), as Go's own map does.
+//
+// The difference to a map is who knows the key. A map stores a key beside each
+// value. Here the entry contains its key, and the table never looks at it: the
+// caller walks the candidates for a hash and compares the concrete key type. That
+// saves the second copy of the key, and a generic comparison. See [Table] for the
+// loop of a look-up.
+//
+// Cells come in groups of eight, and a group has one word of eight tags, one byte
+// per cell. A tag says that the cell is empty, that its entry is gone, or that it
+// is live, with seven bits of the hash. A look-up compares the eight tags of a
+// group at once, and then normally reads only the entry that it wants. The tags
+// of a million entries take little more than a megabyte, which caches hold, so a
+// look-up costs about one cache miss.
+//
+// The table does no locking. Callers that share one hold a lock of their own.
 package celltable
 
 import "iter"
 
-// Table is a hash table with open addressing. Its cells come in groups of
-// eight, and each group has a word of eight tags, one byte for each cell: empty,
-// gone, or live and seven bits of the hash. A look-up reads the tags of a group
-// all at once, and then as a rule only the one entry that it wants. The tags of
-// a million keys are little more than a megabyte, which caches hold; an entry
-// is one miss of them.
-//
-// That is how Swiss tables work (https://abseil.io/about/design/swisstables);
-// Go's own map is one, but has a key and its value where this has the entry,
-// which holds its key. The table never sees that key: whoever has the table
-// compares it, as only so is that a comparison of what the key really is.
+// Table is a hash table with open addressing; the package comment describes its
+// layout. A look-up compares keys itself:
 //
 //	for g := t.First(hash); ; g = t.Next(g) {
 //		tags := t.Tags(g)
@@ -27,31 +35,31 @@ import "iter"
 //		}
 //	}
 //
-// Resize has to be called before anything else. It and Put move the entries, so
-// that what At returned is no entry any more.
+// Resize must be called before any other method. Resize and Put move entries:
+// after them, pointers that At returned earlier are no longer valid.
 type Table[E any] struct {
-	tags  []uint64 // a group each
-	cells []E      // eight a group; those that are not live are zero
+	tags  []uint64 // one per group
+	cells []E      // eight per group; cells that are not live are zero
 	live  int
-	room  int // empty cells that may still be filled
+	room  int // empty cells that may still be filled before the table grows
 }
 
 const (
 	groupCells = 8
-	groupFull  = 7 // cells in use for each group, on average, before the table grows
+	groupFull  = 7 // cells in use per group, on average, before the table grows
 
-	// tagEmpty ends a search. tagGone does not: the key searched for may have
-	// been put behind one that has gone since.
+	// tagEmpty ends a search. tagGone does not: the key may have been put behind
+	// an entry that was removed since.
 	tagEmpty = 0x00
 	tagGone  = 0x01
-	tagLive  = 0x80 // and the low bits of the hash
+	tagLive  = 0x80 // the low bits of the hash are added
 
 	everyByte = 0x0101010101010101
 	highBits  = tagLive * everyByte
 )
 
-// noKeys are the tags of every table that has no cells: all are empty, and none
-// may be filled.
+// noKeys are the tags of every table without cells: all are empty, and none may
+// be filled.
 var noKeys [1]uint64
 
 // Len returns how many cells are live.
@@ -63,14 +71,15 @@ func (t *Table[E]) Cells() int { return len(t.cells) }
 // At returns the entry of a cell.
 func (t *Table[E]) At(cell int) *E { return &t.cells[cell] }
 
-// First returns the group in which the search for a hash begins: 32 bits of it,
-// as a fraction of the groups. The lowest seven are the tag, and the highest 25
-// are left for whoever spreads keys over several tables.
+// First returns the group in which the search for a hash begins. It takes 32 bits
+// of the hash as a fraction of the number of groups. The lowest seven bits are
+// the tag. The highest 25 are free for callers that spread keys over several
+// tables.
 func (t *Table[E]) First(hash uint64) int {
 	return int(uint64(uint32(hash>>7)) * uint64(len(t.tags)) >> 32)
 }
 
-// Next returns the group in which a search goes on.
+// Next returns the group in which a search continues.
 func (t *Table[E]) Next(group int) int {
 	if group++; group == len(t.tags) {
 		return 0
@@ -78,10 +87,10 @@ func (t *Table[E]) Next(group int) int {
 	return group
 }
 
-// Tags returns those of a group.
+// Tags returns the tags of a group.
 func (t *Table[E]) Tags(group int) Tags { return Tags(t.tags[group]) }
 
-// All goes through the live cells. The one at hand may be removed.
+// All iterates over the live cells. The current one may be removed.
 func (t *Table[E]) All() iter.Seq2[int, *E] {
 	return func(yield func(int, *E) bool) {
 		for g, tags := range t.tags {
@@ -95,8 +104,8 @@ func (t *Table[E]) All() iter.Seq2[int, *E] {
 	}
 }
 
-// Put adds an entry whose key is not there, and returns where it is. A table
-// that is full grows by a quarter.
+// Put adds an entry, whose key must not be in the table, and returns where it is.
+// A full table grows by a quarter.
 func (t *Table[E]) Put(hash uint64, e *E, hashOf func(*E) uint64) *E {
 	if t.room == 0 {
 		t.Resize((t.live+1)*5/4, hashOf)
@@ -119,8 +128,8 @@ func (t *Table[E]) place(hash uint64, e *E) *E {
 	return &t.cells[cell]
 }
 
-// Remove empties a live cell. Where its group has another empty cell no search
-// ever went past it, and it can be empty as well.
+// Remove empties a live cell. If its group has another empty cell, no search ever
+// went past the group, so the cell may become empty too.
 func (t *Table[E]) Remove(cell int) {
 	tag := uint64(tagGone)
 	if t.Tags(cell / groupCells).Last() {
@@ -133,8 +142,8 @@ func (t *Table[E]) Remove(cell int) {
 	t.live--
 }
 
-// Resize makes the table anew with room for so many keys, which are at least
-// those that it has. A table for none takes no memory.
+// Resize rebuilds the table with room for the given number of keys, which must be
+// at least Len. A table for no keys takes no memory.
 func (t *Table[E]) Resize(keys int, hashOf func(*E) uint64) {
 	old := *t
 	*t = Table[E]{tags: noKeys[:]}

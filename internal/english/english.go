@@ -1,4 +1,5 @@
-// Package english holds what messages need of English grammar.
+// Package english has the bits of English grammar that messages need: plurals and
+// lists of alternatives.
 package english
 
 import (
@@ -9,8 +10,8 @@ import (
 // Plural returns a number with its noun: "1 key", "2 keys".
 func Plural(n int, noun string) string { return Count(n, noun, noun+"s") }
 
-// Count returns a number with one of two forms of what follows it: "1 record
-// is", "2 records are".
+// Count returns a number with the form that fits it: "1 record is", "2 records
+// are".
 func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -18,7 +19,7 @@ func Count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// Or joins words of which one is to be chosen: "closed, share or open".
+// Or joins alternatives: "closed, share or open".
 func Or(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")

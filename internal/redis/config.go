@@ -1,6 +1,25 @@
-// Package redis connects Keygate to Redis 6 or later, or Valkey: one server,
-// a Sentinel set or a Cluster. It holds the connection alone; what is stored
-// is the concern of the packages that use it.
+// Package redis connects Keygate to Redis 6 or later, or Valkey: one server, a
+// Sentinel set or a Cluster, which this project calls an engine. It has only the
+// connection. What is stored on the engine is the concern of the packages that
+// use it: redisstore for keys, and ratelimit/shared for limits.
+//
+//   - A [Conn] sends commands. No call takes longer than Config.Timeout. None is
+//     queued for later, and none is sent twice: a call that may have been carried
+//     out is never repeated. While the engine is known to be away, calls fail at
+//     once.
+//   - A [Script] is a Lua script, which the engine runs as one step.
+//   - A [Tracking] reads values that the caller caches, and reports every change to
+//     them, through the engine's client-side caching (CLIENT TRACKING).
+//
+// Cached values may be used only while no change can have been missed. A
+// heartbeat therefore proves at short intervals that the engine answers, on the
+// connection that reports changes. If that connection is lost, a new [Generation]
+// begins, and values from older ones must be read again. Config.StaleMax is how
+// long after the last proof cached values may still be used.
+//
+// [Dial] refuses an engine that is too old or cannot report changes, and warns
+// about one that is not configured to keep data safely. Errors about an engine
+// that does not answer wrap [ErrUnavailable]. No error contains the password.
 package redis
 
 import (
