@@ -46,7 +46,7 @@ func (c *Conn) askLayout(ctx context.Context, client rueidis.Client, told string
 			others = append(others, address)
 		}
 	}
-	const some = 3 // any: a map has no order
+	const some = 3                    // any: a map has no order
 	asked := append(known, others...) //nolint:gocritic // known is not used again
 	if len(known) >= 2 {
 		asked = known[:min(some, len(known))]

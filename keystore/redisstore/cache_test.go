@@ -115,6 +115,48 @@ func TestEnteredLate(t *testing.T) {
 	}
 }
 
+// TestEnteredByAnother has two gateways finish one change. What the slower one
+// enters, with what it knew before, must not take the place of what is there.
+func TestEnteredByAnother(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := openWith(t, calm(server.Addr), 1), open(t, calm(server.Addr))
+	k := testKey(0)
+	old := keystore.EncodeKey(&k)
+	k.Disabled = true
+	c, err := a.begin(entry{op: "put", k: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := c.swap(k.ID, old, keystore.EncodeKey(&k), by); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	other, steps, err := b.noted(c.name, c.keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := b.entriesNow(steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entered, err := other.enter(0, by, entries[0]); !entered || err != nil {
+		t.Fatalf("the first to enter it: %t, %v", entered, err)
+	}
+	if entered, err := c.enter(0, by, c.pages[0]); entered || err != nil {
+		t.Errorf("the second to enter it: %t, %v", entered, err)
+	}
+	c.clear()
+	if server.Do("HLEN", a.names.pending) != "1" {
+		t.Error("a change was cleared by somebody who has not looked since it was entered")
+	}
+	if is, err := b.resolve(c.name, c.keys, true); is != made || err != nil {
+		t.Errorf("fate %d, %v", is, err)
+	}
+	if n := server.Do("HLEN", a.names.pending); n != "0" {
+		t.Errorf("%s changes are left", n)
+	}
+}
+
 // TestOneRead has many requests for one key that is not in memory.
 func TestOneRead(t *testing.T) {
 	t.Parallel()

@@ -284,6 +284,7 @@ func (c *change) end(err error) error {
 		fate, failed := s.resolve(c.name, c.keys, true)
 		switch {
 		case failed == nil && fate == made:
+			c.forget()
 			return nil
 		case failed == nil && uncertain:
 			return fmt.Errorf("%w: %w", keystore.ErrNotWritten, errLostAnswer)
@@ -294,6 +295,15 @@ func (c *change) end(err error) error {
 			return err
 		}
 		time.Sleep(endPause)
+	}
+}
+
+// forget drops what this process knows of the keys of a change.
+func (c *change) forget() {
+	for _, entries := range c.pages {
+		for i := range entries {
+			c.s.keys.forget(entries[i].k.ID)
+		}
 	}
 }
 

@@ -80,7 +80,11 @@ func freePort(t testing.TB) string {
 		}
 		port := l.Addr().(*net.TCPAddr).Port
 		l.Close()
-		if port+10000 <= 65535 {
+		if port+10000 > 65535 {
+			continue
+		}
+		if bus, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+10000)); err == nil {
+			bus.Close()
 			return fmt.Sprint(port)
 		}
 	}
