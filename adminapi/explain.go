@@ -124,11 +124,11 @@ func (a *call) revokedAt(id apikey.ID) string {
 // handlers, and the policy has no routes.
 func (a *call) policyFor(q *access.Request) access.Policy {
 	policy := access.Policy{Brand: a.brand}
-	if len(a.gateways) > 0 {
-		chosen := max(0, slices.IndexFunc(a.gateways, func(g Gateway) bool {
+	if len(a.mappings) > 0 {
+		chosen := max(0, slices.IndexFunc(a.mappings, func(g Mapping) bool {
 			return access.CheckPath(q.Path) == "" && g.Policy.Table.Match(q.Method, q.Path) != nil
 		}))
-		policy = a.gateways[chosen].Policy
+		policy = a.mappings[chosen].Policy
 	}
 	policy.Keys = a.store
 	return policy

@@ -35,18 +35,18 @@ func explainAdmin(t *testing.T) (a *Server, limits *ratelimit.Limiter, token str
 	if err := store.Create(key, keystore.Actor{At: explainNow, Via: "offline"}); err != nil {
 		t.Fatal(err)
 	}
-	policy := func(routes ...access.Route) Gateway {
+	policy := func(routes ...access.Route) Mapping {
 		table, err := access.NewTable(routes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Gateway{Policy: access.Policy{Brand: "patra", Table: table}}
+		return Mapping{Policy: access.Policy{Brand: "patra", Table: table}}
 	}
 	limits = ratelimit.New()
 	return New(Options{
 		Store: store, Brand: "patra", Now: func() time.Time { return explainNow },
 		Limits: limitsOf{limits},
-		Gateways: []Gateway{
+		Mappings: []Mapping{
 			policy(access.Route{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: access.AllOf("posts:read")}),
 			policy(
 				access.Route{Methods: []string{"GET"}, Pattern: "/v2/posts", Scopes: access.AllOf("posts:read")},
@@ -175,7 +175,7 @@ func TestExplainLimits(t *testing.T) {
 
 func TestExplainOffline(t *testing.T) {
 	a, _, token, key := explainAdmin(t)
-	a.gateways, a.limits = nil, nil
+	a.mappings, a.limits = nil, nil
 	req := ExplainRequest{Key: key.ID.String(), Method: "GET", Path: "/v1/posts", IP: "192.0.2.1", At: "2030-01-01T00:00:00Z"}
 	if resp := mustExplain(t, a, req); outcomes(resp) != "pssppFFpsss" || resp.Reason != "key_expired" {
 		t.Errorf("%s, %s", outcomes(resp), resp.Reason)

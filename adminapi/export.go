@@ -69,6 +69,11 @@ func (a *call) filename(extension string) string {
 // export answers with a line for every key, in the order of their IDs.
 func (a *call) export(*http.Request) (any, int, error) {
 	a.flush()
+	if m, ok := a.store.(keystore.Mender); ok {
+		if err := m.Complete(); err != nil {
+			return nil, 0, fmt.Errorf("exporting all keys: %w", err)
+		}
+	}
 	write := func(w io.Writer) error {
 		out := bufio.NewWriter(w)
 		enc := json.NewEncoder(out)
@@ -119,4 +124,20 @@ func (a *call) check(*http.Request) (any, int, error) {
 		return nil, 0, fmt.Errorf("checking the key store: %w", err)
 	}
 	return resp, http.StatusOK, nil
+}
+
+// mend makes the parts of the store agree where they can, and then checks it.
+func (a *call) mend(r *http.Request) (any, int, error) {
+	mended := 0
+	if m, ok := a.store.(keystore.Mender); ok {
+		var err error
+		if mended, err = m.Mend(); err != nil {
+			return nil, 0, fmt.Errorf("mending the key store: %w", err)
+		}
+	}
+	resp, status, err := a.check(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	return MendResponse{resp.(CheckResponse), mended}, status, nil
 }

@@ -48,7 +48,7 @@ type importer struct {
 
 // load stores the keys of an export. A bad line keeps all keys out, unless
 // keep_going is true.
-func (a *call) load(r *http.Request) (any, int, error) {
+func (a *call) importKeys(r *http.Request) (any, int, error) {
 	var keepGoing, anyScope bool
 	err := eachParam(r, params{
 		"keep_going":          yesNo("keep_going", &keepGoing),
@@ -61,11 +61,17 @@ func (a *call) load(r *http.Request) (any, int, error) {
 	case err != nil, mediaType != "application/jsonl" && mediaType != "application/json":
 		return nil, 0, &bodyError{http.StatusUnsupportedMediaType, "the body must be JSON lines; send it with Content-Type: application/jsonl"}
 	}
+	// What an import before has left over must be finished or undone first.
+	if m, ok := a.store.(keystore.Mender); ok {
+		if err := m.AwaitSettled(); err != nil {
+			return nil, 0, err
+		}
+	}
 	im := &importer{
 		call:         a,
 		now:          a.now(),
 		anyScope:     anyScope,
-		routeScopes:  routeScopes(a.gateways),
+		routeScopes:  routeScopes(a.mappings),
 		lineOfID:     make(map[apikey.ID]int),
 		lineOfOpaque: make(map[apikey.Hash]int),
 		refused:      []ImportError{},

@@ -46,7 +46,7 @@ func (a *call) create(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	if !req.AllowUnknownScope {
-		if err := apikey.CheckKnown(key.Scopes, routeScopes(a.gateways)); err != nil {
+		if err := apikey.CheckKnown(key.Scopes, routeScopes(a.mappings)); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -22,7 +22,7 @@ func TestExplainWhatElseThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.gateways = []Gateway{{Policy: access.Policy{Brand: "patra", Table: table}}}
+	a.mappings = []Mapping{{Policy: access.Policy{Brand: "patra", Table: table}}}
 	_, err = a.store.Update(key.ID, "update", keystore.Actor{At: explainNow}, func(k *apikey.Key) error {
 		k.AllowedOrigins, k.AllowedIPs = []string{"https://shop.example"}, nil
 		return nil

@@ -31,7 +31,7 @@ func (a *call) update(r *http.Request) (any, int, error) {
 		if req.Scopes == nil || req.AllowUnknownScope {
 			return nil // the key has this value already, so it was accepted once
 		}
-		return apikey.CheckKnown(k.Scopes, routeScopes(a.gateways))
+		return apikey.CheckKnown(k.Scopes, routeScopes(a.mappings))
 	})
 }
 

@@ -78,6 +78,8 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("GET /keygate/audit", "").want(t, 200)
 	s.send("GET /keygate/audit?cursor=x", "").want(t, 400)
 	s.send("GET /keygate/check", "").want(t, 200)
+	s.send("POST /keygate/check", "").want(t, 200, `"mended":0`)
+	s.send("POST /keygate/check?deep=1", "").want(t, 400)
 	exported := s.send("GET /keygate/export", "").want(t, 200).body
 	s.send("GET /keygate/backup", "").want(t, 200)
 	for _, name := range []string{"check", "export", "backup", "health", "scopes"} {

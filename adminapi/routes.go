@@ -11,7 +11,7 @@ import (
 // RoutesResponse lists what the running config maps, and the operations of its
 // documents that it denies.
 type RoutesResponse struct {
-	Routes []routeInfo       `json:"routes"` // sorted by gateway, then path, then in the order of the config
+	Routes []routeInfo       `json:"routes"` // sorted by mapping, then path, then in the order of the config
 	Denied []DeniedOperation `json:"denied"` // operations of documents that nobody may call
 }
 
@@ -44,16 +44,16 @@ type DeniedOperation struct {
 }
 
 func (a *call) routes(*http.Request) (any, int, error) {
-	return RoutesOf(a.gateways), http.StatusOK, nil
+	return RoutesOf(a.mappings), http.StatusOK, nil
 }
 
-func RoutesOf(gateways []Gateway) RoutesResponse {
+func RoutesOf(mappings []Mapping) RoutesResponse {
 	resp := RoutesResponse{Routes: []routeInfo{}, Denied: []DeniedOperation{}}
 	// Caddy provisions the servers of a config in no order.
-	gateways = slices.SortedStableFunc(slices.Values(gateways), func(x, y Gateway) int {
+	mappings = slices.SortedStableFunc(slices.Values(mappings), func(x, y Mapping) int {
 		return access.CompareSources(x.source(), y.source())
 	})
-	for i, g := range gateways {
+	for i, g := range mappings {
 		number := i + 1
 		table := g.Policy.Table
 		taken := make(map[string]taken)
@@ -95,8 +95,8 @@ func RoutesOf(gateways []Gateway) RoutesResponse {
 	return resp
 }
 
-// source returns where the first route of a gateway was written.
-func (g *Gateway) source() string { return g.Policy.Table.Routes()[0].Source }
+// source returns where the first route of a mapping was written.
+func (g *Mapping) source() string { return g.Policy.Table.Routes()[0].Source }
 
 func newRouteInfo(gateway int, r *access.Route) routeInfo {
 	return routeInfo{

@@ -12,8 +12,8 @@ import (
 // has. Each comes with the routes of the running config that need it.
 func (a *call) scopes(*http.Request) (any, int, error) {
 	opens := make(map[string][]string)
-	for _, gateway := range a.gateways {
-		for _, route := range gateway.Policy.Table.Routes() {
+	for _, mapping := range a.mappings {
+		for _, route := range mapping.Policy.Table.Routes() {
 			line := route.String()
 			for _, scope := range route.Scopes.Distinct() {
 				opens[scope] = append(opens[scope], line)
@@ -61,10 +61,10 @@ func (a *call) scopes(*http.Request) (any, int, error) {
 const maxHolders = 100
 
 // routeScopes returns every scope that a route needs, sorted.
-func routeScopes(gateways []Gateway) []string {
+func routeScopes(mappings []Mapping) []string {
 	var scopes []string
-	for _, gateway := range gateways {
-		for _, route := range gateway.Policy.Table.Routes() {
+	for _, mapping := range mappings {
+		for _, route := range mapping.Policy.Table.Routes() {
 			scopes = append(scopes, route.Scopes.Distinct()...)
 		}
 	}

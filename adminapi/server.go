@@ -44,9 +44,9 @@ type Options struct {
 	Brand string // of the tokens that the API makes
 	Now   func() time.Time
 
-	// Gateways returns the handlers of the running config. Default: none, as
-	// offline.
-	Gateways []Gateway
+	// Mappings are those of the running config, one for each keygate handler.
+	// Default: none, as offline.
+	Mappings []Mapping
 
 	// WorkspaceLimits apply to workspaces without limits set for them.
 	WorkspaceLimits apikey.WorkspaceLimits
@@ -93,7 +93,7 @@ type Observer interface {
 type Server struct {
 	store           keystore.Store
 	brand           string
-	gateways        []Gateway
+	mappings        []Mapping
 	workspaceLimits apikey.WorkspaceLimits
 	limits          Limits // nil: none are charged here
 	via             string
@@ -109,7 +109,7 @@ func New(o Options) *Server {
 	s := &Server{
 		store:           o.Store,
 		brand:           o.Brand,
-		gateways:        o.Gateways,
+		mappings:        o.Mappings,
 		workspaceLimits: o.WorkspaceLimits,
 		limits:          o.Limits,
 		via:             o.Via,
@@ -160,9 +160,9 @@ var resources = map[string]methods{
 	RoutesPath:                      {"GET": plain((*call).routes)},
 	ExplainPath:                     {"POST": plain((*call).explain)},
 	AuditPath:                       {"GET": queried((*call).audit)},
-	CheckPath:                       {"GET": plain((*call).check)},
+	CheckPath:                       {"GET": plain((*call).check), "POST": plain((*call).mend)},
 	ExportPath:                      {"GET": plain((*call).export)},
-	ImportPath:                      {"POST": queried((*call).load)},
+	ImportPath:                      {"POST": queried((*call).importKeys)},
 	BackupPath:                      {"GET": plain((*call).backup)},
 }
 

@@ -55,7 +55,7 @@ func serveAPI(t *testing.T) *apiServer {
 		o := Options{
 			Store:           store,
 			Brand:           "patra",
-			Gateways:        []Gateway{{Policy: access.Policy{Brand: "patra", Table: table}}},
+			Mappings:        []Mapping{{Policy: access.Policy{Brand: "patra", Table: table}}},
 			WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 600},
 			Limits:          unsavedLimits{s},
 			Via:             "api test",

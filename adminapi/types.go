@@ -101,6 +101,13 @@ type CheckResponse struct {
 	Damaged []DamagedRecord `json:"damaged"`
 }
 
+// MendResponse says besides how much was mended before.
+type MendResponse struct {
+	CheckResponse
+	Mended int `json:"mended"`
+}
+
+// DamagedRecord is one that does not verify.
 type DamagedRecord struct {
 	Key     string `json:"key_id"`
 	Problem string `json:"problem"`

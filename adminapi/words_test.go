@@ -117,8 +117,8 @@ func TestAPIScopesOfRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := Gateway{Policy: access.Policy{Table: table}}
-	a := &call{Server: New(Options{Store: serveAPI(t).store, Gateways: []Gateway{g, g}})}
+	g := Mapping{Policy: access.Policy{Table: table}}
+	a := &call{Server: New(Options{Store: serveAPI(t).store, Mappings: []Mapping{g, g}})}
 	answer, status, err := a.scopes(nil)
 	if err != nil || status != 200 {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestAPIScopesOfRoutes(t *testing.T) {
 	if !reflect.DeepEqual(got, want) || strings.Join(order, " ") != "posts:read alpha:x zeta:x" {
 		t.Errorf("%v in the order %v", got, order)
 	}
-	if scopes := routeScopes(a.gateways); strings.Join(scopes, " ") != "alpha:x posts:read zeta:x" {
+	if scopes := routeScopes(a.mappings); strings.Join(scopes, " ") != "alpha:x posts:read zeta:x" {
 		t.Errorf("%v", scopes)
 	}
 }

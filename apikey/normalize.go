@@ -2,8 +2,8 @@ package apikey
 
 import "fmt"
 
-// MaxPlaces is how many origins, and how many addresses, one key may have.
-const MaxPlaces = 64
+// MaxAllowlist is how many origins, and how many addresses, one key may have.
+const MaxAllowlist = 64
 
 // Normalize checks the settings of a key and brings them into the form in which
 // they are stored: scopes are sorted, origins and addresses are canonical,
@@ -60,7 +60,7 @@ func (k *Key) NormalizeChange(old *Key) error {
 // normalList returns the canonical forms of list in the same order, without
 // duplicates, and never nil.
 func normalList(field string, list []string, canonical func(string) (string, error)) ([]string, error) {
-	if err := checkCount(field, len(list), MaxPlaces); err != nil {
+	if err := checkCount(field, len(list), MaxAllowlist); err != nil {
 		return nil, err
 	}
 	normal := make([]string, 0, len(list))

@@ -54,16 +54,16 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		return unavailableError(err)
 	}
 	app := val.(*App)
-	engine, err := app.open()
+	store, err := app.open()
 	if err != nil {
 		return unavailableError(err)
 	}
 	adminapi.New(adminapi.Options{
-		Store:           engine.store,
+		Store:           store.store,
 		Brand:           app.KeyPrefix,
-		Gateways:        app.gateways,
+		Mappings:        app.mappings,
 		WorkspaceLimits: app.WorkspaceLimits,
-		Limits:          engine.limits,
+		Limits:          store.limits,
 		Observer:        changeLog{app},
 		Failed:          func(r *http.Request, status int, err error) { reportFailure(app.logger, r.URL.Path, status, err) },
 		Now:             timeNow,
@@ -110,4 +110,4 @@ func reportFailure(logger *zap.Logger, path string, status int, err error) {
 
 // adminFailing limits the log of a broken store, because health checks keep
 // asking.
-var adminFailing rarely
+var adminFailing logThrottle

@@ -37,10 +37,9 @@ type answer struct {
 	values   headerValues
 }
 
-// forward passes the request on as the backend may see it. A WebSocket opened
-// with a key is registered with the engine for as long as it lives. A public
-// route needs no engine.
-func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *engine) error {
+// forward passes the request on, as the backend may see it. A WebSocket of a
+// key is among the sockets of its store for as long; a public route needs no store.
+func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *openStore) error {
 	id := &a.handler.identity
 	rw := &a.writer
 	rw.ResponseWriter, rw.answer = w, a
@@ -102,15 +101,9 @@ const statusHungUp = 499
 // must find neither an identity nor a credential.
 func (a *answer) takeBack(failed bool) {
 	r := a.request
-	if a.opened {
-		a.handler.identity.unset(r.Header)
-	}
+	a.handler.identity.unset(r.Header)
 	if !failed {
-		if a.writer.mayUpgrade {
-			delete(r.Header, "Connection")
-			delete(r.Header, "Upgrade")
-		}
-		a.taken.giveBack(r)
+		a.taken.giveBack(r) // Connection and Upgrade, too
 		return
 	}
 	for _, name := range [...]string{"Authorization", "Connection", "Upgrade"} {

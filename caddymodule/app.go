@@ -15,9 +15,9 @@
 // request.
 //
 // A reload provisions the new config before the old one is cleaned up. So what
-// has to survive is in an engine, which all configs with the same store share:
-// keys, buckets, quotas, failure budgets and WebSockets. The engine closes when
-// the last config lets go of it.
+// has to survive is in an openStore, which all configs with the same store share:
+// keys, buckets, quotas, failure budgets and WebSockets. It is closed when the last
+// config releases it.
 //
 // Provisioning opens, creates and connects to nothing, so that `caddy validate`
 // works beside a running gateway. The store is opened when the config starts, or
@@ -74,12 +74,12 @@ type App struct {
 	logger *zap.Logger
 	events events
 
-	gateways []adminapi.Gateway // of this config
+	mappings []adminapi.Mapping // of this config
 
 	mu       sync.Mutex
 	released bool
 	openErr  error
-	engine   atomic.Pointer[engine]
+	opened   atomic.Pointer[openStore]
 }
 
 // CaddyModule returns the Caddy module information.
@@ -162,30 +162,30 @@ func checkRetention(d time.Duration) error {
 func (a *App) Stop() error { return nil }
 
 // Cleanup releases the store; the last config to do so closes it. A request may
-// still reach a handler of this config. It uses the engine, which another config
-// keeps open, or which refuses the request.
+// still reach a handler of this config. It uses the open store, which another
+// config keeps open, or which refuses the request.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.released = true
-	if a.engine.Load() == nil {
+	if a.opened.Load() == nil {
 		return nil
 	}
-	_, err := engines.Delete(a.store.Location())
+	_, err := openStores.Delete(a.store.Location())
 	return err
 }
 
 var errReleased = errors.New("this config has ended")
 
-// open returns the engine and opens it on the first call. A failure is final for
+// open returns the store and opens it on the first call. A failure is final for
 // this config: Start returns it, and Caddy then discards the config.
-func (a *App) open() (*engine, error) {
-	if e := a.engine.Load(); e != nil {
+func (a *App) open() (*openStore, error) {
+	if e := a.opened.Load(); e != nil {
 		return e, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch e := a.engine.Load(); {
+	switch e := a.opened.Load(); {
 	case e != nil:
 		return e, nil
 	case a.released:
@@ -193,14 +193,14 @@ func (a *App) open() (*engine, error) {
 	case a.openErr != nil:
 		return nil, a.openErr
 	}
-	e, err := acquireEngine(a.store, a.logger)
+	e, err := acquireStore(a.store, a.logger)
 	if err != nil {
 		metrics.storeErrors.Inc()
 		a.openErr = fmt.Errorf("opening the key store: %w", err)
 		a.logger.Error("the key store cannot be opened", zap.Error(err))
 		return nil, a.openErr
 	}
-	a.engine.Store(e)
+	a.opened.Store(e)
 	return e, nil
 }
 

@@ -9,16 +9,16 @@ import (
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
-// question names the headers in which a front proxy describes the request that it
-// asks about, in canonical form. The zero question means that there is no front
-// proxy and the request itself is judged.
-type question struct {
+// frontHeaders names the headers in which a front proxy describes the request
+// that it asks about, in canonical form. The zero value means that there is no
+// front proxy and the request itself is judged.
+type frontHeaders struct {
 	method, uri string
 }
 
-// questions lists the headers of the supported front proxies, by the name of the
-// proxy's directive.
-var questions = map[string]question{
+// frontHeadersOf lists the headers of the supported front proxies, by the name of
+// the proxy's directive.
+var frontHeadersOf = map[string]frontHeaders{
 	"forward_auth": {"X-Forwarded-Method", "X-Forwarded-Uri"},
 	"auth_request": {"X-Original-Method", "X-Original-Uri"},
 }
@@ -39,7 +39,7 @@ func (h *Handler) checkAuthorize() error {
 }
 
 // decide judges the request, or the one that a front proxy asks about.
-func (qn question) decide(p *access.Policy, q *access.Request, r *http.Request) access.Decision {
+func (qn frontHeaders) decide(p *access.Policy, q *access.Request, r *http.Request) access.Decision {
 	if qn.uri == "" {
 		return p.Decide(q)
 	}

@@ -8,11 +8,14 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // What a key opened is that key's alone: no shared cache may keep it, unless the
 // backend itself has said that it may.
 func TestAnswersToKeysArePrivate(t *testing.T) {
+	site := newCachedSite(t)
 	for name, test := range map[string]struct {
 		backend []string
 		want    string // fields, joined with a line end
@@ -57,10 +60,10 @@ func TestAnswersToKeysArePrivate(t *testing.T) {
 		"an argument that is called public": {[]string{"ext=public"}, "private, ext=public"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := strings.Join(answerTo(t, "/v1/posts", "Cache-Control", test.backend)["Cache-Control"], "\n"); got != test.want {
+			if got := strings.Join(site.answer(t, "/v1/posts", "Cache-Control", test.backend)["Cache-Control"], "\n"); got != test.want {
 				t.Errorf("Cache-Control: %q, want %q", got, test.want)
 			}
-			if got := answerTo(t, "/v1/status", "Cache-Control", test.backend)["Cache-Control"]; !slices.Equal(got, test.backend) {
+			if got := site.answer(t, "/v1/status", "Cache-Control", test.backend)["Cache-Control"]; !slices.Equal(got, test.backend) {
 				t.Errorf("on a public route Cache-Control is %q, want the backend's %q", got, test.backend)
 			}
 		})
@@ -69,6 +72,7 @@ func TestAnswersToKeysArePrivate(t *testing.T) {
 
 // Answers differ by the credential, which caches in front see.
 func TestAnswersToKeysVaryByCredential(t *testing.T) {
+	site := newCachedSite(t)
 	for name, test := range map[string]struct {
 		backend []string
 		want    string
@@ -85,7 +89,7 @@ func TestAnswersToKeysVaryByCredential(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for path, want := range map[string]string{"/v1/posts": test.want, "/v1/status": test.public} {
-				if got := strings.Join(answerTo(t, path, "Vary", test.backend)["Vary"], "\n"); got != want {
+				if got := strings.Join(site.answer(t, path, "Vary", test.backend)["Vary"], "\n"); got != want {
 					t.Errorf("%s: Vary: %q, want %q", path, got, want)
 				}
 			}
@@ -93,12 +97,23 @@ func TestAnswersToKeysVaryByCredential(t *testing.T) {
 	}
 }
 
-// answerTo returns the header of an answer of a backend that sets one of its
-// fields. What one answer is told is not in the next.
-func answerTo(t *testing.T, path, name string, values []string) http.Header {
+// cachedSite is a handler with a key.
+type cachedSite struct {
+	h     *Handler
+	token string
+}
+
+func newCachedSite(t *testing.T) *cachedSite {
 	t.Helper()
 	h := provisioned(t, &Handler{Header: "X-Key"})
-	_, token := storeKey(t, h, nil)
+	_, token := storeKey(t, h, func(k *apikey.Key) { k.Limits = plenty })
+	return &cachedSite{h, token}
+}
+
+// answer returns the header of an answer of a backend that sets one of its
+// fields. What one answer is told is not in the next.
+func (s *cachedSite) answer(t *testing.T, path, name string, values []string) http.Header {
+	t.Helper()
 	var first http.Header
 	for range 2 {
 		w := httptest.NewRecorder()
@@ -109,7 +124,7 @@ func answerTo(t *testing.T, path, name string, values []string) http.Header {
 			_, err := w.Write([]byte("served"))
 			return err
 		})
-		if err := h.ServeHTTP(w, httpRequest("GET", path, http.Header{"X-Key": {token}}), next); err != nil {
+		if err := s.h.ServeHTTP(w, httpRequest("GET", path, http.Header{"X-Key": {s.token}}), next); err != nil {
 			t.Fatal(err)
 		}
 		header := w.Result().Header

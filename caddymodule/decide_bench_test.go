@@ -23,7 +23,7 @@ var workspaceCaps = []struct {
 // decider decides requests as ServeHTTP does, without HTTP. Its clock stands
 // still. Goroutines need one each.
 type decider struct {
-	engine   *engine
+	engine   *openStore
 	policy   access.Policy
 	together apikey.WorkspaceLimits
 	q        access.Request

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/socialpatra/keygate/access"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
@@ -104,6 +109,28 @@ func TestEvents(t *testing.T) {
 	id, _ := record["id"].(string)
 	post("/keygate/keys/"+id+"/revoke", "{}")
 
+	active := caddy.ActiveContext()
+	val, err := active.AppIfConfigured("keygate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, _ := val.(*App)
+	core, logged := observer.New(zap.InfoLevel)
+	app.logger = zap.New(core)
+	changeLog{app}.KeysImported(3, "api 127.0.0.1")
+	changeLog{app}.WorkspaceChanged("limit", "acme", "api 127.0.0.1")
+	app.events.denied(httpRequest("GET", "/", nil), &verdict{reason: access.MissingKey})
+	unknown := httpRequest("GET", "/", nil)
+	client("@")(unknown)
+	app.events.denied(unknown, &verdict{reason: access.InvalidKey})
+	var told []string
+	for _, entry := range logged.All() {
+		told = append(told, fmt.Sprint(entry.Message, " ", entry.ContextMap()))
+	}
+	if want := []string{"keys imported map[keys:3 via:api 127.0.0.1]", "workspace changed map[action:limit via:api 127.0.0.1 workspace:acme]"}; !slices.Equal(told, want) {
+		t.Errorf("logged %q, want %q", told, want)
+	}
+
 	caught.Lock()
 	defer caught.Unlock()
 	for _, e := range caught.events {
@@ -116,6 +143,9 @@ func TestEvents(t *testing.T) {
 		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "missing_key", "status": 401, "client_ip": "127.0.0.1"},
 		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "route_not_mapped", "status": 403, "client_ip": "127.0.0.1", "key_id": id, "workspace": "acme"},
 		{"name": "keygate.key_changed", "module": "keygate", "action": "revoke", "key_id": id, "via": "api 127.0.0.1"},
+		{"name": "keygate.key_changed", "module": "keygate", "action": "import", "keys": 3, "via": "api 127.0.0.1"},
+		{"name": "keygate.denied", "module": "keygate", "reason": "missing_key", "status": 401, "client_ip": "203.0.113.7"},
+		{"name": "keygate.denied", "module": "keygate", "reason": "invalid_key", "status": 401, "client_ip": ""},
 	}
 	if !reflect.DeepEqual(caught.events, want) {
 		t.Errorf("events: %v\nwant %v", caught.events, want)

@@ -91,7 +91,7 @@ type Handler struct {
 	identity identity
 	cors     corsHeaders
 	caching  caching
-	asked    question
+	front    frontHeaders
 }
 
 // CaddyModule returns the Caddy module information.
@@ -117,18 +117,18 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.setDefaults(); err != nil {
 		return err
 	}
-	g, err := h.gateway()
+	g, err := h.mapping()
 	if err != nil {
 		return err
 	}
 	report(&g, h.logger)
 	g.Policy.Brand = h.app.KeyPrefix
 	h.policy = g.Policy
-	h.app.gateways = append(h.app.gateways, g)
+	h.app.mappings = append(h.app.mappings, g)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
 	h.caching = newCaching(h.Header)
-	h.asked = questions[h.Authorize]
+	h.front = frontHeadersOf[h.Authorize]
 	if h.Header != "" {
 		h.logger.Warn("tokens in this header are written to access logs unless a log filter takes them out; Authorization never is",
 			zap.String("header", h.Header))
@@ -224,19 +224,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	a := &answer{handler: h, request: r, origin: allowedOrigin(q.Origins), trusted: trusted}
 	a.trackBody()
 
-	engine, err := h.app.open()
+	store, err := h.app.open()
 	policy := h.policy
 	if err == nil {
-		policy.Keys = engine.store
+		policy.Keys = store.store
 	} else {
 		policy.Keys = closedStore{err}
 	}
-	if err == nil && h.AuthFailures > 0 && engine.store.HasOpaque() {
+	if err == nil && h.AuthFailures > 0 && store.store.HasOpaque() {
 		var within bool
-		within, a.retryAfter = engine.failuresWithin(h.AuthFailures).Peek(q.Client, now)
+		within, a.retryAfter = store.failuresWithin(h.AuthFailures).Peek(q.Client, now)
 		q.OverFailures = !within
 	}
-	d := h.asked.decide(&policy, &q, r)
+	d := h.front.decide(&policy, &q, r)
 
 	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth() || d.Reason == access.TooManyFailures) {
 		return a.tooEarly(w)
@@ -250,17 +250,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	case d.Reason == access.Allowed && !d.Authenticated: // a public route
 	case d.Authenticated && d.Reason == access.Allowed:
-		a.caps = adminapi.CapsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		if a.limits, d.Err = engine.limits.Take(d.ID, a.caps, d.Route.Cost, now); d.Err != nil {
+		a.caps = adminapi.CapsOf(store.store, &d.Grant, h.app.WorkspaceLimits)
+		if a.limits, d.Err = store.limits.Take(d.ID, a.caps, d.Route.Cost, now); d.Err != nil {
 			d.Reason = access.StoreUnavailable
 			break
 		}
 		a.keyed, d.Reason = true, adminapi.LimitReason(&a.limits)
 	case d.Authenticated:
-		a.keyed, a.caps = true, adminapi.CapsOf(engine.store, &d.Grant, h.app.WorkspaceLimits)
-		a.limits = engine.limits.Deny(d.ID, a.caps, now)
+		a.keyed, a.caps = true, adminapi.CapsOf(store.store, &d.Grant, h.app.WorkspaceLimits)
+		a.limits = store.limits.Deny(d.ID, a.caps, now)
 	case d.Reason.FailedAuth() && h.AuthFailures > 0:
-		if within, _ := engine.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
+		if within, _ := store.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
 			d.Reason, a.retryAfter = access.TooManyFailures, 0 // it was looked up and is wrong, so waiting does not help
 		}
 	}
@@ -275,11 +275,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.Authorize != "" {
 		return a.permit(w, &d)
 	}
-	return a.forward(w, r, next, &d, engine)
+	return a.forward(w, r, next, &d, store)
 }
 
 // unavailable limits the log of a store that cannot answer.
-var unavailable rarely
+var unavailable logThrottle
 
 // Interface guards.
 var (

@@ -139,6 +139,22 @@ func TestErrorsCaddyStrips(t *testing.T) {
 	}
 }
 
+// A request that Caddy has not prepared, as of a test of another module, is judged
+// as any other, from an address that nobody knows.
+func TestRequestsThatNobodyPrepared(t *testing.T) {
+	h := provisioned(t, new(Handler))
+	_, token := storeKey(t, h, nil)
+	_, pinned := storeKey(t, h, func(k *apikey.Key) { k.AllowedIPs = []string{"192.0.2.0/24"} }) // of httptest
+	for credential, want := range map[string]int{token: 200, pinned: 403, "none": 401} {
+		r := httptest.NewRequest("GET", "/v1/posts", nil)
+		r.Header["Authorization"] = bearer(credential)
+		w := httptest.NewRecorder()
+		if err := h.ServeHTTP(w, r, okBackend); err != nil || w.Code != want {
+			t.Errorf("answered %d, %v, want %d", w.Code, err, want)
+		}
+	}
+}
+
 // Before the TLS handshake is complete the client's address is a claim and the
 // request may be a replay (RFC 8470): no key is used then, nor judged.
 func TestEarlyData(t *testing.T) {

@@ -29,7 +29,7 @@ func BenchmarkSetIdentity(b *testing.B) {
 func BenchmarkSetHeaders(b *testing.B) {
 	caps := ratelimit.Caps{Limits: apikey.Limits{PerMinute: 60, PerDay: 10_000, Burst: 60}}
 	shared := caps
-	shared.Together = apikey.WorkspaceLimits{PerMinute: 600, PerDay: 100_000}
+	shared.WorkspaceLimits = apikey.WorkspaceLimits{PerMinute: 600, PerDay: 100_000}
 	minute, day := ratelimit.Balance{Limit: 60, Remaining: 59, Reset: 1}, ratelimit.Balance{Limit: 10_000, Remaining: 9211, Reset: 31044}
 	for _, tt := range []struct {
 		name   string

@@ -29,6 +29,7 @@ func TestRequestsOfClientsThatHungUp(t *testing.T) {
 		"not answered":      {nil, false, 200},
 		"an error":          {context.Canceled, false, 499},
 		"one with a status": {caddyhttp.Error(504, errors.New("too late")), false, 504},
+		"without a status":  {caddyhttp.HandlerError{Err: errors.New("late")}, false, 499},
 		"one in the middle": {context.Canceled, true, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,15 +45,29 @@ func TestRequestsOfClientsThatHungUp(t *testing.T) {
 				hangUp()
 				return test.err
 			})
-			w := httptest.NewRecorder()
+			w := &countingWriter{ResponseRecorder: httptest.NewRecorder()}
 			if err := h.ServeHTTP(w, r, next); err != nil || w.Code != test.status {
 				t.Errorf("%d and %v for the error routes, want %d alone", w.Code, err, test.status)
+			}
+			if want := test.wrote || test.err != nil; w.headers > 1 || (w.headers == 1) != want {
+				t.Errorf("a header is written %d times", w.headers)
 			}
 			if !maps.EqualFunc(seen, r.Header, slices.Equal) || seen.Get("SocialPatra-Workspace") == "" {
 				t.Errorf("the header was %v, and is %v", seen, r.Header)
 			}
 		})
 	}
+}
+
+// countingWriter counts how often a header is written.
+type countingWriter struct {
+	*httptest.ResponseRecorder
+	headers int
+}
+
+func (w *countingWriter) WriteHeader(status int) {
+	w.headers++
+	w.ResponseRecorder.WriteHeader(status)
 }
 
 // mergedContext has the values of one context and the end of another.

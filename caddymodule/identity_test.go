@@ -110,7 +110,8 @@ func TestSetIdentity(t *testing.T) {
 
 func TestCheckIdentityPrefix(t *testing.T) {
 	for prefix, ok := range map[string]bool{
-		"SocialPatra-": true, "X-Backend-": true, "a-": true, "A1-b-": true,
+		"SocialPatra-": true, "X-Backend-": true, "a-": true, "A1-b-": true, "z-": true, "Z-": true, "A-": true, "a0-": true, "a9-": true, "a--": true,
+		"a/-": false, "a:-": false, "`-": false, "{-": false, "@-": false, "[-": false, "a\x00-": false, "0-": false, "9-": false,
 		"": false, "-": false, "SocialPatra": false, "1a-": false, "-a-": false, "a_b-": false, "a b-": false, "é-": false,
 		strings.Repeat("a", 32) + "-": false,
 	} {

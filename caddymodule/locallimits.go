@@ -126,7 +126,7 @@ func (l *localLimits) Close() {
 // unsavedUse reports use that could not be saved.
 type unsavedUse struct {
 	logger *zap.Logger
-	often  rarely
+	often  logThrottle
 }
 
 func (u *unsavedUse) report(err error) {

@@ -54,7 +54,7 @@ func (m *metricSet) decided(reason access.Reason, took time.Duration) {
 
 // register adds all metrics to the registry of a config.
 func (m *metricSet) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, fleetCollector{}} {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
 			return err
@@ -78,8 +78,8 @@ func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc
 func (keysCollector) Collect(found chan<- prometheus.Metric) {
 	now := timeNow()
 	total, known := make(map[apikey.Status]int), true
-	engines.Range(func(_, value any) bool {
-		counts := value.(*engine).store.Counts(now)
+	openStores.Range(func(_, value any) bool {
+		counts := value.(*openStore).store.Counts(now)
 		known = known && counts != nil
 		for status, n := range counts {
 			total[status] += n

@@ -39,7 +39,7 @@ type world struct {
 	started time.Time    // when the engine was opened, in the time of tickers
 	flushed time.Time    // when the admin API last saved counts, in the same time
 
-	engine  *engine
+	engine  *openStore
 	handler *Handler
 
 	keys       []*modelKey
@@ -70,7 +70,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t.Fatal(err)
 	}
 	w.handler.app.WorkspaceLimits = configLimits
-	w.handler.app.engine.Store(w.engine)
+	w.handler.app.opened.Store(w.engine)
 	return w
 }
 
@@ -85,13 +85,13 @@ func (w *world) open() {
 	if err := store.Provision(caddy.Context{}); err != nil {
 		w.t.Fatal(err)
 	}
-	e, err := openEngine(store, zap.NewNop())
+	e, err := openNewStore(store, zap.NewNop())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.engine, w.started = e, time.Now()
 	if w.handler != nil {
-		w.handler.app.engine.Store(e)
+		w.handler.app.opened.Store(e)
 	}
 }
 
@@ -169,7 +169,7 @@ func (w *world) api(method, path, body string, into any) int {
 	w.t.Helper()
 	app := w.handler.app
 	api := adminapi.New(adminapi.Options{
-		Store: w.engine.store, Brand: app.KeyPrefix, Gateways: app.gateways, WorkspaceLimits: configLimits,
+		Store: w.engine.store, Brand: app.KeyPrefix, Mappings: app.mappings, WorkspaceLimits: configLimits,
 		Limits: flushing{w.engine.limits, w.flush}, Via: "model", Now: timeNow,
 	})
 	r := httptest.NewRequest(method, path, strings.NewReader(body))

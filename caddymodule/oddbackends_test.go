@@ -228,6 +228,31 @@ func TestOddBackends(t *testing.T) {
 	}
 }
 
+// A backend that writes in pieces, by whichever way, writes one header.
+func TestHeadersAreWrittenOnce(t *testing.T) {
+	h := provisioned(t, new(Handler))
+	ways := map[string]func(http.ResponseWriter){
+		"WriteHeader": func(w http.ResponseWriter) { w.WriteHeader(200) },
+		"Write":       func(w http.ResponseWriter) { _, _ = w.Write([]byte("a")) },
+		"ReadFrom":    func(w http.ResponseWriter) { _, _ = io.Copy(w, io.LimitReader(strings.NewReader("ab"), 1)) },
+		"Flush":       func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
+	}
+	for first, begin := range ways {
+		for second, goOn := range ways {
+			w := &countingWriter{ResponseRecorder: httptest.NewRecorder()}
+			if err := h.ServeHTTP(w, httpRequest("GET", "/v1/status", http.Header{}), caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+				begin(w)
+				if second != "WriteHeader" { // who calls that twice gets it twice
+					goOn(w)
+				}
+				return nil
+			})); err != nil || w.headers != 1 || w.Header().Get("Vary") != "Origin" {
+				t.Errorf("%s and %s: %v, %d headers, %v", first, second, err, w.headers, w.Header())
+			}
+		}
+	}
+}
+
 // wantOurs checks what is ours on an answer: each once, and nothing that the
 // backend said in its place.
 func wantOurs(t *testing.T, h, theirs http.Header, origin string, keyed bool) {

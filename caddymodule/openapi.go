@@ -115,21 +115,21 @@ func (o *OpenAPI) resolve(caddyfile string) error {
 	return nil
 }
 
-// gateway reads the documents and builds the table.
-func (h *Handler) gateway() (adminapi.Gateway, error) {
-	g := adminapi.Gateway{Header: h.Header}
+// mapping reads the documents and builds the table.
+func (h *Handler) mapping() (adminapi.Mapping, error) {
+	g := adminapi.Mapping{Header: h.Header}
 	routes := accessRoutes(h.Routes)
 	for i := range h.OpenAPI {
 		document, err := h.OpenAPI[i].read()
 		if err != nil {
-			return adminapi.Gateway{}, err
+			return adminapi.Mapping{}, err
 		}
 		g.Documents = append(g.Documents, document)
 		routes = append(routes, document.Routes()...)
 	}
 	table, err := access.NewTable(routes)
 	if err != nil {
-		return adminapi.Gateway{}, err
+		return adminapi.Mapping{}, err
 	}
 	g.Policy = access.Policy{
 		Table:              table,
@@ -143,7 +143,7 @@ func (h *Handler) gateway() (adminapi.Gateway, error) {
 const maxLogged = 10
 
 // report logs where an imported document does not take effect as written.
-func report(g *adminapi.Gateway, logger *zap.Logger) {
+func report(g *adminapi.Mapping, logger *zap.Logger) {
 	for _, document := range g.Documents {
 		var denied []string
 		for i := range document.Operations {
@@ -158,12 +158,20 @@ func report(g *adminapi.Gateway, logger *zap.Logger) {
 	}
 	var taken []string
 	for _, o := range g.Policy.Table.Overlaps() {
-		taken = append(taken, fmt.Sprintf("%s: %s comes before %s: %s", o.Written.Source, o.Written, o.Imported.Source, o.Imported))
+		taken = append(taken, fmt.Sprintf("%s comes before %s", placed(o.Written), placed(o.Imported)))
 	}
 	if len(taken) > 0 {
 		logger.Info("routes of the config come before those of openapi documents; caddy keygate lint shows all",
 			zap.Int("overlaps", len(taken)), zap.Strings("first", first(taken)))
 	}
+}
+
+// placed is a route, and where it was written: a config in JSON need not say so.
+func placed(r *access.Route) string {
+	if r.Source == "" {
+		return r.String()
+	}
+	return r.Source + ": " + r.String()
 }
 
 func first(list []string) []string { return list[:min(len(list), maxLogged)] }

@@ -69,6 +69,13 @@ func releaseStore(t *testing.T, h *Handler) {
 	}
 }
 
+// neverOpened makes of the app one whose store was not open when it ended.
+func neverOpened(t *testing.T, h *Handler) {
+	t.Helper()
+	releaseStore(t, h)
+	h.app.opened.Store(nil)
+}
+
 // brokenLimits are those of a fleet whose engine does not answer.
 type brokenLimits struct{ stores.Limits }
 
@@ -89,7 +96,7 @@ var outcomes = []outcome{
 	{name: "allowed, in a workspace with limits", app: `{"workspace_limits":{"per_minute":600,"per_day":100000}}`, request: "GET /v1/posts", header: bearerOnly},
 	{name: "allowed, in a workspace with its own limit", app: `{"workspace_limits":{"per_minute":600}}`, request: "GET /v1/posts", header: bearerOnly, key: func(k *apikey.Key) { k.Workspace = "other" }, setUp: func(t *testing.T, h *Handler) {
 		t.Helper()
-		if err := h.app.engine.Load().store.SetWorkspaceLimits("other", &apikey.WorkspaceLimits{PerDay: 7}, keystore.Actor{At: testStart, Via: "test"}); err != nil {
+		if err := h.app.opened.Load().store.SetWorkspaceLimits("other", &apikey.WorkspaceLimits{PerDay: 7}, keystore.Actor{At: testStart, Via: "test"}); err != nil {
 			t.Fatal(err)
 		}
 	}},
@@ -139,6 +146,7 @@ var outcomes = []outcome{
 	{name: "insufficient_scope, two of two", request: "GET /v1/both", header: bearerOnly},
 	{name: "insufficient_scope, of alternatives", request: "GET /v1/either", header: bearerOnly},
 	{name: "rate_limited", request: "GET /v1/posts", header: bearerOnly, key: limited(1, 10), times: 1},
+	{name: "rate_limited for a second", request: "GET /v1/posts", header: bearerOnly, key: func(k *apikey.Key) { k.Limits.Burst = 1 }, times: 1},
 	{name: "quota_exceeded", request: "GET /v1/posts", header: bearerOnly, key: limited(10, 1), times: 1},
 	{name: "quota_exceeded, and the minute", request: "GET /v1/posts", header: bearerOnly, key: limited(1, 1), times: 1},
 	{name: "cost_too_high", request: "GET /v1/costly", header: bearerOnly, key: limited(4, 10)},
@@ -148,8 +156,10 @@ var outcomes = []outcome{
 	{name: "rate_limited, the workspace", app: `{"workspace_limits":{"per_minute":1}}`, request: "GET /v1/posts", header: bearerOnly, times: 1},
 	{name: "quota_exceeded, the workspace", app: `{"workspace_limits":{"per_day":2}}`, request: "GET /v1/posts", header: bearerOnly, times: 2},
 	{name: "store_unavailable", request: "GET /v1/posts", header: bearerOnly, setUp: releaseStore},
+	{name: "store_unavailable, never opened", request: "GET /v1/posts", header: bearerOnly, setUp: neverOpened},
+	{name: "store_unavailable, of what may be another system's", request: "GET /v1/posts", header: "Authorization: Bearer a-guess", setUp: neverOpened},
 	{name: "store_unavailable, the limits", request: "GET /v1/posts", header: bearerOnly, setUp: func(_ *testing.T, h *Handler) {
-		e := h.app.engine.Load()
+		e := h.app.opened.Load()
 		e.limits = brokenLimits{e.limits}
 	}},
 	{name: "too early", request: "GET /v1/posts", header: bearerOnly + "; Origin: " + page, edit: handshake(false)},
@@ -196,26 +206,24 @@ func TestOutcomes(t *testing.T) {
 	setClock(t, func() time.Time { return testStart })
 	var got strings.Builder
 	reached := make(map[string]float64)
-	shared, parent := make(map[string]*Handler), t
+	shared, err := handlerOf(t, "{}", `{"header":"X-Key",`+outcomeRoutes+"}")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, o := range outcomes {
 		t.Run(o.name, func(t *testing.T) {
-			config := o.app + o.handler
-			h := shared[config]
-			if h == nil || o.setUp != nil || o.times > 0 {
-				app := o.app
+			h := shared
+			if o.app != "" || o.handler != "" || o.setUp != nil || o.times > 0 { // each has a file of its own
+				app, handler := o.app, `{"header":"X-Key",`+outcomeRoutes
 				if app == "" {
 					app = "{}"
 				}
-				options := []string{`"header":"X-Key"`, outcomeRoutes}
 				if o.handler != "" {
-					options = append(options, o.handler)
+					handler += "," + o.handler
 				}
 				var err error
-				if h, err = handlerOf(parent, app, "{"+strings.Join(options, ",")+"}"); err != nil {
+				if h, err = handlerOf(t, app, handler+"}"); err != nil {
 					t.Fatal(err)
-				}
-				if o.setUp == nil && o.times == 0 {
-					shared[config] = h
 				}
 			}
 			k, token := storeKey(t, h, o.key)
@@ -225,7 +233,7 @@ func TestOutcomes(t *testing.T) {
 			for range o.times {
 				send(t, h, o.ask(token))
 			}
-			unavailable = rarely{}
+			unavailable = logThrottle{}
 			x := send(t, h, o.ask(token))
 			x.wantSound(t)
 			text := x.String()

@@ -198,11 +198,11 @@ func limitDetail(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result
 	case d.Reason == access.RateLimited && res.MinuteExhausted:
 		return "The key allows " + requests(caps.PerMinute) + " per minute; the next is allowed in " + next + "."
 	case d.Reason == access.RateLimited:
-		return "All keys of the workspace together allow " + requests(caps.Together.PerMinute) + " per minute; the next is allowed in " + next + "."
+		return "All keys of the workspace together allow " + requests(caps.WorkspaceLimits.PerMinute) + " per minute; the next is allowed in " + next + "."
 	case res.DayExhausted:
 		return "The key allows " + requests(caps.PerDay) + " per day; the next is allowed in " + next + ", at 00:00 UTC."
 	default:
-		return "All keys of the workspace together allow " + requests(caps.Together.PerDay) + " per day; the next is allowed in " + next + ", at 00:00 UTC."
+		return "All keys of the workspace together allow " + requests(caps.WorkspaceLimits.PerDay) + " per day; the next is allowed in " + next + ", at 00:00 UTC."
 	}
 }
 

@@ -14,15 +14,15 @@ import (
 // The bodies of all denials are golden: clients parse them, and people read them.
 func TestProblemBodies(t *testing.T) {
 	caps := ratelimit.Caps{
-		Limits:   apikey.Limits{PerMinute: 60, PerDay: 10000, Burst: 60},
-		Together: apikey.WorkspaceLimits{PerMinute: 600, PerDay: 100_000},
+		Limits:          apikey.Limits{PerMinute: 60, PerDay: 10000, Burst: 60},
+		WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 600, PerDay: 100_000},
 	}
 	minute := ratelimit.Result{MinuteExhausted: true, RetryAfter: 1}
 	day := ratelimit.Result{DayExhausted: true, RetryAfter: 31044}
 	both := ratelimit.Result{MinuteExhausted: true, DayExhausted: true, RetryAfter: 31044}
 	// Who is told of depends on what can never hold 5, not on what is exhausted.
 	small, smaller := caps, caps
-	small.Burst, smaller.Together.PerMinute = 4, 4
+	small.Burst, smaller.WorkspaceLimits.PerMinute = 4, 4
 	never := ratelimit.Result{MinuteExhausted: true, Never: true, RetryAfter: 60}
 	workspaceMinute := ratelimit.Result{WorkspaceMinuteExhausted: true, RetryAfter: 1}
 	workspaceDay := ratelimit.Result{MinuteExhausted: true, WorkspaceMinuteExhausted: true, WorkspaceDayExhausted: true, RetryAfter: 31044}
@@ -77,5 +77,15 @@ func TestProblemBodies(t *testing.T) {
 	}
 	if got.String() != string(want) {
 		t.Errorf("the problems are\n%s\nwant\n%s", got.String(), want)
+	}
+}
+
+// What is written without encoding/json is what that would read again.
+func TestTextsOfProblems(t *testing.T) {
+	for _, text := range []string{"", "plain", `"`, `\`, `a "quoted\" \\ one"`, "ümlaut – dash", `\"`} {
+		var got string
+		if err := json.Unmarshal(appendJSON(nil, text), &got); err != nil || got != text {
+			t.Errorf("%q is written as %s: %v", text, appendJSON(nil, text), err)
+		}
 	}
 }

@@ -55,10 +55,10 @@ type policy struct {
 }
 
 func (c *policyCache) of(caps *ratelimit.Caps) string {
-	hash := caps.PerMinute*0x9e3779b1 ^ caps.PerDay*0x85ebca77 ^ caps.Together.PerMinute*0xc2b2ae3d ^ caps.Together.PerDay*0x27d4eb2f
+	hash := caps.PerMinute*0x9e3779b1 ^ caps.PerDay*0x85ebca77 ^ caps.WorkspaceLimits.PerMinute*0xc2b2ae3d ^ caps.WorkspaceLimits.PerDay*0x27d4eb2f
 	place := &c[hash>>24]
 	p := place.Load()
-	if p == nil || p.perMinute != caps.PerMinute || p.perDay != caps.PerDay || p.together != caps.Together {
+	if p == nil || p.perMinute != caps.PerMinute || p.perDay != caps.PerDay || p.together != caps.WorkspaceLimits {
 		p = newPolicy(caps)
 		place.Store(p)
 	}
@@ -68,9 +68,9 @@ func (c *policyCache) of(caps *ratelimit.Caps) string {
 func newPolicy(caps *ratelimit.Caps) *policy {
 	b := appendPolicy(nil, policyMinute, caps.PerMinute, 60)
 	b = appendPolicy(b, policyDay, caps.PerDay, 86400)
-	b = appendPolicy(b, policyWorkspaceMinute, caps.Together.PerMinute, 60)
-	b = appendPolicy(b, policyWorkspaceDay, caps.Together.PerDay, 86400)
-	return &policy{caps.PerMinute, caps.PerDay, caps.Together, string(b)}
+	b = appendPolicy(b, policyWorkspaceMinute, caps.WorkspaceLimits.PerMinute, 60)
+	b = appendPolicy(b, policyWorkspaceDay, caps.WorkspaceLimits.PerDay, 86400)
+	return &policy{caps.PerMinute, caps.PerDay, caps.WorkspaceLimits, string(b)}
 }
 
 // appendPolicy appends nothing for a quota of 0, which means not limited.

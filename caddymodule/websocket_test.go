@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -207,12 +208,62 @@ func TestHijack(t *testing.T) {
 	}
 }
 
+// Where the connection cannot be given away, as in HTTP/2 or after an error, the
+// backend's handler answers otherwise, and that answer has what is ours. So has
+// the one that says the connection becomes a WebSocket, after which there is none.
+func TestAnswersToHijackers(t *testing.T) {
+	h := provisioned(t, new(Handler))
+	_, token := storeKey(t, h, nil)
+	for name, test := range map[string]struct {
+		w      http.ResponseWriter
+		status int
+	}{
+		"not supported": {httptest.NewRecorder(), 502},
+		"failed":        {&hijackable{ResponseRecorder: httptest.NewRecorder(), err: errors.New("closed")}, 502},
+		"done":          {&hijackable{ResponseRecorder: httptest.NewRecorder(), conn: new(net.TCPConn)}, 101},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httpRequest("GET", "/v1/live", http.Header{"Authorization": bearer(token), "Connection": {"Upgrade"}, "Upgrade": {"websocket"}})
+			err := h.ServeHTTP(test.w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+				w.Header().Set("Ratelimit", "theirs")
+				if test.status == http.StatusSwitchingProtocols {
+					w.WriteHeader(test.status)
+				}
+				_, _, err := http.NewResponseController(w).Hijack()
+				if (err == nil) != (test.status == http.StatusSwitchingProtocols) {
+					t.Errorf("Hijack: %v", err)
+				}
+				for s := range h.app.opened.Load().sockets.live {
+					if (s.conn == nil) != (err != nil) {
+						t.Errorf("the socket has the connection %v", s.conn)
+					}
+				}
+				if err != nil {
+					w.WriteHeader(test.status)
+				}
+				return nil
+			}))
+			if err != nil {
+				t.Error(err)
+			}
+			header := test.w.Header()
+			if got := header["Ratelimit"]; len(got) != 1 || !strings.HasPrefix(got[0], `"minute"`) || len(header["Ratelimit-Policy"]) != 1 || len(header["Vary"]) != 2 {
+				t.Errorf("the answer has %v", header)
+			}
+		})
+	}
+}
+
 type hijackable struct {
 	*httptest.ResponseRecorder
 	conn net.Conn
+	err  error
 }
 
 func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if h.err != nil {
+		return nil, nil, h.err
+	}
 	return h.conn, bufio.NewReadWriter(bufio.NewReader(io.MultiReader()), bufio.NewWriter(io.Discard)), nil
 }
 

@@ -16,15 +16,15 @@ import (
 
 var errNoHandler = errors.New("has no keygate handler; add the keygate directive to a site")
 
-// readConfig returns the gateways that a config file describes, without running
+// readConfig returns the mappings that a config file describes, without running
 // the config. "" means the Caddyfile in the working folder. It opens only the
 // config and its documents.
-func readConfig(file, adapter string) ([]adminapi.Gateway, error) {
+func readConfig(file, adapter string) ([]adminapi.Mapping, error) {
 	c, err := loadConfig(file, adapter)
 	if err != nil {
 		return nil, err
 	}
-	return c.gateways()
+	return c.mappings()
 }
 
 // configFile is the part of a config, in JSON form, that matters here.
@@ -53,19 +53,19 @@ func loadConfig(file, adapter string) (*configFile, error) {
 	return c, nil
 }
 
-func (c *configFile) gateways() ([]adminapi.Gateway, error) {
-	var gateways []adminapi.Gateway
+func (c *configFile) mappings() ([]adminapi.Mapping, error) {
+	var mappings []adminapi.Mapping
 	for _, encoded := range findHandlers(c.tree) {
-		g, err := caddymodule.GatewayOf(encoded)
+		g, err := caddymodule.MappingOf(encoded)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
-		gateways = append(gateways, g)
+		mappings = append(mappings, g)
 	}
-	if len(gateways) == 0 {
+	if len(mappings) == 0 {
 		return nil, fmt.Errorf("%s %w", c.name, errNoHandler)
 	}
-	return gateways, nil
+	return mappings, nil
 }
 
 // findHandlers returns every keygate handler in a config, also inside subroutes,

@@ -64,20 +64,20 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint
 	if err != nil {
 		return nil, err
 	}
-	gateways, err := config.gateways()
+	mappings, err := config.mappings()
 	if err != nil {
 		return nil, err
 	}
-	checked := make([]lint.Gateway, len(gateways))
-	for i, g := range gateways {
-		checked[i] = lint.Gateway{Documents: g.Documents, Header: g.Header}
+	checked := make([]lint.Mapping, len(mappings))
+	for i, g := range mappings {
+		checked[i] = lint.Mapping{Documents: g.Documents, Header: g.Header}
 		for _, route := range g.Policy.Table.Routes() {
 			if !route.Imported {
 				checked[i].Routes = append(checked[i].Routes, route)
 			}
 		}
 	}
-	var held []lint.Held
+	var held []lint.HeldScope
 	if c.target.db != "" || c.target.address != "" {
 		to := c.target
 		to.config = "" // it was read for what it says, not for where Caddy is
@@ -87,7 +87,7 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint
 			return nil, err
 		}
 		for _, h := range resp.Held {
-			held = append(held, lint.Held{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
+			held = append(held, lint.HeldScope{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
 		}
 	}
 	return append(lint.Check(checked, held), lint.Caches(findCaches(config.tree))...), nil

@@ -153,7 +153,7 @@ func TestParallelKeysOfAWorkspacePassExactly(t *testing.T) {
 		{"day", together(0, 100), 1, 100, 100},
 		{"both", together(150, 100), 1, 100, 100},
 		{"cost", together(100, 1000), 7, 14, 14},
-		{"keys are limited, too", ratelimit.Caps{Limits: limits(20, 20, 1000).Limits, Workspace: acme, Together: apikey.WorkspaceLimits{PerMinute: 100}}, 1, 100, 20},
+		{"keys are limited, too", ratelimit.Caps{Limits: limits(20, 20, 1000).Limits, Workspace: acme, WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 100}}, 1, 100, 20},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

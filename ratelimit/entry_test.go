@@ -18,7 +18,7 @@ const many = 20_000
 func TestTablesGrow(t *testing.T) {
 	caps := func(n int) ratelimit.Caps {
 		c := limits(100, 100, 1000)
-		c.Workspace, c.Together = fmt.Sprint("workspace", n), apikey.WorkspaceLimits{PerMinute: 200, PerDay: 2000}
+		c.Workspace, c.WorkspaceLimits = fmt.Sprint("workspace", n), apikey.WorkspaceLimits{PerMinute: 200, PerDay: 2000}
 		return c
 	}
 	cost := func(n int) int { return 1 + n%50 }

@@ -33,9 +33,9 @@ func ExampleCaps() {
 	first, _ := apikey.ParseID("7Hk2Qp9aX3bC")
 	second, _ := apikey.ParseID("000000000000")
 	caps := ratelimit.Caps{
-		Limits:    apikey.Limits{PerMinute: 60, Burst: 60, PerDay: 10_000},
-		Workspace: "acme",
-		Together:  apikey.WorkspaceLimits{PerMinute: 2},
+		Limits:          apikey.Limits{PerMinute: 60, Burst: 60, PerDay: 10_000},
+		Workspace:       "acme",
+		WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 2},
 	}
 	now := time.Date(2026, 11, 23, 15, 22, 36, 0, time.UTC)
 

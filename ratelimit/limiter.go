@@ -97,7 +97,7 @@ func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	if caps.alone() {
 		r = settle(&key, nil, cost, now)
 	} else {
-		r = l.takeTogether(&key, &caps, cost, now, elapsed)
+		r = l.takeBoth(&key, &caps, cost, now, elapsed)
 	}
 	if r.Allowed {
 		e.minute.charge(at, cost)
@@ -110,11 +110,11 @@ func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	return r
 }
 
-// takeTogether decides on a request that the workspace limits too, and charges
-// all limits. The caller must hold the lock of the key's shard, so that key does
-// not change meanwhile.
-func (l *Limiter) takeTogether(key *holding, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
-	lim := caps.Together.Limits()
+// takeBoth decides on a request that the workspace limits too, and charges all
+// limits. The caller must hold the lock of the key's shard, so that key does not
+// change meanwhile.
+func (l *Limiter) takeBoth(key *holding, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
+	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,8 +147,8 @@ func (l *Limiter) Deny(id apikey.ID, caps Caps, now time.Time) Result {
 		return r
 	}
 	var q quota
-	together := l.lookTogether(&q, &caps, now, elapsed)
-	r.balance(&key, &together, now)
+	workspace := l.lookBoth(&q, &caps, now, elapsed)
+	r.balance(&key, &workspace, now)
 	return r
 }
 
@@ -163,14 +163,14 @@ func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	if caps.alone() {
 		return settle(&key, nil, cost, now)
 	}
-	together := l.lookTogether(&all, &caps, now, elapsed)
-	return settle(&key, &together, cost, now)
+	workspace := l.lookBoth(&all, &caps, now, elapsed)
+	return settle(&key, &workspace, cost, now)
 }
 
-// lookTogether returns what the workspace has left. It copies the workspace's
-// quota into q.
-func (l *Limiter) lookTogether(q *quota, caps *Caps, now time.Time, elapsed time.Duration) holding {
-	lim := caps.Together.Limits()
+// lookBoth returns what the workspace has left. It copies the workspace's quota
+// into q.
+func (l *Limiter) lookBoth(q *quota, caps *Caps, now time.Time, elapsed time.Duration) holding {
+	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,9 +179,9 @@ func (l *Limiter) lookTogether(q *quota, caps *Caps, now time.Time, elapsed time
 
 // Caps are the limits that apply to a request.
 type Caps struct {
-	apikey.Limits                        // of the key
-	Workspace     string                 // its bucket and quota are charged too, unless
-	Together      apikey.WorkspaceLimits // is zero
+	apikey.Limits                          // of the key
+	Workspace       string                 // its bucket and quota are charged too, unless
+	WorkspaceLimits apikey.WorkspaceLimits // is zero
 }
 
-func (c *Caps) alone() bool { return c.Together == apikey.WorkspaceLimits{} }
+func (c *Caps) alone() bool { return c.WorkspaceLimits == apikey.WorkspaceLimits{} }

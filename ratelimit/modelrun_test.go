@@ -129,9 +129,9 @@ func (w *world) models() []*model {
 }
 
 func (w *world) caps(i int) ratelimit.Caps {
-	c := ratelimit.Caps{Limits: w.lim[i], Workspace: acme, Together: w.together}
+	c := ratelimit.Caps{Limits: w.lim[i], Workspace: acme, WorkspaceLimits: w.together}
 	if i == 2 {
-		c.Together = apikey.WorkspaceLimits{}
+		c.WorkspaceLimits = apikey.WorkspaceLimits{}
 	}
 	return c
 }
@@ -147,13 +147,13 @@ func (w *world) take(i int) error {
 	if peek != r {
 		return fmt.Errorf("Peek %+v, Take %+v", peek, r)
 	}
-	key, together := w.keys[id], caps.Together != apikey.WorkspaceLimits{}
+	key, together := w.keys[id], caps.WorkspaceLimits != apikey.WorkspaceLimits{}
 	key.advance(caps.Limits, w.now)
 	if err := key.check(r.MinuteExhausted, r.DayExhausted, cost); err != nil {
 		return fmt.Errorf("key %d with %+v, cost %d: %w (%+v)", i, caps, cost, err, r)
 	}
 	if together {
-		w.workspace.advance(asLimits(caps.Together), w.now)
+		w.workspace.advance(asLimits(caps.WorkspaceLimits), w.now)
 		if err := w.workspace.check(r.WorkspaceMinuteExhausted, r.WorkspaceDayExhausted, cost); err != nil {
 			return fmt.Errorf("workspace with %+v, cost %d: %w (%+v)", caps, cost, err, r)
 		}

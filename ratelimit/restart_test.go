@@ -150,7 +150,7 @@ func TestRestartsDoNotShow(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 5))
 		perMinute := 1 + rng.Uint32N(100_000)
 		c := ratelimit.Caps{Limits: limits(perMinute, 1+rng.Uint32N(perMinute), 1e9).Limits, Workspace: acme}
-		c.Together = apikey.WorkspaceLimits{PerMinute: 1 + rng.Uint32N(100_000), PerDay: 1e9}
+		c.WorkspaceLimits = apikey.WorkspaceLimits{PerMinute: 1 + rng.Uint32N(100_000), PerDay: 1e9}
 		steady, restarted := ratelimit.New(), ratelimit.New()
 		now, restarts := noon, 0
 		var passed, want int64

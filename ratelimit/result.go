@@ -81,34 +81,34 @@ func (h *holding) wait(cost int) int {
 }
 
 // settle decides on a request by what is left of the key's limits and, unless
-// together is nil, of the workspace's limits. It charges them all if all suffice,
-// and none otherwise.
-func settle(key, together *holding, cost int, now time.Time) Result {
+// workspace is nil, of the workspace's limits. It charges them all if all
+// suffice, and none otherwise.
+func settle(key, workspace *holding, cost int, now time.Time) Result {
 	r := Result{
 		MinuteExhausted: key.minuteLacks(cost),
 		DayExhausted:    key.dayLacks(cost),
 		Never:           Never(key.lim, cost),
 	}
-	if together != nil {
-		lim := &together.lim
-		r.WorkspaceMinuteExhausted = lim.PerMinute != 0 && together.minuteLacks(cost)
-		r.WorkspaceDayExhausted = lim.PerDay != 0 && together.dayLacks(cost)
+	if workspace != nil {
+		lim := &workspace.lim
+		r.WorkspaceMinuteExhausted = lim.PerMinute != 0 && workspace.minuteLacks(cost)
+		r.WorkspaceDayExhausted = lim.PerDay != 0 && workspace.dayLacks(cost)
 		r.Never = r.Never || Never(*lim, cost)
 	}
 	r.Allowed = !r.Exhausted()
 	if r.Allowed {
 		key.charge(cost)
-		if together != nil {
-			together.charge(cost)
+		if workspace != nil {
+			workspace.charge(cost)
 		}
 	}
-	r.balance(key, together, now)
+	r.balance(key, workspace, now)
 	var minute, workspaceMinute int
 	if r.MinuteExhausted {
 		minute = key.wait(cost)
 	}
 	if r.WorkspaceMinuteExhausted {
-		workspaceMinute = together.wait(cost)
+		workspaceMinute = workspace.wait(cost)
 	}
 	r.Wait(minute, workspaceMinute)
 	return r
@@ -144,15 +144,15 @@ func Never(lim apikey.Limits, cost int) bool {
 }
 
 // balance sets the four balances.
-func (r *Result) balance(key, together *holding, now time.Time) {
+func (r *Result) balance(key, workspace *holding, now time.Time) {
 	r.Minute, r.Day = key.minute(), key.day(now)
-	if together == nil {
+	if workspace == nil {
 		return
 	}
-	if together.lim.PerMinute != 0 {
-		r.WorkspaceMinute = together.minute()
+	if workspace.lim.PerMinute != 0 {
+		r.WorkspaceMinute = workspace.minute()
 	}
-	if together.lim.PerDay != 0 {
-		r.WorkspaceDay = together.day(now)
+	if workspace.lim.PerDay != 0 {
+		r.WorkspaceDay = workspace.day(now)
 	}
 }

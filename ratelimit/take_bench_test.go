@@ -39,7 +39,7 @@ func BenchmarkTakeKeys(b *testing.B) {
 				u := user{key(n), limits(endless, endless, endless)}
 				if tt.workspace != 0 {
 					u.caps.Workspace = fmt.Sprintf("workspace%d", n/tt.workspace)
-					u.caps.Together = apikey.WorkspaceLimits{PerMinute: endless, PerDay: endless}
+					u.caps.WorkspaceLimits = apikey.WorkspaceLimits{PerMinute: endless, PerDay: endless}
 				}
 				users[i] = u
 				l.Take(u.id, u.caps, 1, noon)
@@ -90,7 +90,7 @@ func refusals(t testing.TB) map[string]func() {
 	}
 	shared := func(workspace string, perMinute, perDay uint32) ratelimit.Caps {
 		c := limits(endless, endless, endless)
-		c.Workspace, c.Together = workspace, apikey.WorkspaceLimits{PerMinute: perMinute, PerDay: perDay}
+		c.Workspace, c.WorkspaceLimits = workspace, apikey.WorkspaceLimits{PerMinute: perMinute, PerDay: perDay}
 		return c
 	}
 	plenty := shared("plenty", endless, endless)

@@ -13,7 +13,7 @@ import (
 // together is a generous key in a workspace that is limited.
 func together(perMinute, perDay uint32) ratelimit.Caps {
 	c := limits(1_000_000, 1_000_000, 1_000_000_000)
-	c.Workspace, c.Together = acme, apikey.WorkspaceLimits{PerMinute: perMinute, PerDay: perDay}
+	c.Workspace, c.WorkspaceLimits = acme, apikey.WorkspaceLimits{PerMinute: perMinute, PerDay: perDay}
 	return c
 }
 
@@ -117,7 +117,7 @@ func TestAllFourOrNone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l, c := ratelimit.New(), ratelimit.Caps{Limits: tt.key, Workspace: acme, Together: tt.all}
+			l, c := ratelimit.New(), ratelimit.Caps{Limits: tt.key, Workspace: acme, WorkspaceLimits: tt.all}
 			if got := takeBy(l, keyA, c, 9, noon); got != 3 {
 				t.Fatalf("%d passed, want 3", got)
 			}

@@ -18,7 +18,7 @@ func BenchmarkCheck(b *testing.B) {
 			routes = append(routes, "* "+at+"/{x} x:write", "GET "+at+"/me x:me", "PUT "+at+"/ x:write")
 		}
 	}
-	gateways := []Gateway{gateway(written(routes...), []*openapi.Document{document(operations...)}...)}
+	gateways := []Mapping{gateway(written(routes...), []*openapi.Document{document(operations...)}...)}
 	b.ReportAllocs()
 	for b.Loop() {
 		Check(gateways, nil)

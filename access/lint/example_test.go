@@ -17,13 +17,13 @@ func Example() {
 			{Method: "POST", Path: "/v1/items", Source: "items.yaml:21", Problem: &openapi.Problem{Kind: openapi.NoSecurity, Text: "has no security; add it"}},
 		},
 	}
-	gateway := lint.Gateway{
+	gateway := lint.Mapping{
 		Routes: []access.Route{
 			{Methods: []string{"GET"}, Pattern: "/v1/Items", Scopes: access.AllOf("items:read"), Source: "Caddyfile:12"},
 		},
 		Documents: []*openapi.Document{document},
 	}
-	for _, f := range lint.Check([]lint.Gateway{gateway}, []lint.Held{{Scope: "items:red", Count: 1}}) {
+	for _, f := range lint.Check([]lint.Mapping{gateway}, []lint.HeldScope{{Scope: "items:red", Count: 1}}) {
 		fmt.Printf("%s [%s] %s\n", f.Where, f.Code, f.Problem)
 	}
 	// Output:

@@ -1,10 +1,10 @@
 // Package lint finds mismatches between three things that are written apart: the
-// routes of a gateway, the OpenAPI documents of its backend, and the scopes of
-// the keys in its store. It also finds caches that may give the answer for one
+// routes of a keygate handler, the OpenAPI documents of its backend, and the scopes
+// of the keys in its store. It also finds caches that may give the answer for one
 // key to another.
 //
-// [Check] takes a list of [Gateway] and a list of [Held] scopes, and returns
-// every [Finding]. A Finding has a [Code] for programs, a place such as
+// [Check] takes a list of [Mapping] and a list of [HeldScope], and returns every
+// [Finding]. A Finding has a [Code] for programs, a place such as
 // "Caddyfile:12", and one line for people that says what is wrong and what to do.
 // Some examples:
 //
@@ -15,7 +15,7 @@
 //     method.
 //
 // A finding is not an error: the config loads and fails closed. Rules that
-// compare with documents apply only to gateways that have some.
+// compare with documents apply only to handlers that have some.
 //
 // The package does no I/O. The command `caddy keygate lint` reads the config and
 // the documents, asks the store, and prints the findings.
@@ -27,16 +27,16 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Gateway is one gateway's config. Its routes are some that [access.NewTable]
+// Mapping is what one keygate handler of a config maps. Its routes are some that [access.NewTable]
 // accepts together.
-type Gateway struct {
+type Mapping struct {
 	Routes    []access.Route // written by hand, each with its Source
 	Documents []*openapi.Document
 	Header    string // that keys may come in besides Authorization, canonical; "": none
 }
 
 // Held is a scope that keys hold.
-type Held struct {
+type HeldScope struct {
 	Scope string
 	Keys  []apikey.ID // the first of Count, or all
 	Count int
@@ -67,13 +67,13 @@ const (
 )
 
 // Check returns what does not fit, in the order of files, lines and codes, and
-// each finding once. Rules that compare with documents are only for gateways
+// each finding once. Rules that compare with documents are only for mappings
 // that have some.
-func Check(gateways []Gateway, held []Held) []Finding {
+func Check(mappings []Mapping, held []HeldScope) []Finding {
 	all := findings{} // not nil, which JSON shows as null
 	scopes := make(needed)
-	for i := range gateways {
-		s := newSite(&gateways[i])
+	for i := range mappings {
+		s := newSite(&mappings[i])
 		s.checkOperations(&all)
 		s.checkWritten(&all)
 		s.checkShadowed(&all)
@@ -81,7 +81,7 @@ func Check(gateways []Gateway, held []Held) []Finding {
 		s.checkHeader(&all)
 		scopes.addSite(s)
 	}
-	scopes.checkDeclared(gateways, &all)
+	scopes.checkDeclared(mappings, &all)
 	scopes.checkHeld(held, &all)
 	return all.sorted()
 }

@@ -73,8 +73,8 @@ func with(d *openapi.Document, change func(*openapi.Document)) *openapi.Document
 	return d
 }
 
-func gateway(routes []access.Route, documents ...*openapi.Document) Gateway {
-	return Gateway{Routes: routes, Documents: documents}
+func gateway(routes []access.Route, documents ...*openapi.Document) Mapping {
+	return Mapping{Routes: routes, Documents: documents}
 }
 
 var ids = []apikey.ID{id("7Hk2Qp9aX3bC"), id("000000000001")}
@@ -107,12 +107,12 @@ func check(t *testing.T, codes []Code, tests map[string]lintTest) {
 }
 
 type lintTest struct {
-	gateways []Gateway
-	held     []Held
+	gateways []Mapping
+	held     []HeldScope
 	want     []string
 }
 
-func one(g Gateway, want ...string) lintTest { return lintTest{gateways: []Gateway{g}, want: want} }
+func one(g Mapping, want ...string) lintTest { return lintTest{gateways: []Mapping{g}, want: want} }
 
 // One config with something of everything.
 func TestCheckInOrder(t *testing.T) {
@@ -137,7 +137,7 @@ func TestCheckInOrder(t *testing.T) {
 		"GET /v1/Status public",
 		"PUT /v1/posts posts:write",
 	), api)
-	held := []Held{{Scope: "posts:read", Keys: ids, Count: 2}, {Scope: "posts:wrte", Keys: ids, Count: 3}}
+	held := []HeldScope{{Scope: "posts:read", Keys: ids, Count: 2}, {Scope: "posts:wrte", Keys: ids, Count: 3}}
 
 	want := []string{
 		` useless_key_scope posts:wrte is held by 3 keys and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC, 000000000001, …`,
@@ -152,7 +152,7 @@ func TestCheckInOrder(t *testing.T) {
 		`api.yaml:42 unused_scope feeds:read is declared, and no route needs it; name it where it is needed, or remove it`,
 	}
 	// The same site twice says nothing new.
-	for _, gateways := range [][]Gateway{{site}, {site, site}} {
+	for _, gateways := range [][]Mapping{{site}, {site, site}} {
 		var got []string
 		for _, f := range Check(gateways, held) {
 			if f.Code != UnusedScope || f.Where != "" {
@@ -194,7 +194,7 @@ func TestSorted(t *testing.T) {
 
 func TestOneLine(t *testing.T) {
 	g := gateway(nil, document("GET /v1/a\nb\x1b[31m\u0085\u2028é !unmappable"))
-	got := Check([]Gateway{g}, nil)
+	got := Check([]Mapping{g}, nil)
 	if want := `GET /v1/a\u000ab\u001b[31m\u0085\u2028é: is wrong`; len(got) != 1 || got[0].Problem != want {
 		t.Errorf("findings %q, want %q", got, want)
 	}
@@ -215,7 +215,7 @@ func TestOneLineOfEveryCharacter(t *testing.T) {
 }
 
 func TestNothingToFind(t *testing.T) {
-	for name, gateways := range map[string][]Gateway{
+	for name, gateways := range map[string][]Mapping{
 		"no gateway": nil,
 		"no routes":  {gateway(nil, document())},
 		"all agrees": {gateway(written("GET /a x:read"), with(document("PUT /a x:write", "HEAD /a !no_security"), func(d *openapi.Document) {

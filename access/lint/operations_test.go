@@ -9,7 +9,7 @@ import (
 func TestOperations(t *testing.T) {
 	for kind, code := range map[openapi.Kind]Code{openapi.NoSecurity: NoSecurity, openapi.Ambiguous: AmbiguousPath, openapi.Unmappable: Unmappable} {
 		t.Run(string(kind), func(t *testing.T) {
-			got := Check([]Gateway{gateway(nil, document("GET /v1/x !"+string(kind)))}, nil)
+			got := Check([]Mapping{gateway(nil, document("GET /v1/x !"+string(kind)))}, nil)
 			if want := (Finding{code, "api.yaml:1", "GET /v1/x: is wrong"}); len(got) != 1 || got[0] != want {
 				t.Errorf("findings %v, want %v", got, want)
 			}
@@ -30,13 +30,13 @@ func TestOperations(t *testing.T) {
 		"a star inside":         one(gateway(written("GET /a/{x}/b x:y"), document("GET /a/*/b !unmappable"))),
 		"trace":                 one(gateway(written("* /a x:y"), document("TRACE /a !unmappable")), "api.yaml:1: TRACE /a: is wrong"),
 		"in two documents":      one(gateway(written("GET /a x:y"), document("GET /a !no_security"), document("GET /a !no_security"))),
-		"by another gateway":    {gateways: []Gateway{gateway(written("GET /a x:y")), gateway(nil, document("GET /a !no_security"))}, want: []string{"api.yaml:1: GET /a: is wrong"}},
+		"by another gateway":    {gateways: []Mapping{gateway(written("GET /a x:y")), gateway(nil, document("GET /a !no_security"))}, want: []string{"api.yaml:1: GET /a: is wrong"}},
 		"a route with the same": one(gateway(nil, document("GET /a/{x} x:y", "GET /a/{y} !no_security")), "api.yaml:2: GET /a/{y}: is wrong"),
 	})
 }
 
 func TestKeyHeader(t *testing.T) {
-	keyHeader := func(read, told string) Gateway {
+	keyHeader := func(read, told string) Mapping {
 		g := gateway(nil, with(document(), func(d *openapi.Document) { d.KeyHeader, d.SchemeSource = told, "api.yaml:7" }))
 		g.Header = read
 		return g

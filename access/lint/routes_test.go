@@ -33,7 +33,7 @@ func TestUnknownRoutes(t *testing.T) {
 		"case and method":         one(gateway(written("GET /A x:y"), document("PUT /a x:y")), "Caddyfile:1: GET /A is in no document"+correct),
 		"more than case":          one(gateway(written("GET /A/b x:y"), document("GET /a/{x} x:y")), "Caddyfile:1: GET /A/b is in no document"+correct),
 		"the root is no slash":    one(gateway(written("GET / x:y"), document("GET /a x:y")), "Caddyfile:1: GET / is in no document"+correct),
-		"of another gateway":      {gateways: []Gateway{gateway(written("GET /a x:y"), document("GET /b x:y")), gateway(nil, document("GET /a x:y"))}, want: []string{"Caddyfile:1: GET /a is in no document" + correct}},
+		"of another gateway":      {gateways: []Mapping{gateway(written("GET /a x:y"), document("GET /b x:y")), gateway(nil, document("GET /a x:y"))}, want: []string{"Caddyfile:1: GET /a is in no document" + correct}},
 		"of the second of two":    one(gateway(written("GET /a x:y"), document("GET /b x:y"), document("GET /a x:y"))),
 		"an empty document too":   one(gateway(written("GET /a x:y"), document()), "Caddyfile:1: GET /a is in no document"+correct),
 	})
@@ -56,7 +56,7 @@ func spellings(path string) (lines []string) {
 
 func TestShadowed(t *testing.T) {
 	const meant = "; make them the same, unless that is meant"
-	change := func(g Gateway, cost int, websocket bool) Gateway {
+	change := func(g Mapping, cost int, websocket bool) Mapping {
 		g.Routes[0].Cost, g.Routes[0].WebSocket = cost, websocket
 		return g
 	}

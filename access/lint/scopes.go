@@ -27,9 +27,9 @@ func (n needed) addSite(s *site) {
 // checkDeclared finds scopes of documents and of the catalogue that no route
 // needs. The catalogue is left alone where no route has a scope of it: a
 // foreign backend has its own.
-func (n needed) checkDeclared(gateways []Gateway, f *findings) {
+func (n needed) checkDeclared(mappings []Mapping, f *findings) {
 	declared := make(map[string]bool) // in any document
-	for _, g := range gateways {
+	for _, g := range mappings {
 		for _, d := range g.Documents {
 			here := make(map[string]bool) // each flow may declare it again
 			for _, s := range d.Declared {
@@ -52,7 +52,7 @@ func (n needed) checkDeclared(gateways []Gateway, f *findings) {
 }
 
 // checkHeld finds scopes of keys that no route needs.
-func (n needed) checkHeld(held []Held, f *findings) {
+func (n needed) checkHeld(held []HeldScope, f *findings) {
 	for _, h := range held {
 		if n[h.Scope] || h.Count == 0 {
 			continue
@@ -65,7 +65,7 @@ func (n needed) checkHeld(held []Held, f *findings) {
 	}
 }
 
-func listKeys(h Held) string {
+func listKeys(h HeldScope) string {
 	names := make([]string, 0, len(h.Keys)+1)
 	for _, id := range h.Keys {
 		names = append(names, id.String())

@@ -38,7 +38,7 @@ func TestUnusedScopes(t *testing.T) {
 	check(t, []Code{UnusedScope}, map[string]lintTest{
 		"the whole catalogue":                   one(gateway(catalogueBut())),
 		"two missing":                           one(gateway(catalogueBut("feeds:write", "posts:read")), ": feeds:write"+inCatalogue, ": posts:read"+inCatalogue),
-		"in another gateway":                    {gateways: []Gateway{gateway(catalogueBut("feeds:write")), gateway(nil, document("GET /a feeds:write"))}},
+		"in another gateway":                    {gateways: []Mapping{gateway(catalogueBut("feeds:write")), gateway(nil, document("GET /a feeds:write"))}},
 		"in an alternative":                     one(gateway(append(catalogueBut("feeds:write", "ai:generate"), route("x:1", "GET /x x:y | feeds:write ai:generate")))),
 		"foreign":                               one(gateway(written("GET /a x:y"))),
 		"no scope at all":                       one(gateway(written("GET /a public"))),
@@ -53,26 +53,26 @@ func TestUnusedScopes(t *testing.T) {
 
 func TestHeldScopes(t *testing.T) {
 	none := written("GET /a posts:write", "GET /b x:things")
-	held := func(h Held, want ...string) lintTest {
-		return lintTest{gateways: []Gateway{gateway(none)}, held: []Held{h}, want: want}
+	held := func(h HeldScope, want ...string) lintTest {
+		return lintTest{gateways: []Mapping{gateway(none)}, held: []HeldScope{h}, want: want}
 	}
 	check(t, []Code{UselessKeyScope}, map[string]lintTest{
-		"opens something":   held(Held{"posts:write", ids, 2}),
-		"one key":           held(Held{"feeds:read", ids[:1], 1}, ": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
-		"all named":         held(Held{"feeds:read", ids, 2}, ": feeds:read is held by 2 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001"),
-		"more":              held(Held{"feeds:read", ids, 1234}, ": feeds:read is held by 1234 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001, …"),
-		"by none":           held(Held{"feeds:read", nil, 0}),
-		"misspelt":          held(Held{"posts:wrte", ids[:1], 1}, ": posts:wrte is held by 1 key and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC"),
-		"misspelt, of ours": held(Held{"x:thing", ids[:1], 1}, ": x:thing is held by 1 key and opens nothing (did you mean x:things?): 7Hk2Qp9aX3bC"),
-		"near the useless":  held(Held{"feeds:rad", ids[:1], 1}, ": feeds:rad is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
-		"by no gateway":     {held: []Held{{"posts:write", ids[:1], 1}}, want: []string{": posts:write is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"}},
+		"opens something":   held(HeldScope{"posts:write", ids, 2}),
+		"one key":           held(HeldScope{"feeds:read", ids[:1], 1}, ": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
+		"all named":         held(HeldScope{"feeds:read", ids, 2}, ": feeds:read is held by 2 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001"),
+		"more":              held(HeldScope{"feeds:read", ids, 1234}, ": feeds:read is held by 1234 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001, …"),
+		"by none":           held(HeldScope{"feeds:read", nil, 0}),
+		"misspelt":          held(HeldScope{"posts:wrte", ids[:1], 1}, ": posts:wrte is held by 1 key and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC"),
+		"misspelt, of ours": held(HeldScope{"x:thing", ids[:1], 1}, ": x:thing is held by 1 key and opens nothing (did you mean x:things?): 7Hk2Qp9aX3bC"),
+		"near the useless":  held(HeldScope{"feeds:rad", ids[:1], 1}, ": feeds:rad is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
+		"by no gateway":     {held: []HeldScope{{"posts:write", ids[:1], 1}}, want: []string{": posts:write is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"}},
 		"of another gateway": {
-			gateways: []Gateway{gateway(none), gateway(nil, document("GET /c feeds:read"))},
-			held:     []Held{{"feeds:read", ids, 2}},
+			gateways: []Mapping{gateway(none), gateway(nil, document("GET /c feeds:read"))},
+			held:     []HeldScope{{"feeds:read", ids, 2}},
 		},
 		"never reached": {
-			gateways: []Gateway{gateway(none, document("GET /a feeds:read"))},
-			held:     []Held{{"feeds:read", ids[:1], 1}},
+			gateways: []Mapping{gateway(none, document("GET /a feeds:read"))},
+			held:     []HeldScope{{"feeds:read", ids[:1], 1}},
 			want:     []string{": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"},
 		},
 	})

@@ -5,17 +5,17 @@ import (
 	"github.com/socialpatra/keygate/access/openapi"
 )
 
-// site is a gateway and what its written routes take of its documents.
+// site is a mapping and what its written routes take of its documents.
 type site struct {
-	*Gateway
+	*Mapping
 	written    []*access.Route
 	operations []*openapi.Operation // of all documents
 	takings    []taking
 	covered    map[*openapi.Operation]bool // a written route takes it as a whole
 }
 
-func newSite(g *Gateway) *site {
-	s := &site{Gateway: g, covered: make(map[*openapi.Operation]bool)}
+func newSite(g *Mapping) *site {
+	s := &site{Mapping: g, covered: make(map[*openapi.Operation]bool)}
 	for i := range g.Routes {
 		s.written = append(s.written, &g.Routes[i])
 	}

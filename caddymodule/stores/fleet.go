@@ -36,7 +36,7 @@ func openFleet(s *Redis, logger *zap.Logger) (*fleetStore, error) {
 	for _, warning := range conn.Warnings() {
 		logger.Warn("the engine of the key store is not set up to keep keys safe", zap.String("warning", warning))
 	}
-	store, err := redisstore.Open(conn, redisstore.Config{Replicas: s.Replicas})
+	store, err := redisstore.Open(conn, redisstore.Config{Replicas: s.Replicas, Existing: s.Create == "off"})
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("redis: %w", err)

@@ -50,6 +50,13 @@ type Redis struct {
 	// may read the config would see it. Default: none.
 	Password string `json:"password,omitempty"`
 
+	// The user to log in as at the sentinels, a placeholder as well. Default: their
+	// default user.
+	SentinelUsername string `json:"sentinel_username,omitempty"`
+
+	// Its password, a placeholder as well. Default: none.
+	SentinelPassword string `json:"sentinel_password,omitempty"`
+
 	// Speak TLS. Default: plain TCP.
 	TLS *RedisTLS `json:"tls,omitempty"`
 
@@ -86,6 +93,11 @@ type Redis struct {
 	// share of every limit) or open (no limits). Default: closed.
 	OnOutage string `json:"on_outage,omitempty"`
 
+	// What to do where the engine has no store under the prefix: on (create one) or
+	// off (do not start). With off, an engine that comes back empty, or without its
+	// index, stays an outage until its data is back. Default: on.
+	Create string `json:"create,omitempty"`
+
 	config   redis.Config
 	location string
 }
@@ -119,6 +131,7 @@ func (Redis) CaddyModule() caddy.ModuleInfo {
 var (
 	limitChoice  = caddyargs.Choice{Option: "limits", Words: []string{"exact", "leased"}}
 	outageChoice = caddyargs.Choice{Option: "on_outage", Words: []string{"closed", "share", "open"}}
+	createChoice = caddyargs.Choice{Option: "create", Words: []string{"on", "off"}}
 )
 
 const (
@@ -151,7 +164,12 @@ func (s *Redis) Provision(caddy.Context) error {
 	for _, secret := range []struct {
 		name, value string
 		to          *string
-	}{{"username", s.Username, &s.config.Username}, {"password", s.Password, &s.config.Password}} {
+	}{
+		{"username", s.Username, &s.config.Username},
+		{"password", s.Password, &s.config.Password},
+		{"sentinel_username", s.SentinelUsername, &s.config.SentinelUsername},
+		{"sentinel_password", s.SentinelPassword, &s.config.SentinelPassword},
+	} {
 		if secret.value == "" {
 			continue
 		}
@@ -187,7 +205,12 @@ func (s *Redis) check() error {
 	if n := len(s.Addresses); n == 0 || n > maxAddresses {
 		return fmt.Errorf("store redis: has %d addresses; accepted: 1 to %d, such as localhost:6379", n, maxAddresses)
 	}
-	for _, secret := range [...][2]string{{"username", s.Username}, {"password", s.Password}} {
+	for _, secret := range [...][2]string{
+		{"username", s.Username},
+		{"password", s.Password},
+		{"sentinel_username", s.SentinelUsername},
+		{"sentinel_password", s.SentinelPassword},
+	} {
 		if err := checkSecret(secret[0], secret[1]); err != nil {
 			return err
 		}
@@ -201,13 +224,16 @@ func (s *Redis) check() error {
 	for _, word := range []struct {
 		choice caddyargs.Choice
 		value  string
-	}{{limitChoice, s.Limits}, {outageChoice, s.OnOutage}} {
+	}{{limitChoice, s.Limits}, {outageChoice, s.OnOutage}, {createChoice, s.Create}} {
 		if word.value == "" {
 			continue
 		}
 		if err := word.choice.Check(word.value); err != nil {
 			return fmt.Errorf("store redis: %w", err)
 		}
+	}
+	if s.Sentinel == "" && s.SentinelUsername+s.SentinelPassword != "" {
+		return errors.New("store redis: a user or password of sentinels is given, but no sentinel; accepted: sentinel <master set> beside them")
 	}
 	if s.TLS != nil && (s.TLS.Cert == "") != (s.TLS.Key == "") {
 		return errors.New("store redis: tls has one of cert and key; accepted: both or none")
@@ -251,7 +277,7 @@ func (s *Redis) locate() error {
 		return err
 	}
 	digest := hmac.New(sha256.New, processKey)
-	for _, part := range []string{s.config.Username, s.config.Password} {
+	for _, part := range []string{s.config.Username, s.config.Password, s.config.SentinelUsername, s.config.SentinelPassword} {
 		fmt.Fprintf(digest, "%d %s", len(part), part)
 	}
 	s.location = "redis " + string(settings) + " " + hex.EncodeToString(digest.Sum(nil))

@@ -8,13 +8,15 @@ import (
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
-const redisOptions = "address, sentinel, username, password, tls, prefix, timeout, heartbeat, stale_max, replicas, limits, on_outage"
+const redisOptions = "address, sentinel, sentinel_username, sentinel_password, username, password, tls, prefix, timeout, heartbeat, stale_max, replicas, limits, on_outage, create"
 
 // UnmarshalCaddyfile parses the store module's tokens:
 //
 //	redis <address>... {
 //		address   <address>...
 //		sentinel  <master set>
+//		sentinel_username {env.NAME}|{file.PATH}
+//		sentinel_password {env.NAME}|{file.PATH}
 //		username  {env.NAME}|{file.PATH}
 //		password  {env.NAME}|{file.PATH}
 //		tls       # or a block
@@ -31,6 +33,7 @@ const redisOptions = "address, sentinel, username, password, tls, prefix, timeou
 //		replicas  <n>
 //		limits    exact|leased
 //		on_outage closed|share|open
+//		create    on|off
 //	}
 //
 // Addresses are needed, in front of the block or in it; the rest may be left out.
@@ -68,6 +71,10 @@ func (s *Redis) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return caddyargs.NoBlock(d, "address <host:port>...")
 	case "sentinel":
 		return caddyargs.One(d, &s.Sentinel, "sentinel <master set>, such as mymaster")
+	case "sentinel_username":
+		return secretArg(d, option, &s.SentinelUsername)
+	case "sentinel_password":
+		return secretArg(d, option, &s.SentinelPassword)
 	case "username":
 		return secretArg(d, option, &s.Username)
 	case "password":
@@ -97,6 +104,8 @@ func (s *Redis) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return limitChoice.Read(d, &s.Limits)
 	case "on_outage":
 		return outageChoice.Read(d, &s.OnOutage)
+	case "create":
+		return createChoice.Read(d, &s.Create)
 	default:
 		return d.Errf("unrecognized option '%s' of store redis; accepted: %s", option, redisOptions)
 	}

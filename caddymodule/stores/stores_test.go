@@ -26,7 +26,8 @@ func TestEverySettingIsAnotherStore(t *testing.T) {
 	t.Setenv("KEYGATE_TEST_SECRET", "a secret")
 	values := map[string]any{
 		"Addresses": []string{"localhost:6380"}, "Username": "{env.KEYGATE_TEST_SECRET}", "Password": "{env.KEYGATE_TEST_SECRET}",
-		"TLS": &RedisTLS{ServerName: "engine"}, "Limits": "leased", "OnOutage": "share", "Sentinel": "set", "Prefix": "other",
+		"TLS": &RedisTLS{ServerName: "engine"}, "Limits": "leased", "OnOutage": "share", "Sentinel": "set", "Prefix": "other", "Create": "off",
+		"SentinelUsername": "{env.KEYGATE_TEST_SECRET}", "SentinelPassword": "{env.KEYGATE_TEST_SECRET}",
 	}
 	seen := map[string]string{location(t, engine()): "none"}
 	if len(seen) != 1 || seen[location(t, engine())] == "" {
@@ -51,6 +52,9 @@ func TestEverySettingIsAnotherStore(t *testing.T) {
 			default:
 				t.Errorf("no value for %s", field.Name)
 			}
+		}
+		if strings.HasPrefix(field.Name, "Sentinel") {
+			s.Sentinel = "set" // without which they are refused
 		}
 		at := location(t, s)
 		if seen[at] != "" {

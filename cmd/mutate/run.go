@@ -84,6 +84,19 @@ func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options
 		return sum, err
 	}
 	results := make([]outcome, len(mutants))
+	var runnable []*mutant
+	for i := range mutants {
+		m := &mutants[i]
+		if results[i] = r.kind(m, known); results[i] == left {
+			runnable = append(runnable, m)
+		} else if results[i] == uncovered {
+			fmt.Fprintf(w, "%s %s\n", uncovered, m)
+		}
+	}
+	all, err := newTogether(r, runnable)
+	if err != nil {
+		return sum, err
+	}
 	next := make(chan int)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -91,12 +104,22 @@ func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options
 	for range max(1, o.parallel) {
 		wg.Go(func() {
 			for i := range next {
+				if !end.IsZero() && time.Now().After(end) {
+					continue
+				}
 				m := &mutants[i]
-				result, err := r.one(i, m, known, end)
+				result := survived
+				var err error
+				if n := all.numbers[m]; n > 0 {
+					result = all.run(n)
+				}
+				if result == survived {
+					result, err = r.one(i, m)
+				}
 				mu.Lock()
 				results[i] = result
 				failed = errors.Join(failed, err)
-				if result == survived || result == uncovered {
+				if result == survived {
 					fmt.Fprintf(w, "%s %s\n", result, m)
 				}
 				mu.Unlock()
@@ -104,7 +127,9 @@ func runAll(w io.Writer, p *pkg, mutants []mutant, known equivalents, o *options
 		})
 	}
 	for _, i := range order(len(mutants), !end.IsZero()) {
-		next <- i
+		if results[i] == left {
+			next <- i
+		}
 	}
 	close(next)
 	wg.Wait()
@@ -152,18 +177,23 @@ func (r *runner) sound() error {
 	return err
 }
 
-// one runs one mutant.
-func (r *runner) one(n int, m *mutant, known equivalents, end time.Time) (outcome, error) {
+// kind is the outcome of a mutant that need not be run, and left of one that has
+// to be.
+func (r *runner) kind(m *mutant, known equivalents) outcome {
 	switch {
 	case known.has(m):
-		return equivalent, nil
-	case !end.IsZero() && time.Now().After(end):
-		return left, nil
+		return equivalent
 	case !r.p.compiles(m):
-		return unbuilt, nil
+		return unbuilt
 	case !r.covered.has(r.p.path+"/"+filepath.Base(m.file.name), m.at.Line, m.at.Column):
-		return uncovered, nil
+		return uncovered
+	default:
+		return left
 	}
+}
+
+// one runs one mutant, as a program of its own.
+func (r *runner) one(n int, m *mutant) (outcome, error) {
 	dir := filepath.Join(r.dir, strconv.Itoa(n))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return left, err
@@ -197,10 +227,12 @@ func (r *runner) one(n int, m *mutant, known equivalents, end time.Time) (outcom
 	return killed, nil
 }
 
-// boundedExec runs a test binary with a limit on its address space, in kB,
-// because a mutant may allocate without end. The limit is large because stores
-// map 8 GiB at once.
-const boundedExec = `sh -c 'ulimit -v 60000000; exec "$0" "$@"'`
+// boundedShell runs a test binary with a bound on its address space, in kB: a
+// mutant may allocate for as long as it runs. Stores map 8 GiB at once.
+const (
+	boundedShell = `ulimit -v 60000000; exec "$0" "$@"`
+	boundedExec  = "sh -c '" + boundedShell + "'"
+)
 
 // coverage has the code that tests run, by file as the profile names it.
 type coverage map[string][]block

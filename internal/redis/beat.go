@@ -93,9 +93,30 @@ func (t *Tracking) sendBeat(ctx context.Context) error {
 			return replies[i].Err
 		}
 	}
+	if err := t.conn.reach(ctx, t.slots.keys); err != nil {
+		return err
+	}
 	if err := t.beat.Heard(replies[written:]); err != nil {
 		return err
 	}
 	generation.prove(sent)
+	return nil
+}
+
+// reach asks each master of a Cluster that was away with the client of all other
+// calls: it has its own idea of who has which slots, and learns only by asking.
+func (c *Conn) reach(ctx context.Context, keys []string) error {
+	if !c.Cluster() || c.Away() == nil {
+		return nil
+	}
+	var cmds []rueidis.Completed
+	for _, key := range keys {
+		cmds = append(cmds, c.client.B().Exists().Key(key).Build())
+	}
+	for _, result := range c.client.DoMulti(ctx, cmds...) {
+		if _, err := c.message(result); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -46,6 +46,8 @@ type Config struct {
 	Password  string      // "": none
 	TLS       *tls.Config // nil: plain TCP
 
+	SentinelUsername, SentinelPassword string // at the sentinels; "": none
+
 	// Prefix begins the name of every key: letters, digits and ._- , at most 64.
 	// "": DefaultPrefix. Gateways with the same prefix are one fleet.
 	Prefix string

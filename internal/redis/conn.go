@@ -37,7 +37,7 @@ func Dial(config Config) (*Conn, error) {
 	options := c.options()
 	options.DisableCache = true
 	if c.client, err = rueidis.NewClient(options); err != nil {
-		return nil, c.explain(err)
+		return nil, c.diagnose(c.explain(err))
 	}
 	if c.warnings, err = c.inspect(); err != nil {
 		c.client.Close()
@@ -52,6 +52,8 @@ func (c *Conn) options() rueidis.ClientOption {
 		InitAddress: c.config.Addresses,
 		Sentinel: rueidis.SentinelOption{
 			MasterSet: c.config.Master,
+			Username:  c.config.SentinelUsername,
+			Password:  c.config.SentinelPassword,
 			TLSConfig: c.config.TLS,
 			Dialer:    net.Dialer{Timeout: c.config.Timeout, KeepAlive: c.config.Heartbeat},
 			// A missed message would bind the client to the old master.

@@ -119,4 +119,15 @@ func TestWarnings(t *testing.T) {
 	if w := strings.Join(c.Warnings(), "\n"); !strings.Contains(w, "append-only") || !strings.Contains(w, "allkeys-lru") {
 		t.Errorf("warnings: %q", w)
 	}
+	for policy, warned := range map[string]bool{"volatile-ttl": true, "volatile-lru": true, "noeviction": false} {
+		server.Do("CONFIG", "SET", "maxmemory-policy", policy)
+		c, err := Dial(Config{Addresses: []string{server.Addr}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if w := strings.Join(c.Warnings(), "\n"); strings.Contains(w, "memory is full") != warned {
+			t.Errorf("%s: warnings: %q", policy, w)
+		}
+	}
 }

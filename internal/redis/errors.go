@@ -21,6 +21,10 @@ var (
 	// ErrUncertain is wrapped, besides ErrUnavailable, where the engine may have
 	// done what it was asked to, but no answer came.
 	ErrUncertain = errors.New("it may or may not have been done")
+
+	// ErrForeign is wrapped where a value is of another type than a command is
+	// for: somebody else has put it there.
+	ErrForeign = fmt.Errorf("%w: what is stored is of a foreign type", keystore.ErrDamaged)
 )
 
 // unavailable are the first words of those error replies that are about the
@@ -57,6 +61,9 @@ func (c *Conn) explain(err error) error {
 		if word == "NOSCRIPT" {
 			return errNoScript
 		}
+		if strings.Contains(text, "WRONGTYPE") { // Redis 6 has it in the middle of a script's error
+			return ErrForeign
+		}
 		if unavailable[word] || strings.HasPrefix(text, "Failed to refresh cluster slots") {
 			return fmt.Errorf("%w: %s", ErrUnavailable, c.redact(text))
 		}
@@ -71,7 +78,7 @@ func (c *Conn) explain(err error) error {
 // redact keeps what must not be shown out of a text that the engine, or
 // something that stands in its place, has sent: some echo their arguments.
 func (c *Conn) redact(text string) string {
-	for _, secret := range []string{c.config.Password, c.config.Username} {
+	for _, secret := range []string{c.config.Password, c.config.Username, c.config.SentinelPassword, c.config.SentinelUsername} {
 		if secret != "" && strings.Contains(text, secret) {
 			return "(the text of the error is left out, for it holds the credentials)"
 		}

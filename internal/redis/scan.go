@@ -1,10 +1,6 @@
 package redis
 
-import (
-	"context"
-
-	"github.com/redis/rueidis"
-)
+import "context"
 
 // scanCount is how many keys of the engine one step looks at.
 const scanCount = 1000
@@ -13,12 +9,12 @@ const scanCount = 1000
 // a time and some of them twice. What is added or removed meanwhile may be
 // missing. It looks at every key that the engine has. An error of yield ends it.
 func (c *Conn) Scan(prefix string, yield func(names []string) error) error {
-	for _, node := range c.client.Nodes() {
-		master, err := c.isMaster(node)
-		if err != nil {
-			return err
-		}
-		for cursor, more := uint64(0), master; more; {
+	masters, err := c.masters()
+	if err != nil {
+		return err
+	}
+	for _, node := range masters {
+		for cursor, more := uint64(0), true; more; {
 			ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
 			page, err := node.Do(ctx, node.B().Scan().Cursor(cursor).Match(prefix+"*").Count(scanCount).Build()).AsScanEntry()
 			cancel()
@@ -34,18 +30,4 @@ func (c *Conn) Scan(prefix string, yield func(names []string) error) error {
 		}
 	}
 	return nil
-}
-
-// isMaster reports whether a node is one; a Cluster's client knows the others, too.
-func (c *Conn) isMaster(node rueidis.Client) (bool, error) {
-	if !c.Cluster() {
-		return true, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
-	defer cancel()
-	role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
-	if err != nil {
-		return false, c.explain(err)
-	}
-	return len(role) > 0 && isMaster(&role[0]), nil
 }

@@ -9,12 +9,15 @@ import (
 
 // slots says which keys a heartbeat has to write so that it reaches all masters.
 type slots struct {
-	layout string // which master has which slots, as far as was known last
-	keys   []string
+	layout  string // which master has which slots, as far as was known last
+	told    string // the address of the node that told it
+	masters []string
+	keys    []string
 }
 
 // refreshSlots asks a Cluster for its masters. Where they have changed, keys
-// may have moved to one that has not told of their changes before.
+// may have moved to one that has not told of their changes before. While nobody
+// answers, what was known last holds: the masters prove themselves all the same.
 func (t *Tracking) refreshSlots(ctx context.Context) error {
 	if !t.conn.Cluster() {
 		if t.slots.keys == nil {
@@ -22,37 +25,26 @@ func (t *Tracking) refreshSlots(ctx context.Context) error {
 		}
 		return nil
 	}
-	m, err := t.conn.message(t.client.Do(ctx, t.client.B().ClusterSlots().Build()))
+	ranges, node, err := t.conn.askLayout(ctx, t.client, t.slots.told, t.slots.masters)
+	if err != nil && t.slots.keys != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	ranges, err := m.ToArray()
-	if err != nil {
-		return fmt.Errorf("%w: CLUSTER SLOTS: %w", ErrUnavailable, err)
-	}
+	t.slots.told = node
 	var layout strings.Builder
-	var first, last []int64
-	for i := range ranges {
-		parts, err := ranges[i].ToArray()
-		if err != nil || len(parts) < 3 {
-			return fmt.Errorf("%w: CLUSTER SLOTS has an entry of %d parts", ErrUnavailable, len(parts))
-		}
-		from, _ := parts[0].AsInt64()
-		to, _ := parts[1].AsInt64()
-		first, last = append(first, from), append(last, to)
-		fmt.Fprintf(&layout, "%d-%d", from, to)
-		node, _ := parts[2].ToArray()
-		for j := 0; j < len(node) && j < 3; j++ { // address, port, name
-			fmt.Fprintf(&layout, " %s", node[j].String())
-		}
-		layout.WriteByte('\n')
+	var masters []string
+	for _, r := range ranges {
+		fmt.Fprintf(&layout, "%d-%d %s\n", r.first, r.last, r.name)
+		masters = append(masters, r.master)
 	}
 	if layout.String() == t.slots.layout {
 		return nil
 	}
-	t.slots = slots{layout: layout.String()}
-	for i := range first {
-		t.slots.keys = append(t.slots.keys, t.conn.config.Prefix+":hb:{"+tagBetween(first[i], last[i])+"}")
+	t.slots = slots{layout: layout.String(), told: node, masters: masters}
+	for _, r := range ranges {
+		t.slots.keys = append(t.slots.keys, t.conn.config.Prefix+":hb:{"+tagBetween(r.first, r.last)+"}")
 	}
 	t.generation.Store(newGeneration())
 	return nil

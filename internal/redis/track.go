@@ -86,6 +86,7 @@ func (c *Conn) Track(prefixes []string, changed func(key string), beat Beat) (*T
 	if err := t.beatOnce(ctx); err != nil {
 		cancel()
 		t.client.Close()
+		c.away.Store(nil) // nobody asks again
 		return nil, err
 	}
 	t.done.Go(func() { t.beatUntil(ctx) })
@@ -157,6 +158,16 @@ func (t *Tracking) Usable(g *Generation) bool {
 
 func (t *Tracking) since(g *Generation) time.Duration {
 	return time.Since(t.start) - time.Duration(g.proof.Load())
+}
+
+// SinceProof returns how long ago the last heartbeat was sent that was answered,
+// or less than 0 where none was since the last gap.
+func (t *Tracking) SinceProof() time.Duration {
+	g := t.generation.Load()
+	if g.proof.Load() == never {
+		return -1
+	}
+	return t.since(g)
 }
 
 // B begins a command.

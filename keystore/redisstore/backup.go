@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +16,8 @@ import (
 )
 
 // Backup implements [keystore.Store]. It writes a store file, as [keystore.Bolt]
-// does, which it first makes in a temporary folder.
+// does, which it first makes in a temporary folder; but none while records and
+// index differ, as keys that work would be missing.
 //
 // Consistent means here: every record is whole and as it was at some moment of
 // the backup, the file passes all checks, and what was changed before the backup
@@ -23,6 +25,9 @@ import (
 // one by one: of two, the later without the earlier.
 func (s *Store) Backup(w io.Writer) error {
 	if err := s.open(); err != nil {
+		return err
+	}
+	if err := s.Complete(); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "keygate-backup-")
@@ -102,7 +107,7 @@ func (s *Store) fillKeys(f *keystore.Builder) error {
 		replies := s.conn.DoMulti(cmds...)
 		for i, id := range ids {
 			record, err := text(replies[2*i])
-			if err != nil {
+			if err != nil && !errors.Is(err, redis.ErrForeign) {
 				return err
 			}
 			k, err := keystore.DecodeKey(id, []byte(record))
@@ -122,10 +127,7 @@ func fillKey(f *keystore.Builder, k *apikey.Key, use redis.Reply) error {
 	if err := f.Key(k); err != nil {
 		return err
 	}
-	if use.Err != nil {
-		return use.Err
-	}
-	fields, err := use.AsStrMap()
+	fields, _, err := useIn(k.ID, use)
 	if err != nil {
 		return err
 	}

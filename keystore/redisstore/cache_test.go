@@ -94,16 +94,17 @@ func TestEnteredLate(t *testing.T) {
 	old := keystore.EncodeKey(&k)
 	k.Disabled = true
 	disabled := keystore.EncodeKey(&k)
-	if ok, err := a.swap(k.ID, old, disabled, by); !ok || err != nil {
+	c, err := a.begin(entry{op: "put", k: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := c.swap(k.ID, old, disabled, by); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	if _, err := b.Update(k.ID, "enable", by, func(k *apikey.Key) error { k.Disabled = false; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.enter(by, entry{op: "put", k: k}); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.settle(k.ID, disabled); err != nil {
+	if err := c.complete(by, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n := a.Counts(by.At)[apikey.Active]; n != 1 {

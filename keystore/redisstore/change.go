@@ -76,22 +76,6 @@ func (s *Store) Get(id apikey.ID) (apikey.Key, error) {
 	return k, err
 }
 
-// swap replaces a record, of which nil is none, and reports whether it was as
-// given. When it returns, no look-up of this process sees what was before.
-func (s *Store) swap(id apikey.ID, old, record []byte, by keystore.Actor) (bool, error) {
-	m, have, err := s.conn.RunReplicated(swapScript,
-		[]string{s.names.recordOf(id), s.names.useOf(id)}, []string{string(old), string(record)}, s.replicas)
-	s.keys.forget(id)
-	if err != nil {
-		return false, changeError(err)
-	}
-	swapped, err := m.AsBool()
-	if swapped {
-		s.replicated(by, have)
-	}
-	return swapped, err
-}
-
 // replicated tells the caller of a change how many replicas have all of it.
 func (s *Store) replicated(by keystore.Actor, have int) {
 	r := by.Replication
@@ -131,33 +115,36 @@ func (s *Store) Create(k apikey.Key, by keystore.Actor) error {
 		return err
 	}
 	defer s.lock(k.ID)()
-	record, err := s.add(&k, by)
+	c, err := s.begin(entry{op: "put", k: k, audit: audit, made: true})
 	if err != nil {
 		return err
 	}
-	if err := s.enter(by, entry{"put", k, audit}); err != nil {
-		return err
+	if err := c.add(&k, by); err != nil {
+		return c.end(err)
 	}
-	return s.settle(k.ID, record)
+	return c.over(c.complete(by, nil))
+}
+
+// over is what a change that is decided returns.
+func (c *change) over(err error) error {
+	if err != nil {
+		return c.end(err)
+	}
+	return nil
 }
 
 // add stores the record of a key that must not exist.
-func (s *Store) add(k *apikey.Key, by keystore.Actor) (record []byte, err error) {
-	reserved := false
+func (c *change) add(k *apikey.Key, by keystore.Actor) error {
 	if k.Opaque {
-		if reserved, err = s.reserve(k); err != nil {
-			return nil, err
+		if err := c.reserve(k); err != nil {
+			return err
 		}
 	}
-	record = keystore.EncodeKey(k)
-	added, err := s.swap(k.ID, nil, record, by)
+	added, err := c.swap(k.ID, nil, keystore.EncodeKey(k), by)
 	if err == nil && !added {
 		err = &keystore.ExistsError{ID: k.ID}
 	}
-	if err != nil && reserved && !errors.Is(err, keystore.ErrUnknownOutcome) {
-		s.release(k)
-	}
-	return record, err
+	return err
 }
 
 // Update implements [keystore.Store]. edit may be called several times.
@@ -170,27 +157,33 @@ func (s *Store) Update(id apikey.ID, action string, by keystore.Actor, edit func
 		}
 		k, _, err := keystore.Edited(&old, edit)
 		if err != nil {
+			_ = s.finish(id) // the refusal is about a state that may not be listed yet
 			return apikey.Key{}, err
 		}
 		changed := keystore.EncodeKey(&k)
 		if bytes.Equal(changed, record) {
-			return k, s.Writable()
+			if err := s.Writable(); err != nil {
+				return apikey.Key{}, err
+			}
+			return k, notRead(s.finish(id))
 		}
 		audit, err := newAudit(action, &old, &k, by)
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		swapped, err := s.swap(id, record, changed, by)
+		c, err := s.begin(entry{op: "put", k: k, audit: audit})
+		if err != nil {
+			return apikey.Key{}, err
+		}
+		swapped, err := c.swap(id, record, changed, by)
 		if err == nil && !swapped {
+			_ = c.end(errContended)
 			continue
 		}
 		if err == nil {
-			err = s.enter(by, entry{"put", k, audit})
+			err = c.complete(by, nil)
 		}
-		if err == nil {
-			err = s.settle(id, changed)
-		}
-		if err != nil {
+		if err = c.over(err); err != nil {
 			return apikey.Key{}, err
 		}
 		return k, nil
@@ -203,6 +196,9 @@ func (s *Store) Delete(id apikey.ID, by keystore.Actor, check func(*apikey.Key) 
 	defer s.lock(id)()
 	for range attempts {
 		record, err := s.raw(id)
+		if errors.Is(err, redis.ErrForeign) {
+			record, err = []byte(foreign), nil
+		}
 		if err != nil {
 			return notRead(err)
 		}
@@ -220,44 +216,70 @@ func (s *Store) Delete(id apikey.ID, by keystore.Actor, check func(*apikey.Key) 
 		if err != nil {
 			old = apikey.Key{ID: id} // all that is known of it
 		}
-		if swapped, err := s.swap(id, record, nil, by); err != nil {
-			return err
-		} else if swapped {
-			return s.deleted(&old, by)
+		if old.Workspace == "" {
+			if err := s.findPlaces(&old); err != nil {
+				return notRead(err)
+			}
 		}
+		c, err := s.beginDelete(&old, by)
+		if err != nil {
+			return err
+		}
+		swapped, err := c.swap(id, record, nil, by)
+		if err == nil && !swapped {
+			_ = c.end(errContended)
+			continue
+		}
+		if err == nil {
+			err = c.complete(by, nil)
+		}
+		return c.over(err)
 	}
 	return errContended
 }
 
-// deleted brings the administration up to date after a record is gone.
-func (s *Store) deleted(old *apikey.Key, by keystore.Actor) error {
+func (s *Store) beginDelete(old *apikey.Key, by keystore.Actor) (*change, error) {
 	audit, err := newAudit("delete", old, nil, by)
+	if err != nil {
+		return nil, err
+	}
+	return s.begin(entry{op: "del", k: *old, audit: audit})
+}
+
+// deleteRest deletes a key of which there is no record. Where that is because of a
+// deletion whose answer was lost, it finishes that one.
+func (s *Store) deleteRest(id apikey.ID, by keystore.Actor) error {
+	indexed := func() (bool, error) {
+		m, err := s.conn.Do(s.conn.B().Zscore().Key(s.names.ids).Member(id.String()).Build())
+		return err == nil && !m.IsNil(), notRead(err)
+	}
+	there, err := indexed()
 	if err != nil {
 		return err
 	}
-	if old.Workspace == "" {
-		if err := s.findPlaces(old); err != nil {
-			return changeError(err)
-		}
-	}
-	if err := s.enter(by, entry{"del", *old, audit}); err != nil {
-		return err
-	}
-	return s.settle(old.ID, nil)
-}
-
-// deleteRest completes a deletion that ended after the record was gone.
-func (s *Store) deleteRest(id apikey.ID, by keystore.Actor) error {
-	m, err := s.conn.Do(s.conn.B().Zscore().Key(s.names.ids).Member(id.String()).Build())
-	switch {
-	case err != nil:
-		return notRead(err)
-	case m.IsNil():
+	if !there {
 		return fmt.Errorf("%s: %w", id, keystore.ErrNotFound)
 	}
-	return s.deleted(&apikey.Key{ID: id}, by)
+	if err := s.finish(id); err != nil {
+		return notRead(err)
+	}
+	if there, err := indexed(); err != nil || !there {
+		return err
+	}
+	old := apikey.Key{ID: id}
+	if err := s.findPlaces(&old); err != nil {
+		return notRead(err)
+	}
+	c, err := s.beginDelete(&old, by)
+	if err != nil {
+		return err
+	}
+	if _, err = c.swap(id, nil, nil, by); err == nil {
+		err = c.complete(by, nil)
+	}
+	return c.over(err)
 }
 
 // dangling is how long a hash without a key is left to whoever may be about to
-// create that key.
-func (s *Store) dangling() time.Duration { return 3 * s.conn.Config().Timeout }
+// create that key: longer than a change is left under way.
+func (s *Store) dangling() time.Duration { return s.grace() + time.Second }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/socialpatra/keygate/internal/redis"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -38,72 +39,78 @@ func (s *Store) eachAudit(yield func(member string) error) error {
 	}
 }
 
-func (s *Store) checkAudit(yield func(string, error)) error {
-	return s.eachAudit(func(member string) error {
+func (c *checker) audit() error {
+	s := c.s
+	var suspects []suspect
+	err := s.eachAudit(func(member string) error {
 		e, wrong := decodeAudit(member)
 		name := fmt.Sprintf("audit entry %d", e.Seq)
 		switch {
 		case wrong != nil:
-			yield(name, wrong)
+			c.yield(name, wrong)
 			return nil
 		case e.Key.IsZero() && e.Workspace == "":
-			yield(name, fmt.Errorf("%w: audit entry %d names neither key nor workspace", keystore.ErrDamaged, e.Seq))
+			c.yield(name, fmt.Errorf("%w: audit entry %d names neither key nor workspace", keystore.ErrDamaged, e.Seq))
 			return nil
 		case e.Key.IsZero():
 			return nil
 		}
-		seq := formatUint(e.Seq)
-		return s.again(func() (string, error, error) {
-			replies := s.conn.DoMulti(
-				s.conn.B().Zscore().Key(s.names.auditByKey).Member(byKey(e.Key, e.Seq)).Build(),
-				s.conn.B().Zcount().Key(s.names.audit).Min(seq).Max(seq).Build())
-			there, err := integer(replies[1])
-			if err = errors.Join(replies[0].Err, err); err != nil {
-				return name, nil, err
+		suspects = append(suspects, s.auditSuspect(e.Key.String(), byKey(e.Key, e.Seq), e.Seq, func(inTrail, inKeys bool) error {
+			if inKeys || !inTrail {
+				return nil
 			}
-			if replies[0].IsNil() && there > 0 {
-				return e.Key.String(), fmt.Errorf("%w: audit entry %d is missing in the index of key %s", keystore.ErrDamaged, e.Seq, e.Key), nil
-			}
-			return name, nil, nil
-		}, yield)
+			return fmt.Errorf("%w: audit entry %d is missing in the index of key %s", keystore.ErrDamaged, e.Seq, e.Key)
+		}))
+		if len(suspects) < pageLen {
+			return nil
+		}
+		some := suspects
+		suspects = nil
+		return c.lookAtAll(some)
 	})
+	if err != nil {
+		return err
+	}
+	return c.lookAtAll(suspects)
 }
 
-// checkAuditByKey looks for entries that the trails of keys have, and the whole
-// trail has not.
-func (s *Store) checkAuditByKey(yield func(string, error)) error {
+// auditSuspect asks whether an entry is in the trail, and in that of its key.
+func (s *Store) auditSuspect(name, member string, number uint64, problem func(inTrail, inKeys bool) error) suspect {
+	seq := formatUint(number)
+	return suspect{name, func(b rueidis.Builder) []rueidis.Completed {
+		return []rueidis.Completed{b.Zcount().Key(s.names.audit).Min(seq).Max(seq).Build(), b.Zscore().Key(s.names.auditByKey).Member(member).Build()}
+	}, func(replies []redis.Reply) (error, error) {
+		there, err := integer(replies[0])
+		if err = errors.Join(replies[1].Err, err); err != nil {
+			return nil, err
+		}
+		return problem(there > 0, !replies[1].IsNil()), nil
+	}}
+}
+
+// auditByKey looks for entries that the trails of keys have, and the whole trail
+// has not.
+func (c *checker) auditByKey() error {
+	s := c.s
 	return s.scan(func(cursor uint64) rueidis.Completed {
 		return s.conn.B().Zscan().Key(s.names.auditByKey).Cursor(cursor).Count(pageLen).Build()
 	}, func(elements []string) error {
+		var suspects []suspect
 		for i := 0; i+1 < len(elements); i += 2 { // member, score
-			if err := s.checkAuditOfKey(elements[i], yield); err != nil {
-				return err
+			id, number, ok := cutKey(elements[i])
+			if !ok {
+				c.yield(fmt.Sprintf("%+q", elements[i]), fmt.Errorf("%w: %+q in the index of audit entries is no key ID and number", keystore.ErrDamaged, elements[i]))
+				continue
 			}
+			suspects = append(suspects, s.auditSuspect(id, elements[i], number, func(inTrail, inKeys bool) error {
+				if inTrail || !inKeys {
+					return nil
+				}
+				return fmt.Errorf("%w: the audit trail of key %s lacks entry %d", keystore.ErrDamaged, id, number)
+			}))
 		}
-		return nil
+		return c.lookAtAll(suspects)
 	})
-}
-
-func (s *Store) checkAuditOfKey(member string, yield func(string, error)) error {
-	id, number, ok := cutKey(member)
-	if !ok {
-		yield(fmt.Sprintf("%+q", member), fmt.Errorf("%w: %+q in the index of audit entries is no key ID and number", keystore.ErrDamaged, member))
-		return nil
-	}
-	seq := formatUint(number)
-	return s.again(func() (string, error, error) {
-		replies := s.conn.DoMulti(
-			s.conn.B().Zcount().Key(s.names.audit).Min(seq).Max(seq).Build(),
-			s.conn.B().Zscore().Key(s.names.auditByKey).Member(member).Build())
-		there, err := integer(replies[0])
-		if err = errors.Join(replies[1].Err, err); err != nil {
-			return id, nil, err
-		}
-		if there == 0 && !replies[1].IsNil() {
-			return id, fmt.Errorf("%w: the audit trail of key %s lacks entry %d", keystore.ErrDamaged, id, number), nil
-		}
-		return id, nil, nil
-	}, yield)
 }
 
 func cutKey(member string) (id string, seq uint64, ok bool) {

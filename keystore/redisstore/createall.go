@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"slices"
 
@@ -16,8 +17,8 @@ import (
 const pageLen = 500
 
 // CreateAll implements [keystore.Store]. All records are there before the first
-// is entered into the index, so that what is undone leaves no trace. A million
-// keys take a minute or two, during which all else goes on.
+// is entered into the index, so that what is undone leaves no trace; the last one
+// decides. A million keys take a minute or two, during which all else goes on.
 func (s *Store) CreateAll(keys []apikey.Key, by keystore.Actor, progress func(done int)) error {
 	if err := s.open(); err != nil || len(keys) == 0 {
 		return err
@@ -31,43 +32,55 @@ func (s *Store) CreateAll(keys []apikey.Key, by keystore.Actor, progress func(do
 			return err
 		}
 	}
-	done, err := s.addAll(batch, by)
+	c, err := s.beginAll(batch, by)
 	if err != nil {
-		return errors.Join(err, s.undoAll(batch[:done]))
+		return err
 	}
-	done = 0
-	for page := range slices.Chunk(batch, pageLen) {
-		if err := s.enterAll(page, by); err != nil {
-			return err
-		}
-		if done += len(page); progress != nil {
+	if err := c.addAll(by); err != nil {
+		return c.end(err)
+	}
+	done := 0
+	return c.over(c.complete(by, func(n int) {
+		_ = c.touch() // others may finish it as well
+		if done += n; progress != nil {
 			progress(done)
 		}
-	}
-	return nil
+	}))
 }
 
-// batchKey is a key on its way in.
-type batchKey struct {
-	k        apikey.Key
-	reserved bool // its hash was reserved for it
+// beginAll notes a batch.
+func (s *Store) beginAll(batch []apikey.Key, by keystore.Actor) (*change, error) {
+	c := &change{s: s, name: rand.Text(), mine: true, keys: "*," + batch[len(batch)-1].ID.String()}
+	for keys := range slices.Chunk(batch, pageLen) {
+		entries := make([]entry, len(keys))
+		for i := range keys {
+			audit, err := newAudit("import", nil, &keys[i], by)
+			if err != nil {
+				return nil, err
+			}
+			entries[i] = entry{op: "put", k: keys[i], audit: audit, made: true}
+		}
+		if err := c.note(entries); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 // newBatch returns the keys as they are stored, in the order of their IDs. It
 // refuses two with one ID or one opaque hash.
-func newBatch(keys []apikey.Key) ([]batchKey, error) {
-	batch := make([]batchKey, len(keys))
-	for i := range keys {
-		batch[i].k = keys[i]
-		if _, err := keystore.Prepare(&batch[i].k); err != nil {
+func newBatch(keys []apikey.Key) ([]apikey.Key, error) {
+	batch := slices.Clone(keys)
+	for i := range batch {
+		if _, err := keystore.Prepare(&batch[i]); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortFunc(batch, func(x, y batchKey) int { return bytes.Compare(x.k.ID[:], y.k.ID[:]) })
+	slices.SortFunc(batch, func(x, y apikey.Key) int { return bytes.Compare(x.ID[:], y.ID[:]) })
 	opaque := make(map[apikey.Hash]apikey.ID)
 	for i := range batch {
-		k := &batch[i].k
-		if i > 0 && batch[i-1].k.ID == k.ID {
+		k := &batch[i]
+		if i > 0 && batch[i-1].ID == k.ID {
 			return nil, &keystore.ExistsError{ID: k.ID}
 		}
 		if k.Opaque {
@@ -81,10 +94,10 @@ func newBatch(keys []apikey.Key) ([]batchKey, error) {
 }
 
 // refuseExisting spares most imports that cannot succeed the undoing.
-func (s *Store) refuseExisting(page []batchKey) error {
+func (s *Store) refuseExisting(page []apikey.Key) error {
 	var cmds []rueidis.Completed
 	for i := range page {
-		cmds = append(cmds, s.conn.B().Exists().Key(s.names.recordOf(page[i].k.ID)).Build())
+		cmds = append(cmds, s.conn.B().Exists().Key(s.names.recordOf(page[i].ID)).Build())
 	}
 	for i, reply := range s.conn.DoMulti(cmds...) {
 		n, err := integer(reply)
@@ -92,87 +105,80 @@ func (s *Store) refuseExisting(page []batchKey) error {
 			return notRead(err)
 		}
 		if n > 0 {
-			return &keystore.ExistsError{ID: page[i].k.ID}
+			return &keystore.ExistsError{ID: page[i].ID}
 		}
 	}
 	return nil
 }
 
-// addAll stores all records, and returns how many of them may be there.
-func (s *Store) addAll(batch []batchKey, by keystore.Actor) (done int, err error) {
-	for i := range batch {
-		if b := &batch[i]; b.k.Opaque {
-			if b.reserved, err = s.reserve(&b.k); err != nil {
-				return i, err
+// addAll stores all records. That of the last key, which decides, is stored when
+// all others are.
+func (c *change) addAll(by keystore.Actor) error {
+	for _, entries := range c.pages {
+		for i := range entries {
+			if k := &entries[i].k; k.Opaque {
+				if err := c.reserve(k); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	if s.replicas > 0 && s.conn.Cluster() { // where entering a key is no proof for its record
-		for i := range batch {
-			if _, err := s.add(&batch[i].k, by); err != nil {
-				return i, err
-			}
-		}
-		return len(batch), nil
-	}
-	for page := range slices.Chunk(batch, pageLen) {
-		var cmds []rueidis.Completed
-		for i := range page {
-			k := &page[i].k
-			cmds = append(cmds, s.conn.B().Set().Key(s.names.recordOf(k.ID)).Value(string(keystore.EncodeKey(k))).Nx().Build())
-		}
-		for i, reply := range s.conn.DoMulti(cmds...) {
-			s.keys.forget(page[i].k.ID)
-			switch {
-			case reply.Err != nil:
-				err = errors.Join(err, changeError(reply.Err))
-			case reply.IsNil() && err == nil:
-				err = &keystore.ExistsError{ID: page[i].k.ID}
-			}
-		}
-		done += len(page)
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
-}
-
-// undoAll removes those records that are as addAll has written them.
-func (s *Store) undoAll(batch []batchKey) (err error) {
-	for i := range batch {
-		k := &batch[i].k
-		if _, failed := s.swap(k.ID, keystore.EncodeKey(k), nil, keystore.Actor{}); failed != nil && err == nil {
-			err = errors.Join(keystore.ErrUnknownOutcome, failed)
-		}
-		if batch[i].reserved {
-			s.release(k)
-		}
-	}
-	return err
-}
-
-func (s *Store) enterAll(page []batchKey, by keystore.Actor) error {
-	entries := make([]entry, len(page))
-	var cmds []rueidis.Completed
-	for i := range page {
-		audit, err := newAudit("import", nil, &page[i].k, by)
-		if err != nil {
+		if err := c.touch(); err != nil {
 			return err
 		}
-		entries[i] = entry{"put", page[i].k, audit}
-		cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(page[i].k.ID)).Build())
 	}
-	if err := s.enter(by, entries...); err != nil {
-		return err
+	for p, entries := range c.pages {
+		if p == len(c.pages)-1 {
+			entries = entries[:len(entries)-1]
+		}
+		if err := c.addPage(entries, by); err != nil {
+			return err
+		}
+		if err := c.touch(); err != nil {
+			return err
+		}
 	}
-	for i, reply := range s.conn.DoMulti(cmds...) {
-		record := keystore.EncodeKey(&page[i].k)
-		if have, err := text(reply); err == nil && have != string(record) { // changed meanwhile
-			if err := s.settle(page[i].k.ID, record); err != nil {
+	last := c.pages[len(c.pages)-1]
+	return c.addPage(last[len(last)-1:], by)
+}
+
+func (c *change) addPage(entries []entry, by keystore.Actor) error {
+	s := c.s
+	exists := func(swapped bool, k *apikey.Key) error {
+		if swapped {
+			return nil
+		}
+		return &keystore.ExistsError{ID: k.ID}
+	}
+	if len(entries) == 1 || s.replicas > 0 && s.conn.Cluster() { // where entering a key is no proof for its record
+		for i := range entries {
+			k := &entries[i].k
+			swapped, err := c.swap(k.ID, nil, entries[i].bytes(), by)
+			if err == nil {
+				err = exists(swapped, k)
+			}
+			if err != nil {
 				return err
 			}
 		}
+		return nil
 	}
-	return nil
+	keys, args := make([][]string, len(entries)), make([][]string, len(entries))
+	for i := range entries {
+		id := entries[i].k.ID
+		keys[i] = []string{s.names.recordOf(id), s.names.useOf(id), s.names.marksOf(id)}
+		args[i] = []string{"", string(entries[i].bytes()), c.name}
+	}
+	var failed error
+	for i, reply := range s.conn.RunAll(swapScript, keys, args) {
+		k := &entries[i].k
+		s.keys.forget(k.ID)
+		added, err := swapped(reply)
+		if err == nil {
+			err = exists(added, k)
+		}
+		if err != nil && (failed == nil || errors.Is(err, keystore.ErrUnknownOutcome)) {
+			failed = err
+		}
+	}
+	return failed
 }

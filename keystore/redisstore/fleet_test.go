@@ -69,7 +69,7 @@ func TestCoherence(t *testing.T) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			for running.Err() == nil {
-				if err := change(s, r.IntN(keys), r); err != nil && !errors.Is(err, keystore.ErrNotFound) && !errors.Is(err, keystore.ErrExists) {
+				if err := randomChange(s, r.IntN(keys), r); err != nil && !errors.Is(err, keystore.ErrNotFound) && !errors.Is(err, keystore.ErrExists) {
 					t.Errorf("a change: %v", err)
 					return
 				}
@@ -127,7 +127,7 @@ func TestCoherence(t *testing.T) {
 	}
 }
 
-func change(s *Store, n int, r *rand.Rand) error {
+func randomChange(s *Store, n int, r *rand.Rand) error {
 	k := testKey(n)
 	switch r.IntN(10) {
 	case 0:

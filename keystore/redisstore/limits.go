@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"encoding/json"
+	"maps"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
@@ -84,6 +85,21 @@ func (s *Store) loadLimits() error {
 	}
 }
 
+// rememberLimits notes a change that is made, until all can be read again.
+func (s *Store) rememberLimits(workspace string, lim *apikey.WorkspaceLimits) {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	all := maps.Clone(s.AllWorkspaceLimits())
+	if all == nil {
+		all = make(map[string]apikey.WorkspaceLimits)
+	}
+	delete(all, workspace)
+	if lim != nil {
+		all[workspace] = *lim
+	}
+	s.limits.Store(&all)
+}
+
 // SetWorkspaceLimits implements [keystore.Store].
 func (s *Store) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits, by keystore.Actor) error {
 	if err := s.open(); err != nil {
@@ -133,9 +149,9 @@ func (s *Store) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits
 		}
 		s.replicated(by, replicas)
 		// It is in force here before this returns, whatever is being read now.
-		if err := s.loadLimits(); err != nil {
+		if s.loadLimits() != nil {
+			s.rememberLimits(workspace, lim)
 			s.reloadLimits()
-			return changeError(err)
 		}
 		return nil
 	}

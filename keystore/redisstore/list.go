@@ -1,12 +1,14 @@
 package redisstore
 
 import (
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/redis"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -53,11 +55,14 @@ func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.
 		replies := s.conn.DoMulti(cmds...)
 		for i, id := range ids {
 			record, err := text(replies[2*i])
+			if errors.Is(err, redis.ErrForeign) { // as one that does not verify
+				continue
+			}
 			if err != nil {
 				return err
 			}
 			last, err := text(replies[2*i+1])
-			if err != nil {
+			if err != nil && !errors.Is(err, redis.ErrForeign) {
 				return err
 			}
 			if record != "" && !yield(id, []byte(record), last) {

@@ -12,7 +12,7 @@ const schemaVersion = "1"
 // names are the names of the engine's keys. What belongs to one API key is in
 // the slot of its ID, all that is only for administration in one other slot.
 type names struct {
-	record, use string // begin the names of what belongs to one API key
+	record, use, marks string // begin the names of what belongs to one API key
 
 	meta       string // HASH: schema, created, name, brand, seq (of the last audit entry)
 	ids        string // ZSET, all scores 0: the IDs of all keys
@@ -29,22 +29,28 @@ type names struct {
 	buckets    string // STRING: JSON
 	gateways   string // ZSET: the gateways that are there, by when they last said so
 	mending    string // STRING: a gateway looks for what is missing in the index
+	pending    string // HASH: change that is under way → since when, its pages, its keys
+	steps      string // HASH: change, slash, page → how often it was entered, space, JSON
 }
 
 func newNames(prefix string) names {
 	admin := "{" + prefix + "}:"
 	return names{
-		record: prefix + ":k:", use: prefix + ":u:",
+		record: prefix + ":k:", use: prefix + ":u:", marks: prefix + ":m:",
 		meta: admin + "meta", ids: admin + "idx", workspaces: admin + "byws",
 		disabled: admin + "disabled", revoked: admin + "revoked", expires: admin + "expires",
 		opaque: admin + "opaque", limits: admin + "ws", used: admin + "used", charged: admin + "uw",
 		audit: admin + "audit", auditByKey: admin + "auditby", buckets: admin + "buckets", mending: admin + "mending", gateways: admin + "gateways",
+		pending: admin + "pending", steps: admin + "steps",
 	}
 }
 
 func (n *names) recordOf(id apikey.ID) string { return n.record + "{" + id.String() + "}" }
 
 func (n *names) useOf(id apikey.ID) string { return n.use + "{" + id.String() + "}" }
+
+// marksOf is a HASH: change → "done" or "closed", see swapScript.
+func (n *names) marksOf(id apikey.ID) string { return n.marks + "{" + id.String() + "}" }
 
 // idOf undoes recordOf. It reports false for any other name.
 func (n *names) idOf(name string) (apikey.ID, bool) {
@@ -57,3 +63,6 @@ func (n *names) idOf(name string) (apikey.ID, bool) {
 // inWorkspace is the member of the index of workspaces. No workspace has a zero
 // byte.
 func inWorkspace(workspace, id string) string { return workspace + "\x00" + id }
+
+// idInMember is the ID in a member of one of the sets of keys.
+func idInMember(member string) string { return member[strings.LastIndexByte(member, 0)+1:] }

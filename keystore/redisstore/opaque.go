@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,33 +12,34 @@ import (
 )
 
 // reserve gives the hash of an opaque key to its ID before there is a record.
-// It reports whether that is new, and returns an error where another key has
-// the hash. A hash that belongs to no key, as a gateway may leave it that ends
-// between two steps, is taken over.
-func (s *Store) reserve(k *apikey.Key) (reserved bool, err error) {
+// It returns an error where another key has the hash. One that belongs to no key,
+// as a change leaves it that is about to be undone, is taken over after a while.
+func (c *change) reserve(k *apikey.Key) error {
+	s := c.s
 	from, deadline := "", time.Now().Add(s.dangling())
 	for {
-		m, err := s.conn.Run(reserveScript, []string{s.names.meta, s.names.opaque}, []string{string(k.Hash[:]), k.ID.String(), from})
+		m, err := s.conn.Run(reserveScript, []string{s.names.meta, s.names.opaque, s.names.pending},
+			[]string{string(k.Hash[:]), k.ID.String(), from, c.name})
 		if err != nil {
-			return false, changeError(err)
+			return changeError(err)
 		}
 		have, err := m.ToString()
 		switch {
 		case err != nil:
-			return false, changeError(err)
-		case have == from:
-			return true, nil
-		case have == k.ID.String():
-			return false, nil
+			return changeError(err)
+		case have == "closed":
+			return fmt.Errorf("%w: %w", keystore.ErrNotWritten, errGivenUp)
+		case have == from, have == k.ID.String():
+			return nil
 		}
 		holder, err := apikey.ParseID(have)
 		if err == nil {
 			taken, err := s.holdsHash(holder, k.Hash)
 			if err != nil {
-				return false, notRead(err)
+				return notRead(err)
 			}
 			if taken {
-				return false, &keystore.ExistsError{ID: k.ID, SameHash: holder}
+				return &keystore.ExistsError{ID: k.ID, SameHash: holder}
 			}
 		}
 		if time.Now().After(deadline) {
@@ -45,6 +47,9 @@ func (s *Store) reserve(k *apikey.Key) (reserved bool, err error) {
 			continue
 		}
 		time.Sleep(s.dangling() / 20)
+		if err := c.touch(); err != nil {
+			return err
+		}
 	}
 }
 
@@ -55,13 +60,6 @@ func (s *Store) holdsHash(id apikey.ID, hash apikey.Hash) (bool, error) {
 	}
 	k, err := keystore.DecodeKey(id, record)
 	return err != nil || k.Opaque && k.Hash == hash, nil //nolint:nilerr // it may have it
-}
-
-// release undoes reserve. Where it fails the hash is taken over later.
-func (s *Store) release(k *apikey.Key) {
-	_, _ = s.conn.Run(releaseScript, []string{s.names.opaque}, []string{string(k.Hash[:]), k.ID.String()})
-	s.hashes.forgetAll()
-	_ = s.loadOpaque()
 }
 
 // findPlaces sets the workspace of a key, and the hash of an opaque one, by what

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -20,7 +21,7 @@ func (s *Store) Prune(day apikey.Day, before time.Time) error {
 }
 
 func (s *Store) pruneUse(day apikey.Day) error {
-	err := s.eachUsed(math.MinInt32, func(id apikey.ID, fields map[string]string) error {
+	err := s.eachUsed(math.MinInt32, func(id apikey.ID, fields map[string]string, _ error) error {
 		var old []string
 		for field := range fields {
 			if d, err := strconv.ParseInt(field, 10, 32); err == nil && apikey.Day(d) < day {
@@ -96,14 +97,9 @@ func (s *Store) pruneAudit(before time.Time) error {
 				keys = append(keys, byKey(e.Key, e.Seq))
 			}
 		}
-		cmds := []rueidis.Completed{s.conn.B().Zrem().Key(s.names.audit).Member(members[:old]...).Build()}
-		if len(keys) > 0 {
-			cmds = append(cmds, s.conn.B().Zrem().Key(s.names.auditByKey).Member(keys...).Build())
-		}
-		for _, reply := range s.conn.DoMulti(cmds...) {
-			if reply.Err != nil {
-				return reply.Err
-			}
+		args := append([]string{strconv.Itoa(old)}, members[:old]...)
+		if _, err := s.conn.Run(pruneScript, []string{s.names.audit, s.names.auditByKey}, append(args, keys...)); err != nil {
+			return err
 		}
 	}
 }
@@ -130,11 +126,20 @@ func (s *Store) Brand() (string, error) {
 	return text(s.conn.DoMulti(s.conn.B().Hget().Key(s.names.meta).Field("brand").Build())[0])
 }
 
-// SetBrand implements [keystore.Store].
+// SetBrand implements [keystore.Store]. It refuses another brand than that of the
+// gateways that are there.
 func (s *Store) SetBrand(brand string) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	_, err := s.conn.Run(brandScript, []string{s.names.meta}, []string{brand})
-	return changeError(err)
+	m, err := s.conn.Run(brandScript, []string{s.names.meta, s.names.gateways},
+		[]string{brand, s.gateway, strconv.Itoa(int(presentFor / time.Second))})
+	if err != nil {
+		return changeError(err)
+	}
+	other, err := m.ToString()
+	if err == nil && other != "" {
+		err = fmt.Errorf("other gateways of this fleet make keys of the brand %s, and not %s: give this one the same key_prefix, or another prefix on the engine; or stop them first", other, brand)
+	}
+	return err
 }

@@ -2,15 +2,13 @@ package redisstore
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
 
 // Rotate implements [keystore.Store]. edit may be called several times. The
-// successor, whose token nobody has yet, is there first, and is removed again
-// where its predecessor cannot be changed.
+// successor, whose token nobody has yet, is there first; its predecessor decides.
 func (s *Store) Rotate(id apikey.ID, by keystore.Actor, edit func(old, successor *apikey.Key) error) (apikey.Key, error) {
 	defer s.lock(id)()
 	for range attempts {
@@ -20,6 +18,7 @@ func (s *Store) Rotate(id apikey.ID, by keystore.Actor, edit func(old, successor
 		}
 		r, err := keystore.Rotated(&stored, edit)
 		if err != nil {
+			_ = s.finish(id) // the refusal is about a state that may not be listed yet
 			return apikey.Key{}, err
 		}
 		old, successor := &r.Old, &r.Successor
@@ -31,39 +30,27 @@ func (s *Store) Rotate(id apikey.ID, by keystore.Actor, edit func(old, successor
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		added, err := s.add(successor, by)
+		c, err := s.begin(entry{op: "put", k: *successor, audit: created, made: true}, entry{op: "put", k: *old, audit: rotated})
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		changed := keystore.EncodeKey(old)
-		swapped, err := s.swap(id, record, changed, by)
-		if !swapped && !errors.Is(err, keystore.ErrUnknownOutcome) {
-			err = errors.Join(err, s.undo(successor, added))
+		swapped := false
+		if err = c.add(successor, by); err == nil {
+			swapped, err = c.swap(id, record, keystore.EncodeKey(old), by)
 		}
 		if err == nil && !swapped {
-			continue
+			if err := c.end(errContended); errors.Is(err, errContended) {
+				continue
+			}
+			return apikey.Key{}, err
 		}
 		if err == nil {
-			err = s.enter(by, entry{"put", *successor, created}, entry{"put", *old, rotated})
+			err = c.complete(by, nil)
 		}
-		if err == nil {
-			err = errors.Join(s.settle(successor.ID, added), s.settle(id, changed))
-		}
-		if err != nil {
+		if err = c.over(err); err != nil {
 			return apikey.Key{}, err
 		}
 		return *successor, nil
 	}
 	return apikey.Key{}, errContended
-}
-
-// undo removes a key that a change has created before it failed.
-func (s *Store) undo(k *apikey.Key, record []byte) error {
-	if _, err := s.swap(k.ID, record, nil, keystore.Actor{}); err != nil {
-		return fmt.Errorf("%w: the new key %s is left over: %w", keystore.ErrUnknownOutcome, k.ID, err)
-	}
-	if k.Opaque {
-		s.release(k)
-	}
-	return nil
 }

@@ -2,20 +2,6 @@ package redisstore
 
 import "github.com/socialpatra/keygate/internal/redis"
 
-// swapScript replaces a record that is as the caller has read it, and returns
-// whether it was. KEYS: record, use. ARGV: the record as read, "" for none; the
-// new one, "" to delete.
-var swapScript = redis.NewScript(`
-local have = redis.call('GET', KEYS[1]) or ''
-if have ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then
-  redis.call('DEL', KEYS[1], KEYS[2])
-else
-  redis.call('SET', KEYS[1], ARGV[2])
-end
-return 1
-`)
-
 // lost is what scripts check first: after its data is gone, a store must not
 // begin anew with what happens to be changed next.
 const lost = `
@@ -24,11 +10,38 @@ if redis.call('HEXISTS', KEYS[1], 'schema') == 0 then
 end
 `
 
-// enterScript brings the administration up to date with records. KEYS: see
-// adminKeys. ARGV: for each record the seven of entry.args.
-var enterScript = redis.NewScript(lost + `
-local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey = unpack(KEYS)
-for i = 1, #ARGV, 7 do
+// sizes notes what there has to be, see beatScript.
+const sizes = `
+local function sizes(meta, ids, opaque)
+  redis.call('HSET', meta, 'ids', redis.call('ZCARD', ids), 'opaque', redis.call('HLEN', opaque))
+end
+`
+
+// beatScript is asked with every heartbeat. It returns the name of the store, how
+// many changes are under way, and what is gone although the store has some of it:
+// an engine that drops keys when its memory is full takes whole indexes. KEYS:
+// meta, pending, ids, opaque, limits.
+const beatScript = `
+local meta = redis.call('HMGET', KEYS[1], 'name', 'ids', 'opaque', 'limits')
+local gone = ''
+for i = 2, 4 do
+  if tonumber(meta[i] or '0') > 0 and redis.call('EXISTS', KEYS[i + 1]) == 0 then gone = KEYS[i + 1] end
+end
+return {meta[1] or '', redis.call('HLEN', KEYS[2]), gone}
+`
+
+// enterScript brings the administration up to date with the records of a page of
+// a change, and returns whether it did: not where somebody else has entered it
+// meanwhile. The trail gets its entries with the first time. KEYS: see adminKeys.
+// ARGV: the page's field of steps, how often it was entered, then for each record
+// the seven of entry.args.
+var enterScript = redis.NewScript(lost + sizes + `
+local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey, steps = unpack(KEYS)
+local step = redis.call('HGET', steps, ARGV[1])
+if not step then return 0 end
+local times, rest = string.match(step, '^(%d+)( .*)$')
+if times ~= ARGV[2] then return 0 end
+for i = 3, #ARGV, 7 do
   local op, id, ws, state, at, hash, entry = unpack(ARGV, i, i + 6)
   if op ~= '' then
     redis.call('ZREM', disabled, id)
@@ -52,27 +65,25 @@ for i = 1, #ARGV, 7 do
     redis.call('ZREM', used, id)
     if hash ~= '' and redis.call('HGET', opaque, hash) == id then redis.call('HDEL', opaque, hash) end
   end
-  if entry ~= '' then
+  if entry ~= '' and times == '0' then
     local seq = redis.call('HINCRBY', meta, 'seq', 1)
     redis.call('ZADD', audit, seq, string.format('%.0f', seq) .. ' ' .. entry)
     if id ~= '' then redis.call('ZADD', bykey, 0, id .. ':' .. string.format('%020.0f', seq)) end
   end
 end
+redis.call('HSET', steps, ARGV[1], string.format('%d', times + 1) .. rest)
+sizes(meta, ids, opaque)
 return 1
 `)
 
 // reserveScript gives a hash to an ID, unless another has it, and returns who
-// had it before. KEYS: meta, opaque. ARGV: hash, ID, whom to take it from.
+// had it before; or "closed" where the change is no longer under way. KEYS: meta,
+// opaque, pending. ARGV: hash, ID, whom to take it from, the change.
 var reserveScript = redis.NewScript(lost + `
+if redis.call('HEXISTS', KEYS[3], ARGV[4]) == 0 then return 'closed' end
 local have = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 if have == ARGV[3] then redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) end
 return have
-`)
-
-// releaseScript undoes reserveScript. KEYS: opaque. ARGV: hash, ID.
-var releaseScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
-return 1
 `)
 
 // limitsScript changes the limits of a workspace that are as the caller has
@@ -85,6 +96,7 @@ if ARGV[3] == '' then
 else
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 end
+redis.call('HSET', KEYS[1], 'limits', redis.call('HLEN', KEYS[2]))
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('ZADD', KEYS[3], seq, string.format('%.0f', seq) .. ' ' .. ARGV[4])
 return 1
@@ -136,23 +148,56 @@ end
 return 1
 `)
 
-// createScript begins a store where there is none. KEYS: meta, ids. ARGV:
-// schema, created, a name that no other store has. It returns the schema and the
-// name that there are.
-var createScript = redis.NewScript(`
+// createScript begins a store where there is none. KEYS: meta, ids, opaque,
+// limits. ARGV: schema, created, a name that no other store has, "create" or
+// "find". It returns the schema and the name that there are, none where none is
+// to be created.
+var createScript = redis.NewScript(sizes + `
 local schema = redis.call('HGET', KEYS[1], 'schema')
 if not schema then
   if redis.call('EXISTS', KEYS[2]) == 1 then
     return redis.error_reply('LOST the engine has lost a part of the data of the key store: {prefix}:meta is gone')
   end
+  if ARGV[4] ~= 'create' then return {} end
   schema = ARGV[1]
   redis.call('HSET', KEYS[1], 'schema', schema, 'created', ARGV[2], 'name', ARGV[3], 'seq', 0)
+end
+if ARGV[4] == 'create' then
+  sizes(KEYS[1], KEYS[2], KEYS[3])
+  redis.call('HSET', KEYS[1], 'limits', redis.call('HLEN', KEYS[4]))
 end
 return {schema, redis.call('HGET', KEYS[1], 'name') or ''}
 `)
 
-// brandScript records a brand, unless it is recorded. KEYS: meta. ARGV: brand.
+// brandScript records a brand, unless it is recorded, or other gateways have
+// another: then it returns that, and otherwise "". KEYS: meta, gateways. ARGV:
+// brand, the gateway, seconds that one counts for.
 var brandScript = redis.NewScript(lost + `
-if (redis.call('HGET', KEYS[1], 'brand') or '') ~= ARGV[1] then redis.call('HSET', KEYS[1], 'brand', ARGV[1]) end
+local have = redis.call('HGET', KEYS[1], 'brand') or ''
+if have == ARGV[1] then return '' end
+local since = tonumber(redis.call('TIME')[1]) - tonumber(ARGV[3])
+local others = redis.call('ZCOUNT', KEYS[2], '(' .. since, '+inf')
+if redis.call('ZSCORE', KEYS[2], ARGV[2]) then others = others - 1 end
+if have ~= '' and others > 0 then return have end
+redis.call('HSET', KEYS[1], 'brand', ARGV[1])
+return ''
+`)
+
+// dropScript takes members from a set whose keys are not in the list of all, and
+// returns how many. KEYS: ids, the set. ARGV: ID, member, and so on.
+var dropScript = redis.NewScript(`
+local n = 0
+for i = 1, #ARGV, 2 do
+  if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then n = n + redis.call('ZREM', KEYS[2], ARGV[i + 1]) end
+end
+return n
+`)
+
+// pruneScript removes entries from the trail and from the trails of keys. KEYS:
+// audit, auditByKey. ARGV: how many entries follow, these, then their members in
+// auditByKey.
+var pruneScript = redis.NewScript(`
+local n = tonumber(ARGV[1])
+for i = 2, #ARGV do redis.call('ZREM', i <= n + 1 and KEYS[1] or KEYS[2], ARGV[i]) end
 return 1
 `)

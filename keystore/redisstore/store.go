@@ -25,6 +25,10 @@ type Config struct {
 	// left of the connection's timeout: a change that fewer have is in force all
 	// the same, see keystore.Actor.Replication. 0: none are asked for.
 	Replicas int
+
+	// Existing refuses an engine without a store, and one that has lost a part of
+	// its index, rather than to begin anew.
+	Existing bool
 }
 
 // Store is a [keystore.Store] on an engine that other gateways use as well. A
@@ -34,12 +38,12 @@ type Config struct {
 //
 // Changes are not locked but repeated where another gateway was faster, so that
 // the functions given to Update, Rotate and Delete may be called several times.
-// A record is changed first, then the index and the audit trail, in one step
-// for all of them. Where that second step has no answer, the error wraps
-// [keystore.ErrUnknownOutcome], and what is missing in the index is mended by
-// the next gateway that starts. Unlike a store file, this store takes changes
-// again as soon as the engine does. CreateAll and Rotate create what they
-// create key by key, and undo it where they fail: others may see a part of it
+// A change is noted before it is made, see change: where its answer is lost, or
+// its gateway ends, whoever repeats it, or any gateway within seconds, finishes or
+// undoes it. Only where it cannot be asked in time what has become of one does
+// its error wrap [keystore.ErrUnknownOutcome]. Unlike a store file, this store
+// takes changes again as soon as the engine does. CreateAll and Rotate create what
+// they create key by key, and undo it where they fail: others may see a part of it
 // for a moment.
 //
 // Where the engine does not answer, changes fail at once with an error that
@@ -65,8 +69,17 @@ type Store struct {
 
 	writing [64]sync.Mutex // by ID: writers of one process wait rather than repeat
 
+	givenUpMu sync.Mutex
+	givenUp   map[string]bool // changes that this process has begun and does not go on with
+	mendDue   chan struct{}   // there are changes that may have been given up
+	scanDue   chan struct{}   // the engine is back: it may lack a part of what it had
+
 	ready    atomic.Bool  // tracking is set; before that there is nothing to drop
+	gateway  string       // its name among the gateways
 	gateways atomic.Int64 // see Gateways
+	skew     atomic.Int64 // see State
+	evicted  atomic.Int64
+	lacking  atomic.Pointer[error] // permissions; nil: none
 
 	closed  atomic.Bool
 	closing chan struct{}
@@ -83,13 +96,14 @@ func Open(conn *redis.Conn, config Config) (*Store, error) {
 		return nil, fmt.Errorf("%d replicas are asked for", config.Replicas)
 	}
 	s := &Store{
-		conn: conn, names: newNames(conn.Prefix()), replicas: config.Replicas,
+		conn: conn, names: newNames(conn.Prefix()), replicas: config.Replicas, gateway: rand.Text(),
 		reload: make(chan struct{}, 1), closing: make(chan struct{}),
+		mendDue: make(chan struct{}, 1), scanDue: make(chan struct{}, 1),
 	}
 	patience := conn.Config().Timeout
 	s.keys = newCache(patience, s.readGrant)
 	s.hashes = newCache(patience, s.readHash)
-	if err := s.create(); err != nil {
+	if err := s.create(config.Existing); err != nil {
 		return nil, fmt.Errorf("key store %s: %w", conn.Prefix(), err)
 	}
 	tracking, err := conn.Track([]string{s.names.record, s.names.opaque, s.names.limits}, s.changed, redis.Beat{Ask: s.ask, Heard: s.heard})
@@ -105,19 +119,29 @@ func Open(conn *redis.Conn, config Config) (*Store, error) {
 	s.tasks.Go(s.followLimits)
 	s.tasks.Go(s.sweep)
 	s.tasks.Go(s.present)
-	s.tasks.Go(s.mendAtStart)
+	due(s.scanDue)
+	s.beThere()
+	s.tasks.Go(s.keepMending)
 	return s, nil
 }
 
-// create begins the store where there is none, and refuses that of a newer
-// Keygate.
-func (s *Store) create() error {
-	m, err := s.conn.Run(createScript, []string{s.names.meta, s.names.ids},
-		[]string{schemaVersion, time.Now().UTC().Format(time.RFC3339), rand.Text()})
+// create begins the store where there is none, unless it is to exist, and refuses
+// that of a newer Keygate.
+func (s *Store) create(existing bool) error {
+	how := "create"
+	if existing {
+		how = "find"
+	}
+	n := &s.names
+	m, err := s.conn.Run(createScript, []string{n.meta, n.ids, n.opaque, n.limits},
+		[]string{schemaVersion, time.Now().UTC().Format(time.RFC3339), rand.Text(), how})
 	if err != nil {
 		return err
 	}
 	there, err := m.AsStrSlice()
+	if err == nil && len(there) == 0 && existing {
+		return errNone
+	}
 	if err != nil || len(there) != 2 {
 		return fmt.Errorf("%w: %w", errLost, err)
 	}
@@ -128,6 +152,10 @@ func (s *Store) create() error {
 	return nil
 }
 
+// errNone is why a store that has to exist is not opened.
+var errNone = fmt.Errorf("%w: it has no key store under this prefix, and create is off; "+
+	"bring the data back, or let one gateway create a store", redis.ErrUnavailable)
+
 // errLost is why an engine that answers is not believed: it would call every
 // key unknown.
 var errLost = fmt.Errorf("%w: it has lost the data of the key store (or was emptied); "+
@@ -135,14 +163,34 @@ var errLost = fmt.Errorf("%w: it has lost the data of the key store (or was empt
 
 // ask is what the store wants to know with every heartbeat.
 func (s *Store) ask(b rueidis.Builder) []rueidis.Completed {
-	return []rueidis.Completed{b.Hget().Key(s.names.meta).Field("name").Build()}
+	n := &s.names
+	return []rueidis.Completed{b.Eval().Script(beatScript).Numkeys(5).Key(n.meta, n.pending, n.ids, n.opaque, n.limits).Build()}
 }
 
 // heard believes no other store than the one that was opened: a gateway that
-// starts on an engine without its data begins another, and knows no key.
+// starts on an engine without its data begins another, and knows no key. Nor does
+// it believe one that has lost an index, which would call keys unknown.
 func (s *Store) heard(replies []redis.Reply) error {
-	if name, err := text(replies[0]); err != nil || name != s.name {
+	if replies[0].Err != nil {
+		return replies[0].Err
+	}
+	told, err := replies[0].ToArray()
+	if err != nil || len(told) != 3 {
 		return errLost
+	}
+	name, _ := told[0].ToString()
+	pending, _ := told[1].AsInt64()
+	gone, _ := told[2].ToString()
+	switch {
+	case name != s.name:
+		return errLost
+	case gone != "":
+		return fmt.Errorf("%w (%s is gone)", errLost, gone)
+	case pending > 0:
+		due(s.mendDue)
+	}
+	if s.conn.Away() != nil { // until now
+		due(s.scanDue)
 	}
 	if s.ready.Load() && s.limitsOf.Load() != s.tracking.Generation() { // words of changes may be missing
 		s.reloadLimits()
@@ -185,12 +233,18 @@ func (s *Store) sweep() {
 }
 
 // Writable implements [keystore.Store]. It tells what the last heartbeat, which
-// is a write, has shown.
+// is a write, has shown, and which permissions the engine's user lacks.
 func (s *Store) Writable() error {
 	if s.closed.Load() {
 		return keystore.ErrClosed
 	}
-	return s.conn.Away()
+	if err := s.conn.Away(); err != nil {
+		return err
+	}
+	if lacking := s.lacking.Load(); lacking != nil {
+		return *lacking
+	}
+	return nil
 }
 
 // Close implements [keystore.Store]. The connection stays open.

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/redis"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -39,26 +40,28 @@ func (s *Store) AddUsage(added []apikey.Usage) error {
 	return s.use("add", added, nil)
 }
 
+// use first notes who has use, so that none is ever where nobody looks for it.
 func (s *Store) use(how string, keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error {
 	if err := s.open(); err != nil || len(keys)+len(workspaces) == 0 {
 		return err
 	}
 	byID := slices.Clone(keys)
 	slices.SortStableFunc(byID, func(x, y apikey.Usage) int { return strings.Compare(x.ID.String(), y.ID.String()) })
-	var days []string // of keys that exist: day and ID
-	sent := false
+	var calls []useCall
 	for len(byID) > 0 {
-		var cmds []useCall
-		for len(byID) > 0 && len(cmds) < pageLen {
-			n := 1
-			for n < len(byID) && byID[n].ID == byID[0].ID {
-				n++
-			}
-			cmds = append(cmds, s.useCall(how, byID[:n]))
-			byID = byID[n:]
+		n := 1
+		for n < len(byID) && byID[n].ID == byID[0].ID {
+			n++
 		}
-		exists, err := s.runUse(cmds)
-		if err != nil {
+		calls = append(calls, s.useCall(how, byID[:n]))
+		byID = byID[n:]
+	}
+	if err := s.noteUse(calls, workspaces); err != nil {
+		return fmt.Errorf("%w: %w", keystore.ErrNotWritten, err) // to note it twice does no harm
+	}
+	sent := false
+	for page := range slices.Chunk(calls, pageLen) {
+		if err := s.runUse(page); err != nil {
 			err = changeError(err)
 			if sent && errors.Is(err, keystore.ErrNotWritten) { // of this page only
 				err = fmt.Errorf("%w: %w", keystore.ErrUnknownOutcome, errors.Unwrap(err))
@@ -66,24 +69,27 @@ func (s *Store) use(how string, keys []apikey.Usage, workspaces []apikey.Workspa
 			return err
 		}
 		sent = true
-		for i, there := range exists {
-			if there {
-				days = append(days, cmds[i].last, cmds[i].id.String())
-			}
-		}
 	}
+	return nil
+}
+
+// noteUse notes which keys have use, and what workspaces were charged.
+func (s *Store) noteUse(calls []useCall, workspaces []apikey.WorkspaceUsage) error {
 	for {
-		part := days[:min(len(days), 2*pageLen)]
-		args := append([]string{strconv.Itoa(len(part) / 2)}, part...)
+		some := calls[:min(len(calls), pageLen)]
+		args := []string{strconv.Itoa(len(some))}
+		for i := range some {
+			args = append(args, some[i].last, some[i].id.String())
+		}
 		for _, w := range workspaces {
 			args = append(args, formatInt(int64(w.Day))+" "+w.Workspace, formatUint(w.Charged))
 		}
 		n := &s.names
 		if _, err := s.conn.Run(usedScript, []string{n.meta, n.ids, n.used, n.charged}, args); err != nil {
-			return fmt.Errorf("%w: %w", keystore.ErrUnknownOutcome, err)
+			return err
 		}
-		days, workspaces = days[len(part):], nil
-		if len(days) == 0 {
+		calls, workspaces = calls[len(some):], nil
+		if len(calls) == 0 {
 			return nil
 		}
 	}
@@ -108,20 +114,17 @@ func (s *Store) useCall(how string, days []apikey.Usage) useCall {
 	return call
 }
 
-// runUse returns which of the keys exist.
-func (s *Store) runUse(calls []useCall) (exists []bool, err error) {
+func (s *Store) runUse(calls []useCall) error {
 	keys, args := make([][]string, len(calls)), make([][]string, len(calls))
 	for i := range calls {
 		keys[i], args[i] = []string{s.names.recordOf(calls[i].id), s.names.useOf(calls[i].id)}, calls[i].args
 	}
 	for _, reply := range s.conn.RunAll(useScript, keys, args) {
-		n, err := integer(reply)
-		if err != nil {
-			return nil, err
+		if reply.Err != nil && !errors.Is(reply.Err, redis.ErrForeign) { // which is lost for that key alone; Check tells of it
+			return reply.Err
 		}
-		exists = append(exists, n == 1)
 	}
-	return exists, nil
+	return nil
 }
 
 // Usage implements [keystore.Store].
@@ -218,9 +221,9 @@ func decodeDay(value string, u *apikey.Usage) (err error) {
 // UsageSince implements [keystore.Store]. The functions may call the store.
 func (s *Store) UsageSince(day apikey.Day, key func(apikey.Usage), workspace func(apikey.WorkspaceUsage)) error {
 	var damaged error
-	err := s.eachUsed(day, func(id apikey.ID, fields map[string]string) error {
+	err := s.eachUsed(day, func(id apikey.ID, fields map[string]string, wrong error) error {
 		usage, _, err := decodeUse(id, fields)
-		damaged = errors.Join(damaged, err)
+		damaged = errors.Join(damaged, wrong, err)
 		for _, u := range usage {
 			if u.Day >= day {
 				key(u)
@@ -241,7 +244,9 @@ func (s *Store) UsageSince(day apikey.Day, key func(apikey.Usage), workspace fun
 }
 
 // eachUsed yields the use of keys that have some on a day or later.
-func (s *Store) eachUsed(day apikey.Day, yield func(apikey.ID, map[string]string) error) error {
+//
+// wrong is why that of one key cannot be read.
+func (s *Store) eachUsed(day apikey.Day, yield func(id apikey.ID, fields map[string]string, wrong error) error) error {
 	seen := make(map[apikey.ID]bool) // a scan may meet a key twice
 	return s.scan(func(cursor uint64) rueidis.Completed {
 		return s.conn.B().Zscan().Key(s.names.used).Cursor(cursor).Count(pageLen).Build()
@@ -259,12 +264,9 @@ func (s *Store) eachUsed(day apikey.Day, yield func(apikey.ID, map[string]string
 			cmds = append(cmds, s.conn.B().Hgetall().Key(s.names.useOf(id)).Build())
 		}
 		for i, reply := range s.conn.DoMulti(cmds...) {
-			if reply.Err != nil {
-				return reply.Err
-			}
-			fields, err := reply.AsStrMap()
+			fields, wrong, err := useIn(ids[i], reply)
 			if err == nil {
-				err = yield(ids[i], fields)
+				err = yield(ids[i], fields, wrong)
 			}
 			if err != nil {
 				return err
@@ -272,6 +274,18 @@ func (s *Store) eachUsed(day apikey.Day, yield func(apikey.ID, map[string]string
 		}
 		return nil
 	})
+}
+
+// useIn is the use of a key in an answer; wrong is about what is no use.
+func useIn(id apikey.ID, reply redis.Reply) (fields map[string]string, wrong, err error) {
+	if errors.Is(reply.Err, redis.ErrForeign) {
+		return nil, fmt.Errorf("the use of key %s: %w", id, reply.Err), nil
+	}
+	if reply.Err != nil {
+		return nil, nil, reply.Err
+	}
+	fields, err = reply.AsStrMap()
+	return fields, nil, err
 }
 
 // scan yields the elements of a set or hash, some at a time and some of them

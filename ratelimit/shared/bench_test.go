@@ -22,7 +22,7 @@ import (
 func BenchmarkTake(b *testing.B) {
 	plenty := limits(1_000_000_000, 1_000_000_000, 1_000_000_000)
 	together := plenty
-	together.Together = apikey.WorkspaceLimits{PerMinute: 1_000_000_000, PerDay: 1_000_000_000}
+	together.WorkspaceLimits = apikey.WorkspaceLimits{PerMinute: 1_000_000_000, PerDay: 1_000_000_000}
 	single := func(uint64) apikey.ID { return keyA }
 	thousands := func(i uint64) apikey.ID { return apikey.ID([]byte(fmt.Sprintf("%012d", i%10_000))) }
 	tests := []struct {

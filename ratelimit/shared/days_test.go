@@ -74,7 +74,7 @@ func TestScriptOverDays(t *testing.T) {
 		var due, gone time.Time // gone is due, as the engine counts
 		for i := range 200 {
 			if i == 0 || s.IntN(20) == 0 {
-				for s.limits(); s.caps.Together.IsZero(); s.limits() {
+				for s.limits(); s.caps.WorkspaceLimits.IsZero(); s.limits() {
 					continue // so that the two hashes are used together
 				}
 			}
@@ -134,7 +134,7 @@ func TestScriptStopsCounting(t *testing.T) {
 	one, fleet := ratelimit.New(), shared.New(conn, shared.Options{})
 	fleet.SetClock("now")
 	caps := limits(1_000_000, 1_000_000, 1_000_000_000)
-	caps.Together.PerMinute = 10_000_000
+	caps.WorkspaceLimits.PerMinute = 10_000_000
 	take := func() {
 		t.Helper()
 		want := one.Take(keyA, caps, 4, now)
@@ -150,7 +150,7 @@ func TestScriptStopsCounting(t *testing.T) {
 		take()
 		for _, perDay := range []uint32{0, math.MaxUint32, math.MaxUint32 - 1, math.MaxUint32 - 2} {
 			look := caps
-			look.Together.PerDay = perDay
+			look.WorkspaceLimits.PerDay = perDay
 			want := one.Peek(keyA, look, 1, now)
 			if got, err := fleet.Peek(keyA, look, 1); err != nil || got != want {
 				t.Fatalf("%d a day:\n got %+v, %v\nwant %+v", perDay, got, err, want)
@@ -199,7 +199,7 @@ func TestScriptAfterClockSteps(t *testing.T) {
 		fleet.SetClock("now")
 		server.Do("FLUSHALL")
 		caps := limits(600, 600, 30)
-		caps.Together.PerDay = 50
+		caps.WorkspaceLimits.PerDay = 50
 		for i := range 60 {
 			now = now.Add(time.Duration(r.IntN(13)-6)*12*time.Hour + time.Duration(r.IntN(3))*time.Microsecond)
 			setNow(t, conn, now)

@@ -66,7 +66,7 @@ func TestFleetPassesWhatOneGatewayWould(t *testing.T) {
 	server := redistest.Start(t, "--appendfsync", "everysec")
 	workspace := func(perMinute, perDay uint32) ratelimit.Caps {
 		c := limits(1_000_000, 1_000_000, 1_000_000)
-		c.Together = apikey.WorkspaceLimits{PerMinute: perMinute, PerDay: perDay}
+		c.WorkspaceLimits = apikey.WorkspaceLimits{PerMinute: perMinute, PerDay: perDay}
 		return c
 	}
 	nothing := func() {}
@@ -124,7 +124,7 @@ func TestHashesExpire(t *testing.T) {
 	server := redistest.Start(t)
 	l := start(t, server.Addr, shared.Options{})
 	caps := limits(60, 60, 100)
-	caps.Together.PerDay = 1000
+	caps.WorkspaceLimits.PerDay = 1000
 	if _, err := l.Peek(keyA, caps, 1); err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func (l *Limiter) renewed(id apikey.ID, renewal chan struct{}) {
 // than its share of what it is for.
 func (l *Limiter) largest(caps *ratelimit.Caps) int64 {
 	perMinute := caps.PerMinute
-	if all := caps.Together.PerMinute; all != 0 {
+	if all := caps.WorkspaceLimits.PerMinute; all != 0 {
 		perMinute = min(perMinute, all)
 	}
 	return min(int64(l.options.Batch), int64(perMinute)*int64(l.options.Lease)/int64(time.Minute))

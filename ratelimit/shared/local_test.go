@@ -41,7 +41,7 @@ func TestOptionsCheck(t *testing.T) {
 func TestPart(t *testing.T) {
 	caps := ratelimit.Caps{
 		Limits:    apikey.Limits{PerMinute: 60, Burst: 10, PerDay: 2},
-		Workspace: "acme", Together: apikey.WorkspaceLimits{PerMinute: 100},
+		Workspace: "acme", WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 100},
 	}
 	tests := []struct {
 		n    int
@@ -51,7 +51,7 @@ func TestPart(t *testing.T) {
 		{1, caps},
 		{3, ratelimit.Caps{
 			Limits:    apikey.Limits{PerMinute: 20, Burst: 3, PerDay: 1},
-			Workspace: "acme", Together: apikey.WorkspaceLimits{PerMinute: 33},
+			Workspace: "acme", WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 33},
 		}},
 	}
 	for _, tt := range tests {
@@ -107,7 +107,7 @@ func TestDenyWithoutKnowledge(t *testing.T) {
 	l := New(nil, Options{})
 	got := l.Deny(apikey.ID{1}, ratelimit.Caps{
 		Limits:    apikey.Limits{PerMinute: 60, Burst: 10, PerDay: 100},
-		Workspace: "acme", Together: apikey.WorkspaceLimits{PerDay: 7},
+		Workspace: "acme", WorkspaceLimits: apikey.WorkspaceLimits{PerDay: 7},
 	}, noon)
 	want := ratelimit.Result{
 		Minute:       ratelimit.Balance{Limit: 10, Remaining: 10},

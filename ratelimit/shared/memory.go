@@ -122,14 +122,14 @@ func (l *Limiter) remember(id apikey.ID, caps *ratelimit.Caps, cost int, now tim
 // account returns what there is at most for a key whose entry is about caps. The
 // lock of its shard must be held.
 func (l *Limiter) account(e *entry, caps *ratelimit.Caps, elapsed time.Duration) (a account, ok bool) {
-	if a.key, a.micros, ok = e.known.at(elapsed); !ok || caps.Together.IsZero() {
+	if a.key, a.micros, ok = e.known.at(elapsed); !ok || caps.WorkspaceLimits.IsZero() {
 		return a, ok
 	}
 	s := l.memory.workspaces.shard(caps.Workspace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.entries[caps.Workspace]
-	if k == nil || k.lim != caps.Together.Limits() {
+	if k == nil || k.lim != caps.WorkspaceLimits.Limits() {
 		return a, false
 	}
 	a.workspace, _, ok = k.at(elapsed)
@@ -148,8 +148,8 @@ func (l *Limiter) atMost(e *entry, caps *ratelimit.Caps, now time.Time) account 
 	}
 	micros := now.UnixMicro()
 	a := account{key: unused(caps.Limits, micros), micros: micros}
-	if !caps.Together.IsZero() {
-		a.workspace = unused(caps.Together.Limits(), micros)
+	if !caps.WorkspaceLimits.IsZero() {
+		a.workspace = unused(caps.WorkspaceLimits.Limits(), micros)
 	}
 	return a
 }
@@ -158,7 +158,7 @@ func (l *Limiter) atMost(e *entry, caps *ratelimit.Caps, now time.Time) account 
 // since it was asked.
 func (l *Limiter) learn(id apikey.ID, caps *ratelimit.Caps, cost int, r *reply, asked time.Duration, forgets uint64) {
 	l.learnKey(id, caps, cost, r, asked, forgets)
-	if caps.Together.IsZero() {
+	if caps.WorkspaceLimits.IsZero() {
 		return
 	}
 	s := l.memory.workspaces.shard(caps.Workspace)

@@ -38,7 +38,7 @@ func TestMemoryOfDenials(t *testing.T) {
 		}, false, 1},
 		{"the workspace is limited now", func(l *shared.Limiter) ratelimit.Result {
 			c := exhausted
-			c.Together.PerDay = 10
+			c.WorkspaceLimits.PerDay = 10
 			return take(t, l, c, 2)
 		}, true, 1},
 	}
@@ -69,7 +69,7 @@ func TestFloodOnAnExhaustedKey(t *testing.T) {
 	server := redistest.Start(t)
 	var saved []apikey.Usage
 	together := limits(1_000_000, 1_000_000, 1_000_000)
-	together.Together.PerDay = 5
+	together.WorkspaceLimits.PerDay = 5
 	tests := []struct {
 		name  string
 		caps  ratelimit.Caps
@@ -138,7 +138,7 @@ func TestNoAllocation(t *testing.T) {
 	awayFromMidnight(t)
 	server := redistest.Start(t)
 	exhausted, plenty := limits(60, 60, 1), limits(1_000_000, 1_000_000, 1_000_000)
-	exhausted.Together.PerDay = 1000
+	exhausted.WorkspaceLimits.PerDay = 1000
 	l := shared.New(dial(t, server.Addr), shared.Options{Mode: shared.Leased, Batch: 1000, Lease: 10 * time.Second})
 	take(t, l, exhausted, 1)
 	lend(t, l, keyB, plenty, time.Now())

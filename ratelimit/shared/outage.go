@@ -71,8 +71,8 @@ func (l *Limiter) without(id apikey.ID, caps *ratelimit.Caps, cost int, now time
 func (l *Limiter) share(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time) ratelimit.Result {
 	r := l.local.Take(id, part(caps, l.options.Nodes()), cost, now)
 	r.Minute.Limit, r.Day.Limit = caps.Burst, caps.PerDay
-	r.WorkspaceMinute.Limit, r.WorkspaceDay.Limit = caps.Together.PerMinute, caps.Together.PerDay
-	r.Never = !r.Allowed && (ratelimit.Never(caps.Limits, cost) || ratelimit.Never(caps.Together.Limits(), cost))
+	r.WorkspaceMinute.Limit, r.WorkspaceDay.Limit = caps.WorkspaceLimits.PerMinute, caps.WorkspaceLimits.PerDay
+	r.Never = !r.Allowed && (ratelimit.Never(caps.Limits, cost) || ratelimit.Never(caps.WorkspaceLimits.Limits(), cost))
 	return r
 }
 
@@ -86,6 +86,6 @@ func part(caps *ratelimit.Caps, n int) ratelimit.Caps {
 	}
 	c := *caps
 	c.PerMinute, c.Burst, c.PerDay = of(c.PerMinute), of(c.Burst), of(c.PerDay)
-	c.Together.PerMinute, c.Together.PerDay = of(c.Together.PerMinute), of(c.Together.PerDay)
+	c.WorkspaceLimits.PerMinute, c.WorkspaceLimits.PerDay = of(c.WorkspaceLimits.PerMinute), of(c.WorkspaceLimits.PerDay)
 	return c
 }

@@ -34,12 +34,12 @@ func (s *sequence) limits() {
 		s.caps.Burst = s.caps.PerMinute
 	}
 	s.caps.PerDay = 1 + s.Uint32N(200)
-	s.caps.Workspace, s.caps.Together = "acme", apikey.WorkspaceLimits{}
+	s.caps.Workspace, s.caps.WorkspaceLimits = "acme", apikey.WorkspaceLimits{}
 	if s.IntN(2) == 0 {
-		s.caps.Together.PerMinute = perMinutes[s.IntN(len(perMinutes))]
+		s.caps.WorkspaceLimits.PerMinute = perMinutes[s.IntN(len(perMinutes))]
 	}
 	if s.IntN(2) == 0 {
-		s.caps.Together.PerDay = 1 + s.Uint32N(200)
+		s.caps.WorkspaceLimits.PerDay = 1 + s.Uint32N(200)
 	}
 }
 

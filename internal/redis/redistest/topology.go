@@ -68,19 +68,28 @@ func (s *Set) Master() *Server {
 	return nil
 }
 
-// Cluster is a Cluster of masters without replicas.
+// Cluster is a Cluster: first its masters, then a replica of each, or none.
 type Cluster struct{ Servers []*Server }
 
 // StartCluster starts so many masters, each with its share of the slots.
-func StartCluster(t testing.TB, masters int) *Cluster {
+func StartCluster(t testing.TB, masters int) *Cluster { return startCluster(t, masters, 0) }
+
+// StartReplicatedCluster is StartCluster with a replica of each master.
+func StartReplicatedCluster(t testing.TB, masters int) *Cluster {
+	return startCluster(t, masters, masters)
+}
+
+func startCluster(t testing.TB, masters, replicas int) *Cluster {
 	t.Helper()
 	c := &Cluster{}
-	for range masters {
-		c.Servers = append(c.Servers, Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000"))
+	for range masters + replicas {
+		c.Servers = append(c.Servers, Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"))
 	}
 	const slots = 16384
 	for i, s := range c.Servers {
-		s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/masters), strconv.Itoa((i+1)*slots/masters-1))
+		if i < masters {
+			s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/masters), strconv.Itoa((i+1)*slots/masters-1))
+		}
 		s.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
 		if i > 0 {
 			s.Do("CLUSTER", "MEET", "127.0.0.1", c.Servers[0].Port)
@@ -89,8 +98,18 @@ func StartCluster(t testing.TB, masters int) *Cluster {
 	for _, s := range c.Servers {
 		Until(t, "the Cluster is whole", func() bool {
 			state := s.Do("CLUSTER", "INFO")
-			return strings.Contains(state, "cluster_state:ok") && strings.Contains(state, "cluster_known_nodes:"+strconv.Itoa(masters)) &&
+			return strings.Contains(state, "cluster_state:ok") && strings.Contains(state, "cluster_known_nodes:"+strconv.Itoa(masters+replicas)) &&
 				strings.Contains(state, "cluster_size:"+strconv.Itoa(masters))
+		})
+	}
+	for i := range replicas {
+		replica, master := c.Servers[masters+i], c.Servers[i].Do("CLUSTER", "MYID")
+		Until(t, "the replica knows its master", func() bool { _, err := replica.Try("CLUSTER", "REPLICATE", master); return err == nil })
+		Until(t, "the replica is in step", func() bool { return strings.Contains(replica.Do("INFO", "replication"), "master_link_status:up") })
+	}
+	for _, s := range c.Servers { // which tell it to clients
+		Until(t, "all know the replicas", func() bool {
+			return strings.Count(s.Do("CLUSTER", "NODES"), " slave ")+strings.Count(s.Do("CLUSTER", "NODES"), "myself,slave ") == replicas
 		})
 	}
 	return c

@@ -27,7 +27,7 @@ func (p *pruneRecorder) Close() error { return nil }
 
 func TestEnginePrunes(t *testing.T) {
 	store := &pruneRecorder{pruned: make(chan [2]time.Time, 1), err: errors.New("not now")} // which does not end it
-	e := &engine{store: store, logger: zap.NewNop(), retained: make(chan struct{}, 1), stop: make(chan struct{})}
+	e := &openStore{store: store, logger: zap.NewNop(), retained: make(chan struct{}, 1), stop: make(chan struct{})}
 	e.prune(testStart) // before any config has started: nothing
 	e.stopped.Go(e.keepPruning)
 	for _, d := range []time.Duration{defaultRetention, minRetention, minRetention} {

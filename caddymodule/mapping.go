@@ -9,22 +9,22 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 )
 
-// GatewayOf returns the gateway that a handler with "handler":"keygate" in a
+// MappingOf returns the mapping that a handler with "handler":"keygate" in a
 // config describes, without running it. It reads the documents that the handler
 // names and opens nothing else.
-func GatewayOf(handler map[string]any) (adminapi.Gateway, error) {
+func MappingOf(handler map[string]any) (adminapi.Mapping, error) {
 	fields := maps.Clone(handler)
 	delete(fields, "handler") // as Caddy does when it loads the module
 	encoded, err := json.Marshal(fields)
 	if err != nil {
-		return adminapi.Gateway{}, err
+		return adminapi.Mapping{}, err
 	}
 	var h Handler
 	if err := caddy.StrictUnmarshalJSON(encoded, &h); err != nil {
-		return adminapi.Gateway{}, err
+		return adminapi.Mapping{}, err
 	}
 	if err := h.setDefaults(); err != nil {
-		return adminapi.Gateway{}, err
+		return adminapi.Mapping{}, err
 	}
-	return h.gateway()
+	return h.mapping()
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// engines has the open stores by location. A reload provisions the new config
+// openStores has the open stores by location. A reload provisions the new config
 // before the old one is cleaned up, so this pool carries keys, buckets and quotas
-// over. Every successful acquireEngine is paired with exactly one Delete, in
+// over. Every successful acquireStore is paired with exactly one Delete, in
 // [App.Cleanup].
-var engines = caddy.NewUsagePool()
+var openStores = caddy.NewUsagePool()
 
 // pruneEvery is how often old use and audit entries are dropped.
 const pruneEvery = 24 * time.Hour
@@ -26,9 +26,9 @@ const pruneEvery = 24 * time.Hour
 // timeNow is the clock of requests and admin calls; tests replace it.
 var timeNow = time.Now
 
-// engine is a store in use: the open store, the limits of its keys, and the
+// openStore is a store in use: the store itself, the limits of its keys, and the
 // budgets of failed authentications. It may outlive the config that opened it.
-type engine struct {
+type openStore struct {
 	store  keystore.Store
 	limits stores.Limits
 	logger *zap.Logger
@@ -46,22 +46,22 @@ type engine struct {
 	stopped sync.WaitGroup
 }
 
-func acquireEngine(store stores.Module, logger *zap.Logger) (*engine, error) {
-	val, _, err := engines.LoadOrNew(store.Location(), func() (caddy.Destructor, error) {
-		return openEngine(store, logger)
+func acquireStore(store stores.Module, logger *zap.Logger) (*openStore, error) {
+	val, _, err := openStores.LoadOrNew(store.Location(), func() (caddy.Destructor, error) {
+		return openNewStore(store, logger)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return val.(*engine), nil
+	return val.(*openStore), nil
 }
 
-func openEngine(module stores.Module, logger *zap.Logger) (*engine, error) {
+func openNewStore(module stores.Module, logger *zap.Logger) (*openStore, error) {
 	store, err := module.Open(logger)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{
+	e := &openStore{
 		store:    store,
 		logger:   logger,
 		failures: make(map[int]*ratelimit.Failures),
@@ -80,8 +80,8 @@ func openEngine(module stores.Module, logger *zap.Logger) (*engine, error) {
 }
 
 // Destruct ends the WebSockets, saves what is unsaved and closes the store. The
-// pool calls it when the last config releases the engine.
-func (e *engine) Destruct() error {
+// pool calls it when the last config releases the store.
+func (e *openStore) Destruct() error {
 	e.sockets.closeAll()
 	close(e.stop)
 	e.stopped.Wait()
@@ -91,7 +91,7 @@ func (e *engine) Destruct() error {
 
 // setBrand records the brand of the tokens. If the brand does not change, this
 // works even while the store takes no changes.
-func (e *engine) setBrand(brand string) error {
+func (e *openStore) setBrand(brand string) error {
 	if known := e.brand.Load(); known != nil && *known == brand {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (e *engine) setBrand(brand string) error {
 }
 
 // retain sets how long audit entries are kept. Older ones are dropped soon after.
-func (e *engine) retain(d time.Duration) {
+func (e *openStore) retain(d time.Duration) {
 	if e.retention.Swap(int64(d)) == int64(d) {
 		return
 	}
@@ -114,7 +114,7 @@ func (e *engine) retain(d time.Duration) {
 }
 
 // keepPruning runs apart from the saving of use, which must not wait for it.
-func (e *engine) keepPruning() {
+func (e *openStore) keepPruning() {
 	daily := time.NewTicker(pruneEvery)
 	defer daily.Stop()
 	for {
@@ -128,7 +128,7 @@ func (e *engine) keepPruning() {
 	}
 }
 
-func (e *engine) prune(now time.Time) {
+func (e *openStore) prune(now time.Time) {
 	retention := time.Duration(e.retention.Load())
 	if retention == 0 {
 		return // no config has started yet
@@ -141,7 +141,7 @@ func (e *engine) prune(now time.Time) {
 
 // keepCheckingSockets runs apart from the saving of use, which may wait for the
 // disk.
-func (e *engine) keepCheckingSockets() {
+func (e *openStore) keepCheckingSockets() {
 	tick := time.NewTicker(checkSocketsEvery)
 	defer tick.Stop()
 	for {
@@ -156,7 +156,7 @@ func (e *engine) keepCheckingSockets() {
 
 // failuresWithin returns the budgets for a limit of perMinute. Handlers with the
 // same limit share them, also across reloads.
-func (e *engine) failuresWithin(perMinute int) *ratelimit.Failures {
+func (e *openStore) failuresWithin(perMinute int) *ratelimit.Failures {
 	e.failuresMu.RLock()
 	f := e.failures[perMinute]
 	e.failuresMu.RUnlock()

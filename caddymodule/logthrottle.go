@@ -7,9 +7,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// rarely limits how often one kind of error is logged, so that a broken disk,
-// which fails every request, does not fill the log.
-type rarely struct {
+// logThrottle limits how often one kind of error is logged, so that a broken
+// disk, which fails every request, does not fill the log.
+type logThrottle struct {
 	mu   sync.Mutex
 	next time.Time // nothing is logged before this time
 	held int       // how many errors were not logged since the last entry
@@ -19,7 +19,7 @@ type rarely struct {
 const logAgainAfter = 10 * time.Second
 
 // error logs an error, or counts it for the next entry to report.
-func (r *rarely) error(logger *zap.Logger, now time.Time, message string, fields ...zap.Field) {
+func (r *logThrottle) error(logger *zap.Logger, now time.Time, message string, fields ...zap.Field) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// A clock that was set back must not silence the log for as long as that.

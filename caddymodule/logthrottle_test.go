@@ -11,7 +11,7 @@ import (
 func TestRarely(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	logger := zap.New(core)
-	var r rarely
+	var r logThrottle
 	now := time.Unix(1_000_000, 0)
 	for _, step := range []struct {
 		after  time.Duration

@@ -8,8 +8,9 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// Gateway is what the API knows of one handler in the running config.
-type Gateway struct {
+// Mapping is what one keygate handler of the running config maps, for the API to
+// show and explain.
+type Mapping struct {
 	Policy    access.Policy // without Keys, which only the open store has
 	Documents []*openapi.Document
 	Header    string // a header that may carry a token besides Authorization; "": none
@@ -18,9 +19,9 @@ type Gateway struct {
 // CapsOf returns the limits that apply to a key. For its workspace these are the
 // limits set for it, or else those of the config.
 func CapsOf(store keystore.Workspaces, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
-	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, Together: config}
+	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, WorkspaceLimits: config}
 	if own, ok := store.WorkspaceLimits(g.Workspace); ok {
-		caps.Together = own
+		caps.WorkspaceLimits = own
 	}
 	return caps
 }
