@@ -46,7 +46,7 @@ type importer struct {
 	firstBad     error
 }
 
-// importKeys stores the keys of an export. A bad line keeps all keys out, unless
+// load stores the keys of an export. A bad line keeps all keys out, unless
 // keep_going is true.
 func (a *call) importKeys(r *http.Request) (any, int, error) {
 	var keepGoing, anyScope bool

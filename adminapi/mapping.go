@@ -8,7 +8,8 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// Mapping is what the API knows of one handler in the running config.
+// Mapping is what one keygate handler of the running config maps, for the API to
+// show and explain.
 type Mapping struct {
 	Policy    access.Policy // without Keys, which only the open store has
 	Documents []*openapi.Document

@@ -44,8 +44,8 @@ type Options struct {
 	Brand string // of the tokens that the API makes
 	Now   func() time.Time
 
-	// Mappings returns the handlers of the running config. Default: none, as
-	// offline.
+	// Mappings are those of the running config, one for each keygate handler.
+	// Default: none, as offline.
 	Mappings []Mapping
 
 	// WorkspaceLimits apply to workspaces without limits set for them.

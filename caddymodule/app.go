@@ -15,9 +15,9 @@
 // request.
 //
 // A reload provisions the new config before the old one is cleaned up. So what
-// has to survive is in an engine, which all configs with the same store share:
-// keys, buckets, quotas, failure budgets and WebSockets. The engine closes when
-// the last config lets go of it.
+// has to survive is in an openStore, which all configs with the same store share:
+// keys, buckets, quotas, failure budgets and WebSockets. It is closed when the last
+// config releases it.
 //
 // Provisioning opens, creates and connects to nothing, so that `caddy validate`
 // works beside a running gateway. The store is opened when the config starts, or
@@ -162,8 +162,8 @@ func checkRetention(d time.Duration) error {
 func (a *App) Stop() error { return nil }
 
 // Cleanup releases the store; the last config to do so closes it. A request may
-// still reach a handler of this config. It uses the open store, which another config
-// keeps open, or which refuses the request.
+// still reach a handler of this config. It uses the open store, which another
+// config keeps open, or which refuses the request.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -177,7 +177,7 @@ func (a *App) Cleanup() error {
 
 var errReleased = errors.New("this config has ended")
 
-// open returns the open store, and opens it on the first call. A failure is final for
+// open returns the store and opens it on the first call. A failure is final for
 // this config: Start returns it, and Caddy then discards the config.
 func (a *App) open() (*openStore, error) {
 	if e := a.opened.Load(); e != nil {

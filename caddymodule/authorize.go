@@ -9,15 +9,15 @@ import (
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
-// frontHeaders names the headers in which a front proxy describes the request that it
-// asks about, in canonical form. The zero value means that there is no front
-// proxy and the request itself is judged.
+// frontHeaders names the headers in which a front proxy describes the request
+// that it asks about, in canonical form. The zero value means that there is no
+// front proxy and the request itself is judged.
 type frontHeaders struct {
 	method, uri string
 }
 
-// frontHeadersOf lists the headers of the supported front proxies, by the name of the
-// proxy's directive.
+// frontHeadersOf lists the headers of the supported front proxies, by the name of
+// the proxy's directive.
 var frontHeadersOf = map[string]frontHeaders{
 	"forward_auth": {"X-Forwarded-Method", "X-Forwarded-Uri"},
 	"auth_request": {"X-Original-Method", "X-Original-Uri"},

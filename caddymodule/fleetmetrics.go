@@ -8,9 +8,9 @@ import (
 	"github.com/socialpatra/keygate/keystore/redisstore"
 )
 
-// fleetCollector tells what this gateway knows of the engines of its fleets: of
-// several, as while a config with other options is loaded, the worst. Without a
-// fleet there is nothing to tell.
+// fleetCollector reports what this gateway knows of its fleets' engines. There
+// may be several, for example while a config with other options is loaded; then
+// it reports the worst value. Without a fleet it reports nothing.
 type fleetCollector struct{}
 
 var (

@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// logThrottle limits how often one kind of error is logged, so that a broken disk,
-// which fails every request, does not fill the log.
+// logThrottle limits how often one kind of error is logged, so that a broken
+// disk, which fails every request, does not fill the log.
 type logThrottle struct {
 	mu   sync.Mutex
 	next time.Time // nothing is logged before this time

@@ -9,7 +9,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 )
 
-// MappingOf returns what a handler with "handler":"keygate" in a
+// MappingOf returns the mapping that a handler with "handler":"keygate" in a
 // config describes, without running it. It reads the documents that the handler
 // names and opens nothing else.
 func MappingOf(handler map[string]any) (adminapi.Mapping, error) {

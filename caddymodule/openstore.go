@@ -26,7 +26,7 @@ const pruneEvery = 24 * time.Hour
 // timeNow is the clock of requests and admin calls; tests replace it.
 var timeNow = time.Now
 
-// openStore is a store in use: the open store, the limits of its keys, and the
+// openStore is a store in use: the store itself, the limits of its keys, and the
 // budgets of failed authentications. It may outlive the config that opened it.
 type openStore struct {
 	store  keystore.Store

@@ -65,7 +65,7 @@ func atMostOneConfig(cmd *cobra.Command, args []string) error {
 	return usageError(cmd, "%s takes one config file, but was given %d", cmd.Name(), len(args))
 }
 
-// printRoutes numbers the gateways only if there are several.
+// printRoutes numbers the mappings only if there are several.
 func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 	columns := []term.Column{{Title: "METHODS"}, {Title: "PATH", Least: 20}, {Title: "NEEDS", Least: 16}, {Title: "COST", Rank: 1}, {Title: "FROM", Least: 16, Rank: 2}}
 	several := len(resp.Routes) > 0 && resp.Routes[len(resp.Routes)-1].Gateway > 1

@@ -110,9 +110,9 @@ func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	return r
 }
 
-// takeBoth decides on a request that the workspace limits too, and charges
-// all limits. The caller must hold the lock of the key's shard, so that key does
-// not change meanwhile.
+// takeBoth decides on a request that the workspace limits too, and charges all
+// limits. The caller must hold the lock of the key's shard, so that key does not
+// change meanwhile.
 func (l *Limiter) takeBoth(key *holding, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
 	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)
@@ -167,8 +167,8 @@ func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result 
 	return settle(&key, &workspace, cost, now)
 }
 
-// lookBoth returns what the workspace has left. It copies the workspace's
-// quota into q.
+// lookBoth returns what the workspace has left. It copies the workspace's quota
+// into q.
 func (l *Limiter) lookBoth(q *quota, caps *Caps, now time.Time, elapsed time.Duration) holding {
 	lim := caps.WorkspaceLimits.Limits()
 	s, hash := l.workspaces.shard(caps.Workspace)

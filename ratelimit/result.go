@@ -81,8 +81,8 @@ func (h *holding) wait(cost int) int {
 }
 
 // settle decides on a request by what is left of the key's limits and, unless
-// workspace is nil, of the workspace's limits. It charges them all if all suffice,
-// and none otherwise.
+// workspace is nil, of the workspace's limits. It charges them all if all
+// suffice, and none otherwise.
 func settle(key, workspace *holding, cost int, now time.Time) Result {
 	r := Result{
 		MinuteExhausted: key.minuteLacks(cost),

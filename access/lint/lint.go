@@ -1,10 +1,10 @@
 // Package lint finds mismatches between three things that are written apart: the
-// routes of a gateway, the OpenAPI documents of its backend, and the scopes of
-// the keys in its store. It also finds caches that may give the answer for one
+// routes of a keygate handler, the OpenAPI documents of its backend, and the scopes
+// of the keys in its store. It also finds caches that may give the answer for one
 // key to another.
 //
-// [Check] takes a list of [Gateway] and a list of [Held] scopes, and returns
-// every [Finding]. A Finding has a [Code] for programs, a place such as
+// [Check] takes a list of [Mapping] and a list of [HeldScope], and returns every
+// [Finding]. A Finding has a [Code] for programs, a place such as
 // "Caddyfile:12", and one line for people that says what is wrong and what to do.
 // Some examples:
 //
@@ -15,7 +15,7 @@
 //     method.
 //
 // A finding is not an error: the config loads and fails closed. Rules that
-// compare with documents apply only to gateways that have some.
+// compare with documents apply only to handlers that have some.
 //
 // The package does no I/O. The command `caddy keygate lint` reads the config and
 // the documents, asks the store, and prints the findings.

@@ -40,7 +40,7 @@ func (m *mutant) line() string {
 // offset is where in the file a position is.
 func (m *mutant) offset(pos token.Pos) int { return int(pos - m.file.ast.FileStart) }
 
-// text is the whole file with the fault in it.
+// text is the whole file with the fault.
 func (m *mutant) text() []byte {
 	return slices.Concat(m.file.text[:m.start], []byte(m.with), m.file.text[m.end:])
 }

@@ -17,23 +17,23 @@ import (
 	"time"
 )
 
-// together is one test program that holds many mutants, of which the environment
-// variable KEYGATE_MUTANT chooses one: to build and link a program for each takes
-// most of the time otherwise. Each function holds a copy of its body for each
+// together is one test program with many mutants. The environment variable
+// KEYGATE_MUTANT selects one of them. To build and link a program for each mutant
+// would take most of the time. Each function has a copy of its body for each
 // fault in it.
 //
-// The copies change where variables live, so that tests of allocations may fail
-// without any fault. Such tests are left out here, and a mutant that survives is
-// run once more by itself, with all tests.
+// The copies change where variables live, so tests of allocations may fail
+// without any fault. Such tests are left out here. A mutant that survives is run
+// once more by itself, with all tests.
 type together struct {
 	r       *runner
 	numbers map[*mutant]int
 	program string
-	skip    string // pattern of the tests that fail without a fault; "": none do
+	skip    string // pattern of the tests that fail without a fault; "": none
 }
 
-// newTogether builds the program of all mutants that can be in it. It holds none
-// where there are too few.
+// newTogether builds the program of all mutants that can be in it. If there are
+// too few of them, the program has none.
 func newTogether(r *runner, mutants []*mutant) (*together, error) {
 	t := &together{r: r, numbers: make(map[*mutant]int), program: filepath.Join(r.dir, "together.test")}
 	bodies := make(map[*ast.BlockStmt][]*mutant)
@@ -61,8 +61,8 @@ func newTogether(r *runner, mutants []*mutant) (*together, error) {
 	return t, nil
 }
 
-// place is where a mutant stands in what was written: lines, from one to before
-// the other.
+// place is where a mutant is in the written source: its lines, from the first to
+// before the last.
 type place struct {
 	file     string
 	from, to int
@@ -71,12 +71,12 @@ type place struct {
 
 var compileError = regexp.MustCompile(`(?m)^(\S+\.go):(\d+):\d+: `)
 
-// drop takes out the mutants that the compiler refuses, though they passed for
-// programs, and reports whether there were any.
+// drop removes the mutants that the compiler refuses although the type check
+// accepted them, and reports whether there were any.
 func (t *together) drop(bodies map[*ast.BlockStmt][]*mutant, places []place, out []byte) bool {
 	dropped := false
 	for _, found := range compileError.FindAllSubmatch(out, -1) {
-		line, _ := strconv.Atoi(string(found[2])) // digits
+		line, _ := strconv.Atoi(string(found[2])) // always digits
 		for _, p := range places {
 			if filepath.Base(p.file) != filepath.Base(string(found[1])) || line < p.from || line >= p.to {
 				continue
@@ -90,8 +90,8 @@ func (t *together) drop(bodies map[*ast.BlockStmt][]*mutant, places []place, out
 	return dropped
 }
 
-// body is what holds a fault, nil where it is in no function or in one with
-// labels, which may be there but once.
+// body is the function body that contains a fault. It is nil if the fault is in
+// no function, or in one with labels, which cannot be copied.
 func (m *mutant) body() *ast.BlockStmt {
 	for _, d := range m.file.ast.Decls {
 		f, ok := d.(*ast.FuncDecl)
@@ -111,8 +111,8 @@ func (m *mutant) body() *ast.BlockStmt {
 	return nil
 }
 
-// write writes the sources. It returns the name of the overlay that puts them in
-// the place of the package's own, and where the mutants are in them.
+// write writes the sources. It returns the name of the overlay that replaces the
+// package's own sources by them, and where the mutants are in them.
 func (t *together) write(bodies map[*ast.BlockStmt][]*mutant) (string, []place, error) {
 	type copies struct {
 		start, end int
@@ -188,7 +188,7 @@ func (t *together) leaveOut() error {
 	return nil
 }
 
-// test runs the tests with one mutant; 0 is none.
+// test runs the tests with one mutant; 0 means none.
 func (t *together) test(n int, more ...string) ([]byte, error) {
 	dir, err := os.MkdirTemp(t.r.dir, "run-*")
 	if err != nil {

@@ -15,7 +15,7 @@
 // heartbeat therefore proves at short intervals that the engine answers, on the
 // connection that reports changes. If that connection is lost, a new [Generation]
 // begins, and values from older ones must be read again. Config.StaleMax is how
-// long after the last proof cached values may still be used.
+// much longer cached values may be used once the proofs have stopped.
 //
 // [Dial] refuses an engine that is too old or cannot report changes, and warns
 // about one that is not configured to keep data safely. Errors about an engine
