@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -66,7 +67,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		Limits:          store.limits,
 		Observer:        changeLog{app},
 		Failed:          func(r *http.Request, status int, err error) { reportFailure(app.logger, r.URL.Path, status, err) },
-		Now:             timeNow,
+		Now:             app.now,
 	}).ServeHTTP(w, r)
 	return nil
 }
@@ -104,7 +105,7 @@ func reportFailure(logger *zap.Logger, path string, status int, err error) {
 	}
 	if keystore.IsFailure(err) {
 		metrics.storeErrors.Inc()
-		adminFailing.error(logger, timeNow(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(err))
+		adminFailing.error(logger, time.Now(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(err))
 	}
 }
 

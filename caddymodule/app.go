@@ -73,6 +73,7 @@ type App struct {
 	store  stores.Module
 	logger *zap.Logger
 	events events
+	now    func() time.Time // the clock of requests and admin calls; tests set another
 
 	mappings []adminapi.Mapping // of this config
 
@@ -93,6 +94,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision loads the store module. It opens and creates nothing, so that `caddy
 // validate` works beside a running gateway.
 func (a *App) Provision(ctx caddy.Context) error {
+	a.now = time.Now
 	a.logger = ctx.Logger()
 	var err error
 	if a.events, err = newEvents(ctx); err != nil {
@@ -193,7 +195,7 @@ func (a *App) open() (*openStore, error) {
 	case a.openErr != nil:
 		return nil, a.openErr
 	}
-	e, err := acquireStore(a.store, a.logger)
+	e, err := acquireStore(a.store, a.logger, a.now)
 	if err != nil {
 		metrics.storeErrors.Inc()
 		a.openErr = fmt.Errorf("opening the key store: %w", err)

@@ -17,13 +17,11 @@ import (
 // plenty is the most that a key may have.
 var plenty = apikey.Limits{PerMinute: apikey.MaxPerMinute, PerDay: apikey.MaxPerDay, Burst: apikey.MaxPerMinute}
 
-// setClock must come before provisioned, so that nothing that reads the clock
-// runs while it changes.
-func setClock(t testing.TB, clock func() time.Time) {
-	t.Helper()
-	t.Cleanup(func() { timeNow = time.Now })
-	timeNow = clock
-}
+// setClock gives the handler's app a clock, before its store is opened.
+func setClock(h *Handler, clock func() time.Time) { h.app.now = clock }
+
+// stopped is a clock that stands still.
+func stopped(at time.Time) func() time.Time { return func() time.Time { return at } }
 
 // fastClock makes a minute of sixty milliseconds, in which no benchmark uses up
 // plenty. It has no state that the cores would share.

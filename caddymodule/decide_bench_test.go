@@ -38,7 +38,7 @@ func newDecider(t testing.TB, h *Handler, together apikey.WorkspaceLimits) *deci
 	}
 	d := &decider{engine: engine, policy: h.policy, together: together}
 	d.policy.Keys = engine.store
-	d.q = access.Request{Method: http.MethodGet, Path: "/v1/posts", Client: netip.MustParseAddr("203.0.113.7"), Now: timeNow()}
+	d.q = access.Request{Method: http.MethodGet, Path: "/v1/posts", Client: netip.MustParseAddr("203.0.113.7"), Now: h.app.now()}
 	return d
 }
 

@@ -45,9 +45,9 @@ func TestGuessingOpaqueTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
-			setClock(t, func() time.Time { return now })
 			const budget, weak = 5, "12345678"
 			h := provisioned(t, &Handler{AuthFailures: budget})
+			setClock(h, func() time.Time { return now })
 			_, ours := storeKey(t, h, func(k *apikey.Key) { k.Limits = plenty })
 			storeOpaque(t, h, weak)
 			wrong, _, _ := apikey.Generate(apikey.DefaultBrand)

@@ -219,7 +219,7 @@ var reservedHeaders = map[string]bool{
 // ServeHTTP decides one request: first the checks of access.Decide, in their
 // order, then the limits.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	now := timeNow()
+	now := h.app.now()
 	q, trusted := h.accessRequest(r, now)
 	a := &answer{handler: h, request: r, origin: allowedOrigin(q.Origins), trusted: trusted}
 	a.trackBody()
@@ -243,7 +243,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	switch {
 	case d.Preflight:
-		metrics.decided(access.Allowed, timeNow().Sub(now))
+		metrics.decided(access.Allowed, h.app.now().Sub(now))
 		h.cors.answerPreflight(w.Header(), a.origin, &a.values)
 		a.closeAfterBody(w)
 		w.WriteHeader(http.StatusNoContent)
@@ -268,7 +268,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		metrics.storeErrors.Inc()
 		unavailable.error(h.logger, now, "requests are refused because the key store cannot answer", zap.Error(d.Err))
 	}
-	metrics.decided(d.Reason, timeNow().Sub(now))
+	metrics.decided(d.Reason, h.app.now().Sub(now))
 	if d.Reason != access.Allowed {
 		return a.deny(w, &d)
 	}

@@ -25,6 +25,7 @@ type localLimits struct {
 	limiter *ratelimit.Limiter
 	store   keystore.Use
 	logger  *zap.Logger
+	now     func() time.Time
 	unsaved unsavedUse
 
 	saving     sync.Mutex
@@ -35,15 +36,16 @@ type localLimits struct {
 	stopped sync.WaitGroup
 }
 
-func openLocalLimits(store keystore.Use, logger *zap.Logger) (*localLimits, error) {
+func openLocalLimits(store keystore.Use, logger *zap.Logger, now func() time.Time) (*localLimits, error) {
 	l := &localLimits{
 		limiter: ratelimit.New(),
 		store:   store,
 		logger:  logger,
+		now:     now,
 		unsaved: unsavedUse{logger: logger},
 		stop:    make(chan struct{}),
 	}
-	if err := l.restore(timeNow()); err != nil {
+	if err := l.restore(now()); err != nil {
 		return nil, err
 	}
 	l.stopped.Go(l.keepSaving)
@@ -94,7 +96,7 @@ func (l *localLimits) keepSaving() {
 		case <-save.C:
 			l.Flush()
 		case <-sweep.C:
-			l.limiter.Sweep(timeNow())
+			l.limiter.Sweep(l.now())
 		}
 	}
 }
@@ -118,7 +120,7 @@ func (l *localLimits) Close() {
 	close(l.stop)
 	l.stopped.Wait()
 	l.Flush()
-	if err := l.store.SaveBuckets(l.limiter.Buckets(timeNow())); err != nil {
+	if err := l.store.SaveBuckets(l.limiter.Buckets(l.now())); err != nil {
 		l.logger.Error("the minute buckets could not be saved; they will be full after the start", zap.Error(err))
 	}
 }
@@ -131,5 +133,5 @@ type unsavedUse struct {
 
 func (u *unsavedUse) report(err error) {
 	metrics.storeErrors.Inc()
-	u.often.error(u.logger, timeNow(), "the use of keys could not be saved; it will be tried again", zap.Error(err))
+	u.often.error(u.logger, time.Now(), "the use of keys could not be saved; it will be tried again", zap.Error(err))
 }

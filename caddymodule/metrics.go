@@ -76,10 +76,10 @@ func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc
 // there are no counts at all, because those of the others would be taken for the
 // total.
 func (keysCollector) Collect(found chan<- prometheus.Metric) {
-	now := timeNow()
 	total, known := make(map[apikey.Status]int), true
 	openStores.Range(func(_, value any) bool {
-		counts := value.(*openStore).store.Counts(now)
+		open := value.(*openStore)
+		counts := open.store.Counts(open.now())
 		known = known && counts != nil
 		for status, n := range counts {
 			total[status] += n

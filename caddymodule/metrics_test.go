@@ -16,11 +16,11 @@ import (
 // Keys are counted over all open stores; where one cannot count, there are no
 // counts.
 func TestKeysAreCounted(t *testing.T) {
-	setClock(t, func() time.Time { return testStart })
 	h, err := handlerOf(t, "{}", `{`+plainRoutes+`}`)
 	if err != nil {
 		t.Fatal(err)
 	}
+	setClock(h, stopped(testStart))
 	for _, change := range []func(*apikey.Key){nil, nil, nil, func(k *apikey.Key) { k.Disabled = true }, func(k *apikey.Key) { k.RevokedAt = testStart }, func(k *apikey.Key) { k.ExpiresAt = testStart }, func(k *apikey.Key) { k.ExpiresAt = testStart }} {
 		storeKey(t, h, change)
 	}

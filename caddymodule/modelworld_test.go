@@ -57,9 +57,6 @@ func newWorld(t *testing.T, seed uint64) *world {
 		workspaces: map[string]*modelUse{"acme": new(fresh()), "other": new(fresh())},
 		together:   make(map[string]apikey.WorkspaceLimits),
 	}
-	restore := timeNow
-	timeNow = w.now
-	t.Cleanup(func() { timeNow = restore })
 	w.open()
 	ctx, err := caddy.ProvisionContext(&caddy.Config{})
 	if err != nil {
@@ -69,6 +66,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if err := w.handler.Provision(ctx); err != nil {
 		t.Fatal(err)
 	}
+	w.handler.app.now = w.now
 	w.handler.app.WorkspaceLimits = configLimits
 	w.handler.app.opened.Store(w.engine)
 	return w
@@ -85,7 +83,7 @@ func (w *world) open() {
 	if err := store.Provision(caddy.Context{}); err != nil {
 		w.t.Fatal(err)
 	}
-	e, err := openNewStore(store, zap.NewNop())
+	e, err := openNewStore(store, zap.NewNop(), w.now)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -170,7 +168,7 @@ func (w *world) api(method, path, body string, into any) int {
 	app := w.handler.app
 	api := adminapi.New(adminapi.Options{
 		Store: w.engine.store, Brand: app.KeyPrefix, Mappings: app.mappings, WorkspaceLimits: configLimits,
-		Limits: flushing{w.engine.limits, w.flush}, Via: "model", Now: timeNow,
+		Limits: flushing{w.engine.limits, w.flush}, Via: "model", Now: w.now,
 	})
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")

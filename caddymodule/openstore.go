@@ -23,15 +23,13 @@ var openStores = caddy.NewUsagePool()
 // pruneEvery is how often old use and audit entries are dropped.
 const pruneEvery = 24 * time.Hour
 
-// timeNow is the clock of requests and admin calls; tests replace it.
-var timeNow = time.Now
-
 // openStore is a store in use: the store itself, the limits of its keys, and the
 // budgets of failed authentications. It may outlive the config that opened it.
 type openStore struct {
 	store  keystore.Store
 	limits stores.Limits
 	logger *zap.Logger
+	now    func() time.Time
 
 	failuresMu sync.RWMutex
 	failures   map[int]*ratelimit.Failures // by budget, in failures per minute
@@ -46,9 +44,9 @@ type openStore struct {
 	stopped sync.WaitGroup
 }
 
-func acquireStore(store stores.Module, logger *zap.Logger) (*openStore, error) {
+func acquireStore(store stores.Module, logger *zap.Logger, now func() time.Time) (*openStore, error) {
 	val, _, err := openStores.LoadOrNew(store.Location(), func() (caddy.Destructor, error) {
-		return openNewStore(store, logger)
+		return openNewStore(store, logger, now)
 	})
 	if err != nil {
 		return nil, err
@@ -56,7 +54,7 @@ func acquireStore(store stores.Module, logger *zap.Logger) (*openStore, error) {
 	return val.(*openStore), nil
 }
 
-func openNewStore(module stores.Module, logger *zap.Logger) (*openStore, error) {
+func openNewStore(module stores.Module, logger *zap.Logger, now func() time.Time) (*openStore, error) {
 	store, err := module.Open(logger)
 	if err != nil {
 		return nil, err
@@ -64,13 +62,14 @@ func openNewStore(module stores.Module, logger *zap.Logger) (*openStore, error) 
 	e := &openStore{
 		store:    store,
 		logger:   logger,
+		now:      now,
 		failures: make(map[int]*ratelimit.Failures),
 		retained: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
 	if keeper, ok := store.(stores.LimitKeeper); ok {
 		e.limits = keeper.Limits((&unsavedUse{logger: logger}).report)
-	} else if e.limits, err = openLocalLimits(store, logger); err != nil {
+	} else if e.limits, err = openLocalLimits(store, logger, now); err != nil {
 		_ = store.Close()
 		return nil, err
 	}
@@ -124,7 +123,7 @@ func (e *openStore) keepPruning() {
 		case <-e.retained:
 		case <-daily.C:
 		}
-		e.prune(timeNow())
+		e.prune(e.now())
 	}
 }
 
@@ -149,7 +148,7 @@ func (e *openStore) keepCheckingSockets() {
 		case <-e.stop:
 			return
 		case <-tick.C:
-			e.sockets.check(e.store, timeNow())
+			e.sockets.check(e.store, e.now())
 		}
 	}
 }

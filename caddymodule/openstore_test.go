@@ -27,11 +27,11 @@ func (p *pruneRecorder) Close() error { return nil }
 
 func TestEnginePrunes(t *testing.T) {
 	store := &pruneRecorder{pruned: make(chan [2]time.Time, 1), err: errors.New("not now")} // which does not end it
-	e := &openStore{store: store, logger: zap.NewNop(), retained: make(chan struct{}, 1), stop: make(chan struct{})}
+	e := &openStore{store: store, logger: zap.NewNop(), now: time.Now, retained: make(chan struct{}, 1), stop: make(chan struct{})}
 	e.prune(testStart) // before any config has started: nothing
 	e.stopped.Go(e.keepPruning)
 	for _, d := range []time.Duration{defaultRetention, minRetention, minRetention} {
-		before := timeNow()
+		before := time.Now()
 		changed := e.retention.Load() != int64(d)
 		e.retain(d)
 		if !changed {
@@ -41,7 +41,7 @@ func TestEnginePrunes(t *testing.T) {
 			continue
 		}
 		got := <-store.pruned
-		if got[1].Before(before.Add(-d)) || got[1].After(timeNow().Add(-d)) {
+		if got[1].Before(before.Add(-d)) || got[1].After(time.Now().Add(-d)) {
 			t.Errorf("audit before %s, retention %s", got[1], d)
 		}
 		if age := apikey.DayOf(before) - apikey.DayOf(got[0]); age < keystore.UsageDays-1 || age > keystore.UsageDays {

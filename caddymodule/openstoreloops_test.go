@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -33,7 +34,7 @@ type closableLimits struct {
 // is told as of any other.
 func TestLimitsThatTheStoreKeeps(t *testing.T) {
 	core, logged := observer.New(zap.ErrorLevel)
-	e, err := openNewStore(keeperModule{newFailing(t, "UsageSince")}, zap.New(core)) // nothing reads its use
+	e, err := openNewStore(keeperModule{newFailing(t, "UsageSince")}, zap.New(core), time.Now) // nothing reads its use
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,11 +60,11 @@ func TestLoopsOfAnEngine(t *testing.T) {
 		m := newFailing(t, "Prune")
 		m.failing.pruning = make(chan struct{})
 		core, logged := observer.New(zap.ErrorLevel)
-		e, err := openNewStore(m, zap.New(core))
+		e, err := openNewStore(m, zap.New(core), time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &Handler{app: new(App)}
+		h := &Handler{app: &App{now: time.Now}}
 		h.app.opened.Store(e)
 		k, _ := storeKey(t, h, nil)
 		ended := openSocket(t, &e.sockets, k)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -34,7 +33,6 @@ paths: {/a: {get: {security: [{first: []}]}}, /b: {get: {security: [{second: []}
 // Every option of the app, of the handler and of the store in a file does what its
 // comment says, on a request. One that nobody has written an effect for is told.
 func TestEveryOptionHasItsEffect(t *testing.T) {
-	setClock(t, func() time.Time { return testStart })
 	folder := t.TempDir()
 	for name, text := range documents {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
@@ -53,6 +51,7 @@ func TestEveryOptionHasItsEffect(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%v: %v", side.config, err)
 				}
+				setClock(h, stopped(testStart))
 				if got := withoutIDs(t, h, e.see(t, h)); got != side.want {
 					t.Errorf("with %s%s is seen\n%s\nwant\n%s", side.app, side.handler, got, side.want)
 				}

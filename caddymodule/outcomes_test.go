@@ -203,13 +203,13 @@ func (o *outcome) ask(token string) *http.Request {
 
 // Every outcome there is, as clients, backends, metrics, logs and traces see it.
 func TestOutcomes(t *testing.T) {
-	setClock(t, func() time.Time { return testStart })
 	var got strings.Builder
 	reached := make(map[string]float64)
 	shared, err := handlerOf(t, "{}", `{"header":"X-Key",`+outcomeRoutes+"}")
 	if err != nil {
 		t.Fatal(err)
 	}
+	setClock(shared, stopped(testStart))
 	for _, o := range outcomes {
 		t.Run(o.name, func(t *testing.T) {
 			h := shared
@@ -225,6 +225,7 @@ func TestOutcomes(t *testing.T) {
 				if h, err = handlerOf(t, app, handler+"}"); err != nil {
 					t.Fatal(err)
 				}
+				setClock(h, stopped(testStart))
 			}
 			k, token := storeKey(t, h, o.key)
 			if o.setUp != nil {

@@ -12,8 +12,8 @@ import (
 // BenchmarkServeHTTPKeys is the whole handler when it allows, with all headers:
 // for one key again and again, and for many in random order.
 func BenchmarkServeHTTPKeys(b *testing.B) {
-	setClock(b, fastClock())
 	h := provisioned(b, new(Handler))
+	setClock(h, fastClock())
 	credentials := storeKeys(b, h, manyKeys)
 	for c, i := newCaller(h), 0; i < manyKeys; i++ { // the first use of a key makes its entry
 		c.send(credentials[i])
@@ -93,8 +93,8 @@ func storeLimited(t testing.TB, h *Handler, limits apikey.Limits, scope string) 
 // start returns a handler and a credential that have reached the outcome.
 func (e *ending) start(t testing.TB) (h *Handler, credential []string) {
 	t.Helper()
-	setClock(t, e.clock())
 	h = provisioned(t, &Handler{AuthFailures: 1_000_000})
+	setClock(h, e.clock())
 	credential = bearer(e.token(t, h))
 	c := newCaller(h)
 	if _, err := c.send(credential); err != nil { // what is rate limited passes once

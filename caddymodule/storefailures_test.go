@@ -73,7 +73,7 @@ func TestManyOpenAStore(t *testing.T) {
 			m.err = fails
 			var come, done sync.WaitGroup
 			come.Add(8)
-			a := &App{store: slowModule{m, &come}, logger: zap.NewNop()}
+			a := &App{store: slowModule{m, &come}, logger: zap.NewNop(), now: time.Now}
 			var got [8]*openStore
 			for i := range got {
 				done.Go(func() {
@@ -102,7 +102,7 @@ func TestManyOpenAStore(t *testing.T) {
 		}
 	}
 	m := newFailing(t, "")
-	late := &App{store: m, logger: zap.NewNop()}
+	late := &App{store: m, logger: zap.NewNop(), now: time.Now}
 	if err := late.Cleanup(); err != nil {
 		t.Error(err)
 	}
@@ -117,11 +117,11 @@ func TestAStoreThatCannotBeRead(t *testing.T) {
 	for _, method := range []string{"UsageSince", "Buckets"} {
 		t.Run(method, func(t *testing.T) {
 			m := newFailing(t, method)
-			if e, err := openNewStore(m, zap.NewNop()); !errors.Is(err, m.failing.err) || e != nil {
+			if e, err := openNewStore(m, zap.NewNop(), time.Now); !errors.Is(err, m.failing.err) || e != nil {
 				t.Fatalf("opened %v, %v", e, err)
 			}
 			m.failing.method = ""
-			e, err := openNewStore(m, zap.NewNop())
+			e, err := openNewStore(m, zap.NewNop(), time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestDamagedUseIsTold(t *testing.T) {
 			m := newFailing(t, method)
 			m.failing.err = errTestDamaged
 			core, logged := observer.New(zap.ErrorLevel)
-			e, err := openNewStore(m, zap.New(core))
+			e, err := openNewStore(m, zap.New(core), time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,12 +161,12 @@ func TestDamagedUseIsTold(t *testing.T) {
 // start, and the same brand needs no store that takes changes.
 func TestBrandsAreRecorded(t *testing.T) {
 	m := newFailing(t, "SetBrand")
-	e, err := openNewStore(m, zap.NewNop())
+	e, err := openNewStore(m, zap.NewNop(), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Destruct()
-	a := &App{KeyPrefix: "acme", store: m, logger: zap.NewNop()}
+	a := &App{KeyPrefix: "acme", store: m, logger: zap.NewNop(), now: time.Now}
 	a.opened.Store(e)
 	if err := a.Start(); !errors.Is(err, m.failing.err) || !strings.Contains(err.Error(), "key_prefix") {
 		t.Errorf("Start: %v", err)
@@ -185,14 +185,13 @@ func TestBrandsAreRecorded(t *testing.T) {
 // Use that cannot be saved is told, counted, and saved later: nothing is lost, and
 // what is saved already is not written again.
 func TestUseThatCannotBeSaved(t *testing.T) {
-	setClock(t, func() time.Time { return testStart })
 	m := newFailing(t, "")
 	core, logged := observer.New(zap.ErrorLevel)
-	e, err := openNewStore(m, zap.New(core))
+	e, err := openNewStore(m, zap.New(core), stopped(testStart))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Handler{app: new(App)}
+	h := &Handler{app: &App{now: stopped(testStart)}}
 	h.app.opened.Store(e)
 	k, _ := storeKey(t, h, nil)
 	caps := capsOf(k)
@@ -234,7 +233,7 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 	}
 
 	m.failing.method = ""
-	if e, err = openNewStore(m, zap.NewNop()); err != nil {
+	if e, err = openNewStore(m, zap.NewNop(), stopped(testStart)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := e.limits.Peek(k.ID, caps, 1, testStart); err != nil || got.Day.Remaining != k.Limits.PerDay-3 || got.Minute.Remaining != k.Limits.PerMinute-1 {
@@ -244,7 +243,7 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 	if err := e.Destruct(); err != nil {
 		t.Fatal(err)
 	}
-	if e, err = openNewStore(m, zap.NewNop()); err != nil {
+	if e, err = openNewStore(m, zap.NewNop(), stopped(testStart)); err != nil {
 		t.Fatal(err)
 	}
 	defer e.Destruct()
