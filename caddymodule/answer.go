@@ -104,7 +104,7 @@ func (a *answer) takeBack(failed bool) {
 	r := a.request
 	a.handler.identity.unset(r.Header)
 	if !failed {
-		a.taken.giveBack(r) // Connection and Upgrade, too
+		a.taken.giveBack(r) // also Connection and Upgrade
 		return
 	}
 	for _, name := range [...]string{"Authorization", "Connection", "Upgrade"} {
