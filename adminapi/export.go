@@ -126,7 +126,8 @@ func (a *call) check(*http.Request) (any, int, error) {
 	return resp, http.StatusOK, nil
 }
 
-// mend makes the parts of the store agree where they can, and then checks it.
+// mend makes the parts of the store agree where it can, and then checks the
+// store.
 func (a *call) mend(r *http.Request) (any, int, error) {
 	mended := 0
 	if m, ok := a.store.(keystore.Mender); ok {

@@ -61,7 +61,8 @@ func (a *call) importKeys(r *http.Request) (any, int, error) {
 	case err != nil, mediaType != "application/jsonl" && mediaType != "application/json":
 		return nil, 0, &bodyError{http.StatusUnsupportedMediaType, "the body must be JSON lines; send it with Content-Type: application/jsonl"}
 	}
-	// What an import before has left over must be finished or undone first.
+	// Changes that an earlier import left unfinished must be finished or undone
+	// first.
 	if m, ok := a.store.(keystore.Mender); ok {
 		if err := m.AwaitSettled(); err != nil {
 			return nil, 0, err

@@ -101,13 +101,13 @@ type CheckResponse struct {
 	Damaged []DamagedRecord `json:"damaged"`
 }
 
-// MendResponse says besides how much was mended before.
+// MendResponse is a CheckResponse, with how much was mended before the check.
 type MendResponse struct {
 	CheckResponse
 	Mended int `json:"mended"`
 }
 
-// DamagedRecord is one that does not verify.
+// DamagedRecord is a record that does not verify.
 type DamagedRecord struct {
 	Key     string `json:"key_id"`
 	Problem string `json:"problem"`

@@ -65,8 +65,8 @@ func besideVirama(before, after rune) bool {
 	return isVirama(before) || unicode.IsLetter(before) && isVirama(after)
 }
 
-// isVirama reports whether r has the canonical combining class of the sign that
-// takes its vowel from a letter.
+// isVirama reports whether r has the canonical combining class of viramas, the
+// signs that remove the vowel of a letter.
 func isVirama(r rune) bool {
 	const virama = 9
 	return r != 0 && norm.NFC.PropertiesString(string(r)).CCC() == virama

@@ -37,8 +37,9 @@ type answer struct {
 	values   headerValues
 }
 
-// forward passes the request on, as the backend may see it. A WebSocket of a
-// key is among the sockets of its store for as long; a public route needs no store.
+// forward passes the request on as the backend may see it. A WebSocket opened
+// with a key is registered with the open store for as long as it lives. A public
+// route needs no store.
 func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *openStore) error {
 	id := &a.handler.identity
 	rw := &a.writer
@@ -103,7 +104,7 @@ func (a *answer) takeBack(failed bool) {
 	r := a.request
 	a.handler.identity.unset(r.Header)
 	if !failed {
-		a.taken.giveBack(r) // Connection and Upgrade, too
+		a.taken.giveBack(r) // also Connection and Upgrade
 		return
 	}
 	for _, name := range [...]string{"Authorization", "Connection", "Upgrade"} {

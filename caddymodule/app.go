@@ -19,9 +19,9 @@
 // keys, buckets, quotas, failure budgets and WebSockets. It is closed when the last
 // config releases it.
 //
-// Provisioning opens, creates and connects to nothing, so that `caddy validate`
-// works beside a running gateway. The store is opened when the config starts, or
-// by the first request.
+// Provisioning reads OpenAPI documents, but opens, creates or connects to no store,
+// so that `caddy validate` works beside a running gateway. The store is opened when
+// the config starts, or by the first request.
 package caddymodule
 
 import (

@@ -59,10 +59,10 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		}
 //	}
 //
-// Scopes are one or several, all of which a key needs, or alternatives of such,
-// with a | between them: posts:write media:upload | posts:approve.
-// Methods are one or several joined by commas, or * for any. Every option but
-// the route lines and openapi may be given once. See [Handler] and [Route] for the values.
+// A key needs all of the scopes. A | separates alternatives, of which a key needs
+// one: posts:write media:upload | posts:approve. Several methods are joined by
+// commas, and * means any method. Every option except the route lines and openapi
+// may be given once. See [Handler] and [Route] for the values.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {

@@ -56,7 +56,7 @@ With --json the result is {"keys":0,"damaged":[{"key_id":"…","problem":"…"}]
 	return cmd
 }
 
-// printCheck prints a result, with --json as whole.
+// printCheck prints the result of a check. With --json it prints whole.
 func (c *cli) printCheck(resp *adminapi.CheckResponse, whole any) error {
 	var err error
 	switch {

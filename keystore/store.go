@@ -11,8 +11,8 @@
 //   - Package storetest has the contract as tests, for stores of others too.
 //
 // Look-ups are on the path of every request. So a store answers them from an
-// [Index] in memory, which holds a [apikey.Grant] for each key. A change is on
-// disk and in the index before the method that makes it returns.
+// [Index] in memory, which holds a [apikey.Grant] for each key. A change is
+// stored and in the index before the method that makes it returns.
 //
 // Every stored value has a checksum that also covers its place. A key whose
 // record does not verify is refused; all other keys work. See [ErrDamaged] and

@@ -14,7 +14,7 @@
 //   - A scope that keys hold is needed by no route, or a read scope opens a write
 //     method.
 //
-// A finding is not an error: the config loads and fails closed. Rules that
+// A finding is not an error: the config loads nevertheless. Rules that
 // compare with documents apply only to handlers that have some.
 //
 // The package does no I/O. The command `caddy keygate lint` reads the config and

@@ -13,7 +13,7 @@
 // store.
 //
 // A module checks its configuration when it is provisioned, and opens or connects
-// to nothing before [Module.Open]. So `caddy validate` works beside a running
+// to no store before [Module.Open]. So `caddy validate` works beside a running
 // gateway. Two modules with the same [Module.Location] share one open store, also
 // across config reloads.
 package stores

@@ -50,11 +50,11 @@ type Redis struct {
 	// may read the config would see it. Default: none.
 	Password string `json:"password,omitempty"`
 
-	// The user to log in as at the sentinels, a placeholder as well. Default: their
+	// The user to log in as at the sentinels, a placeholder too. Default: their
 	// default user.
 	SentinelUsername string `json:"sentinel_username,omitempty"`
 
-	// Its password, a placeholder as well. Default: none.
+	// The sentinel user's password, a placeholder too. Default: none.
 	SentinelPassword string `json:"sentinel_password,omitempty"`
 
 	// Speak TLS. Default: plain TCP.
@@ -93,9 +93,9 @@ type Redis struct {
 	// share of every limit) or open (no limits). Default: closed.
 	OnOutage string `json:"on_outage,omitempty"`
 
-	// What to do where the engine has no store under the prefix: on (create one) or
-	// off (do not start). With off, an engine that comes back empty, or without its
-	// index, stays an outage until its data is back. Default: on.
+	// What to do if the engine has no store under the prefix: on (create one) or
+	// off (do not start). With off, an engine that comes back empty, or without
+	// its index, counts as an outage until its data is back. Default: on.
 	Create string `json:"create,omitempty"`
 
 	config   redis.Config

@@ -37,7 +37,7 @@ func (m *mutant) line() string {
 	return string(line)
 }
 
-// offset is where in the file a position is.
+// offset converts a position to a byte offset in the file.
 func (m *mutant) offset(pos token.Pos) int { return int(pos - m.file.ast.FileStart) }
 
 // text is the whole file with the fault.

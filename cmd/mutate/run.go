@@ -177,8 +177,8 @@ func (r *runner) sound() error {
 	return err
 }
 
-// kind is the outcome of a mutant that need not be run, and left of one that has
-// to be.
+// kind is the outcome of a mutant that need not be run, and left for one that has
+// to be run.
 func (r *runner) kind(m *mutant, known equivalents) outcome {
 	switch {
 	case known.has(m):
@@ -192,7 +192,7 @@ func (r *runner) kind(m *mutant, known equivalents) outcome {
 	}
 }
 
-// one runs one mutant, as a program of its own.
+// one runs one mutant as a program of its own.
 func (r *runner) one(n int, m *mutant) (outcome, error) {
 	dir := filepath.Join(r.dir, strconv.Itoa(n))
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -227,8 +227,9 @@ func (r *runner) one(n int, m *mutant) (outcome, error) {
 	return killed, nil
 }
 
-// boundedShell runs a test binary with a bound on its address space, in kB: a
-// mutant may allocate for as long as it runs. Stores map 8 GiB at once.
+// boundedShell runs a test binary with a limit on its address space, in kB,
+// because a mutant may allocate without end. The limit is large because stores
+// map 8 GiB at once.
 const (
 	boundedShell = `ulimit -v 60000000; exec "$0" "$@"`
 	boundedExec  = "sh -c '" + boundedShell + "'"

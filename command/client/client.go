@@ -9,7 +9,7 @@
 // [Client.Call] sends and receives JSON. [Client.Send] streams, for backups,
 // exports and imports. A refusal by the server is a [*RefusalError] with the
 // server's own words. If no answer came, the error says so, and whether a change
-// may have been made nevertheless: only the caller knows how to find out.
+// may have been made nevertheless.
 //
 // Calls that may take long have no fixed timeout. They end when nothing has moved
 // for a while, see stallWatch.
