@@ -38,7 +38,7 @@ func fleetMetrics(t *testing.T, open ...keystore.Store) map[string]float64 {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		defer openStores.Delete(location) //nolint:errcheck // nothing is open
+		defer openStores.Delete(location)
 	}
 	found := make(chan prometheus.Metric, 100)
 	fleetCollector{}.Collect(found)

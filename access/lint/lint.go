@@ -35,7 +35,7 @@ type Mapping struct {
 	Header    string // that keys may come in besides Authorization, canonical; "": none
 }
 
-// Held is a scope that keys hold.
+// HeldScope is a scope that keys hold.
 type HeldScope struct {
 	Scope string
 	Keys  []apikey.ID // the first of Count, or all
