@@ -1,6 +1,8 @@
 package adminapi
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +106,47 @@ func TestServerIsOpenAPI(t *testing.T) {
 			if op := method + " " + path; s.doc.operation(op) == nil {
 				t.Errorf("%s is served and not in openapi.yaml", op)
 			}
+		}
+	}
+}
+
+// The document has each member of a key in the two forms that are sent, and says
+// that it is always there; and each setting, with its bounds.
+func TestOpenAPIHasEveryField(t *testing.T) {
+	doc := readOpenAPI(t)
+	schema := func(name, word string) any { return doc.at(doc.doc, "components", "schemas", name, word) }
+	for name, typ := range map[string]reflect.Type{"Key": reflect.TypeFor[apikey.Record](), "ExportedKey": reflect.TypeFor[exportedKey]()} {
+		var always []string
+		for _, field := range reflect.VisibleFields(typ) {
+			if tag := field.Tag.Get("json"); tag != "" && !strings.HasSuffix(tag, ",omitempty") {
+				always = append(always, tag)
+			}
+		}
+		var required []string
+		for _, member := range schema(name, "required").([]any) {
+			required = append(required, member.(string))
+		}
+		slices.Sort(always)
+		slices.Sort(required)
+		if !slices.Equal(required, always) {
+			t.Errorf("%s requires %q, and always has %q", name, required, always)
+		}
+	}
+	properties := schema("KeySettings", "properties").(map[string]any)
+	for field := range reflect.TypeFor[KeyRequest]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		setting, ok := properties[name].(map[string]any)
+		if !ok {
+			t.Errorf("KeySettings has no %s", name)
+			continue
+		}
+		bounds := map[string][]string{"string": {"maxLength", "pattern"}, "integer": {"maximum"}, "array": {"maxItems"}}
+		if setting["properties"] == nil {
+			bounds["object"] = []string{"maxProperties"}
+		}
+		kind, _ := setting["type"].(string)
+		if words, needed := bounds[kind]; needed && !slices.ContainsFunc(words, func(word string) bool { return setting[word] != nil }) {
+			t.Errorf("KeySettings says of %s none of %q", name, words)
 		}
 	}
 }

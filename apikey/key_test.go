@@ -175,14 +175,6 @@ func TestRecordJSON(t *testing.T) {
 	}
 }
 
-func TestRecordSharesNoList(t *testing.T) {
-	k := fullKey(t)
-	k.Record(testNow, time.Time{}).Scopes[0] = "changed"
-	if k.Scopes[0] != "media:upload" {
-		t.Error("changing the record changed the key")
-	}
-}
-
 func TestDayOf(t *testing.T) {
 	for at, want := range map[string]string{
 		"2026-11-23T00:00:00Z":      "2026-11-23",

@@ -38,16 +38,6 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-func TestNormalizeLeavesNoListNil(t *testing.T) {
-	k := validKey()
-	if err := k.Normalize(); err != nil {
-		t.Fatal(err)
-	}
-	if k.AllowedOrigins == nil || k.AllowedIPs == nil {
-		t.Errorf("origins %#v, IPs %#v", k.AllowedOrigins, k.AllowedIPs)
-	}
-}
-
 func TestNormalizeLimits(t *testing.T) {
 	for _, tt := range []struct{ given, want Limits }{
 		{Limits{}, Limits{60, 10_000, 60}},

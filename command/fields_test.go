@@ -33,8 +33,9 @@ func flagsOf(t *testing.T, name string) (names []string) {
 	return names
 }
 
-// Every flag of update is a change by itself, and every setting that the API can
-// change has a flag.
+// Every flag of update is a change by itself. Every setting that the API can
+// change has a flag, and one that takes it away where it may be without. What is
+// no text is refused before it is sent.
 func TestEveryFlagChangesAlone(t *testing.T) {
 	var sent atomic.Pointer[[]byte]
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,6 +45,7 @@ func TestEveryFlagChangesAlone(t *testing.T) {
 	}))
 	defer server.Close()
 	covered := map[string]bool{"workspace": true} // which never changes
+	emptied := map[string]bool{"scopes": true}    // of which a key needs one
 	advice := person{}.run("update", importedKeyID, "--address", server.Listener.Addr().String()).stderr
 	for _, flag := range flagsOf(t, "update") {
 		if flag == "help" {
@@ -78,14 +80,32 @@ func TestEveryFlagChangesAlone(t *testing.T) {
 		}
 		for name := range members {
 			covered[name] = covered[name] || !takesAway
+			emptied[name] = emptied[name] || takesAway
+		}
+		for _, noText := range []string{"\xff", "a=\xff"} {
+			sent.Store(nil)
+			o := person{}.run("update", importedKeyID, "--address", server.Listener.Addr().String(), "--"+flag+"="+noText)
+			if !o.failed || sent.Load() != nil {
+				t.Errorf("--%s takes what is not UTF-8", flag)
+			}
 		}
 	}
 	typ := reflect.TypeFor[adminapi.KeyRequest]()
 	for field := range typ.Fields() {
 		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !covered[name] {
 			t.Errorf("no flag of update changes %s", name)
+		} else if canBeEmpty(field.Type) && !emptied[name] {
+			t.Errorf("no flag of update takes %s away", name)
 		}
 	}
+}
+
+// canBeEmpty reports whether a member is a list, a map or one that may be null.
+func canBeEmpty(typ reflect.Type) bool {
+	if typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	return typ.Kind() == reflect.Slice || typ.Kind() == reflect.Map
 }
 
 // What a key is shows on the terminal, but for what is in no record.

@@ -1,15 +1,20 @@
 package plugin_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // designPage is the contract as built. It names what users, scripts and tests
@@ -170,6 +175,77 @@ func TestDocsHaveSubcommands(t *testing.T) {
 		}
 		if !regexp.MustCompile("`" + m[1] + "[` ]").MatchString(listed) {
 			t.Errorf("docs/commands.md lacks the subcommand %s", m[1])
+		}
+	}
+}
+
+var flagLine = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?--([a-z-]+)`)
+
+// ownFlags are the flags of a subcommand, but for those of all.
+func ownFlags(t *testing.T, binary, subcommand string) (flags []string) {
+	t.Helper()
+	help := exec.CommandContext(t.Context(), binary, "keygate", subcommand, "--help")
+	help.Env = []string{"HOME=" + t.TempDir()}
+	out, err := help.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(out), "\nFlags:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	for _, m := range flagLine.FindAllStringSubmatch(list, -1) {
+		if m[1] != "help" && m[1] != "quiet" {
+			flags = append(flags, m[1])
+		}
+	}
+	if len(flags) < 10 {
+		t.Fatalf("the flags of %s are %q in\n%s", subcommand, flags, out)
+	}
+	return flags
+}
+
+// Every flag of a key is on the page of commands: those of create in its table,
+// those that update has besides in its row.
+func TestDocsHaveKeyFlags(t *testing.T) {
+	binary, err := caddyBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := readFile(t, "docs/commands.md")
+	table, row := section(t, page, "Keys"), regexp.MustCompile("(?m)^\\| `update .*$").FindString(section(t, page, "Commands"))
+	created := ownFlags(t, binary, "create")
+	for _, flag := range created {
+		if !regexp.MustCompile("(?m)^\\| [^|]*`--" + flag + "`").MatchString(table) {
+			t.Errorf("the table of docs/commands.md lacks --%s", flag)
+		}
+	}
+	for _, flag := range ownFlags(t, binary, "update") {
+		if !slices.Contains(created, flag) && !strings.Contains(row, "`--"+flag+"`") {
+			t.Errorf("the row of update in docs/commands.md lacks --%s", flag)
+		}
+	}
+}
+
+// The contract shows a key with every member, in the order in which they are
+// sent, and says of every setting what is accepted.
+func TestDesignHasEveryField(t *testing.T) {
+	text := section(t, designPage(t), "The key")
+	_, example, _ := strings.Cut(text, "```json\n{\"id\"")
+	example, _, _ = strings.Cut(`{"id"`+example, "```")
+	var record apikey.Record
+	if err := json.Unmarshal([]byte(example), &record); err != nil {
+		t.Fatalf("%v in\n%s", err, example)
+	}
+	var shown bytes.Buffer
+	if err := json.Compact(&shown, []byte(example)); err != nil {
+		t.Fatal(err)
+	}
+	if sent, err := json.Marshal(record); err != nil || string(sent) != shown.String() {
+		t.Errorf("docs/design.md shows\n%s\nsent is\n%s, %v", &shown, sent, err)
+	}
+	for field := range reflect.TypeFor[adminapi.KeyRequest]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if !regexp.MustCompile("(?m)^\\| [^|]*`"+name+"[`.]").MatchString(text) && name != "allow_unknown_scope" { // which is no setting
+			t.Errorf("the table of docs/design.md lacks %s", name)
 		}
 	}
 }

@@ -38,6 +38,22 @@ func (f Field) Of(k *apikey.Key) any {
 	return reflect.ValueOf(k).Elem().FieldByIndex(f.index).Interface()
 }
 
+// Put sets the field to a value of its type.
+func (f Field) Put(k *apikey.Key, value any) {
+	reflect.ValueOf(k).Elem().FieldByIndex(f.index).Set(reflect.ValueOf(value))
+}
+
+// IsSet reports whether the field says anything: it is neither zero nor an empty
+// list or map.
+func (f Field) IsSet(k *apikey.Key) bool {
+	switch value := reflect.ValueOf(f.Of(k)); value.Kind() {
+	case reflect.Slice, reflect.Map:
+		return value.Len() > 0
+	default:
+		return !value.IsZero()
+	}
+}
+
 // samples are values of fields whose form is checked. All others get one by
 // their kind.
 var samples = map[string]any{
@@ -56,15 +72,31 @@ var samples = map[string]any{
 func (f Field) Set(k *apikey.Key) {
 	value := reflect.ValueOf(k).Elem().FieldByIndex(f.index)
 	if sample, ok := samples[f.Name]; ok {
-		fresh := reflect.ValueOf(sample)
-		if fresh.Kind() == reflect.Slice { // no two keys share it
-			fresh = reflect.AppendSlice(reflect.Zero(fresh.Type()), fresh)
-		}
-		value.Set(fresh)
+		value.Set(copied(reflect.ValueOf(sample)))
 		return
 	}
 	fill(value)
 }
+
+// copied returns a list or a map that no two keys share.
+func copied(v reflect.Value) reflect.Value {
+	switch v.Kind() {
+	case reflect.Slice:
+		return reflect.AppendSlice(reflect.Zero(v.Type()), v)
+	case reflect.Map:
+		m := reflect.MakeMap(v.Type())
+		for name, element := range v.Seq2() {
+			m.SetMapIndex(name, element)
+		}
+		return m
+	default:
+		return v
+	}
+}
+
+// mapSize is how many entries a map gets: enough that what goes over them in no
+// order shows.
+const mapSize = 8
 
 func fill(value reflect.Value) {
 	switch value.Kind() {
@@ -84,11 +116,16 @@ func fill(value reflect.Value) {
 			fill(value.Index(i))
 		}
 	case reflect.Map:
-		key, element := reflect.New(value.Type().Key()).Elem(), reflect.New(value.Type().Elem()).Elem()
-		fill(key)
-		fill(element)
 		value.Set(reflect.MakeMap(value.Type()))
-		value.SetMapIndex(key, element)
+		for i := range mapSize {
+			name, element := reflect.New(value.Type().Key()).Elem(), reflect.New(value.Type().Elem()).Elem()
+			fill(name)
+			fill(element)
+			if name.Kind() == reflect.String {
+				name.SetString(fmt.Sprintf("%s-%d", name, i))
+			}
+			value.SetMapIndex(name, element)
+		}
 	case reflect.Struct: // time.Time is the only one
 		value.Set(reflect.ValueOf(time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)))
 	default:
