@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -277,5 +278,26 @@ func BenchmarkImportLine(b *testing.B) {
 		if err := dec.decode(line, &key); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkManyNames is an object that may have any members, with as many as a
+// body holds.
+func BenchmarkManyNames(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			var text strings.Builder
+			text.WriteString(`{"expires_at":{`)
+			for i := range n {
+				fmt.Fprintf(&text, `"%x":1,`, i)
+			}
+			body := []byte(strings.TrimSuffix(text.String(), ",") + "}}")
+			for b.Loop() {
+				if err := checkMembers(body, reflect.TypeFor[KeyRequest]()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/name")
+		})
 	}
 }

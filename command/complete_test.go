@@ -2,10 +2,13 @@ package command
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/keyfields"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // completions returns what the shell is offered, without descriptions, and
@@ -62,5 +65,30 @@ func TestCompletion(t *testing.T) {
 	}
 	if _, text := completions(t, "show", db, first); !strings.Contains(text, first+"\tx (acme)\n") {
 		t.Errorf("no description in %q", text)
+	}
+}
+
+// Every key is completed, whatever its ID ends in, by all of it and by any
+// beginning.
+func TestCompletionFindsEveryID(t *testing.T) {
+	store := openStore(t)
+	var keys []apikey.Key
+	for _, id := range []string{
+		"000000000000", "000000000001", "00000000000z", "100000000000", "5JHKGgxBHTN0", "5JHKGgxBHTNA", "5JHKGgxBHTNZ", "5JHKGgxBHTNa",
+		"A00000000000", "AZzzzzzzzzzz", "Z00000000000", "a00000000000", "zzzzzzzzzzz0", "zzzzzzzzzzzz",
+	} {
+		keys = append(keys, keyfields.Plain(sampleID(id)))
+	}
+	if err := store.CreateAll(keys, keystore.Actor{At: cliNow, Via: "test"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	at := "--address=" + serveStore(t, store)
+	for _, k := range keys {
+		id := k.ID.String()
+		for n := 1; n <= len(id); n++ {
+			if got, _ := completions(t, "show", at, id[:n]); !slices.Contains(got, id) {
+				t.Errorf("%q is completed to %q, without %s", id[:n], got, id)
+			}
+		}
 	}
 }
