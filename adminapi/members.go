@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,8 +86,8 @@ func (c *memberCheck) array(element reflect.Type) error {
 
 func (c *memberCheck) object(s *shape) error {
 	c.at++
-	var seen uint64     // the members that s has, as bits
-	var others []string // the members that s does not have
+	var seen uint64            // the members that s has, as bits
+	var others map[string]bool // the members, if s allows any
 	for c.next() != '}' {
 		if c.next() != '"' {
 			return errWalk
@@ -99,10 +98,13 @@ func (c *memberCheck) object(s *shape) error {
 		}
 		var typ reflect.Type
 		if s.names == nil {
-			if slices.Contains(others, string(name)) {
+			if others[string(name)] {
 				return givenTwice(string(name))
 			}
-			others = append(others, string(name))
+			if others == nil {
+				others = make(map[string]bool)
+			}
+			others[string(name)] = true
 		} else {
 			i, ok := s.names[string(name)]
 			switch {

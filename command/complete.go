@@ -72,7 +72,9 @@ func (c *cli) keysLike(cmd *cobra.Command, typed string) []string {
 		if _, err := apikey.ParseID(from); err != nil {
 			return nil
 		}
-		query.Set("cursor", from)
+		if cursor := idBefore(from); cursor != "" {
+			query.Set("cursor", cursor)
+		}
 	}
 	var page adminapi.ListResponse
 	if !c.ask(cmd, "/keygate/keys?"+query.Encode(), &page) {
@@ -90,6 +92,27 @@ func (c *cli) keysLike(cmd *cobra.Command, typed string) []string {
 		}
 	}
 	return found
+}
+
+// idBefore returns the ID right before another in their order, because a list
+// starts after its cursor; "" before the first one.
+func idBefore(id string) string {
+	text := []byte(id)
+	for i := len(text) - 1; i >= 0; i-- {
+		switch text[i] {
+		case '0':
+			text[i] = 'z'
+			continue
+		case 'A':
+			text[i] = '9'
+		case 'a':
+			text[i] = 'Z'
+		default:
+			text[i]--
+		}
+		return string(text)
+	}
+	return ""
 }
 
 // completeFlags completes the values of those flags that cmd has.
