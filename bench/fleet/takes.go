@@ -107,7 +107,7 @@ func (f *fleet) measureTakes(t *takes) error {
 func caps(k *apikey.Key, limits apikey.Limits, limited bool) ratelimit.Caps {
 	c := ratelimit.Caps{Limits: limits, Workspace: k.Workspace}
 	if limited {
-		c.Together = together
+		c.WorkspaceLimits = together
 	}
 	return c
 }
