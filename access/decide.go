@@ -68,7 +68,7 @@ func checkShape(q *Request) (reason Reason, detail string) {
 	if problem := CheckPath(q.Path); problem != "" {
 		return AmbiguousPath, problem
 	}
-	if problem := CheckQuery(q.Query); problem != "" {
+	if problem := checkQuery(q.Query); problem != "" {
 		return AmbiguousPath, problem
 	}
 	return Allowed, ""

@@ -7,14 +7,14 @@ const (
 	queryNotASCII = "The query has a byte that is not ASCII. Percent-encode it."
 )
 
-// CheckQuery decides whether the query of a request, without its question mark,
+// checkQuery decides whether the query of a request, without its question mark,
 // can be forwarded unchanged. It returns "" if so. Otherwise it returns what is
 // wrong, for the client, without quoting the query.
 //
 // It refuses characters that HTTP/1.1 allows in no request target (RFC 9112
 // §3.2). HTTP/2 and HTTP/3 can carry them, and a backend that gets them over
 // HTTP/1.1 would read another request line.
-func CheckQuery(query string) (problem string) {
+func checkQuery(query string) (problem string) {
 	for i := range len(query) {
 		switch c := query[i]; {
 		case c > ' ' && c < 0x7f:

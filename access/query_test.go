@@ -7,7 +7,7 @@ import (
 
 // A query is the backend's own business, but no reader may take a part of it
 // for the end of the request line, or decode its bytes in a way of its own.
-func TestCheckQueryOnEveryByte(t *testing.T) {
+func TestQueryOnEveryByte(t *testing.T) {
 	for c := range 256 {
 		want := ""
 		switch {
@@ -20,14 +20,14 @@ func TestCheckQueryOnEveryByte(t *testing.T) {
 		}
 		b := string([]byte{byte(c)})
 		for _, query := range []string{b, b + "a=1", "a=1" + b, "a=1&b=" + b + "&c=%20%ff"} {
-			if got := CheckQuery(query); got != want {
-				t.Errorf("CheckQuery(%q) = %q, want %q", query, got, want)
+			if got := checkQuery(query); got != want {
+				t.Errorf("checkQuery(%q) = %q, want %q", query, got, want)
 			}
 		}
 	}
 	for _, query := range []string{"", "a", "?", "a=1&a=2;b=%00%zz%", "a=/../;/\\#?{}|\"<>^`"} {
-		if got := CheckQuery(query); got != "" {
-			t.Errorf("CheckQuery(%q) = %q; want it accepted", query, got)
+		if got := checkQuery(query); got != "" {
+			t.Errorf("checkQuery(%q) = %q; want it accepted", query, got)
 		}
 	}
 	for _, detail := range []string{querySpace, queryControl, queryNotASCII} {
