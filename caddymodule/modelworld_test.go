@@ -102,7 +102,7 @@ func (w *world) close() {
 // lastSave is when counts were saved last, in the time of tickers: by the
 // ticker, or for somebody who asked.
 func (w *world) lastSave() time.Time {
-	tick := w.started.Add(time.Since(w.started).Truncate(saveEvery))
+	tick := w.started.Add(time.Since(w.started).Truncate(stores.SaveEvery))
 	if w.flushed.After(tick) {
 		return w.flushed
 	}

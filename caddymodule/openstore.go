@@ -67,9 +67,10 @@ func openNewStore(module stores.Module, logger *zap.Logger, now func() time.Time
 		retained: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
+	unsaved := &unsavedUse{logger: logger}
 	if keeper, ok := store.(stores.LimitKeeper); ok {
-		e.limits = keeper.Limits((&unsavedUse{logger: logger}).report)
-	} else if e.limits, err = openLocalLimits(store, logger, now); err != nil {
+		e.limits = keeper.Limits(unsaved.report)
+	} else if e.limits, err = stores.LocalLimits(store, logger, now, unsaved.report); err != nil {
 		_ = store.Close()
 		return nil, err
 	}
@@ -169,4 +170,15 @@ func (e *openStore) failuresWithin(perMinute int) *ratelimit.Failures {
 		e.failures[perMinute] = f
 	}
 	return f
+}
+
+// unsavedUse reports use that could not be saved.
+type unsavedUse struct {
+	logger *zap.Logger
+	often  logThrottle
+}
+
+func (u *unsavedUse) report(err error) {
+	metrics.storeErrors.Inc()
+	u.often.error(u.logger, time.Now(), "the use of keys could not be saved; it will be tried again", zap.Error(err))
 }

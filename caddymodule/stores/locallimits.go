@@ -1,4 +1,4 @@
-package caddymodule
+package stores
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// saveEvery bounds how many of the day's counts a kill -9 can lose.
-const saveEvery = time.Second
+// SaveEvery bounds how many of the day's counts a kill -9 can lose.
+const SaveEvery = time.Second
 
 // sweepEvery is how often the limits drop keys that are not in use.
 const sweepEvery = time.Minute
@@ -26,7 +26,7 @@ type localLimits struct {
 	store   keystore.Use
 	logger  *zap.Logger
 	now     func() time.Time
-	unsaved unsavedUse
+	unsaved func(error) // told when use could not be stored
 
 	saving     sync.Mutex
 	keys       []apikey.Usage // what one save writes; kept to reuse its memory
@@ -36,13 +36,16 @@ type localLimits struct {
 	stopped sync.WaitGroup
 }
 
-func openLocalLimits(store keystore.Use, logger *zap.Logger, now func() time.Time) (*localLimits, error) {
+// LocalLimits returns the limits of this process, which go on from what the store
+// has of today. unsaved is called when use could not be stored; it is tried again
+// a second later.
+func LocalLimits(store keystore.Use, logger *zap.Logger, now func() time.Time, unsaved func(error)) (Limits, error) {
 	l := &localLimits{
 		limiter: ratelimit.New(),
 		store:   store,
 		logger:  logger,
 		now:     now,
-		unsaved: unsavedUse{logger: logger},
+		unsaved: unsaved,
 		stop:    make(chan struct{}),
 	}
 	if err := l.restore(now()); err != nil {
@@ -70,22 +73,26 @@ func (l *localLimits) restore(now time.Time) error {
 	return nil
 }
 
+// Take implements [Limits].
 func (l *localLimits) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
 	return l.limiter.Take(id, caps, cost, now), nil
 }
 
+// Deny implements [Limits].
 func (l *localLimits) Deny(id apikey.ID, caps ratelimit.Caps, now time.Time) ratelimit.Result {
 	return l.limiter.Deny(id, caps, now)
 }
 
+// Peek implements [Limits].
 func (l *localLimits) Peek(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
 	return l.limiter.Peek(id, caps, cost, now), nil
 }
 
+// Forget implements [Limits].
 func (l *localLimits) Forget(id apikey.ID) { l.limiter.Forget(id) }
 
 func (l *localLimits) keepSaving() {
-	save := time.NewTicker(saveEvery)
+	save := time.NewTicker(SaveEvery)
 	defer save.Stop()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
@@ -112,10 +119,11 @@ func (l *localLimits) Flush() {
 	}
 	if err := l.store.SaveUsage(l.keys, l.workspaces); err != nil {
 		l.limiter.Undrain(l.keys, l.workspaces)
-		l.unsaved.report(err)
+		l.unsaved(err)
 	}
 }
 
+// Close implements [Limits].
 func (l *localLimits) Close() {
 	close(l.stop)
 	l.stopped.Wait()
@@ -123,15 +131,4 @@ func (l *localLimits) Close() {
 	if err := l.store.SaveBuckets(l.limiter.Buckets(l.now())); err != nil {
 		l.logger.Error("the minute buckets could not be saved; they will be full after the start", zap.Error(err))
 	}
-}
-
-// unsavedUse reports use that could not be saved.
-type unsavedUse struct {
-	logger *zap.Logger
-	often  logThrottle
-}
-
-func (u *unsavedUse) report(err error) {
-	metrics.storeErrors.Inc()
-	u.often.error(u.logger, time.Now(), "the use of keys could not be saved; it will be tried again", zap.Error(err))
 }
