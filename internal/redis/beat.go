@@ -10,11 +10,11 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A heartbeat is a write to each master, on the connection that also tells of
-// changes. Its answer proves that all earlier changes have been heard of, and
-// that the master is still allowed to write: one that was replaced, and does
-// not know it yet, answers reads for as long as it lives, but with
-// min-replicas-to-write it refuses writes.
+// A heartbeat is a write to each master, on the connection that also carries
+// invalidations. Its answer proves that all earlier invalidations have arrived, and
+// that the master may still write. A master that was replaced, and does not know
+// it yet, answers reads for as long as it lives. With min-replicas-to-write it
+// refuses writes.
 
 func (t *Tracking) beatUntil(ctx context.Context) {
 	ticker := time.NewTicker(t.conn.config.Heartbeat)

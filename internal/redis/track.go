@@ -11,12 +11,12 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Tracking reads from the engine, and hears of every change to what it reads.
-// There is one connection to each master, for both: what has been read before
-// a change was made is always followed by the word of that change.
+// Tracking reads from the engine, and receives an invalidation for every change
+// of what it read. One connection to each master carries both, so a value that
+// was read before a change is always followed by its invalidation.
 //
-// Where a connection was lost, changes went by unheard. Every such gap begins a
-// new [Generation], and what was read in an older one has to be read again.
+// While a connection is lost, invalidations are lost too. Every such gap begins a
+// new [Generation], and what was read in an older one must be read again.
 type Tracking struct {
 	conn    *Conn
 	client  rueidis.Client
@@ -127,9 +127,9 @@ func (t *Tracking) newGeneration() {
 // Generation returns the one that there is now.
 func (t *Tracking) Generation() *Generation { return t.generation.Load() }
 
-// Proven reports whether what was read in a generation, and not heard of since,
-// is what the engine has: it is at most two heartbeats since the engine has
-// proved that it had told of everything. It allocates nothing.
+// Proven reports whether a value that was read in a generation, and not
+// invalidated since, is current: at most two heartbeats ago the engine proved that
+// it had sent all invalidations. It allocates nothing.
 func (t *Tracking) Proven(g *Generation) bool {
 	return g == t.generation.Load() && t.since(g) <= 2*t.conn.config.Heartbeat
 }

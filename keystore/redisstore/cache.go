@@ -18,10 +18,10 @@ const (
 	cacheShards = 64
 )
 
-// cache keeps answers of the engine for as long as they are what it has. An
-// answer is stored only where its marker, put there before the engine was
-// asked, is still in its place: word of a change takes markers away as well,
-// so that a change between the reply and its storing is not overlooked.
+// cache keeps answers of the engine for as long as they are current. A marker is
+// put in place before the engine is asked, and the answer is stored only if the
+// marker is still there. An invalidation also removes markers, so a change
+// between the reply and its storing is not overlooked.
 type cache[K comparable, V any] struct {
 	tracking *redis.Tracking
 	read     func(K) (v V, known bool, err error) // asks the engine
@@ -173,9 +173,9 @@ func (s *shard[K, V]) put(k K, a *answer[V]) {
 	answers[k] = a
 }
 
-// heard drops the answer for a key that has changed. An answer of an older
-// generation stays: it is asked for again anyway, and an engine that reads its
-// file after a start tells of every key as if it had changed.
+// heard drops the answer for a key that was invalidated. An answer of an older
+// generation stays. It is read again anyway, and an engine that loads its file
+// after a start invalidates every key.
 func (c *cache[K, V]) heard(k K) {
 	s := c.shard(k)
 	s.mu.Lock()

@@ -49,8 +49,8 @@ func (s *Store) followLimits() {
 	}
 }
 
-// loadLimits reads the limits of all workspaces, until no word of a change has
-// come meanwhile.
+// loadLimits reads the limits of all workspaces, and reads them again if an
+// invalidation arrived meanwhile.
 func (s *Store) loadLimits() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()

@@ -1,6 +1,6 @@
 // Package redisstore keeps keys on Redis or Valkey, for several gateways that
 // share them. Records are the same bytes as in a store file. Look-ups are
-// answered from memory, which the engine's own word of changes keeps exact; see
+// answered from memory, which Redis invalidation messages keep current; see
 // [Store].
 package redisstore
 
@@ -32,11 +32,11 @@ type Config struct {
 }
 
 // Store is a [keystore.Store] on an engine that other gateways use as well. A
-// change through one of them is in force for the look-ups of all others as soon
-// as the engine's word of it has arrived; a gateway that is cut off accepts
-// nothing any more after two heartbeats and StaleMax.
+// change through one of them is in force for the look-ups of another as soon as
+// the invalidation message has arrived there. A gateway that is cut off accepts
+// no key after two heartbeats and StaleMax.
 //
-// Changes are not locked but repeated where another gateway was faster, so that
+// Changes take no lock. A change is repeated if another gateway was faster, so
 // the functions given to Update, Rotate and Delete may be called several times.
 // A change is noted before it is made, see change: where its answer is lost, or
 // its gateway ends, whoever repeats it, or any gateway within seconds, finishes or
@@ -59,10 +59,10 @@ type Store struct {
 	hashes *cache[apikey.Hash, apikey.ID]
 
 	hasOpaque  atomic.Bool
-	opaqueNews atomic.Uint64 // grows by every word of a change of names.opaque
+	opaqueNews atomic.Uint64 // grows with every invalidation of names.opaque
 
 	limits     atomic.Pointer[map[string]apikey.WorkspaceLimits] // never written; nil: none
-	limitsNews atomic.Uint64                                     // grows by every word of a change, and every change
+	limitsNews atomic.Uint64                                     // grows with every invalidation, and every change of ours
 	limitsOf   atomic.Pointer[redis.Generation]                  // in which limits were read
 	reload     chan struct{}                                     // the limits are to be read
 	loading    sync.Mutex
@@ -167,9 +167,10 @@ func (s *Store) ask(b rueidis.Builder) []rueidis.Completed {
 	return []rueidis.Completed{b.Eval().Script(beatScript).Numkeys(5).Key(n.meta, n.pending, n.ids, n.opaque, n.limits).Build()}
 }
 
-// heard believes no other store than the one that was opened: a gateway that
-// starts on an engine without its data begins another, and knows no key. Nor does
-// it believe one that has lost an index, which would call keys unknown.
+// heard checks the answer to a heartbeat. It refuses any store but the one that
+// was opened: a gateway that starts on an engine without its data makes a new
+// store, which knows no key. It also refuses a store that has lost an index,
+// because that would make keys unknown.
 func (s *Store) heard(replies []redis.Reply) error {
 	if replies[0].Err != nil {
 		return replies[0].Err
