@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,11 +50,11 @@ func TestAsksForWebSocket(t *testing.T) {
 // cutConn tells whether it was cut.
 type cutConn struct {
 	net.Conn
-	cut bool
+	cut atomic.Bool
 }
 
 func (c *cutConn) SetDeadline(at time.Time) error {
-	c.cut = at.Before(testStart)
+	c.cut.Store(at.Before(testStart))
 	return nil
 }
 
@@ -65,10 +66,11 @@ func openSocket(t *testing.T, l *sockets, k apikey.Key) (ended func() bool) {
 	conn := new(cutConn)
 	l.upgraded(s, conn)
 	return func() bool {
-		if conn.cut != (ctx.Err() != nil) {
-			t.Errorf("the connection is cut: %v, the context: %v", conn.cut, ctx.Err())
+		cut := conn.cut.Load()
+		if cut != (ctx.Err() != nil) {
+			t.Errorf("the connection is cut: %v, the context: %v", cut, ctx.Err())
 		}
-		return conn.cut
+		return cut
 	}
 }
 
