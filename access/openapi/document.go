@@ -1,5 +1,5 @@
 // Package openapi reads which operation of a backend needs which scopes from
-// the backend's own OpenAPI document, 3.0 or 3.1, as YAML or JSON. It reads
+// the backend's own OpenAPI document, 3.0 to 3.2, as YAML or JSON. It reads
 // what says that (paths, security, servers) and what these refer to, and leaves
 // schemas alone. It fetches nothing from a network.
 package openapi
@@ -16,6 +16,14 @@ type Options struct {
 	// BasePath is put before every path in place of that of servers: "/", or a
 	// path such as "/v1". "": that of servers.
 	BasePath string
+
+	// ScopeMap has the scopes of keys for those of the document that are in
+	// another form, or that are to be called otherwise. A source as it is comes
+	// before patterns, and of these the one with more text, or else the first.
+	ScopeMap []ScopeMapping
+
+	// Default is for operations that say nothing of security. nil: they are denied.
+	Default *Default
 }
 
 // Document is what a document says of a backend's operations.
@@ -28,6 +36,12 @@ type Document struct {
 	// Declared are the scopes that the flows of an oauth2 scheme declare, in
 	// the order of the document.
 	Declared []DeclaredScope
+
+	// UnusedMappings are those of Options.ScopeMap that no operation needed.
+	UnusedMappings []ScopeMapping
+
+	// Merged are the scopes that stand for several of the document, sorted.
+	Merged []MergedScope
 
 	// KeyHeader is where clients are told to send the key, if the scheme is an
 	// apiKey in a header other than Authorization, canonical: "X-Api-Key".

@@ -27,7 +27,7 @@ const (
 )
 
 // Read reads the document at a path, with the files in its folder that its
-// $refs name. It knows OpenAPI 3.0.x and 3.1.x, as YAML or JSON. The error is an
+// $refs name. It knows OpenAPI 3.0.x, 3.1.x and 3.2.x, as YAML or JSON. The error is an
 // [*Error].
 //
 // Operations that can be no route are no error: each has its Problem.
@@ -82,20 +82,22 @@ func (r *reader) read(d *Document, entry *file, o Options) error {
 	if d.Declared, err = r.declaredScopes(s); err != nil {
 		return err
 	}
+	p := newPolicy(s.name, o)
 	d.Operations = make([]Operation, len(operations))
 	for i := range operations {
-		d.Operations[i] = operations[i].build(s.name)
+		d.Operations[i] = operations[i].build(p)
 	}
 	denyAlike(d.Operations)
+	d.UnusedMappings, d.Merged = p.unused(), p.merged()
 	return nil
 }
 
-var version = regexp.MustCompile(`^3\.[01]\.\d+(-.+)?$`)
+var version = regexp.MustCompile(`^3\.[012]\.\d+(-.+)?$`)
 
 // checkVersion refuses what is no OpenAPI document of a version that we know
 // (OpenAPI 3.1.1 §4.1).
 func checkVersion(doc *mapping) error {
-	const accepted = "; accepted: openapi 3.0.x or 3.1.x"
+	const accepted = "; accepted: openapi 3.0.x, 3.1.x or 3.2.x"
 	if f := doc.get("swagger"); f != nil {
 		return fail(f.where(), "is Swagger %s"+accepted, apikey.Quote(f.value.node.Value))
 	}
