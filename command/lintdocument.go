@@ -47,13 +47,17 @@ func lintDocument(file string) (findings []lint.Finding, block string, err error
 // openapiBlock is what to write in keygate for a document.
 func openapiBlock(d *openapi.Document, p openapi.Proposal) string {
 	var b strings.Builder
-	if d.KeyHeader != "" {
-		b.WriteString("header " + word(d.KeyHeader) + "\n")
+	if header := word(d.KeyHeader); header != "" {
+		b.WriteString("header " + header + "\n")
 	}
-	b.WriteString("openapi " + word(d.File))
+	file := word(d.File)
+	if file == "" {
+		return "# the name of the document cannot be written in a Caddyfile; give it another\n"
+	}
+	b.WriteString("openapi " + file)
 	var lines []string
-	if p.Options.Scheme != "" {
-		lines = append(lines, "scheme "+word(p.Options.Scheme))
+	if scheme := word(p.Options.Scheme); scheme != "" {
+		lines = append(lines, "scheme "+scheme)
 	}
 	for _, m := range p.Options.ScopeMap {
 		source := word(m.Source)

@@ -4,7 +4,11 @@
 // schemas alone. It fetches nothing from a network.
 package openapi
 
-import "github.com/socialpatra/keygate/access"
+import (
+	"slices"
+
+	"github.com/socialpatra/keygate/access"
+)
 
 // Options choose how a document is read.
 type Options struct {
@@ -88,12 +92,32 @@ type DeclaredScope struct {
 }
 
 // Routes returns the routes of all operations that have one, denied ones too.
+// Of those that differ in the names of parameters alone, and need the same, it
+// has the first.
 func (d *Document) Routes() []access.Route {
 	var routes []access.Route
+	first := make(map[string]*access.Route)
 	for i := range d.Operations {
-		if r := d.Operations[i].Route; r != nil {
-			routes = append(routes, *r)
+		r := d.Operations[i].Route
+		if r == nil {
+			continue
 		}
+		if before := first[shapeOf(r)]; before == nil {
+			first[shapeOf(r)] = r
+		} else if before.Pattern != r.Pattern && needTheSame(before, r) {
+			continue
+		}
+		routes = append(routes, *r)
 	}
 	return routes
+}
+
+// needTheSame compares routes as a document makes them: each set of scopes is
+// sorted, the sets are not.
+func needTheSame(a, b *access.Route) bool {
+	return a.Access == b.Access && a.Cost == b.Cost && a.WebSocket == b.WebSocket && slices.EqualFunc(inOrder(a.Scopes), inOrder(b.Scopes), slices.Equal)
+}
+
+func inOrder(sets access.Scopes) [][]string {
+	return slices.SortedFunc(slices.Values(sets), slices.Compare)
 }

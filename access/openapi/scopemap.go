@@ -37,7 +37,7 @@ type MergedScope struct {
 
 // Check refuses what cannot be a mapping. Options that come from elsewhere have
 // passed it.
-func (m ScopeMapping) Check() error {
+func (m *ScopeMapping) Check() error {
 	stars := strings.Count(m.Source, "*")
 	switch {
 	case m.Source == "":
