@@ -79,6 +79,15 @@ func TestLintDocumentBlockCanBePasted(t *testing.T) {
 	}
 }
 
+// Where nothing can be mapped the error says what is wrong first, and what to do.
+func TestNothingMapped(t *testing.T) {
+	document := writeConfig(t, "api.yaml", "openapi: 3.1.0\npaths: {/a: {get: {}}}\n")
+	_, err := readConfig(writeConfig(t, "Caddyfile", ":8080 {\n\tkeygate {\n\t\topenapi "+document+"\n\t}\n}\n"), "")
+	if err == nil || !strings.Contains(err.Error(), "none of the 1 operations can be mapped, such as api.yaml:2: GET /a: neither") || !strings.Contains(err.Error(), "caddy keygate lint") {
+		t.Errorf("readConfig = %v", err)
+	}
+}
+
 func TestIsDocument(t *testing.T) {
 	folder := t.TempDir()
 	for name, tt := range map[string]struct {

@@ -8,6 +8,14 @@ import (
 	"github.com/socialpatra/keygate/access/openapi"
 )
 
+// The same path by two servers is said twice, even where it needs the same.
+func TestSamePathByTwoServers(t *testing.T) {
+	d := mustRead(t, one("openapi: 3.1.0\nsecurity: []\npaths:\n  /v1/a: {get: {}}\n  /a: {servers: [{url: /v1}], get: {}}\n"), openapi.Options{})
+	if _, err := access.NewTable(d.Routes()); err == nil {
+		t.Error("it is accepted")
+	}
+}
+
 // Paths that differ in the names of parameters have the same requests.
 func TestPathsOfOtherNames(t *testing.T) {
 	for name, tt := range map[string]struct {

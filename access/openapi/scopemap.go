@@ -117,8 +117,9 @@ func (p *policy) scopes(scope string) []string {
 	mapped := []string{scope}
 	best := -1
 	for i := range p.mappings {
-		if _, ok := p.mappings[i].captures(scope); ok && (best < 0 || p.mappings[i].Source == scope) {
+		if _, ok := p.mappings[i].captures(scope); ok {
 			best = i
+			break
 		}
 	}
 	if best >= 0 {

@@ -51,6 +51,13 @@ func TestScopeMapToNoScope(t *testing.T) {
 	}
 }
 
+func TestStarIsSomeText(t *testing.T) {
+	d := mustRead(t, operationWith("security: [{bearer: [a.]}]"), openapi.Options{ScopeMap: []openapi.ScopeMapping{mapping("a.*", "x:y")}})
+	if o := &d.Operations[0]; o.Problem == nil {
+		t.Errorf("the operation becomes %s", outcome(o))
+	}
+}
+
 func TestScopeMapFindings(t *testing.T) {
 	d := mustRead(t, operationWith("security: [{bearer: [A]}, {bearer: [B]}, {bearer: ['x:c']}]"), openapi.Options{ScopeMap: []openapi.ScopeMapping{
 		mapping("Z", "x:z"), mapping("B", "x:c", "x:b"), mapping("Y*", "x:y"), mapping("A", "x:b"),
