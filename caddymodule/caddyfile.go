@@ -42,6 +42,8 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		openapi       <file> {
 //			scheme    <name>
 //			base_path <path>
+//			scope_map <scope of the document> <scopes...>   # or <file>
+//			default   authenticated|public|deny|scope <scopes>
 //		}
 //
 //		header            <name>

@@ -123,9 +123,8 @@ func TestPathsOfDocuments(t *testing.T) {
 	for file, want := range map[string]string{
 		"api.yaml": filepath.Join(here, "testdata", "api.yaml"), "../api.yaml": filepath.Join(here, "api.yaml"), "/srv/api.yaml": "/srv/api.yaml", "{env.DOCUMENTS}/api.yaml": "{env.DOCUMENTS}/api.yaml",
 	} {
-		o := OpenAPI{File: file}
-		if err := o.resolve("testdata/Caddyfile"); err != nil || o.File != want {
-			t.Errorf("%s is %s, %v; want %s", file, o.File, err, want)
+		if got, err := resolve(file, "testdata/Caddyfile"); err != nil || got != want {
+			t.Errorf("%s is %s, %v; want %s", file, got, err, want)
 		}
 	}
 }

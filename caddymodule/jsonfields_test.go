@@ -16,12 +16,14 @@ import (
 
 // configStructs are what a JSON config consists of, by the name of their type.
 var configStructs = map[string]reflect.Type{
-	"App":     reflect.TypeFor[App](),
-	"Handler": reflect.TypeFor[Handler](),
-	"Route":   reflect.TypeFor[Route](),
-	"OpenAPI": reflect.TypeFor[OpenAPI](),
-	"CORS":    reflect.TypeFor[CORS](),
-	"Bolt":    reflect.TypeFor[stores.Bolt](),
+	"App":            reflect.TypeFor[App](),
+	"Handler":        reflect.TypeFor[Handler](),
+	"Route":          reflect.TypeFor[Route](),
+	"OpenAPI":        reflect.TypeFor[OpenAPI](),
+	"ScopeMapping":   reflect.TypeFor[ScopeMapping](),
+	"OpenAPIDefault": reflect.TypeFor[OpenAPIDefault](),
+	"CORS":           reflect.TypeFor[CORS](),
+	"Bolt":           reflect.TypeFor[stores.Bolt](),
 
 	"Redis":    reflect.TypeFor[stores.Redis](),
 	"RedisTLS": reflect.TypeFor[stores.RedisTLS](),
@@ -66,6 +68,17 @@ func (u usedFields) addStore(store map[string]any) {
 	}
 }
 
+// addOpenAPI adds what is in the options of a document.
+func (u usedFields) addOpenAPI(o map[string]any) {
+	mappings, _ := o["scope_map"].([]any)
+	for _, m := range mappings {
+		u.add("ScopeMapping", m, "")
+	}
+	if d, ok := o["default"]; ok {
+		u.add("OpenAPIDefault", d, "")
+	}
+}
+
 // walk adds what there is of ours in a config.
 func (u usedFields) walk(value any) {
 	switch value := value.(type) {
@@ -80,6 +93,7 @@ func (u usedFields) walk(value any) {
 				list, _ := value[field].([]any)
 				for _, object := range list {
 					u.add(name, object, "")
+					u.addOpenAPI(object.(map[string]any))
 				}
 			}
 			if cors, ok := value["cors"]; ok {

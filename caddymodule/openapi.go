@@ -16,12 +16,39 @@ import (
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
 )
 
+// ScopeMapping gives a scope of a document the names that keys hold.
+type ScopeMapping struct {
+	// The scope as the document has it. One * in it is any text. A scope that is
+	// named as it is comes before patterns, and of these the one with more text.
+	// Required.
+	Source string `json:"source"`
+
+	// What keys must hold for it, all of them: 1–64 of resource:action. A * is
+	// the text of the one in source. Required.
+	Scopes []string `json:"scopes"`
+}
+
+// OpenAPIDefault is what operations need that say nothing of security, where
+// the document says nothing either.
+type OpenAPIDefault struct {
+	// Scopes that a key must hold, as those of a route. Required unless access
+	// says otherwise.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// Other sets of scopes, as those of a route. Default: none.
+	OrScopes [][]string `json:"or_scopes,omitempty"`
+
+	// authenticated, public or deny, as of a route. Default: keys that hold the
+	// scopes.
+	Access string `json:"access,omitempty"`
+}
+
 // OpenAPI imports routes from an OpenAPI document of the backend: each
 // operation with the scopes that its security requirement names. An operation
 // that no route can stand for is denied, also where a wider one would match, and
 // told in the log and by `caddy keygate lint`.
 type OpenAPI struct {
-	// The document, OpenAPI 3.0 or 3.1 as YAML or JSON. A relative path is
+	// The document, OpenAPI 3.0 to 3.2 as YAML or JSON. A relative path is
 	// relative to the folder that Caddy was started in, and in a Caddyfile to
 	// that file. Placeholders such as {env.API_DOCUMENT} are expanded. What the
 	// document refers to must be in its folder; nothing is fetched. Required.
@@ -36,6 +63,13 @@ type OpenAPI struct {
 	// path of the document's servers.
 	BasePath string `json:"base_path,omitempty"`
 
+	// What keys hold for scopes of the document that are not resource:action, or
+	// that are to be called otherwise. Default: none.
+	ScopeMap []ScopeMapping `json:"scope_map,omitempty"`
+
+	// What operations need that say nothing of security. Default: they are denied.
+	Default *OpenAPIDefault `json:"default,omitempty"`
+
 	// A digest of the document, so that a config whose document has changed is
 	// a changed config: Caddy leaves out a reload to the one that it runs. The
 	// Caddyfile adapter fills it in; it is not checked. Default: none.
@@ -48,7 +82,11 @@ func (o *OpenAPI) read() (*openapi.Document, error) {
 	if file == "" {
 		return nil, fmt.Errorf("the path of the openapi document, %q, is empty; accepted: a file such as ./socialpatra.openapi.yaml", o.File)
 	}
-	document, err := openapi.Read(file, openapi.Options{Scheme: o.Scheme, BasePath: o.BasePath})
+	options, err := o.options()
+	if err != nil {
+		return nil, fmt.Errorf("openapi %s: %w", file, err)
+	}
+	document, err := openapi.Read(file, options)
 	if wrong, ok := errors.AsType[*openapi.Error](err); ok && wrong.Where == file {
 		return nil, fmt.Errorf("openapi %w", err)
 	} else if err != nil {
@@ -57,24 +95,54 @@ func (o *OpenAPI) read() (*openapi.Document, error) {
 	return document, nil
 }
 
+// options returns how the document is read.
+func (o *OpenAPI) options() (openapi.Options, error) {
+	options := openapi.Options{Scheme: o.Scheme, BasePath: o.BasePath}
+	seen := make(map[string]bool)
+	for _, m := range o.ScopeMap {
+		mapping := openapi.ScopeMapping(m)
+		if err := mapping.Check(); err != nil {
+			return options, err
+		}
+		if seen[m.Source] {
+			return options, fmt.Errorf("scope_map: %q is mapped twice; name all its scopes in one place", m.Source)
+		}
+		seen[m.Source] = true
+		options.ScopeMap = append(options.ScopeMap, mapping)
+	}
+	if o.Default != nil {
+		r := Route{Scopes: o.Default.Scopes, OrScopes: o.Default.OrScopes, Access: o.Default.Access}
+		options.Default = &openapi.Default{Access: access.Access(r.Access), Scopes: r.scopes()}
+		if err := options.Default.Check(); err != nil {
+			return options, err
+		}
+	}
+	return options, nil
+}
+
 // unmarshalOpenAPI parses
 //
 //	openapi <file> {
 //		scheme    <name>
 //		base_path <path>
+//		scope_map <scope of the document> <scopes...>
+//		scope_map <file of such lines>
+//		default   authenticated|public|deny
+//		default   scope <scopes>
 //	}
 func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 	var o OpenAPI
 	if !d.AllArgs(&o.File) {
 		return caddyargs.WrongCount(d, "openapi <file>, such as ./socialpatra.openapi.yaml")
 	}
-	if err := o.resolve(d.File()); err != nil {
+	var err error
+	if o.File, err = resolve(o.File, d.File()); err != nil {
 		return d.WrapErr(err)
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
-		if seen[option] {
+		if seen[option] && option != "scope_map" {
 			return caddyargs.Repeated(d, "openapi "+option)
 		}
 		seen[option] = true
@@ -84,12 +152,19 @@ func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 			err = caddyargs.One(d, &o.Scheme, "scheme <name>, of one of the document's securitySchemes")
 		case "base_path":
 			err = caddyargs.Checked(d, &o.BasePath, openapi.CheckBasePath, "base_path <path>, such as /v1")
+		case "scope_map":
+			err = o.unmarshalScopeMap(d)
+		case "default":
+			err = o.unmarshalDefault(d)
 		default:
-			err = d.Errf("unrecognized openapi option '%s'; accepted: scheme, base_path", option)
+			err = d.Errf("unrecognized openapi option '%s'; accepted: scheme, base_path, scope_map, default", option)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if _, err := o.options(); err != nil {
+		return d.WrapErr(err)
 	}
 	// What is wrong with the document is told where the config is provisioned:
 	// it may be adapted on another machine.
@@ -103,16 +178,15 @@ func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 // resolve makes a path relative to a Caddyfile absolute, as that of import is:
 // who reloads a config is often in another folder than Caddy. A placeholder at
 // the start may be anything.
-func (o *OpenAPI) resolve(caddyfile string) error {
-	if filepath.IsAbs(o.File) || strings.HasPrefix(o.File, "{") {
-		return nil
+func resolve(path, caddyfile string) (string, error) {
+	if filepath.IsAbs(path) || strings.HasPrefix(path, "{") {
+		return path, nil
 	}
-	abs, err := filepath.Abs(filepath.Join(filepath.Dir(caddyfile), o.File))
+	abs, err := filepath.Abs(filepath.Join(filepath.Dir(caddyfile), path))
 	if err != nil {
-		return fmt.Errorf("the path of the openapi document: %w", err)
+		return "", fmt.Errorf("the path of %s: %w", path, err)
 	}
-	o.File = abs
-	return nil
+	return abs, nil
 }
 
 // mapping reads the documents and builds the table.
@@ -128,6 +202,9 @@ func (h *Handler) mapping() (adminapi.Mapping, error) {
 		routes = append(routes, document.Routes()...)
 	}
 	table, err := access.NewTable(routes)
+	if errors.Is(err, access.ErrNoRoutes) && len(g.Documents) > 0 {
+		return adminapi.Mapping{}, nothingMapped(g.Documents[0])
+	}
 	if err != nil {
 		return adminapi.Mapping{}, err
 	}
@@ -137,6 +214,14 @@ func (h *Handler) mapping() (adminapi.Mapping, error) {
 		CORS:               !h.CORS.off(),
 	}
 	return g, nil
+}
+
+// nothingMapped is the error of a gateway whose documents have no operation
+// that anybody may call.
+func nothingMapped(d *openapi.Document) error {
+	first := &d.Operations[0]
+	return fmt.Errorf("openapi %s: none of the %d operations can be mapped, such as %s: %s %s: %s; caddy keygate lint with the name of the document prints all of them, and what to write in the openapi block",
+		d.File, len(d.Operations), first.Source, first.Method, first.Path, first.Problem.Text)
 }
 
 // maxLogged is how many operations or routes one line of the log names.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,12 +17,16 @@ import (
 
 func (c *cli) lintCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "lint [CONFIG]",
+		Use:   "lint [CONFIG|DOCUMENT]",
 		Short: "Finds what does not fit between config, OpenAPI documents and keys",
 		Long: `Reads a config file, by default the Caddyfile in this folder, and the OpenAPI
 documents that it names, and prints what does not fit, one finding a line, with
 file and line. No Caddy needs to run. With --db, or with --address for a Caddy
 that runs, it looks at the scopes of the keys as well.
+
+Of an OpenAPI document alone (.yaml, .yml, or .json) it prints what a gateway
+would not map, and then a block for the Caddyfile that maps more of it. Read the
+block before you use it: the names of scopes in it are proposals.
 
   no_security        an operation that says nothing of who may call; it is denied
   ambiguous_path     an operation with a path that no request may have
@@ -32,10 +37,13 @@ that runs, it looks at the scopes of the keys as well.
   read_scope_writes  a method that writes, for keys that may only read
   key_header         the document sends keys in a header that is not accepted
   unsafe_cache       a cache that may give the answer to one key to another
+  unused_scope_map   a scope_map that no operation needs
+  merged_scopes      a scope of keys that stands for several of the document
   useless_key_scope  a scope that keys hold and that opens nothing
 
 The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 		Example: `  $ caddy keygate lint
+  $ caddy keygate lint ./api.yaml
   $ caddy keygate lint /etc/caddy/Caddyfile --address unix//run/caddy/admin.sock
   $ caddy keygate lint Caddyfile --json | jq -r '.findings[] | .code'`,
 		Args: atMostOneConfig,
@@ -47,11 +55,14 @@ The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 				}
 				file = args[0]
 			}
+			if isDocument(file, c.target.adapter) {
+				return c.lintDocument(file)
+			}
 			findings, err := c.lint(ctx, api, file)
 			if err != nil {
 				return err
 			}
-			if err := c.printFindings(findings); err != nil || len(findings) == 0 {
+			if err := c.printFindings(findings, ""); err != nil || len(findings) == 0 {
 				return err
 			}
 			return fmt.Errorf("found %s", english.Plural(len(findings), "thing"))
@@ -93,15 +104,33 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint
 	return append(lint.Check(checked, held), lint.Caches(findCaches(config.tree))...), nil
 }
 
-// printFindings writes lines as compilers do, which editors can follow.
-func (c *cli) printFindings(findings []lint.Finding) error {
+// lintDocument prints what a gateway would make of a document, and what to write
+// in its config.
+func (c *cli) lintDocument(file string) error {
+	if c.target.db != "" || c.target.address != "" {
+		return errors.New("--db and --address are for a config; a document alone has no keys")
+	}
+	findings, block, err := lintDocument(file)
+	if err != nil {
+		return err
+	}
+	if err := c.printFindings(findings, block); err != nil || len(findings) == 0 {
+		return err
+	}
+	return fmt.Errorf("found %s: %s", english.Plural(len(findings), "thing"), byCode(findings))
+}
+
+// printFindings writes lines as compilers do, which editors can follow, and then
+// the block for a config, if there is one.
+func (c *cli) printFindings(findings []lint.Finding, block string) error {
 	if c.json {
 		if findings == nil {
 			findings = []lint.Finding{}
 		}
 		return c.PrintJSON(struct {
 			Findings []lint.Finding `json:"findings"`
-		}{findings})
+			Block    string         `json:"block,omitempty"`
+		}{findings, block})
 	}
 	for _, f := range findings {
 		where := ""
@@ -111,6 +140,9 @@ func (c *cli) printFindings(findings []lint.Finding) error {
 		if err := c.Say("%s%s: %s", where, f.Code, f.Problem); err != nil {
 			return err
 		}
+	}
+	if block != "" {
+		return c.Say("\n# In keygate { … }:\n%s", strings.TrimSuffix(block, "\n"))
 	}
 	return nil
 }

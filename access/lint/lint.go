@@ -63,6 +63,8 @@ const (
 	ReadScopeWrites Code = "read_scope_writes" // a write method that a read scope opens
 	UselessKeyScope Code = "useless_key_scope" // a scope that keys hold and no route needs
 	KeyHeader       Code = "key_header"        // a header that a document has for keys, and the gateway does not read
+	UnusedScopeMap  Code = "unused_scope_map"  // a scope_map that no operation needs
+	MergedScopes    Code = "merged_scopes"     // a scope of keys that stands for several of a document
 	UnsafeCache     Code = "unsafe_cache"      // a cache that may give the answer to one key to another
 )
 
@@ -79,6 +81,7 @@ func Check(mappings []Mapping, held []HeldScope) []Finding {
 		s.checkShadowed(&all)
 		s.checkWrites(&all)
 		s.checkHeader(&all)
+		s.checkScopeMap(&all)
 		scopes.addSite(s)
 	}
 	scopes.checkDeclared(mappings, &all)

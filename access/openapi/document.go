@@ -1,10 +1,14 @@
 // Package openapi reads which operation of a backend needs which scopes from
-// the backend's own OpenAPI document, 3.0 or 3.1, as YAML or JSON. It reads
+// the backend's own OpenAPI document, 3.0 to 3.2, as YAML or JSON. It reads
 // what says that (paths, security, servers) and what these refer to, and leaves
 // schemas alone. It fetches nothing from a network.
 package openapi
 
-import "github.com/socialpatra/keygate/access"
+import (
+	"slices"
+
+	"github.com/socialpatra/keygate/access"
+)
 
 // Options choose how a document is read.
 type Options struct {
@@ -16,6 +20,14 @@ type Options struct {
 	// BasePath is put before every path in place of that of servers: "/", or a
 	// path such as "/v1". "": that of servers.
 	BasePath string
+
+	// ScopeMap has the scopes of keys for those of the document that are in
+	// another form, or that are to be called otherwise. A source as it is comes
+	// before patterns, and of these the one with more text, or else the first.
+	ScopeMap []ScopeMapping
+
+	// Default is for operations that say nothing of security. nil: they are denied.
+	Default *Default
 }
 
 // Document is what a document says of a backend's operations.
@@ -28,6 +40,12 @@ type Document struct {
 	// Declared are the scopes that the flows of an oauth2 scheme declare, in
 	// the order of the document.
 	Declared []DeclaredScope
+
+	// UnusedMappings are those of Options.ScopeMap that no operation needed.
+	UnusedMappings []ScopeMapping
+
+	// Merged are the scopes that stand for several of the document, sorted.
+	Merged []MergedScope
 
 	// KeyHeader is where clients are told to send the key, if the scheme is an
 	// apiKey in a header other than Authorization, canonical: "X-Api-Key".
@@ -74,12 +92,32 @@ type DeclaredScope struct {
 }
 
 // Routes returns the routes of all operations that have one, denied ones too.
+// Of those that differ in the names of parameters alone, and need the same, it
+// has the first.
 func (d *Document) Routes() []access.Route {
 	var routes []access.Route
+	first := make(map[string]*access.Route)
 	for i := range d.Operations {
-		if r := d.Operations[i].Route; r != nil {
-			routes = append(routes, *r)
+		r := d.Operations[i].Route
+		if r == nil {
+			continue
 		}
+		if before := first[shapeOf(r)]; before == nil {
+			first[shapeOf(r)] = r
+		} else if before.Pattern != r.Pattern && needTheSame(before, r) {
+			continue
+		}
+		routes = append(routes, *r)
 	}
 	return routes
+}
+
+// needTheSame compares routes as a document makes them: each set of scopes is
+// sorted, the sets are not.
+func needTheSame(a, b *access.Route) bool {
+	return a.Access == b.Access && a.Cost == b.Cost && a.WebSocket == b.WebSocket && slices.EqualFunc(inOrder(a.Scopes), inOrder(b.Scopes), slices.Equal)
+}
+
+func inOrder(sets access.Scopes) [][]string {
+	return slices.SortedFunc(slices.Values(sets), slices.Compare)
 }

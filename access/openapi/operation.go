@@ -101,18 +101,21 @@ func (o *operation) setOurs(f *field, method string, l layers) error {
 	return nil
 }
 
-// build makes what the operation becomes, if keys are for a security scheme.
-func (o *operation) build(scheme string) Operation {
+// build makes what the operation becomes, by a policy.
+func (o *operation) build(p *policy) Operation {
 	op := Operation{Method: o.method, Path: o.path, Source: o.source}
-	if op.Route, op.Problem = o.route(scheme); op.Problem != nil {
+	if op.Route, op.Problem = o.route(p); op.Problem != nil {
 		op.Route = o.denied()
 	}
 	return op
 }
 
-func (o *operation) route(scheme string) (*access.Route, *Problem) {
+func (o *operation) route(p *policy) (*access.Route, *Problem) {
 	if o.method == http.MethodTrace {
 		return nil, &Problem{Unmappable, "the gateway refuses TRACE, whatever the route"}
+	}
+	if !isServed(o.method) {
+		return nil, &Problem{Unmappable, "the gateway refuses the method " + apikey.Quote(o.method) + ", whatever the route"}
 	}
 	pattern, problem := toPattern(o.path)
 	if problem != nil {
@@ -126,7 +129,7 @@ func (o *operation) route(scheme string) (*access.Route, *Problem) {
 		Source:    o.source,
 		Imported:  true,
 	}
-	if route.Access, route.Scopes, problem = o.security.needs(scheme); problem != nil {
+	if route.Access, route.Scopes, problem = o.security.needs(p); problem != nil {
 		return nil, problem
 	}
 	if err := route.Check(); err != nil {
@@ -139,7 +142,7 @@ func (o *operation) route(scheme string) (*access.Route, *Problem) {
 // operation, or nil where it can have none.
 func (o *operation) denied() *access.Route {
 	pattern := deniedPattern(o.path)
-	if o.method == http.MethodTrace || pattern == "" {
+	if !isServed(o.method) || pattern == "" {
 		return nil
 	}
 	return &access.Route{
@@ -170,6 +173,13 @@ func denyAlike(operations []Operation) {
 			o.Route = &access.Route{Methods: o.Route.Methods, Pattern: o.Route.Pattern, Access: access.Denied, Source: o.Source, Imported: true}
 		}
 	}
+}
+
+// isServed is false for TRACE, and for methods of additionalOperations that the
+// gateway does not know. A * is none, where it would be all of them.
+func isServed(method string) bool {
+	probe := access.Route{Methods: []string{method}, Pattern: "/", Access: access.Public}
+	return method != "*" && probe.Check() == nil
 }
 
 // shapeOf is the same for routes of one method whose patterns differ in names

@@ -86,25 +86,59 @@ func (r *reader) pathItem(all []operation, path *field, above inherited) ([]oper
 			if f.name() == "security" || isOurs(f.name()) {
 				return nil, fail(f.where(), "%s is beside the operations; accepted: in each operation that it is for", apikey.Quote(f.name()))
 			}
-			method := methods[f.name()]
-			if method == "" {
+			method, others := methods[f.name()], f.name() == "additionalOperations"
+			if method == "" && !others {
 				continue
 			}
 			if _, err := item.get(f.name()); err != nil {
 				return nil, err
 			}
-			if len(all) == maxOperations {
-				return nil, fail(f.where(), "is one operation too many; accepted: at most %d", maxOperations)
+			if others {
+				all, err = r.additional(all, f, path.name(), above)
+			} else {
+				all, err = r.appendOperation(all, f, method, path.name(), above)
 			}
-			o, err := r.operation(f, above)
 			if err != nil {
 				return nil, err
 			}
-			o.method, o.path = method, o.base+path.name()
-			all = append(all, o)
 		}
 	}
 	return all, nil
+}
+
+// additional appends the operations of a path with methods that have no key of
+// their own, which are spelt as in requests (OpenAPI 3.2.0 §4.9).
+func (r *reader) additional(all []operation, f *field, path string, above inherited) ([]operation, error) {
+	m, err := r.mapping(f.value, f.name())
+	if err != nil {
+		return nil, err
+	}
+	fields, err := r.each(m)
+	if err != nil {
+		return nil, err
+	}
+	for i := range fields {
+		method := fields[i].name()
+		if key := strings.ToLower(method); methods[key] == method {
+			return nil, fail(fields[i].where(), "%s is in additionalOperations; accepted: as %s, beside them", method, key)
+		}
+		if all, err = r.appendOperation(all, &fields[i], method, path, above); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (r *reader) appendOperation(all []operation, f *field, method, path string, above inherited) ([]operation, error) {
+	if len(all) == maxOperations {
+		return nil, fail(f.where(), "is one operation too many; accepted: at most %d", maxOperations)
+	}
+	o, err := r.operation(f, above)
+	if err != nil {
+		return nil, err
+	}
+	o.method, o.path = method, o.base+path
+	return append(all, o), nil
 }
 
 // methods are the keys of a path item that are operations.

@@ -27,14 +27,21 @@ const (
 )
 
 // Read reads the document at a path, with the files in its folder that its
-// $refs name. It knows OpenAPI 3.0.x and 3.1.x, as YAML or JSON. The error is an
+// $refs name. It knows OpenAPI 3.0.x, 3.1.x and 3.2.x, as YAML or JSON. The error is an
 // [*Error].
 //
 // Operations that can be no route are no error: each has its Problem.
 func Read(path string, o Options) (*Document, error) {
+	d, _, _, err := load(path, o, false)
+	return d, err
+}
+
+// load does the work of Read. With choose it takes the scheme that most
+// operations name where several could be that of the keys.
+func load(path string, o Options, choose bool) (d *Document, p *policy, several bool, err error) {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
-		return nil, fail(path, "cannot be read: %s", reason(err))
+		return nil, nil, false, fail(path, "cannot be read: %s", reason(err))
 	}
 	defer root.Close()
 
@@ -48,54 +55,60 @@ func Read(path string, o Options) (*Document, error) {
 	}
 	entry, err := r.open(filepath.Base(path), path, "the document")
 	if err != nil {
-		return nil, err
+		return nil, nil, false, err
 	}
-	d := &Document{File: path}
-	if err := r.read(d, entry, o); err != nil {
-		return nil, err
+	d = &Document{File: path}
+	if p, several, err = r.read(d, entry, o, choose); err != nil {
+		return nil, nil, false, err
 	}
 	d.Digest = hex.EncodeToString(r.digest.Sum(nil))
-	return d, nil
+	return d, p, several, nil
 }
 
 // read fills in the document from its first file.
-func (r *reader) read(d *Document, entry *file, o Options) error {
+func (r *reader) read(d *Document, entry *file, o Options, choose bool) (p *policy, several bool, err error) {
 	doc, err := r.mapping(entry.whole(), "the document")
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	if err := checkVersion(doc); err != nil {
-		return err
+		return nil, false, err
 	}
 	if err := r.readSchemes(doc); err != nil {
-		return err
+		return nil, false, err
 	}
 	operations, err := r.operations(doc, o.BasePath)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
-	s, err := r.scheme(doc, o.Scheme)
+	want := o.Scheme
+	if choose && want == "" {
+		want, several = r.mostNamed(operations)
+	}
+	s, err := r.scheme(doc, want)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	d.KeyHeader, d.SchemeSource = s.header, s.where
 	if d.Declared, err = r.declaredScopes(s); err != nil {
-		return err
+		return nil, false, err
 	}
+	p = newPolicy(s.name, o)
 	d.Operations = make([]Operation, len(operations))
 	for i := range operations {
-		d.Operations[i] = operations[i].build(s.name)
+		d.Operations[i] = operations[i].build(p)
 	}
 	denyAlike(d.Operations)
-	return nil
+	d.UnusedMappings, d.Merged = p.unused(), p.merged()
+	return p, several, nil
 }
 
-var version = regexp.MustCompile(`^3\.[01]\.\d+(-.+)?$`)
+var version = regexp.MustCompile(`^3\.[012]\.\d+(-.+)?$`)
 
 // checkVersion refuses what is no OpenAPI document of a version that we know
 // (OpenAPI 3.1.1 §4.1).
 func checkVersion(doc *mapping) error {
-	const accepted = "; accepted: openapi 3.0.x or 3.1.x"
+	const accepted = "; accepted: openapi 3.0.x, 3.1.x or 3.2.x"
 	if f := doc.get("swagger"); f != nil {
 		return fail(f.where(), "is Swagger %s"+accepted, apikey.Quote(f.value.node.Value))
 	}

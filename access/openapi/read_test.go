@@ -194,13 +194,13 @@ func TestSyntaxErrors(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	const rest = "\npaths: {/a: {get: {security: []}}}\n"
-	for _, accepted := range []string{"3.0.0", "3.0.4", "3.1.0", `"3.1.1"`, "3.1.0-rc1"} {
+	for _, accepted := range []string{"3.0.0", "3.0.4", "3.1.0", `"3.1.1"`, "3.1.0-rc1", "3.2.0"} {
 		mustRead(t, one("openapi: "+accepted+rest), openapi.Options{})
 	}
-	const accepted = "; accepted: openapi 3.0.x or 3.1.x"
+	const accepted = "; accepted: openapi 3.0.x, 3.1.x or 3.2.x"
 	tests := map[string]string{
 		"info: {}\nswagger: '2.0'": `openapi.yaml:2: is Swagger "2.0"` + accepted,
-		"openapi: 3.2.0":           `openapi.yaml:1: openapi "3.2.0" is not known` + accepted,
+		"openapi: 3.3.0":           `openapi.yaml:1: openapi "3.3.0" is not known` + accepted,
 		"openapi: 3.1":             `openapi.yaml:1: openapi "3.1" is not known` + accepted,
 		"openapi: 13.1.0":          `openapi.yaml:1: openapi "13.1.0" is not known` + accepted,
 		"openapi: {}":              `openapi.yaml:1: openapi "" is not known` + accepted,

@@ -106,6 +106,35 @@ func (r *reader) scheme(doc *mapping, want string) (*scheme, error) {
 	}
 }
 
+// mostNamed returns the scheme that most operations name of those that can be
+// that of the keys, and whether there are several; "" where there are not.
+func (r *reader) mostNamed(operations []operation) (name string, several bool) {
+	named := make(map[string]int)
+	for i := range operations {
+		if s := operations[i].security; s != nil {
+			for _, requirement := range s.requirements {
+				for name := range requirement {
+					named[name]++
+				}
+			}
+		}
+	}
+	can := 0
+	for _, candidate := range r.names {
+		if s := r.schemes[candidate]; !s.used || s.refused != "" {
+			continue
+		}
+		can++
+		if name == "" || named[candidate] > named[name] {
+			name = candidate
+		}
+	}
+	if can < 2 {
+		return "", false
+	}
+	return name, true
+}
+
 func (r *reader) declaredNames() string {
 	if len(r.names) == 0 {
 		return "one that components/securitySchemes declares, which there is not"

@@ -70,13 +70,17 @@ func (r *reader) requirement(p place) (requirement, error) {
 	return need, nil
 }
 
-// needs returns what a route needs for this, if keys are for a scheme.
+// needs returns what a route needs for this, by a policy.
 // Requirements without the scheme are for clients that have something else. Of
 // those with several schemes the others are the backend's to check.
-func (s *security) needs(scheme string) (access.Access, access.Scopes, *Problem) {
+func (s *security) needs(p *policy) (access.Access, access.Scopes, *Problem) {
 	if s == nil {
-		return "", nil, &Problem{NoSecurity, "neither the operation nor the document says what requests need; add security, or security: [] if it is public"}
+		if p.fallback.Access == access.Denied {
+			return "", nil, &Problem{NoSecurity, "neither the operation nor the document says what requests need; add security, or security: [] if it is public, or default to the openapi block"}
+		}
+		return p.fallback.Access, p.fallback.Scopes, nil
 	}
+	scheme := p.scheme
 	if len(s.requirements) == 0 || slices.ContainsFunc(s.requirements, func(r requirement) bool { return len(r) == 0 }) {
 		return access.Public, nil, nil
 	}
@@ -94,11 +98,15 @@ func (s *security) needs(scheme string) (access.Access, access.Scopes, *Problem)
 		if len(scopes) == 0 {
 			return access.Authenticated, nil, nil
 		}
-		if i := slices.IndexFunc(scopes, func(s string) bool { return apikey.CheckScope(s) != nil }); i >= 0 {
-			problem = apikey.CheckScope(scopes[i]).Error()
+		var set []string
+		for _, scope := range scopes {
+			set = append(set, p.scopes(scope)...)
+		}
+		if i := slices.IndexFunc(set, func(s string) bool { return apikey.CheckScope(s) != nil }); i >= 0 {
+			problem = apikey.CheckScope(set[i]).Error() + "; or map it by scope_map in the openapi block"
 			continue
 		}
-		set := slices.Compact(slices.Sorted(slices.Values(scopes)))
+		set = slices.Compact(slices.Sorted(slices.Values(set)))
 		if key := strings.Join(set, " "); !seen[key] {
 			seen[key] = true
 			sets = append(sets, set)

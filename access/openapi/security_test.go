@@ -34,9 +34,9 @@ func operationWith(keys string) map[string]string {
 }
 
 func TestSecurity(t *testing.T) {
-	const notAScope = ` is not a scope; accepted: resource:action, such as posts:write, of a-z, 0-9, _ and -, each part starting with a letter, at most 64 characters`
+	const notAScope = ` is not a scope; accepted: resource:action, such as posts:write, of a-z, 0-9, _ and -, each part starting with a letter, at most 64 characters; or map it by scope_map in the openapi block`
 	tests := map[string]struct{ security, want string }{
-		"none":                     {"", "no_security: neither the operation nor the document says what requests need; add security, or security: [] if it is public"},
+		"none":                     {"", "no_security: neither the operation nor the document says what requests need; add security, or security: [] if it is public, or default to the openapi block"},
 		"empty":                    {"[]", "GET /a public"},
 		"optional":                 {"[{bearer: [a:b]}, {}]", "GET /a public"},
 		"any key":                  {"[{bearer: []}]", "GET /a authenticated"},
