@@ -42,6 +42,11 @@ func app(fields string) config { return config{"{" + fields + "}", ""} }
 
 func handler(fields string) config { return config{"", fields} }
 
+// named reads names.yaml with more options.
+func named(options string) config {
+	return handler(`"openapi":[{"file":"DIR/names.yaml"` + options + `}]`)
+}
+
 func cors(fields string) config { return config{"", `"cors":{` + fields + `}`} }
 
 // provision makes a handler of a config, with a key with posts:read.
@@ -194,6 +199,13 @@ var effects = []effect{
 	{"OpenAPI.file", handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"key"}]`), handler(`"openapi":[{"file":"DIR/other.yaml","scheme":"key"}]`), asking("GET /v1/posts", "", nil, code), "200 ", "403 route_not_mapped"},
 	{"OpenAPI.scheme", handler(`"openapi":[{"file":"DIR/schemes.yaml","scheme":"first"}]`), handler(`"openapi":[{"file":"DIR/schemes.yaml","scheme":"second"}]`), asking("GET /v1/a", "", nil, code), "200 ", "403 route_not_mapped"},
 	{"OpenAPI.base_path", handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"key"}]`), handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"key","base_path":"/v2"}]`), asking("GET /v2/posts", "", nil, code), "403 route_not_mapped", "200 "},
+	{"OpenAPI.scope_map", named(``), named(`,"scope_map":[{"source":"read.posts","scopes":["posts:read"]}]`), asking("GET /v1/a", "", nil, code), "403 route_not_mapped", "200 "},
+	{"ScopeMapping.source", named(`,"scope_map":[{"source":"read.other","scopes":["posts:read"]}]`), named(`,"scope_map":[{"source":"read.*","scopes":["*:read"]}]`), asking("GET /v1/a", "", nil, code), "403 route_not_mapped", "200 "},
+	{"ScopeMapping.scopes", named(`,"scope_map":[{"source":"read.posts","scopes":["posts:read","media:upload"]}]`), named(`,"scope_map":[{"source":"read.posts","scopes":["posts:read"]}]`), asking("GET /v1/a", "", nil, code), "403 insufficient_scope", "200 "},
+	{"OpenAPI.default", named(``), named(`,"default":{"access":"authenticated"}`), asking("GET /v1/b", "", nil, code), "403 route_not_mapped", "200 "},
+	{"OpenAPIDefault.access", named(`,"default":{"access":"deny"}`), named(`,"default":{"access":"public"}`), asking("GET /v1/b", "", nil, code), "403 route_not_mapped", "200 "},
+	{"OpenAPIDefault.scopes", named(`,"default":{"scopes":["posts:write"]}`), named(`,"default":{"scopes":["posts:read"]}`), asking("GET /v1/b", "", nil, code), "403 insufficient_scope", "200 "},
+	{"OpenAPIDefault.or_scopes", named(`,"default":{"scopes":["posts:write"]}`), named(`,"default":{"scopes":["posts:write"],"or_scopes":[["posts:read"]]}`), asking("GET /v1/b", "", nil, code), "403 insufficient_scope", "200 "},
 	{"OpenAPI.digest", handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"key"}]`), handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"key","digest":"of another"}]`), asking("GET /v1/posts", "", nil, code), "200 ", "200 "},
 }
 

@@ -28,6 +28,12 @@ servers: [{url: /v1}]
 components: {securitySchemes: {first: {type: http, scheme: bearer}, second: {type: http, scheme: bearer}}}
 paths: {/a: {get: {security: [{first: []}]}}, /b: {get: {security: [{second: []}]}}}
 `,
+	"names.yaml": `openapi: 3.1.0
+info: {title: names, version: "1"}
+servers: [{url: /v1}]
+components: {securitySchemes: {key: {type: http, scheme: bearer}}}
+paths: {/a: {get: {security: [{key: [read.posts]}]}}, /b: {get: {}}, /c: {get: {security: [{key: ["posts:read"]}]}}}
+`,
 }
 
 // Every option of the app, of the handler and of the store in a file does what its
