@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -105,10 +106,10 @@ func reportFailure(logger *zap.Logger, path string, status int, err error) {
 	}
 	if keystore.IsFailure(err) {
 		metrics.storeErrors.Inc()
-		adminFailing.error(logger, time.Now(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(err))
+		adminFailing.Error(logger, time.Now(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(err))
 	}
 }
 
 // adminFailing limits the log of a broken store, because health checks keep
 // asking.
-var adminFailing logThrottle
+var adminFailing logthrottle.Throttle

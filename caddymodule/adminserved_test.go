@@ -22,6 +22,7 @@ import (
 
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/storetest"
 )
@@ -173,9 +174,7 @@ func TestAPILogsFailures(t *testing.T) {
 		"caller": {404, keystore.ErrNotFound, 0, 0}, "fault": {500, errors.New("index"), 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			adminFailing.mu.Lock()
-			adminFailing.next = time.Time{}
-			adminFailing.mu.Unlock()
+			adminFailing = logthrottle.Throttle{}
 			core, logs := observer.New(zap.InfoLevel)
 			before := countedFailures(t)
 			reportFailure(zap.New(core), "/keygate/x", test.status, test.err)

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/internal/headers"
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
@@ -32,7 +33,7 @@ type answer struct {
 	trusted  bool // the peer is one of Caddy's trusted_proxies
 	verdict  verdict
 	writer   responseWriter
-	taken    takenOff
+	taken    headers.Taken
 	identity [3]string // values of the headers that name the key
 	values   headerValues
 }
@@ -104,7 +105,7 @@ func (a *answer) takeBack(failed bool) {
 	r := a.request
 	a.handler.identity.unset(r.Header)
 	if !failed {
-		a.taken.giveBack(r) // also Connection and Upgrade
+		a.taken.GiveBack(r) // also Connection and Upgrade
 		return
 	}
 	for _, name := range [...]string{"Authorization", "Connection", "Upgrade"} {

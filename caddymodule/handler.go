@@ -13,6 +13,8 @@ import (
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/internal/headers"
+	"github.com/socialpatra/keygate/internal/logthrottle"
 )
 
 func init() {
@@ -197,18 +199,14 @@ func checkKeyHeader(name string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return fmt.Errorf("header %q is not a header name; accepted: a name such as X-API-Key", name)
 	}
-	if len(name) > maxHeaderName {
-		return fmt.Errorf("header %q is too long; accepted: up to %d characters, such as X-API-Key", name, maxHeaderName)
+	if len(name) > headers.MaxNameLen {
+		return fmt.Errorf("header %q is too long; accepted: up to %d characters, such as X-API-Key", name, headers.MaxNameLen)
 	}
 	if reservedHeaders[textproto.CanonicalMIMEHeaderKey(name)] {
 		return fmt.Errorf("header %s cannot carry the token; choose one of your own, such as X-API-Key", name)
 	}
 	return nil
 }
-
-// maxHeaderName bounds the length of the names that strip compares. A token in a
-// header with a longer name would reach the backend.
-const maxHeaderName = 64
 
 // reservedHeaders have a meaning of their own, which a token would break.
 var reservedHeaders = map[string]bool{
@@ -266,7 +264,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if d.Reason == access.StoreUnavailable {
 		metrics.storeErrors.Inc()
-		unavailable.error(h.logger, now, "requests are refused because the key store cannot answer", zap.Error(d.Err))
+		unavailable.Error(h.logger, now, "requests are refused because the key store cannot answer", zap.Error(d.Err))
 	}
 	metrics.decided(d.Reason, h.app.now().Sub(now))
 	if d.Reason != access.Allowed {
@@ -279,7 +277,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // unavailable limits the log of a store that cannot answer.
-var unavailable logThrottle
+var unavailable logthrottle.Throttle
 
 // Interface guards.
 var (

@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/headers"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -101,7 +102,7 @@ func bearer(token string) []string { return []string{"Bearer " + token} }
 // A header name that is longer than what strip folds would reach the backend
 // with the token in it.
 func TestLongKeyHeader(t *testing.T) {
-	longest := "X-" + strings.Repeat("K", maxHeaderName-2)
+	longest := "X-" + strings.Repeat("K", headers.MaxNameLen-2)
 	if err := checkKeyHeader(longest + "K"); err == nil || !strings.Contains(err.Error(), "64") {
 		t.Errorf("a name of %d characters: %v", len(longest)+1, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/internal/headers"
 )
 
 // identity tells the backend who calls. Keygate sets three headers, and nothing
@@ -49,11 +50,11 @@ func (s *suspects) add(folded string) { s[folded[0]%32] |= 1 << min(len(folded),
 func (s *suspects) addAll(prefix string) { s[prefix[0]%32] |= ^uint64(0) << len(prefix) }
 
 func (s *suspects) has(name string) bool {
-	return name != "" && s[foldByte(name[0])%32]>>min(len(name), 63)&1 != 0
+	return name != "" && s[headers.FoldByte(name[0])%32]>>min(len(name), 63)&1 != 0
 }
 
 func fold(name string) string {
-	return string(headerFold(make([]byte, 0, len(name)), name))
+	return string(headers.Fold(make([]byte, 0, len(name)), name))
 }
 
 // removal is the reason why a header of the client does not reach the backend.
@@ -132,22 +133,22 @@ func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 
 // stripInto is strip, but keeps in taken what may be given back: everything
 // except claims of identity.
-func (id *identity) stripInto(taken *takenOff, r *http.Request, trusted, webSocket bool) {
+func (id *identity) stripInto(taken *headers.Taken, r *http.Request, trusted, webSocket bool) {
 	for name := range r.Header {
-		spelled := spellingOf(name)
-		if spelled == plainName && !id.suspects.has(name) {
+		spelled := headers.SpellingOf(name)
+		if spelled == headers.Plain && !id.suspects.has(name) {
 			continue
 		}
 		switch id.fateOf(name, spelled, trusted) {
 		case forged:
 			delete(r.Header, name)
 		case hidden:
-			taken.take(r.Header, name)
+			taken.Take(r.Header, name)
 		default:
 		}
 	}
 	if taken != nil {
-		taken.trailer = r.Trailer
+		taken.Trailer = r.Trailer
 	}
 	r.Trailer = nil
 	if webSocket {
@@ -165,17 +166,17 @@ const (
 	forged      // it claims an identity, or may do so
 )
 
-func (id *identity) fateOf(name string, spelled spelling, trusted bool) fate {
-	var buf [maxHeaderName]byte
-	folded := headerFold(buf[:0], name)
+func (id *identity) fateOf(name string, spelled headers.Spelling, trusted bool) fate {
+	var buf [headers.MaxNameLen]byte
+	folded := headers.Fold(buf[:0], name)
 	tooLong := len(folded) == 0 // too long to be any name but one with the prefix
 	why := removed[string(folded)]
 	switch {
-	case spelled == oddName, tooLong && hasFoldedPrefix(name, id.prefix), !tooLong && strings.HasPrefix(string(folded), id.prefix):
+	case spelled == headers.Odd, tooLong && headers.HasFoldedPrefix(name, id.prefix), !tooLong && strings.HasPrefix(string(folded), id.prefix):
 		return forged
 	case tooLong:
 		return stays
-	case why == override, why == hop, why == address && !trusted, why == alias && spelled != plainName, string(folded) == id.keyHeader:
+	case why == override, why == hop, why == address && !trusted, why == alias && spelled != headers.Plain, string(folded) == id.keyHeader:
 		return hidden
 	default:
 		return stays

@@ -10,6 +10,7 @@ import (
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
 )
@@ -175,10 +176,10 @@ func (e *openStore) failuresWithin(perMinute int) *ratelimit.Failures {
 // unsavedUse reports use that could not be saved.
 type unsavedUse struct {
 	logger *zap.Logger
-	often  logThrottle
+	often  logthrottle.Throttle
 }
 
 func (u *unsavedUse) report(err error) {
 	metrics.storeErrors.Inc()
-	u.often.error(u.logger, time.Now(), "the use of keys could not be saved; it will be tried again", zap.Error(err))
+	u.often.Error(u.logger, time.Now(), "the use of keys could not be saved; it will be tried again", zap.Error(err))
 }

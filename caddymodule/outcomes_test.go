@@ -17,6 +17,7 @@ import (
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
 )
@@ -234,7 +235,7 @@ func TestOutcomes(t *testing.T) {
 			for range o.times {
 				send(t, h, o.ask(token))
 			}
-			unavailable = logThrottle{}
+			unavailable = logthrottle.Throttle{}
 			x := send(t, h, o.ask(token))
 			x.wantSound(t)
 			text := x.String()

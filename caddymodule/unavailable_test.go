@@ -7,11 +7,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/socialpatra/keygate/internal/logthrottle"
 )
 
 // A store that cannot answer lets public routes through and nothing else, with
@@ -22,7 +23,7 @@ func TestStoreUnavailable(t *testing.T) {
 			h := provisioned(t, &Handler{})
 			core, logged := observer.New(zap.DebugLevel)
 			h.logger = zap.New(core)
-			unavailable.next = time.Time{}
+			unavailable = logthrottle.Throttle{}
 			token := "patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV2YI9hn"
 			if open {
 				_, token = storeKey(t, h, nil)

@@ -1,4 +1,4 @@
-package caddymodule
+package logthrottle
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 func TestRarely(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	logger := zap.New(core)
-	var r logThrottle
+	var r Throttle
 	now := time.Unix(1_000_000, 0)
 	for _, step := range []struct {
 		after  time.Duration
@@ -27,7 +27,7 @@ func TestRarely(t *testing.T) {
 		{-time.Hour, true, 1}, // the clock is set back
 	} {
 		now = now.Add(step.after)
-		r.error(logger, now, "broken")
+		r.Error(logger, now, "broken")
 		got := logs.TakeAll()
 		if (len(got) == 1) != step.logged {
 			t.Fatalf("at %v: %d entries", now, len(got))

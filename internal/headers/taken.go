@@ -1,17 +1,17 @@
-package caddymodule
+package headers
 
 import "net/http"
 
-// takenOff has the header fields that were removed from a request while the
+// Taken has the header fields that were removed from a request while the
 // handlers behind Keygate use it. Copies of a request in Caddy share one header,
 // so the handlers around Keygate would miss the fields too: a cache, for example,
 // looks at Authorization when the answer arrives.
-type takenOff struct {
+type Taken struct {
 	few  [4]headerField // enough for most requests
 	n    int            // number of fields in few
 	more []headerField
 
-	trailer http.Header
+	Trailer http.Header
 }
 
 type headerField struct {
@@ -19,8 +19,8 @@ type headerField struct {
 	values []string
 }
 
-// take removes a field and keeps it. A nil *takenOff only removes it.
-func (t *takenOff) take(h http.Header, name string) {
+// Take removes a field and keeps it. A nil *Taken only removes it.
+func (t *Taken) Take(h http.Header, name string) {
 	switch {
 	case t == nil:
 	case t.n < len(t.few):
@@ -32,13 +32,13 @@ func (t *takenOff) take(h http.Header, name string) {
 	delete(h, name)
 }
 
-// giveBack restores all removed fields.
-func (t *takenOff) giveBack(r *http.Request) {
+// GiveBack restores all removed fields.
+func (t *Taken) GiveBack(r *http.Request) {
 	for _, f := range t.few[:t.n] {
 		r.Header[f.name] = f.values
 	}
 	for _, f := range t.more {
 		r.Header[f.name] = f.values
 	}
-	r.Trailer = t.trailer
+	r.Trailer = t.Trailer
 }

@@ -1,4 +1,5 @@
-package caddymodule
+// Package logthrottle limits how often one kind of error is logged.
+package logthrottle
 
 import (
 	"sync"
@@ -7,9 +8,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// logThrottle limits how often one kind of error is logged, so that a broken
+// Throttle limits how often one kind of error is logged, so that a broken
 // disk, which fails every request, does not fill the log.
-type logThrottle struct {
+type Throttle struct {
 	mu   sync.Mutex
 	next time.Time // nothing is logged before this time
 	held int       // how many errors were not logged since the last entry
@@ -18,8 +19,8 @@ type logThrottle struct {
 // logAgainAfter is the minimum time between two entries of one kind.
 const logAgainAfter = 10 * time.Second
 
-// error logs an error, or counts it for the next entry to report.
-func (r *logThrottle) error(logger *zap.Logger, now time.Time, message string, fields ...zap.Field) {
+// Error logs an error, or counts it for the next entry to report.
+func (r *Throttle) Error(logger *zap.Logger, now time.Time, message string, fields ...zap.Field) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// A clock that was set back must not silence the log for as long as that.

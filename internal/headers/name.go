@@ -1,25 +1,28 @@
-package caddymodule
+// Package headers knows which names of header fields backends treat as the same,
+// and takes fields off a request and gives them back.
+package headers
 
 import "strings"
 
 // Servers that turn headers into environment variables (RFC 3875 §4.1.18) treat
 // many names as one. This file knows which names they treat as the same.
 
-// headerFold converts a header name to lower case and replaces each byte that is
+// Fold converts a header name to lower case and replaces each byte that is
 // neither letter nor digit by -. A name that does not fit into dst gives an empty
 // result.
-func headerFold(dst []byte, name string) []byte {
+func Fold(dst []byte, name string) []byte {
 	if len(name) > cap(dst) {
 		return dst[:0]
 	}
 	dst = dst[:len(name)]
 	for i := range len(name) {
-		dst[i] = foldByte(name[i])
+		dst[i] = FoldByte(name[i])
 	}
 	return dst
 }
 
-func foldByte(c byte) byte {
+// FoldByte is Fold of one byte.
+func FoldByte(c byte) byte {
 	switch lower := c | 0x20; {
 	case 'a' <= lower && lower <= 'z':
 		return lower
@@ -30,28 +33,28 @@ func foldByte(c byte) byte {
 	}
 }
 
-// hasFoldedPrefix reports whether name, folded, begins with prefix, which must be
+// HasFoldedPrefix reports whether name, folded, begins with prefix, which must be
 // folded.
-func hasFoldedPrefix(name, prefix string) bool {
+func HasFoldedPrefix(name, prefix string) bool {
 	if len(name) < len(prefix) {
 		return false
 	}
-	var buf [maxHeaderName]byte
-	return strings.HasPrefix(string(headerFold(buf[:0], name[:len(prefix)])), prefix)
+	var buf [MaxNameLen]byte
+	return strings.HasPrefix(string(Fold(buf[:0], name[:len(prefix)])), prefix)
 }
 
-// spelling says which bytes a header name has.
-type spelling uint8
+// Spelling says which bytes a header name has.
+type Spelling uint8
 
 const (
-	plainName    spelling = iota // only letters, digits and -
-	expectedName                 // also _ or ., which Caddy accepts only if configured to
-	oddName                      // anything else
+	Plain    Spelling = iota // only letters, digits and -
+	Expected                 // also _ or ., which Caddy accepts only if configured to
+	Odd                      // anything else
 )
 
-// spellingOf looks at every header of every request. So it recognises plain names
+// SpellingOf looks at every header of every request. So it recognises plain names
 // eight bytes at a time.
-func spellingOf(name string) spelling {
+func SpellingOf(name string) Spelling {
 	switch n := len(name); {
 	case n >= 8:
 		words := plainBytes(load64(name[n-8:]))
@@ -59,20 +62,20 @@ func spellingOf(name string) spelling {
 			words &= plainBytes(load64(name[i:]))
 		}
 		if words == highBits {
-			return plainName
+			return Plain
 		}
 	case n >= 4:
 		if plainBytes(load32(name)|load32(name[n-4:])<<32) == highBits {
-			return plainName
+			return Plain
 		}
 	}
-	s := plainName
+	s := Plain
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c == '_' || c == '.':
-			s = expectedName
-		case foldByte(c) == '-' && c != '-':
-			return oddName
+			s = Expected
+		case FoldByte(c) == '-' && c != '-':
+			return Odd
 		}
 	}
 	return s
@@ -102,3 +105,7 @@ func load32(s string) uint64 {
 	_ = s[3]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
+
+// MaxNameLen bounds the length of the names that strip compares. A token in a
+// header with a longer name would reach the backend.
+const MaxNameLen = 64
