@@ -113,3 +113,26 @@ func TestIsDocument(t *testing.T) {
 		}
 	}
 }
+
+// The block is printed as it is pasted, line by line, after the findings.
+func TestLintDocumentPrintsTheBlock(t *testing.T) {
+	folder := t.TempDir()
+	t.Chdir(folder)
+	for name, text := range map[string]string{
+		"media.yaml": "openapi: 3.1.0\npaths:\n  /media:\n    get: {security: [{key: [media.read]}]}\n  /health:\n    get: {}\ncomponents: {securitySchemes: {key: {type: http, scheme: bearer}}}\n",
+		"plain.yaml": "openapi: 3.1.0\npaths: {/a: {get: {security: [{key: [\"posts:read\"]}]}}}\ncomponents: {securitySchemes: {key: {type: http, scheme: bearer}}}\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := person{}.run("lint", "media.yaml")
+	want := "\n# In keygate { … }:\nopenapi media.yaml {\n\tscope_map media.read media:read\n\tdefault authenticated\n}\n"
+	findings, block, _ := strings.Cut(o.stdout, "\n\n")
+	if !o.failed || strings.Count(findings, "\n") != 1 || "\n"+block != want {
+		t.Errorf("printed\n%s%s", o.stdout, o.stderr)
+	}
+	if o := (person{}).run("lint", "plain.yaml"); o.failed || o.stdout != "# In keygate { … }:\nopenapi plain.yaml\n" {
+		t.Errorf("printed\n%s%s", o.stdout, o.stderr)
+	}
+}
