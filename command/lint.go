@@ -12,6 +12,7 @@ import (
 	"github.com/socialpatra/keygate/access/lint"
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/command/client"
+	"github.com/socialpatra/keygate/command/term"
 	"github.com/socialpatra/keygate/internal/english"
 )
 
@@ -141,8 +142,25 @@ func (c *cli) printFindings(findings []lint.Finding, block string) error {
 			return err
 		}
 	}
-	if block != "" {
-		return c.Say("\n# In keygate { … }:\n%s", strings.TrimSuffix(block, "\n"))
+	if block == "" {
+		return nil
+	}
+	if len(findings) > 0 {
+		block = "\n# In keygate { … }:\n" + block
+	} else {
+		block = "# In keygate { … }:\n" + block
+	}
+	for line := range strings.Lines(block) {
+		if err := c.printLine(strings.TrimSuffix(line, "\n")); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// printLine writes a line of a config, whose indent is of tabs.
+func (c *cli) printLine(line string) error {
+	text := strings.TrimLeft(line, "\t")
+	_, err := fmt.Fprintln(c.Out, line[:len(line)-len(text)]+term.Visible(text))
+	return err
 }
