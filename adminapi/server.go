@@ -304,6 +304,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if broken := (*BrokenStreamError)(nil); errors.As(err, &broken) {
 		panic(http.ErrAbortHandler)
 	}
+	Refuse(w, status, err)
+}
+
+// Refuse answers {"error":"…"}, as Caddy's admin endpoint does.
+func Refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only if nobody reads the answer

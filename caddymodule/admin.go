@@ -60,17 +60,24 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unavailableError(err)
 	}
-	adminapi.New(adminapi.Options{
-		Store:           store.store,
-		Brand:           app.KeyPrefix,
-		Mappings:        app.mappings,
-		WorkspaceLimits: app.WorkspaceLimits,
-		Limits:          store.limits,
-		Observer:        changeLog{app},
-		Failed:          func(r *http.Request, status int, err error) { reportFailure(app.logger, r.URL.Path, status, err) },
-		Now:             app.now,
-	}).ServeHTTP(w, r)
+	app.serving.Do(func() { app.api = app.newAPI(store) })
+	app.api.ServeHTTP(w, r)
 	return nil
+}
+
+// newAPI returns the admin API on the open store. It is made on the first call,
+// when all handlers of the config are provisioned.
+func (a *App) newAPI(store *openStore) *adminapi.Server {
+	return adminapi.New(adminapi.Options{
+		Store:           store.store,
+		Brand:           a.KeyPrefix,
+		Mappings:        a.mappings,
+		WorkspaceLimits: a.WorkspaceLimits,
+		Limits:          store.limits,
+		Observer:        changeLog{a},
+		Failed:          func(r *http.Request, status int, err error) { reportFailure(a.logger, r.URL.Path, status, err) },
+		Now:             a.now,
+	})
 }
 
 func unavailableError(err error) error {

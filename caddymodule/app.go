@@ -77,6 +77,9 @@ type App struct {
 
 	mappings []adminapi.Mapping // of this config
 
+	serving sync.Once // makes api
+	api     *adminapi.Server
+
 	mu       sync.Mutex
 	released bool
 	openErr  error

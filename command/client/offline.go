@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -130,8 +129,5 @@ func serveOffline(store keystore.Store, brand string, now func() time.Time, r *h
 
 // refusal answers that the store cannot be opened.
 func refusal(err error) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only if nobody reads the answer
-	}
+	return func(w http.ResponseWriter, _ *http.Request) { adminapi.Refuse(w, http.StatusServiceUnavailable, err) }
 }
