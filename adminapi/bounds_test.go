@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/socialpatra/keygate/internal/apitest"
 )
 
 // zeros are bytes without end.
@@ -30,7 +32,7 @@ func TestAPIBounds(t *testing.T) {
 	s.send(keyURL("PATCH", id), padded(1<<20+1)).want(t, 413, "the body is larger than 1048576 bytes")
 
 	line := func(token string, n int) string {
-		text := opaqueLine(token)
+		text := apitest.OpaqueLine(token)
 		return text[:len(text)-1] + strings.Repeat(" ", n-len(text)) + "}"
 	}
 	s.send("POST /keygate/import", line("longest", 1<<20)+"\n"+line("second", 1<<20)).want(t, 200, `"imported":2`)
@@ -153,8 +155,8 @@ func TestAPIKindsOfMembers(t *testing.T) {
 	s.send("POST /keygate/keys", `{"workspace":"a","name":"n","scopes":["posts:read"]}`, "Content-Type", "Application/JSON ; charset=utf-8").want(t, 201)
 }
 
-// What is no member is shown as it is where it is a plain word of at most 64
-// characters, and quoted otherwise; one that is a token is not shown.
+// A name that is not a member is shown unquoted if it is a plain word of at most
+// 64 characters, and quoted otherwise. A token is not shown.
 func TestAPIShowsNamesOfMembers(t *testing.T) {
 	s := serveAPI(t)
 	long := strings.Repeat("a", 63)

@@ -11,18 +11,9 @@ import (
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/apitest"
 	"github.com/socialpatra/keygate/keystore"
 )
-
-// opaqueLine is a key of another system with the given token.
-func opaqueLine(token string, more ...string) string {
-	hash := apikey.HashToken(token)
-	line := `{"workspace":"acme","name":"old system","scopes":["posts:read"],"token_format":"opaque","hash":"sha256:` + hex.EncodeToString(hash[:]) + `"`
-	for _, field := range more {
-		line += "," + field
-	}
-	return line + "}"
-}
 
 // fillAPI makes a key in each state.
 func fillAPI(s *apiServer) (tokens []string) {
@@ -37,7 +28,7 @@ func fillAPI(s *apiServer) (tokens []string) {
 	s.send(keyURL("POST", revoked, "/disable"), "").want(s.t, 200)
 	s.send(keyURL("POST", revoked, "/revoke"), "").want(s.t, 200)
 	tokens = append(tokens, s.send(keyURL("POST", add(), "/rotate"), `{"overlap":"0s"}`).want(s.t, 201).token(s.t).Token)
-	s.send("POST /keygate/import?allow_unknown_scope=true", strings.Replace(opaqueLine("sk_live_abc"), "posts:read", "old:scope", 1)).want(s.t, 200, `"imported":1`)
+	s.send("POST /keygate/import?allow_unknown_scope=true", strings.Replace(apitest.OpaqueLine("sk_live_abc"), "posts:read", "old:scope", 1)).want(s.t, 200, `"imported":1`)
 	tokens = append(tokens, "sk_live_abc")
 	return tokens
 }
@@ -144,7 +135,7 @@ func TestAPIScopesUnknown(t *testing.T) {
 	s.send("GET /keygate/scopes", "").want(t, 200, `"unknown":[]`, `{"scope":"invoices:read","description":"","catalogue":false,"routes":["GET /v1/invoices"]}`)
 	var lines strings.Builder
 	for i := range maxHolders + 1 {
-		lines.WriteString(strings.Replace(opaqueLine(string(rune('0'+i))), "posts:read", `b:x","a:x","invoices:read`, 1) + "\n")
+		lines.WriteString(strings.Replace(apitest.OpaqueLine(string(rune('0'+i))), "posts:read", `b:x","a:x","invoices:read`, 1) + "\n")
 	}
 	s.send("POST /keygate/import?allow_unknown_scope=true", lines.String()).want(t, 200)
 	var resp ScopesResponse

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socialpatra/keygate/internal/apitest"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/storetest"
 )
@@ -46,7 +47,7 @@ func TestAPITellsFailuresFromFaults(t *testing.T) {
 				for _, operation := range operations {
 					body := bodies[operation].body
 					if strings.HasSuffix(operation, "/import") {
-						body = opaqueLine("x")
+						body = apitest.OpaqueLine("x")
 					}
 					resource := strings.Replace(operation, id, "{id}", 1)
 					if !errors.Is(failure, fault) && !reached[resource] {
@@ -87,7 +88,7 @@ func TestAPITellsFailuresFromFaults(t *testing.T) {
 func TestAPIImportThatBreaksOff(t *testing.T) {
 	s := serveAPI(t)
 	before := s.failures.Load()
-	line := opaqueLine("x")
+	line := apitest.OpaqueLine("x")
 	for name, sent := range map[string]string{
 		"chunk":  "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"nam\r\nXXX\r\n",
 		"length": fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(line)+100, line),

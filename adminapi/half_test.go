@@ -29,7 +29,7 @@ func TestAPIOverAStoreThatFailsOnce(t *testing.T) {
 			sent := bodies[operation].body
 			switch {
 			case path == ImportPath:
-				sent = opaqueLine("x")
+				sent = apitest.OpaqueLine("x")
 			case path == ExplainPath:
 				sent = `{"token":"token 5","method":"GET","path":"/v1/invoices"}`
 			case method == http.MethodPatch && strings.HasPrefix(path, KeysPath):
@@ -87,7 +87,7 @@ func TestAPIHealthAsksWhatRequestsAsk(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %v", test.method, test.opaque), func(t *testing.T) {
 			s := serveAPI(t)
 			if test.opaque {
-				s.send("POST /keygate/import", opaqueLine("x")).want(t, 200)
+				s.send("POST /keygate/import", apitest.OpaqueLine("x")).want(t, 200)
 			}
 			s.failing = &storetest.Failing{Store: s.store, Method: test.method, Err: keystore.Unavailable(apitest.ErrPlug)}
 			got := s.send("GET /keygate/health", "").want(t, test.status)

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/apitest"
 )
 
 func TestAPIImportBadLines(t *testing.T) {
 	hash := `"hash":"sha256:` + strings.Repeat("ab", 32) + `"`
 	own := `{"id":"000000000001","workspace":"acme","name":"x","scopes":["posts:read"],` + hash + `}`
-	good := opaqueLine("good")
+	good := apitest.OpaqueLine("good")
 	for _, tt := range []struct{ name, line, want string }{
 		{"no JSON", `nonsense`, "is not the JSON"},
 		{"two objects", own + own, "something follows"},
@@ -38,13 +39,13 @@ func TestAPIImportBadLines(t *testing.T) {
 		{"address", strings.Replace(own, `{`, `{"allowed_ips":["203.0.113.7/24"],`, 1), "allowed_ips: "},
 		{"bad time", strings.Replace(own, `{`, `{"expires_at":"soon",`, 1), "is not the JSON"},
 		{"too long", `{"name":"` + strings.Repeat("x", maxImportLine) + `"}`, "is longer than 1048576 bytes"},
-		{"ID twice", strings.Replace(opaqueLine("other"), `{`, `{"id":"000000000009",`, 1), "id: 000000000009 is in line 1 already"},
+		{"ID twice", strings.Replace(apitest.OpaqueLine("other"), `{`, `{"id":"000000000009",`, 1), "id: 000000000009 is in line 1 already"},
 		{"token twice", good, "hash: is in line 3 already"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serveAPI(t)
-			first := strings.Replace(opaqueLine("first"), `{`, `{"id":"000000000009",`, 1)
-			body := first + "\n\n" + good + "\r\n" + tt.line + "\n" + opaqueLine("last")
+			first := strings.Replace(apitest.OpaqueLine("first"), `{`, `{"id":"000000000009",`, 1)
+			body := first + "\n\n" + good + "\r\n" + tt.line + "\n" + apitest.OpaqueLine("last")
 			status := 400
 			if tt.name == "too long" {
 				status = 413
@@ -63,8 +64,8 @@ func TestAPIImportBadLines(t *testing.T) {
 
 func TestAPIImportOpaque(t *testing.T) {
 	s := serveAPI(t)
-	s.send("POST /keygate/import", opaqueLine("sk_1", `"expires_at":"2020-01-01T00:00:00Z"`, `"limits":{"per_minute":5}`, `"status":"active"`, `"prefix":"sk"`)).want(t, 200)
-	s.send("POST /keygate/import", opaqueLine("sk_1")).want(t, 409, "has the same token")
+	s.send("POST /keygate/import", apitest.OpaqueLine("sk_1", `"expires_at":"2020-01-01T00:00:00Z"`, `"limits":{"per_minute":5}`, `"status":"active"`, `"prefix":"sk"`)).want(t, 200)
+	s.send("POST /keygate/import", apitest.OpaqueLine("sk_1")).want(t, 409, "has the same token")
 	id, _, found, err := s.store.LookupOpaque(apikey.HashToken("sk_1"))
 	if !found || err != nil {
 		t.Fatal(err)
@@ -83,7 +84,7 @@ func TestAPIImportOpaque(t *testing.T) {
 		t.Errorf("the successor must be of Keygate's own form: %s", line)
 	}
 	for _, query := range []string{"?keep_going=maybe", "?force=true"} {
-		s.send("POST /keygate/import"+query, opaqueLine("x")).want(t, 400)
+		s.send("POST /keygate/import"+query, apitest.OpaqueLine("x")).want(t, 400)
 	}
 	s.send("POST /keygate/import", "").want(t, 415)
 	s.send("POST /keygate/import", "\n", "Content-Type", "application/jsonl").want(t, 200, `"imported":0`)
@@ -124,7 +125,7 @@ func TestEachLine(t *testing.T) {
 }
 
 func FuzzImportLine(f *testing.F) {
-	f.Add(opaqueLine("x"))
+	f.Add(apitest.OpaqueLine("x"))
 	f.Add(`{"id":"000000000001","workspace":"acme","name":"x","scopes":["posts:read"],"hash":"sha256:` + strings.Repeat("ab", 32) + `","limits":{"per_day":5}}`)
 	f.Add(`{"revoked_at":"0001-01-01T00:00:00Z","expires_at":null}`)
 	f.Fuzz(func(t *testing.T, text string) {

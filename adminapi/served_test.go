@@ -64,7 +64,7 @@ func TestAPIHeaders(t *testing.T) {
 		}
 		body := bodies[operation].body
 		if strings.HasSuffix(operation, "import") {
-			body = opaqueLine("x")
+			body = apitest.OpaqueLine("x")
 		}
 		if strings.HasPrefix(operation, "PATCH "+KeysPath) {
 			body = `{"name":"<b>"}`
@@ -115,7 +115,7 @@ func TestAPICopiesHaveAllUse(t *testing.T) {
 		s := serveAPI(t)
 		_, made, _ := s.create()
 		s.unsaved.Store(&[]apikey.Usage{{ID: made.Key.ID, Day: apikey.DayOf(apiStart), Allowed: 3, LastUsed: apiStart.Unix()}})
-		text := s.page(path)
+		text := apitest.Page(t, s.url+path)
 		if strings.HasSuffix(path, "export") {
 			if !strings.Contains(text, `"last_used_at":"2026-11-23T10:00:00Z"`) {
 				t.Errorf("%s", text)
@@ -154,20 +154,4 @@ func TestAPIExportThatBreaksOffIsNoAnswer(t *testing.T) {
 	if !bytes.Contains(all, []byte(" 200 OK\r\n")) || bytes.HasSuffix(all, []byte("\r\n0\r\n\r\n")) || bytes.Count(all, []byte(`"hash"`)) == 0 {
 		t.Errorf("%.200s … %q", all, all[max(0, len(all)-20):])
 	}
-}
-
-// page is an answer that is not held against openapi.yaml, which takes long for
-// a thousand entries.
-func (s *apiServer) page(target string) string {
-	s.t.Helper()
-	resp, err := http.Get(s.url + target)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("%s: %d, %v", target, resp.StatusCode, err)
-	}
-	return string(body)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socialpatra/keygate/internal/apitest"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/storetest"
 )
@@ -37,8 +38,8 @@ func TestTextsSayWhatIsKnown(t *testing.T) {
 	if got := explain(`"key":"` + expired + `"`); strings.Contains(got, "expired at 2026-12-24") || !strings.Contains(got, "2026-12-23T12:00:00Z") {
 		t.Errorf("it expired a day before: %s", got)
 	}
-	s.send("POST /keygate/import", opaqueLine("sk_1")).want(t, 200)
-	if got := s.send("POST /keygate/import", opaqueLine("sk_1")).want(t, 409, "has the same token").body; strings.Contains(got, "with this ID") {
+	s.send("POST /keygate/import", apitest.OpaqueLine("sk_1")).want(t, 200)
+	if got := s.send("POST /keygate/import", apitest.OpaqueLine("sk_1")).want(t, 409, "has the same token").body; strings.Contains(got, "with this ID") {
 		t.Errorf("the ID is another: %s", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/apitest"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -25,8 +26,8 @@ func TestAPIWordsOfRefusals(t *testing.T) {
 		{"GET /keygate/keys?a;b", "", "query: has a semicolon"},
 		{"GET /keygate/keys?a=%zz", "", `query: "%zz" is not a percent-encoded byte`},
 		{"POST /keygate/import?keep_going=maybe", "", `keep_going: "maybe" is not accepted; accepted: true or false`},
-		{"POST /keygate/import", strings.Replace(opaqueLine("x"), `"opaque"`, `"`+wholeToken+`"`, 1), "token_format: <a token> is not a token format"},
-		{"POST /keygate/import", strings.Replace(opaqueLine("x"), "{", `{"id":"1",`, 1), `id: "1" is not a key ID`},
+		{"POST /keygate/import", strings.Replace(apitest.OpaqueLine("x"), `"opaque"`, `"`+wholeToken+`"`, 1), "token_format: <a token> is not a token format"},
+		{"POST /keygate/import", strings.Replace(apitest.OpaqueLine("x"), "{", `{"id":"1",`, 1), `id: "1" is not a key ID`},
 		{"GET /keygate/workspaces/-a", "", "workspace: "},
 		{"DELETE /keygate/workspaces/-a", "", "workspace: "},
 		{"PATCH /keygate/workspaces/-a", `{"limits":{"per_day":1}}`, "workspace: "},

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/socialpatra/keygate/adminapi"
-	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/apitest"
 	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/storetest"
@@ -99,7 +98,7 @@ func TestAPIServedTellsOfChanges(t *testing.T) {
 	send("POST", at+"/rotate", "", 201)
 	send("POST", at+"/revoke", "", 200)
 	send("DELETE", at, "", 204)
-	send("POST", adminapi.ImportPath, opaqueLine("x")+"\n"+opaqueLine("y"), 200)
+	send("POST", adminapi.ImportPath, apitest.OpaqueLine("x")+"\n"+apitest.OpaqueLine("y"), 200)
 	send("PATCH", adminapi.WorkspacesPath+"/acme", `{"limits":{"per_day":7}}`, 200)
 	send("DELETE", adminapi.WorkspacesPath+"/acme", "", 204)
 	send("PATCH", at, `{"name":""}`, 404)
@@ -193,12 +192,6 @@ func TestAPILogsFailures(t *testing.T) {
 }
 
 var errPlug = errors.New("somebody pulled the plug")
-
-// opaqueLine is a key of another system with the given token.
-func opaqueLine(token string) string {
-	hash := apikey.HashToken(token)
-	return `{"workspace":"acme","name":"old system","scopes":["posts:read"],"token_format":"opaque","hash":"sha256:` + hex.EncodeToString(hash[:]) + `"}`
-}
 
 // brokenOff is what the admin API tells of an answer that broke off.
 func brokenOff(t *testing.T, failure error) (told error) {

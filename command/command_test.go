@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"encoding/hex"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/socialpatra/keygate/adminapi"
-	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/command/term"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -205,9 +203,3 @@ func serveStore(t *testing.T, store keystore.Store) (address string) {
 
 // importedKeyID is a key that completeArgs speaks of.
 const importedKeyID = "7Hk2Qp9aX3bC"
-
-// opaqueKey is a line of an import, of another system's key with this token.
-func opaqueKey(token string) string {
-	hash := apikey.HashToken(token)
-	return `{"workspace":"acme","name":"old system","scopes":["posts:read"],"token_format":"opaque","hash":"sha256:` + hex.EncodeToString(hash[:]) + `"}`
-}

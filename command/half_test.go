@@ -39,7 +39,7 @@ var failingRuns = map[string][]string{
 	"check":     {"", "--json"},
 	"health":    {"", "--json"},
 	"export":    {"", "-", "FILE", "FILE --json"},
-	"import":    {"LINES", "LINES --json", "LINES --keep-going", opaqueKey("x") + "| -"},
+	"import":    {"LINES", "LINES --json", "LINES --keep-going", apitest.OpaqueLine("x") + "| -"},
 }
 
 var (
@@ -56,7 +56,7 @@ func TestCommandOverAStoreThatFailsOnce(t *testing.T) {
 	})
 	dir := t.TempDir()
 	t.Chdir(dir)
-	if err := os.WriteFile("LINES", []byte(opaqueKey("x")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile("LINES", []byte(apitest.OpaqueLine("x")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	root := &cobra.Command{Use: "keygate"}

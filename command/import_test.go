@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/socialpatra/keygate/internal/apitest"
 )
 
 // The bar is on stderr, only where that is a terminal, and gone at the end.
@@ -26,7 +28,7 @@ func TestCommandImportBar(t *testing.T) {
 					door := doors(t)[i]
 					var lines strings.Builder
 					for n := range 2500 { // CreateAll tells after each thousand
-						lines.WriteString(opaqueKey(fmt.Sprint(n)) + "\n")
+						lines.WriteString(apitest.OpaqueLine(fmt.Sprint(n)) + "\n")
 					}
 					path := filepath.Join(t.TempDir(), "keys.jsonl")
 					if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {

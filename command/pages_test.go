@@ -105,7 +105,7 @@ func TestAPIExportsEveryPage(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			exported := s.page("/keygate/export")
+			exported := apitest.Page(t, s.url+"/keygate/export")
 			sameObjects(t, "export by the API", jsonLines(t, exported), want)
 			for name, place := range map[string][]string{"address": at(s), "db": {"--db", file("keys.db")}} {
 				sameObjects(t, "export by "+name, jsonLines(t, person{}.mustRun(t, append([]string{"export"}, place...)...)), want)
@@ -122,7 +122,7 @@ func TestAPIExportsEveryPage(t *testing.T) {
 			if imported := to.post("/keygate/import", "application/jsonl", exported); imported != fmt.Sprintf(`{"imported":%d,"errors":[]}`+"\n", n) {
 				t.Fatal(imported)
 			}
-			sameObjects(t, "imported by the API", jsonLines(t, to.page("/keygate/export")), again)
+			sameObjects(t, "imported by the API", jsonLines(t, apitest.Page(t, to.url+"/keygate/export")), again)
 			to = serveKeys(t)
 			for _, place := range [][]string{at(to), {"--db", file("new.db")}} {
 				if o := (person{}).run(append([]string{"import", file("address")}, place...)...); o.failed || o.stdout != fmt.Sprintf("Imported %d keys.\n", n) {
@@ -141,22 +141,6 @@ type manyWorkspaces struct {
 }
 
 func (s manyWorkspaces) AllWorkspaceLimits() map[string]apikey.WorkspaceLimits { return s.limits }
-
-// page is an answer that is not held against openapi.yaml, which takes long for
-// a thousand entries.
-func (s *keysServer) page(target string) string {
-	s.t.Helper()
-	resp, err := http.Get(s.url + target)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("%s: %d, %v", target, resp.StatusCode, err)
-	}
-	return string(body)
-}
 
 // outlines are entries of the audit trail without what they say of a change.
 func outlines(entries []apitest.Object) (short []apitest.Object) {
@@ -229,7 +213,7 @@ func TestAPIListsEveryPage(t *testing.T) {
 					for cursor := ""; pages == 0 || cursor != ""; pages++ {
 						query.Set("cursor", cursor)
 						var entries []apitest.Object
-						entries, cursor = jsonPage(t, s.page(list.path+"?"+query.Encode()), list.field)
+						entries, cursor = jsonPage(t, apitest.Page(t, s.url+list.path+"?"+query.Encode()), list.field)
 						if list.field == "entries" {
 							entries = outlines(entries)
 						}

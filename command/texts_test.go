@@ -9,6 +9,7 @@ import (
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/command/term"
+	"github.com/socialpatra/keygate/internal/apitest"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/storetest"
 )
@@ -18,7 +19,7 @@ func TestCommandErrorsNameTheKeyOnce(t *testing.T) {
 	store := &storetest.Failing{Store: openStore(t)}
 	at := serveStore(t, store)
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("keys.jsonl", []byte(strings.Replace(opaqueKey("x"), `{`, `{"id":"`+importedKeyID+`",`, 1)), 0o600); err != nil {
+	if err := os.WriteFile("keys.jsonl", []byte(strings.Replace(apitest.OpaqueLine("x"), `{`, `{"id":"`+importedKeyID+`",`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	id, err := apikey.ParseID(importedKeyID)

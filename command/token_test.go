@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/socialpatra/keygate/command/term"
+	"github.com/socialpatra/keygate/internal/apitest"
 )
 
 // completeArgs are arguments with which each subcommand does something.
@@ -31,7 +32,7 @@ func TestCommandSendsNoToken(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer server.Close()
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("keys.jsonl", []byte(opaqueKey("x")), 0o600); err != nil {
+	if err := os.WriteFile("keys.jsonl", []byte(apitest.OpaqueLine("x")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	root := &cobra.Command{Use: "keygate"}

@@ -71,7 +71,7 @@ type probes struct {
 	places map[probe][]int
 }
 
-// add leaves out what is no route.
+// add ignores an operation without a route.
 func (p *probes) add(x probe, place int) {
 	if _, known := p.places[x]; !known {
 		r := access.Route{Methods: []string{x.method}, Pattern: x.pattern, Access: access.Public, Imported: x.imported}

@@ -105,7 +105,7 @@ func (r *reader) read(d *Document, entry *file, o Options, choose bool) (p *poli
 
 var version = regexp.MustCompile(`^3\.[012]\.\d+(-.+)?$`)
 
-// checkVersion refuses what is no OpenAPI document of a version that we know
+// checkVersion refuses all but OpenAPI documents of a version that we know
 // (OpenAPI 3.1.1 §4.1).
 func checkVersion(doc *mapping) error {
 	const accepted = "; accepted: openapi 3.0.x, 3.1.x or 3.2.x"

@@ -5,6 +5,8 @@ package apitest
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +105,27 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 		})
 	}
 	return keys, lines
+}
+
+// OpaqueLine is a line of an import: a key of another system with the given token.
+func OpaqueLine(token string, more ...string) string {
+	hash := apikey.HashToken(token)
+	line := `{"workspace":"acme","name":"old system","scopes":["posts:read"],"token_format":"opaque","hash":"sha256:` + hex.EncodeToString(hash[:]) + `"`
+	return strings.Join(append([]string{line}, more...), ",") + "}"
+}
+
+// Page is an answer of the API at this URL. It is not held against openapi.yaml,
+// which takes long for a thousand entries.
+func Page(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url) //nolint:gosec // of a server in this process
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d, %v", url, resp.StatusCode, err)
+	}
+	return string(body)
 }

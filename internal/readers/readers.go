@@ -97,7 +97,7 @@ func beyondASCII(do func(string) string) func(string) string {
 
 var anEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
-// decode leaves what is no escape as it is, which most backends do.
+// decode leaves a % as it is where no escape follows. Most backends do.
 func decode(p string) string {
 	if !strings.Contains(p, "%") {
 		return p

@@ -276,7 +276,7 @@ func (s *Store) eachUsed(day apikey.Day, yield func(id apikey.ID, fields map[str
 	})
 }
 
-// useIn is the use of a key in an answer; wrong is about what is no use.
+// useIn is the use of a key in an answer; wrong says why it is not one.
 func useIn(id apikey.ID, reply redis.Reply) (fields map[string]string, wrong, err error) {
 	if errors.Is(reply.Err, redis.ErrForeign) {
 		return nil, fmt.Errorf("the use of key %s: %w", id, reply.Err), nil
