@@ -8,6 +8,8 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // metrics are created once per process, so that they continue across config
@@ -54,13 +56,18 @@ func (m *metricSet) decided(reason access.Reason, took time.Duration) {
 
 // register adds all metrics to the registry of a config.
 func (m *metricSet) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, fleetCollector{}} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, stores.FleetCollector(eachStore), stores.InfoCollector(eachStore)} {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
 			return err
 		}
 	}
 	return nil
+}
+
+// eachStore yields the stores that are open.
+func eachStore(yield func(keystore.Store) bool) {
+	openStores.Range(func(_, value any) bool { return yield(value.(*openStore).store) })
 }
 
 // keysCollector counts the keys of all open stores when metrics are collected.
