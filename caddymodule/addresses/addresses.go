@@ -33,9 +33,9 @@ func Refuse(ctx caddy.Context, sites *caddyhttp.App) error {
 	return nil
 }
 
-// adminAddress returns the address of the admin endpoint of a config. Caddy does
-// not tell its modules, so the field is read where it is. If a later Caddy has it
-// elsewhere, the result is "", and nothing is checked.
+// adminAddress returns the address of the admin endpoint of a config, or "" if it
+// has none. Caddy does not tell its modules, so the field is read where it is. If a
+// later Caddy has it elsewhere, the result is "", and nothing is checked.
 func adminAddress(ctx caddy.Context) string {
 	admin := reflect.ValueOf(ctx)
 	for _, field := range [...]string{"cfg", "Admin"} {
@@ -43,8 +43,8 @@ func adminAddress(ctx caddy.Context) string {
 			return ""
 		}
 	}
-	listen := admin.FieldByName("Listen")
-	if listen.Kind() != reflect.String {
+	listen, disabled := admin.FieldByName("Listen"), admin.FieldByName("Disabled")
+	if listen.Kind() != reflect.String || disabled.Kind() != reflect.Bool || disabled.Bool() {
 		return ""
 	}
 	if listen.String() == "" {

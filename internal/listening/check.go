@@ -56,5 +56,6 @@ func TCP(host string, port uint) []Address {
 	if err != nil {
 		return nil
 	}
-	return []Address{{TCP: found.AddrPort()}}
+	at := found.AddrPort()
+	return []Address{{TCP: netip.AddrPortFrom(at.Addr().Unmap(), at.Port())}}
 }

@@ -19,7 +19,7 @@ import (
 // port.
 type Address struct {
 	Path string         // of a Unix socket; "" for TCP
-	TCP  netip.AddrPort // with an unspecified address for all of the machine's
+	TCP  netip.AddrPort // with an unspecified address for all of the machine's; never IPv4 in IPv6
 }
 
 // String returns the path, or host and port.
@@ -36,7 +36,7 @@ func (a Address) meets(other Address) bool {
 	if a.Path != "" || other.Path != "" || a.TCP.Port() != other.TCP.Port() {
 		return false
 	}
-	x, y := a.TCP.Addr().Unmap(), other.TCP.Addr().Unmap()
+	x, y := a.TCP.Addr(), other.TCP.Addr()
 	switch {
 	case x == y || x == netip.IPv6Unspecified() || y == netip.IPv6Unspecified():
 		return true

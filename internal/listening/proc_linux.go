@@ -79,7 +79,7 @@ func parseTCP(s string) (netip.AddrPort, bool) {
 	}
 	addr, ok := netip.AddrFromSlice(raw)
 	n, err := strconv.ParseUint(port, 16, 16)
-	return netip.AddrPortFrom(addr, uint16(n)), ok && err == nil
+	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), ok && err == nil
 }
 
 // readUnix reads the listeners of /proc/net/unix that have a path in the file

@@ -48,13 +48,17 @@ type keptSocket struct {
 // NewWatch starts a watch. With shared, a TCP port that another process also
 // listens on is as it should be.
 func NewWatch(logger *zap.Logger, shared bool) *Watch {
-	w := &Watch{
+	w := newWatch(logger, shared)
+	w.stopped.Go(w.run)
+	return w
+}
+
+func newWatch(logger *zap.Logger, shared bool) *Watch {
+	return &Watch{
 		logger: logger, shared: shared,
 		kept: make(map[string]keptSocket), taken: make(map[Address]int),
 		stop: make(chan struct{}),
 	}
-	w.stopped.Go(w.run)
-	return w
 }
 
 func (w *Watch) run() {
@@ -74,6 +78,10 @@ func (w *Watch) run() {
 func (w *Watch) Close() {
 	close(w.stop)
 	w.stopped.Wait()
+	w.drop()
+}
+
+func (w *Watch) drop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for path := range w.kept {
@@ -96,12 +104,14 @@ func (w *Watch) Taken() []error {
 // Look compares the addresses of this process with what there is now. The watch
 // does so every second.
 func (w *Watch) Look() {
+	if all, err := listeners(); err == nil {
+		w.look(all)
+	}
+}
+
+func (w *Watch) look(all []listener) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	all, err := listeners()
-	if err != nil {
-		return
-	}
 	if !w.update(all) {
 		return
 	}
