@@ -56,7 +56,7 @@ func (m *metricSet) decided(reason access.Reason, took time.Duration) {
 
 // register adds all metrics to the registry of a config.
 func (m *metricSet) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, stores.FleetCollector(eachStore), stores.InfoCollector(eachStore)} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, stores.FleetCollector(eachStore), stores.InfoCollector(eachStore), takenGauge} {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
 			return err
@@ -78,6 +78,21 @@ var keysDesc = prometheus.NewDesc("caddy_keygate_keys", "Keys in the store, by s
 
 // Describe implements [prometheus.Collector].
 func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc }
+
+// takenGauge tells how many addresses of this process another one has too.
+var takenGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	Name: "caddy_keygate_addresses_taken",
+	Help: "Addresses of this Caddy, Unix sockets and ports, that another process has taken away or shares. It must be 0.",
+}, func() float64 {
+	taken := make(map[string]bool)
+	openStores.Range(func(_, value any) bool {
+		for _, err := range value.(*openStore).listening.Taken() {
+			taken[err.Error()] = true
+		}
+		return true
+	})
+	return float64(len(taken))
+})
 
 // Collect implements [prometheus.Collector]. If one store cannot count its keys,
 // there are no counts at all, because those of the others would be taken for the

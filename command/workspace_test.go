@@ -97,3 +97,23 @@ func TestCommandCompact(t *testing.T) {
 	}
 	(person{}).mustRun(t, "show", id, "--db", store)
 }
+
+func TestCommandInit(t *testing.T) {
+	dir := t.TempDir()
+	store := dir + "/data/keys.db"
+	wantRefusal(t, person{}.run("init"), "name the store with --db FILE")
+	wantRefusal(t, person{}.run("init", "--db", store, "--address", "localhost:2019"), "--db excludes --address")
+	if _, err := os.Lstat(dir + "/data"); err == nil {
+		t.Error("a refused init has made the folder")
+	}
+	if got := (person{}).mustRun(t, "init", "--db", store); got != "Made an empty store at "+store+".\n" {
+		t.Errorf("init prints %q", got)
+	}
+	wantRefusal(t, person{}.run("init", "--db", store), store+" exists already")
+	id := newKey(t, "--db", store)
+	wantRefusal(t, person{}.run("init", "--db", store, "--json"), store+" exists already")
+	(person{}).mustRun(t, "show", id, "--db", store)
+	if got := (person{}).mustRun(t, "init", "--db", dir+"/b.db", "--json"); got != `{"file":"`+dir+`/b.db"}`+"\n" {
+		t.Errorf("init prints %q", got)
+	}
+}

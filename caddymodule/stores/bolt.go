@@ -84,7 +84,7 @@ func (s *Bolt) Open(logger *zap.Logger) (keystore.Store, error) {
 	store, err := open(s.abs)
 	if errors.Is(err, fs.ErrNotExist) && s.Create == "off" {
 		return nil, fmt.Errorf("%w, and create off keeps this Caddy from making a new store: correct the path or mount the volume; "+
-			"make the first one with caddy keygate create --db, or bring one back with caddy keygate restore", err)
+			"make the first one with caddy keygate init, or bring one back with caddy keygate restore", err)
 	}
 	if err != nil {
 		return nil, err
