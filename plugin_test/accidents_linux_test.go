@@ -81,12 +81,7 @@ func wantUnnoticed(t testing.TB, sent int, failed []string) {
 // it.
 func (g *gateway) onSocket(t testing.TB, caddyfile string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "keygate") // a socket's path has to be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "admin.sock")
+	path := filepath.Join(t.TempDir(), "admin.sock")
 	g.stop(t)
 	g.env = append(g.env, "CADDY_ADMIN=unix/"+path+"|0600")
 	g.admin = &http.Client{Timeout: patience, Transport: &http.Transport{
@@ -120,8 +115,7 @@ func wantRefused(t testing.TB, cmd *exec.Cmd, words ...string) {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case err := <-ended:
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
+		if _, ok := errors.AsType[*exec.ExitError](err); !ok {
 			t.Fatalf("the second Caddy ended: %v", err)
 		}
 	case <-time.After(patience):

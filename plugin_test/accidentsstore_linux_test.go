@@ -76,7 +76,7 @@ func TestLittleAddressSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	limited := filepath.Join(t.TempDir(), "caddy")
-	if err := os.WriteFile(limited, []byte("#!/bin/sh\nulimit -v 6291456\nexec "+caddy+" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(limited, []byte("#!/bin/sh\nulimit -v 6291456\nexec "+caddy+" \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	g.binary = func() (string, error) { return limited, nil }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp" // the module that the config has
 )
 

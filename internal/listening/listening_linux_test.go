@@ -21,7 +21,7 @@ import (
 // Caddy does, until its input ends.
 func TestMain(m *testing.M) {
 	if addresses := os.Getenv("LISTEN"); addresses != "" {
-		for _, address := range strings.Fields(addresses) {
+		for address := range strings.FieldsSeq(addresses) {
 			network, host, _ := strings.Cut(address, "=")
 			if network == "unix" {
 				_ = os.Remove(host)
