@@ -55,6 +55,10 @@ type Options struct {
 	// here.
 	Limits Limits
 
+	// Warnings tell what is not as it should be around the store; health passes
+	// them on. Default: none.
+	Warnings func() []error
+
 	// Via says for the audit trail how requests arrive. Default: derived from the
 	// connection, as unix and the path of the socket, or api and the client's
 	// address.
@@ -96,6 +100,7 @@ type Server struct {
 	mappings        []Mapping
 	workspaceLimits apikey.WorkspaceLimits
 	limits          Limits // nil: none are charged here
+	warnings        func() []error
 	via             string
 	observer        Observer
 	failed          func(*http.Request, int, error)
@@ -112,6 +117,7 @@ func New(o Options) *Server {
 		mappings:        o.Mappings,
 		workspaceLimits: o.WorkspaceLimits,
 		limits:          o.Limits,
+		warnings:        o.Warnings,
 		via:             o.Via,
 		observer:        o.Observer,
 		failed:          o.Failed,

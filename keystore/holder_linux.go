@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/socialpatra/keygate/internal/processes"
 )
 
 // lockHolder names the process that holds the lock on a file. It returns "" if
@@ -24,17 +26,10 @@ func lockHolder(info fs.FileInfo) string {
 	}
 	defer f.Close()
 	pid := lockPID(f, deviceName(uint64(stat.Dev)), stat.Ino) //nolint:unconvert // uint32 on some systems
-	switch {
-	case pid <= 0: // also for holders outside our PID namespace
+	if pid <= 0 {                                             // also for holders outside our PID namespace
 		return ""
-	case pid == os.Getpid():
-		return "this process"
 	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil {
-		return fmt.Sprintf("process %d", pid)
-	}
-	return fmt.Sprintf("process %d (%s)", pid, strings.Trim(strconv.QuoteToASCII(strings.TrimSpace(string(name))), `"`))
+	return processes.Name(pid)
 }
 
 // lockPID returns the process that holds a lock on a file, from a list in the

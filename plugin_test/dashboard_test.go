@@ -65,8 +65,8 @@ func readAlerts(t testing.TB) []alert {
 	if err := d.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
-	if len(file.Groups) != 1 || len(file.Groups[0].Rules) != 3 {
-		t.Fatalf("want one group of three rules, got %+v", file.Groups)
+	if len(file.Groups) != 1 || len(file.Groups[0].Rules) != 4 {
+		t.Fatalf("want one group of four rules, got %+v", file.Groups)
 	}
 	return file.Groups[0].Rules
 }
