@@ -1,8 +1,9 @@
 package adminapi
 
 import (
-	_ "embed" // the document
 	"net/http"
+
+	_ "embed" // the document
 )
 
 //go:embed openapi.yaml

@@ -13,7 +13,7 @@ import (
 // Clients that others' generators make of the API's document, as the gateway
 // serves it, compile under strict settings and lead a key through its life.
 func TestGeneratedClients(t *testing.T) {
-	for name, make := range map[string][][]string{
+	for name, steps := range map[string][][]string{
 		"go": {
 			{"go", "tool", "oapi-codegen", "-generate", "types,client", "-package", "client", "-o", "client/client.go", "openapi.yaml"},
 			{"go", "mod", "tidy", "-diff"},
@@ -44,7 +44,7 @@ func TestGeneratedClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			said := ""
-			for _, command := range make {
+			for _, command := range steps {
 				last := len(command) - 1
 				if command[last] == "ADMIN" {
 					command[last] = "http://" + g.Admin
