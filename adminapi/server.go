@@ -170,6 +170,7 @@ var resources = map[string]methods{
 	ExportPath:                      {"GET": plain((*call).export)},
 	ImportPath:                      {"POST": queried((*call).importKeys)},
 	BackupPath:                      {"GET": plain((*call).backup)},
+	DocumentPath:                    {"GET": plain((*call).document)},
 }
 
 // Paths of the API.
@@ -185,6 +186,7 @@ const (
 	ExportPath     = "/keygate/export"
 	ImportPath     = "/keygate/import"
 	BackupPath     = "/keygate/backup"
+	DocumentPath   = "/keygate/openapi.yaml"
 )
 
 // methods are the operations of one resource, by method.
@@ -291,6 +293,14 @@ func (c *call) write(w http.ResponseWriter, status int, body any) error {
 	}
 	if stream, ok := body.(stream); ok {
 		return stream.serve(w)
+	}
+	if text, ok := body.(yaml); ok {
+		w.Header().Set("Content-Type", "application/yaml")
+		w.WriteHeader(status)
+		if _, err := w.Write(text); err != nil {
+			return &BrokenStreamError{err}
+		}
+		return nil
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
