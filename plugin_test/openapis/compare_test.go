@@ -18,7 +18,6 @@ const (
 	refused     = "refused for no reason that docs/openapi.md gives"
 	tooMuch     = "takes more than 10 s or 1 GB"
 	panicked    = "panics"
-
 )
 
 const differInNames = "two paths that differ in names alone"
