@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -40,85 +41,95 @@ func Crossings(routes []access.Route) (added []access.Route, err error) {
 			}
 		}
 	}
-	gets := make(map[string]bool) // what routes are added for with GET, which HEAD follows
+	var gets []crossPath // of what is added for GET, which HEAD would follow
 	for _, method := range strings.Split(access.RequestMethods, ", ") {
 		x := newCrosser(byMethod[method])
+		if method == http.MethodHead && len(heads) > 0 {
+			for _, path := range gets {
+				x.note(crossing{path, nil, 0})
+			}
+		}
 		for i := 0; i < len(x.waiting); i++ {
-			for _, o := range x.root.meeting(x.waiting[i]) {
-				x.cross(x.waiting[i], o.path)
-				if len(added)+len(x.waiting)-len(x.paths) > maxCrossings {
+			for _, o := range x.root.meeting(x.waiting[i].path, x.waiting[i].class) {
+				x.cross(x.waiting[i], o)
+				if len(added)+len(x.waiting)-x.given > maxCrossings {
 					return nil, fmt.Errorf("the paths of the openapi documents cross each other too often; accepted: at most %d times", maxCrossings)
 				}
 			}
 		}
-		for _, r := range x.routes(method, gets) {
-			added = append(added, *r)
-			if method == http.MethodGet {
-				gets[mapTemplate(r.Pattern, one)] = true
+		for _, c := range x.waiting[x.given:] {
+			if r, differ := x.route(method, c.path); differ || c.need == nil {
+				added = append(added, *r)
+				if method == http.MethodGet {
+					gets = append(gets, c.path)
+				}
 			}
 		}
 	}
+	slices.SortStableFunc(added, func(a, b access.Route) int { return strings.Compare(a.Pattern, b.Pattern) })
 	return added, nil
 }
 
 // crosser finds what the routes of one method have in common.
 type crosser struct {
 	root    spot
-	paths   []crossPath // of the routes
-	known   map[string]bool
-	waiting []crossPath // paths, and what they cross in
+	known   map[string]bool // keys of paths
+	classes map[string]int  // of what routes need, from 1
+	waiting []crossing      // the paths of routes, and then what they cross in
+	given   int             // how many are those of routes
+}
+
+// crossing is a path, and what its requests need; nil if it is not known yet.
+// Those of a class need the same.
+type crossing struct {
+	path  crossPath
+	need  *access.Route
+	class int
 }
 
 func newCrosser(routes []*access.Route) *crosser {
-	x := &crosser{known: make(map[string]bool)}
+	x := &crosser{known: make(map[string]bool), classes: make(map[string]int)}
 	for _, r := range routes {
-		path := crossPathOf(r.Pattern)
-		if !x.known[path.key()] {
-			x.known[path.key()] = true
-			x.paths = append(x.paths, path)
-		}
-		x.root.add(&placed{r, path})
+		path, class := crossPathOf(r.Pattern), x.classOf(r)
+		x.note(crossing{path, r, class})
+		x.root.add(&placed{r, path, class})
 	}
-	x.waiting = slices.Clone(x.paths)
+	x.given = len(x.waiting)
 	return x
 }
 
-// cross notes the path that has the requests of both, unless it is one of theirs.
-func (x *crosser) cross(p, q crossPath) {
-	both, ok := p.meet(q)
-	if key := both.key(); ok && !x.known[key] {
+func (x *crosser) classOf(r *access.Route) int {
+	key := fmt.Sprintf("%s %d %t %q", r.Access, max(r.Cost, 1), r.WebSocket, inOrder(r.Scopes))
+	if x.classes[key] == 0 {
+		x.classes[key] = len(x.classes) + 1
+	}
+	return x.classes[key]
+}
+
+func (x *crosser) note(c crossing) {
+	if key := c.path.key(); !x.known[key] {
 		x.known[key] = true
-		x.waiting = append(x.waiting, both)
+		x.waiting = append(x.waiting, c)
 	}
 }
 
-// routes returns those of what paths cross in. Where all of several routes need
-// the same none is added, unless one that is would have the requests: a wider one,
-// or for HEAD that of GET.
-func (x *crosser) routes(method string, gets map[string]bool) (added []*access.Route) {
-	var wider spot
-	crossings := x.waiting[len(x.paths):]
-	made := make([]*access.Route, len(crossings))
-	differ := make([]bool, len(crossings))
-	for i, path := range crossings {
-		if made[i], differ[i] = x.route(method, path); differ[i] {
-			wider.add(&placed{made[i], path})
-		}
+// cross notes what a path and that of a route have in common, unless it is one of
+// both, or they need the same.
+func (x *crosser) cross(c crossing, o *placed) {
+	if c.need == nil || c.class == o.class {
+		return
 	}
-	for i, path := range crossings {
-		isWithin := func(o *placed) bool { return path.within(o.path) }
-		if differ[i] || method == http.MethodHead && gets[path.key()] || slices.ContainsFunc(wider.meeting(path), isWithin) {
-			added = append(added, made[i])
-		}
+	if both, ok := c.path.meet(o.path); ok && !x.known[both.key()] {
+		need := needBoth(c.need, o.route)
+		x.note(crossing{both, &need, x.classOf(&need)})
 	}
-	return added
 }
 
 // route makes the route of a path that is within several, and reports whether
 // these need different things.
 func (x *crosser) route(method string, path crossPath) (r *access.Route, differ bool) {
 	var around []*placed
-	for _, o := range x.root.meeting(path) {
+	for _, o := range x.root.meeting(path, 0) {
 		if path.within(o.path) {
 			around = append(around, o)
 		}
@@ -127,10 +138,12 @@ func (x *crosser) route(method string, path crossPath) (r *access.Route, differ 
 		return slices.ContainsFunc(around, func(i *placed) bool { return i.path.within(o.path) && !o.path.within(i.path) })
 	})
 	// The first is the one that the request would be of otherwise.
-	slices.SortStableFunc(around, func(a, b *placed) int { return a.path.compare(b.path) })
+	slices.SortFunc(around, func(a, b *placed) int {
+		return cmp.Or(a.path.compare(b.path), strings.Compare(a.route.Pattern, b.route.Pattern))
+	})
 	all := *around[0].route
 	for _, o := range around[1:] {
-		differ = differ || !needTheSame(&all, o.route)
+		differ = differ || o.class != around[0].class
 		all = needBoth(&all, o.route)
 	}
 	all.Methods, all.Pattern = []string{method}, path.pattern()

@@ -118,6 +118,7 @@ func segmentWithin(s, of string) bool {
 type placed struct {
 	route *access.Route
 	path  crossPath
+	class int // see crossing
 }
 
 // spot is a place in the tree of paths.
@@ -126,6 +127,7 @@ type spot struct {
 	others   []otherSpot // by segments with a name
 	here     []*placed
 	rest     []*placed
+	class    int // of all below, or -1
 }
 
 type otherSpot struct {
@@ -134,13 +136,25 @@ type otherSpot struct {
 }
 
 func (s *spot) add(p *placed) {
+	s.note(p.class)
 	for _, segment := range p.path.segments {
 		s = s.child(segment)
+		s.note(p.class)
 	}
 	if p.path.rest {
 		s.rest = append(s.rest, p)
 	} else {
 		s.here = append(s.here, p)
+	}
+}
+
+func (s *spot) note(class int) {
+	switch s.class {
+	case 0:
+		s.class = class
+	case class:
+	default:
+		s.class = -1
 	}
 }
 
@@ -164,13 +178,16 @@ func (s *spot) child(segment string) *spot {
 }
 
 // meeting returns the routes whose paths have requests of a path, and perhaps
-// some others.
-func (s *spot) meeting(p crossPath) (found []*placed) {
-	s.visit(p, 0, func(l []*placed) { found = append(found, l...) })
+// some others. It leaves out some of those that need what a class does.
+func (s *spot) meeting(p crossPath, class int) (found []*placed) {
+	s.visit(p, 0, class, func(l []*placed) { found = append(found, l...) })
 	return found
 }
 
-func (s *spot) visit(p crossPath, depth int, found func([]*placed)) {
+func (s *spot) visit(p crossPath, depth, class int, found func([]*placed)) {
+	if s.class == class {
+		return
+	}
 	if depth >= len(p.segments) {
 		if depth > len(p.segments) || !p.rest {
 			found(s.here)
@@ -178,10 +195,10 @@ func (s *spot) visit(p crossPath, depth int, found func([]*placed)) {
 		found(s.rest)
 		if p.rest {
 			for _, next := range s.literals {
-				next.visit(p, depth+1, found)
+				next.visit(p, depth+1, class, found)
 			}
 			for _, o := range s.others {
-				o.visit(p, depth+1, found)
+				o.visit(p, depth+1, class, found)
 			}
 		}
 		return
@@ -190,18 +207,18 @@ func (s *spot) visit(p crossPath, depth int, found func([]*placed)) {
 	segment := p.segments[depth]
 	if !strings.Contains(segment, aName) {
 		if next := s.literals[segment]; next != nil {
-			next.visit(p, depth+1, found)
+			next.visit(p, depth+1, class, found)
 		}
 	} else {
 		for text, next := range s.literals {
 			if segmentWithin(text, segment) {
-				next.visit(p, depth+1, found)
+				next.visit(p, depth+1, class, found)
 			}
 		}
 	}
 	for _, o := range s.others {
 		if segmentWithin(segment, o.segment) || segmentWithin(o.segment, segment) {
-			o.visit(p, depth+1, found)
+			o.visit(p, depth+1, class, found)
 		}
 	}
 }

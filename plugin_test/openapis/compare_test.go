@@ -82,6 +82,13 @@ func (c *comparison) prepare() {
 		}
 	}
 	c.everything = apikey.NewScopeSet(slices.Collect(maps.Keys(c.holdsAll)))
+	for _, t := range c.paths.all {
+		for method, op := range t.ops {
+			if c.leftOut[op] == "" && c.paths.likeAnother(t, method) {
+				c.leftOut[op] = "its requests look like those of another path"
+			}
+		}
+	}
 	c.leaveOutAlike()
 }
 

@@ -1,6 +1,7 @@
 package openapis
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -62,4 +63,29 @@ func leftOutSegment(part string, last bool) string {
 		}
 	}
 	return ""
+}
+
+// likeAnother follows "a path of which every request looks like one of another
+// path": a literal that is left of a segment without its format.
+func (p *paths) likeAnother(t *template, method string) bool {
+	parts := split(t.fill(allPlain))
+	for i := range t.segments {
+		s := &t.segments[i]
+		if s.match == nil {
+			continue
+		}
+		for dot := range s.texts[0] {
+			if s.texts[0][dot] != '.' {
+				continue
+			}
+			other := slices.Clone(parts)
+			other[i] = s.texts[0][:dot]
+			for _, u := range p.root.find(other, nil) {
+				if u.segments[i].literal() && (u.ops[method] != nil || method == "HEAD" && u.ops["GET"] != nil) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
