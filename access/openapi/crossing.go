@@ -42,7 +42,7 @@ func Crossings(routes []access.Route) (added []access.Route, err error) {
 		}
 	}
 	var gets []crossPath // of what is added for GET, which HEAD would follow
-	for _, method := range strings.Split(access.RequestMethods, ", ") {
+	for method := range strings.SplitSeq(access.RequestMethods, ", ") {
 		x := newCrosser(byMethod[method])
 		if method == http.MethodHead && len(heads) > 0 {
 			for _, path := range gets {

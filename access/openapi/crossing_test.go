@@ -19,8 +19,12 @@ func TestCrossingPathsNeedWhatBothNeed(t *testing.T) {
 	r := rand.New(rand.NewPCG(19, 17))
 	texts := []string{"aa", "bb", "{x}", "{x}"}
 	needs := []access.Route{
-		{Access: access.Public}, {Access: access.Authenticated}, {Access: access.Denied},
-		{Scopes: access.AllOf("a:a")}, {Scopes: access.AllOf("b:b")}, {Scopes: access.Scopes{{"a:a"}, {"b:b", "c:c"}}},
+		{Access: access.Public},
+		{Access: access.Authenticated},
+		{Access: access.Denied},
+		{Scopes: access.AllOf("a:a")},
+		{Scopes: access.AllOf("b:b")},
+		{Scopes: access.Scopes{{"a:a"}, {"b:b", "c:c"}}},
 	}
 	for range 400 {
 		var routes []access.Route
@@ -169,8 +173,10 @@ func TestCrossings(t *testing.T) {
 		"nothing crosses":       {[]access.Route{scoped("GET", "/u/{id}", a), scoped("GET", "/u/me", b), scoped("GET", "/{x}/{y}", b)}, nil},
 		"two that need as much": {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", a)}, nil},
 		"two":                   {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", b)}, []string{"GET /u/me/keys a:a b:b"}},
-		"two, and HEAD": {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", b), scoped("HEAD", "/u/me/{x}", b)},
-			[]string{"GET /u/me/keys a:a b:b", "HEAD /u/me/keys b:b"}},
+		"two, and HEAD": {
+			[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", b), scoped("HEAD", "/u/me/{x}", b)},
+			[]string{"GET /u/me/keys a:a b:b", "HEAD /u/me/keys b:b"},
+		},
 		"other methods":         {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("POST", "/u/{id}/keys", b)}, nil},
 		"what is mapped":        {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", b), scoped("GET", "/u/me/keys", a)}, nil},
 		"one within the other":  {[]access.Route{scoped("GET", "/u/me/{x}", a, b), scoped("GET", "/u/{id}/keys", b)}, []string{"GET /u/me/keys b:b"}},

@@ -3,13 +3,14 @@ package openapis
 import (
 	"archive/tar"
 	"compress/gzip"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
+
+	_ "embed"
 )
 
 //go:embed sample.txt

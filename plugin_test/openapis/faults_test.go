@@ -29,6 +29,14 @@ paths:
     head: {}
   /files/{a}{b}:
     get: {}
+  /posts/{id}/likes:
+    get: {security: [{key: ["likes:read"]}]}
+  /posts/drafts/{part}:
+    get: {security: [{key: []}]}
+  /feed:
+    get: {}
+  /feed.{format}:
+    get: {}
 components:
   securitySchemes:
     key: {type: http, scheme: bearer}
@@ -89,6 +97,8 @@ func TestFaultsAreFound(t *testing.T) {
 		{"a scope more", at("GET", "/posts", func(r *access.Route) { r.Scopes[0] = append(r.Scopes[0], "zz:another") }), lost, "/posts:", 17},
 		{"an alternative less", at("POST", "/posts", func(r *access.Route) { r.Scopes = r.Scopes[1:] }), lost, "post:", 22},
 		{"no route", without("POST", ":publish"), lost, "publish:", 19},
+		{"one of two that cross", without("GET", "/drafts/likes"), wider, "/likes:", 22},
+		{"a look-alike without a finding", func(g *gateway) { delete(g.findings, "GET /v1/feed.{format}") }, lost, "/feed.{format}:", 20},
 		{"no finding", func(g *gateway) { delete(g.findings, "GET /v1/files/{a}{b}") }, lost, "/files/", 20},
 		{"a finding for nothing", func(g *gateway) { g.findings["GET /v1/health"] = lint.Unmappable }, unexplained, "/health:", 17},
 		{"a panic", func(*gateway) { panic("a fault") }, panicked, "", 17},
@@ -134,7 +144,7 @@ func TestSmallDocument(t *testing.T) {
 	if len(found) > 0 {
 		t.Errorf("found are %v", found)
 	}
-	if e.tally.documents != 1 || e.tally.asWritten != 1 || e.tally.operations != 9 || e.tally.requests < 1000 {
+	if e.tally.documents != 1 || e.tally.asWritten != 1 || e.tally.operations != 13 || e.tally.requests < 1000 {
 		t.Errorf("counted is %s", e.tally)
 	}
 }

@@ -64,13 +64,13 @@ func load(file string, r reading, s *spec) (*gateway, error) {
 func (g *gateway) find() {
 	g.findings = make(map[string]lint.Code)
 	for _, f := range lint.Check([]lint.Mapping{{Documents: g.Documents, Header: g.Header}}, nil) {
-		switch f.Code {
-		case lint.NoSecurity, lint.AmbiguousPath, lint.Unmappable:
-			// "GET /posts: what is wrong", where a path may have a colon and a space.
-			for i := range len(f.Problem) {
-				if strings.HasPrefix(f.Problem[i:], ": ") {
-					g.findings[f.Problem[:i]] = f.Code
-				}
+		if f.Code != lint.NoSecurity && f.Code != lint.AmbiguousPath && f.Code != lint.Unmappable {
+			continue
+		}
+		// "GET /posts: what is wrong", where a path may have a colon and a space.
+		for i := range len(f.Problem) {
+			if strings.HasPrefix(f.Problem[i:], ": ") {
+				g.findings[f.Problem[:i]] = f.Code
 			}
 		}
 	}

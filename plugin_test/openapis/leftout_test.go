@@ -30,7 +30,7 @@ func (r reading) leftOut(op *operation, text string, sets [][]string) string {
 			return why
 		}
 	}
-	for _, part := range strings.Split(text, "/") {
+	for part := range strings.SplitSeq(text, "/") {
 		if len(part) > 255 {
 			return "a segment of more than 255 bytes"
 		}

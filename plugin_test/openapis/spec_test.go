@@ -3,6 +3,7 @@ package openapis
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"strings"
@@ -77,11 +78,7 @@ func (s *spec) fill(d *v3.Document) {
 
 func requirements(list []*base.SecurityRequirement) (needs []map[string][]string) {
 	for _, r := range list {
-		need := make(map[string][]string)
-		for scheme, scopes := range r.Requirements.FromOldest() {
-			need[scheme] = scopes
-		}
-		needs = append(needs, need)
+		needs = append(needs, maps.Collect(r.Requirements.FromOldest()))
 	}
 	return needs
 }

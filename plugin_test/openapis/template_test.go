@@ -169,11 +169,6 @@ func (t *template) within(u *template) bool {
 	return u.takes(split(t.fill(allPlain))) && !t.takes(split(u.fill(allPlain)))
 }
 
-// alike reports whether t and u have the same requests.
-func (t *template) alike(u *template) bool {
-	return u.takes(split(t.fill(allPlain))) && t.takes(split(u.fill(allPlain)))
-}
-
 // meet returns a path that is one for both, or "". Where one has a parameter the
 // other's text is taken.
 func (t *template) meet(u *template) string {
