@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
@@ -10,6 +11,9 @@ import (
 // backend may leave out a format, so that to it each request for /query.{format}
 // is one for /query. Without a problem nobody would learn why.
 func denyLookAlikes(d *Document) {
+	if !slices.ContainsFunc(d.Operations, func(o Operation) bool { return o.Problem == nil && hasTextAroundName(o.Route.Pattern) }) {
+		return // a literal goes before all, and a name alone has values like no literal
+	}
 	table, err := access.NewTable(d.Routes())
 	if err != nil {
 		return // of which the gateway tells when it makes its own
@@ -29,6 +33,15 @@ func denyLookAlikes(d *Document) {
 			o.Route = deniedLike(o)
 		}
 	}
+}
+
+func hasTextAroundName(pattern string) bool {
+	for segment := range strings.SplitSeq(mapTemplate(pattern, one), "/") {
+		if segment != aName && strings.Contains(segment, aName) {
+			return true
+		}
+	}
+	return false
 }
 
 // unlikeText returns a value for parameters that no path of the document has: it
