@@ -17,11 +17,11 @@ func shrink(data []byte, still func([]byte) bool) string {
 	if err := yaml.Unmarshal(data, &root); err != nil || len(root.Content) == 0 {
 		return string(data)
 	}
+	block(&root) // with braces the library would take it for JSON, which has other escapes
 	s := shrinker{root: &root, still: still, until: time.Now().Add(mostShrinking)}
 	s.bare()
 	for s.smaller(root.Content[0]) {
 	}
-	block(&root)
 	return string(text(&root))
 }
 
