@@ -177,10 +177,20 @@ func TestCrossings(t *testing.T) {
 			[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", b), scoped("HEAD", "/u/me/{x}", b)},
 			[]string{"GET /u/me/keys a:a b:b", "HEAD /u/me/keys b:b"},
 		},
-		"other methods":         {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("POST", "/u/{id}/keys", b)}, nil},
-		"what is mapped":        {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", b), scoped("GET", "/u/me/keys", a)}, nil},
-		"one within the other":  {[]access.Route{scoped("GET", "/u/me/{x}", a, b), scoped("GET", "/u/{id}/keys", b)}, []string{"GET /u/me/keys b:b"}},
-		"text around a name":    {[]access.Route{scoped("POST", "/u/me/{x}:ban", a), scoped("POST", "/u/{id}/7:ban", b)}, []string{"POST /u/me/7:ban a:a b:b"}},
+		"other methods":             {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("POST", "/u/{id}/keys", b)}, nil},
+		"what is mapped":            {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/keys", b), scoped("GET", "/u/me/keys", a)}, nil},
+		"one within the other":      {[]access.Route{scoped("GET", "/u/me/{x}", a, b), scoped("GET", "/u/{id}/keys", b)}, []string{"GET /u/me/keys b:b"}},
+		"text around a name":        {[]access.Route{scoped("POST", "/u/me/{x}:ban", a), scoped("POST", "/u/{id}/7:ban", b)}, []string{"POST /u/me/7:ban a:a b:b"}},
+		"names with text between":   {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/{n}-{m}.js", b)}, []string{"GET /u/me/{p2-0}-{p2-2}.js a:a b:b"}},
+		"text that has the other's": {[]access.Route{scoped("GET", "/u/me/a-b", a), scoped("GET", "/u/me/{x}", b), scoped("GET", "/u/{id}/{n}-{m}", b)}, nil},
+		"text that has too little":  {[]access.Route{scoped("GET", "/u/me/{x}", a), scoped("GET", "/u/{id}/-", a), scoped("GET", "/{u}/me/{n}-{m}", a)}, nil},
+		"texts that cross":          {[]access.Route{scoped("GET", "/u/{x}.a", a), scoped("GET", "/u/b{x}", b)}, nil},
+		"no rest":                   {[]access.Route{scoped("GET", "/u/*", a), scoped("GET", "/{x}/b/", b)}, nil},
+		"a rest":                    {[]access.Route{scoped("GET", "/u/*", a), scoped("GET", "/{x}/b/*", b)}, []string{"GET /u/b/* a:a b:b"}},
+		"several, in order": {
+			[]access.Route{scoped("GET", "/z/{x}", a), scoped("GET", "/c/{x}", a), scoped("GET", "/{x}/k", b)},
+			[]string{"GET /c/k a:a b:b", "GET /z/k a:a b:b"},
+		},
 		"too many alternatives": {[]access.Route{scoped("GET", "/u/me/{x}", many...), scoped("GET", "/u/{id}/keys", a, b, []string{"c:c"}, []string{"d:d"})}, []string{"GET /u/me/keys deny"}},
 		"a written one":         {[]access.Route{{Methods: []string{"GET"}, Pattern: "/u/me/{x}", Scopes: [][]string{a}}, scoped("GET", "/u/{id}/keys", b)}, nil},
 	} {
@@ -200,14 +210,19 @@ func TestCrossings(t *testing.T) {
 	}
 }
 
-// What crosses costs the strictest and opens no WebSocket that one does not.
+// What crosses costs the most of all and opens no WebSocket that one does not. It is
+// told of where the route is that would have it otherwise.
 func TestCrossingCost(t *testing.T) {
-	more, err := openapi.Crossings([]access.Route{
-		{Methods: []string{"GET"}, Pattern: "/q/me/{x}", Access: access.Public, Cost: 3, WebSocket: true, Imported: true, Source: "a.yaml:3"},
-		{Methods: []string{"GET"}, Pattern: "/q/{id}/live", Access: access.Authenticated, Imported: true, Source: "a.yaml:9"},
-	})
-	if err != nil || len(more) != 1 || more[0].Cost != 3 || more[0].WebSocket || more[0].Access != access.Authenticated || more[0].Source != "a.yaml:3" {
-		t.Errorf("got %+v, %v", more, err)
+	routes := []access.Route{
+		{Methods: []string{"GET"}, Pattern: "/q/me/{x}", Access: access.Public, Cost: 3, WebSocket: true, Imported: true, Source: "a.yaml:9"},
+		{Methods: []string{"GET"}, Pattern: "/q/{id}/live", Access: access.Authenticated, Imported: true, Source: "a.yaml:3"},
+	}
+	for range 2 {
+		slices.Reverse(routes)
+		more, err := openapi.Crossings(routes)
+		if err != nil || len(more) != 1 || more[0].Cost != 3 || more[0].WebSocket || more[0].Access != access.Authenticated || more[0].Source != "a.yaml:9" {
+			t.Errorf("got %+v, %v", more, err)
+		}
 	}
 }
 

@@ -83,7 +83,7 @@ func (p crossPath) within(q crossPath) bool {
 }
 
 // compare is negative if p is more specific, segment by segment; see
-// [access.Table.Match].
+// [access.Table.Match]. Neither is within the other.
 func (p crossPath) compare(q crossPath) int {
 	for i := range min(len(p.segments), len(q.segments)) {
 		switch a, b := p.segments[i], q.segments[i]; {
@@ -94,7 +94,7 @@ func (p crossPath) compare(q crossPath) int {
 			return 1
 		}
 	}
-	return len(q.segments) - len(p.segments)
+	return 0
 }
 
 // segmentWithin reports whether every text of a segment is one of another.

@@ -22,6 +22,9 @@ func TestLookAlikesAreTold(t *testing.T) {
 		"the path is longer":           {`{"/query/more": {get: {}}, "/query.{format}": {get: {}}}`, ""},
 		"a format behind a parameter":  {`{"/query": {get: {}}, "/{id}.{format}": {get: {}}}`, ""},
 		"a format that is a literal":   {`{"/query": {get: {}}, "/query.json": {get: {}}}`, ""},
+		"with a rest":                  {`{"/query/*": {get: {}}, "/query.{format}/*": {get: {}}}`, "GET /query.{format}/*"},
+		"beside one that is denied":    {`{"/a": {get: {security: [{key: [X]}]}}, "/query": {get: {}}, "/query.{format}": {get: {}}}`, "GET /a GET /query.{format}"},
+		"paths with many letters":      {`{"/xq": {get: {}}, "/{x}.qqq": {get: {}}, "/query": {get: {}}, "/query.{format}": {get: {}}}`, "GET /query.{format}"},
 		"one that is denied already":   {`{"/query": {get: {}}, "/query.{format}": {get: {security: [{key: [X]}]}}}`, "GET /query.{format}"},
 		"a parameter for any of these": {`{"/query": {get: {}}, "/{id}": {get: {}}, "/{id}:go": {get: {}}}`, ""},
 	} {
