@@ -168,7 +168,8 @@ func (h holdings) sum(prefix string) (n int) {
 var goroutineKind = regexp.MustCompile(`(?m)^(\d+) @.*\n((?:#\t.*\n)*)`)
 
 // holds reads what the gateway has. A kind of goroutine is the function that it
-// was started with.
+// was started with. The one that waits for more of this very call is there or
+// not, and each connection has another one besides.
 func (s *soak) holds() holdings {
 	h := make(holdings)
 	profile := s.tell("GET", "/debug/pprof/goroutine?debug=1", "")
@@ -181,6 +182,7 @@ func (s *soak) holds() holdings {
 		n, _ := strconv.Atoi(m[1])
 		h["goroutine "+function] += n
 	}
+	delete(h, "goroutine net/http.(*connReader).backgroundRead")
 	folder := fmt.Sprintf("/proc/%d/fd/", s.g.cmd.Process.Pid)
 	open, err := os.ReadDir(folder)
 	if err != nil {
