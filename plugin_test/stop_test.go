@@ -123,6 +123,9 @@ func TestStopWithAClientThatDoesNotRead(t *testing.T) {
 	if took := time.Since(began); took < grace/2 || took > grace+5*time.Second {
 		t.Errorf("the stop took %v, with a grace period of %v", took, grace)
 	}
+	if cut := g.logged(t, func(entry map[string]any) bool { return entry["error"] == "server graceful shutdown 2s timeout" }); len(cut) == 0 {
+		t.Error("the log does not say that somebody was cut off")
+	}
 	l.end()
 	slow.Wait()
 	g.start(t)
