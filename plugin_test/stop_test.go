@@ -17,8 +17,9 @@ import (
 
 var gracePeriod = regexp.MustCompile(`(?m)^\s*grace_period (\S+)`)
 
-// Without a grace period one client that does not read keeps a gateway from
-// stopping, for as long as it likes. So each config that we tell people to begin
+// Without a grace period one client that reads slowly keeps a gateway from
+// stopping for as long as it likes; Caddy alone ends only who reads nothing for a
+// minute. So each config that we tell people to begin
 // with has one.
 func TestConfigsHaveAGracePeriod(t *testing.T) {
 	for name, config := range map[string]string{
