@@ -175,10 +175,11 @@ func (s *soak) holds() holdings {
 	profile := s.tell("GET", "/debug/pprof/goroutine?debug=1", "")
 	for _, m := range goroutineKind.FindAllStringSubmatch(profile.Body, -1) {
 		stack := strings.Split(strings.TrimSpace(m[2]), "\n")
-		function := "of the runtime"
-		if frame := strings.Fields(stack[len(stack)-1]); len(frame) > 2 {
-			function, _, _ = strings.Cut(frame[2], "+")
+		frame := strings.Fields(stack[len(stack)-1])
+		if len(frame) < 3 {
+			continue // of Go's runtime, which shows no frame of those
 		}
+		function, _, _ := strings.Cut(frame[2], "+")
 		n, _ := strconv.Atoi(m[1])
 		h["goroutine "+function] += n
 	}
