@@ -134,3 +134,25 @@ func TestStopWithAClientThatDoesNotRead(t *testing.T) {
 		t.Errorf("%d uses are counted, %d were answered", now, used.Load())
 	}
 }
+
+// A reload answers to the end what it finds under way, and counts it once.
+func TestReloadAnswersWhatIsUnderWay(t *testing.T) {
+	backend, arrived := flood(t, time.Second)
+	g := startCaddy(t, siteWith(), "BACKEND="+backend)
+	k, token := g.createKey(t, "--scope", "posts:read")
+	var slow sync.WaitGroup
+	slow.Go(func() {
+		resp, err := attempt(t.Context(), g.client, "GET", g.URL+"/v1/posts/slow", "", []string{bearer(token)})
+		if err != nil || resp.Status != 200 || resp.Body != "done" {
+			t.Errorf("answered %d %q, %v", resp.Status, resp.Body, err)
+		}
+	})
+	<-arrived
+	if resp := g.load(t, siteWith("ratelimit_headers off")); resp.Status != 200 {
+		t.Error(resp.Body)
+	}
+	slow.Wait()
+	if n := g.charged(t, k.ID); n != 1 {
+		t.Errorf("%d uses are counted", n)
+	}
+}
