@@ -13,8 +13,8 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 )
 
-// A reload gives Caddy new listeners. Connections that were made to the old ones
-// and that nobody had accepted are reset, with the calls in them. The client
+// A reload gives Caddy new servers. The old ones close all connections of which
+// they have not read a whole head by then, with the calls in them. The client
 // cannot tell this from a Caddy that made the change and broke then. So a call
 // without an answer is sent once more if one of two things is known:
 //
@@ -25,11 +25,8 @@ import (
 //
 // What becomes of any other call is unknown, and the error says so.
 
-// repeats reports whether a call may be made twice.
-func repeats(method, path string) bool {
-	if !mayChange(method, path) {
-		return true
-	}
+// setsState reports whether a call is no change the second time.
+func setsState(method, path string) bool {
 	action := path[strings.LastIndexByte(path, '/')+1:]
 	return method == http.MethodPost && (action == "revoke" || action == "disable" || action == "enable")
 }
@@ -104,14 +101,17 @@ func (b *heldBody) markSent() error {
 	return nil
 }
 
-// withhold sees to it that nothing of the body is sent any more, and reports
-// whether nothing was. A call without such a body is on its way at once.
-func (b *heldBody) withhold() bool {
+// withhold sees to it that nothing of the body is sent any more, and returns what
+// became of the change. One without such a body, a nil b, is on its way at once.
+func (b *heldBody) withhold() fate {
 	if b == nil {
-		return false
+		return unknown
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.withheld = true
-	return !b.sent
+	if b.sent {
+		return unknown
+	}
+	return unchanged
 }

@@ -182,18 +182,15 @@ func (c *Client) exchange(ctx context.Context, caller *http.Client, method, path
 		if err == nil {
 			return resp, nil
 		}
-		became := unchanged
-		if mayChange(method, path) && !body.withhold() {
-			became = unknown
+		became := read
+		if mayChange(method, path) {
+			became = body.withhold()
 		}
-		if again && cut(ctx, err) && (became == unchanged || repeats(method, path)) {
+		if again && cut(ctx, err) && (became != unknown || setsState(method, path)) {
 			continue
 		}
 		if watch != nil {
 			err = watch.cause(err)
-		}
-		if !mayChange(method, path) {
-			became = read
 		}
 		return nil, c.link.failure(became, err)
 	}
