@@ -137,6 +137,16 @@ func (c *cutter) serve(conn *net.TCPConn) {
 	}
 }
 
+// changesSoFar returns the number of the last entry of the audit trail.
+func changesSoFar(t *testing.T, store keystore.Store) uint64 {
+	t.Helper()
+	page, err := store.Audit(keystore.AuditQuery{Limit: 1})
+	if err != nil || len(page.Entries) != 1 {
+		t.Fatalf("%d entries, %v", len(page.Entries), err)
+	}
+	return page.Entries[0].Seq
+}
+
 // anyKey is a key's ID, prefix or token, which are new each time.
 var anyKey = regexp.MustCompile(`(patra_)?[0-9A-Za-z]{12}(_[0-9A-Za-z]{38})?`)
 
@@ -153,8 +163,13 @@ func TestCommandCutOff(t *testing.T) {
 	if err := os.WriteFile("LINES", []byte(apitest.OpaqueLine("x")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	store := f.Open()
+	defer func() { store.Close() }()
 	for name, runs := range failingRuns {
 		for _, typed := range runs {
+			if strings.HasSuffix(typed, " --json") || strings.HasSuffix(typed, " -q") {
+				continue // what is printed is no matter here
+			}
 			sets := strings.Contains(typed, "--per-day")
 			resets := strings.Contains(typed, "--reset") // what is not set
 			changing := !slices.Contains(onlyRead, name) && (name != "workspace" || sets || resets)
@@ -167,17 +182,16 @@ func TestCommandCutOff(t *testing.T) {
 			line := append(append([]string{name}, strings.Fields(args)...), "--address", c.address)
 
 			run := func(where string) (o outcome, made uint64) {
-				store := f.Open()
-				defer store.Close()
+				if changing { // a fresh one: what only reads leaves it as it is
+					store.Close()
+					store = f.Open()
+				}
+				before := changesSoFar(t, store)
 				f.Store = &storetest.Failing{Store: store}
 				os.Remove("FILE")
 				c.begin(where, changing)
 				o = person{types: stdin}.run(line...)
-				page, err := store.Audit(keystore.AuditQuery{Limit: 1})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return o, page.Entries[0].Seq - (keystore.MaxPage + 1)
+				return o, changesSoFar(t, store) - before
 			}
 			whole, wholeMade := run(nowhere)
 			if cuts, _ := c.count(); whole.failed || cuts > 0 || (wholeMade > 0) != (changing && !resets) {
