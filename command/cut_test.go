@@ -167,7 +167,7 @@ func TestCommandCutOff(t *testing.T) {
 	defer func() { store.Close() }()
 	for name, runs := range failingRuns {
 		for _, typed := range runs {
-			if strings.HasSuffix(typed, " --json") || strings.HasSuffix(typed, " -q") {
+			if strings.HasSuffix(typed, "--json") || strings.HasSuffix(typed, "-q") {
 				continue // what is printed is no matter here
 			}
 			sets := strings.Contains(typed, "--per-day")
@@ -203,7 +203,7 @@ func TestCommandCutOff(t *testing.T) {
 					cuts, calls := c.count()
 					said := fmt.Sprintf("%d of %d calls were cut off: %+.300v, with %d changes", cuts, calls, o, made)
 					if !changing || stateOnly || withBody && (where == unaccepted || where == headRead) {
-						if o.failed || cuts != 1 || made != wholeMade || name != "backup" && anyKey.ReplaceAllString(o.stdout, "") != anyKey.ReplaceAllString(whole.stdout, "") {
+						if o.failed || cuts != 1 || made != wholeMade || name != "backup" && o.stdout != whole.stdout && anyKey.ReplaceAllString(o.stdout, "") != anyKey.ReplaceAllString(whole.stdout, "") {
 							t.Error(said)
 						}
 					} else if wantRefusal(t, o, "the change may have been made nevertheless"); calls != 1 || made > 0 && where != answerLost {
