@@ -54,6 +54,7 @@ type Client struct {
 	MakesStore bool                             // create the store file if it does not exist
 	TakesLong  bool                             // calls may last as long as something moves
 	Silent     bool                             // do not warn about damage when opening a store
+	By         *string                          // who makes changes; nil: nobody in particular
 
 	link *link // nil before the first call
 }
@@ -144,6 +145,9 @@ func (c *Client) Send(ctx context.Context, method, path string, sent Payload) (*
 	}
 	if sent.Progress != nil {
 		req = askProgress(req, sent.Progress, watch)
+	}
+	if c.By != nil && method != http.MethodGet {
+		req.Header.Set(adminapi.ByHeader, url.PathEscape(*c.By))
 	}
 	if c.link.origin != "" {
 		req.Header.Set("Origin", c.link.origin)
