@@ -51,25 +51,20 @@ func lintDocument(file string) (findings []lint.Finding, block string, err error
 // openapiBlock is what to write in keygate for a document.
 func openapiBlock(d *openapi.Document, p openapi.Proposal) string {
 	var b strings.Builder
-	if header := word(d.KeyHeader); header != "" {
+	if header := openapi.Word(d.KeyHeader); header != "" {
 		b.WriteString("header " + header + "\n")
 	}
-	file := word(d.File)
+	file := openapi.Word(d.File)
 	if file == "" {
 		return "# the name of the document cannot be written in a Caddyfile; give it another\n"
 	}
 	b.WriteString("openapi " + file)
 	var lines []string
-	if scheme := word(p.Options.Scheme); scheme != "" {
+	if scheme := openapi.Word(p.Options.Scheme); scheme != "" {
 		lines = append(lines, "scheme "+scheme)
 	}
-	for _, m := range p.Options.ScopeMap {
-		source := word(m.Source)
-		if source == "" {
-			p.Unmapped = append(p.Unmapped, m.Source)
-			continue
-		}
-		lines = append(lines, "scope_map "+source+" "+strings.Join(m.Scopes, " "))
+	for i := range p.Options.ScopeMap {
+		lines = append(lines, p.Options.ScopeMap[i].Line())
 	}
 	for _, scope := range p.Unmapped {
 		lines = append(lines, "# scope_map is to be written by hand for "+apikey.Quote(strings.ReplaceAll(scope, "{$", "{ $")))
@@ -81,25 +76,6 @@ func openapiBlock(d *openapi.Document, p openapi.Proposal) string {
 		b.WriteString(" {\n\t" + strings.Join(lines, "\n\t") + "\n}")
 	}
 	return b.String() + "\n"
-}
-
-// word returns a text as one word of a Caddyfile; "" where it cannot be one.
-// Between backquotes nothing is escaped, but variables of the environment are
-// put in before anything is read.
-func word(text string) string {
-	switch {
-	case text == "" || strings.Contains(text, "`") || strings.Contains(text, "{$") || strings.ContainsFunc(text, isControl):
-		return ""
-	case strings.ContainsAny(text, " \"'{}#<\\") || !isASCII(text):
-		return "`" + text + "`"
-	}
-	return text
-}
-
-func isControl(c rune) bool { return c < ' ' || 0x7f <= c && c < 0xa0 || c == '\ufeff' }
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(c rune) bool { return c >= 0x80 })
 }
 
 // byCode counts findings: "2 no_security, 1 unmappable".

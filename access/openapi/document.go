@@ -28,6 +28,10 @@ type Options struct {
 
 	// Default is for operations that say nothing of security. nil: they are denied.
 	Default *Default
+
+	// OtherSchemes are not the keys', as whoever reads the document knows: no
+	// [Remark] says so again. They change no route.
+	OtherSchemes []string
 }
 
 // Document is what a document says of a backend's operations.
@@ -66,6 +70,18 @@ type Operation struct {
 	// can be no such request. Problem then says why.
 	Route   *access.Route
 	Problem *Problem
+
+	// Remarks are what the document says of the operation and no route does. Those
+	// of one security are shared by all operations that have it.
+	Remarks []Remark
+}
+
+// Remark is what a document says in a place, and the gateway does not do. Its
+// text is for people, and says what to do.
+type Remark struct {
+	Kind   Kind
+	Source string // file and line
+	Text   string
 }
 
 // Problem is why an operation is denied. Its text is for people, and
@@ -75,14 +91,18 @@ type Problem struct {
 	Text string
 }
 
-// Kind is what is wrong with an operation.
+// Kind is what is wrong with an operation, or to be known of it.
 type Kind string
 
-// The kinds of problems.
+// The kinds of problems, and those of remarks.
 const (
 	NoSecurity Kind = "no_security"    // neither the operation nor the document says what it needs
 	Ambiguous  Kind = "ambiguous_path" // no request may have such a path
 	Unmappable Kind = "unmappable"     // a method, path, scope or scheme that a route cannot have
+
+	Dropped     Kind = "dropped_alternative" // one that no key can meet
+	OtherScheme Kind = "other_scheme"        // a requirement that the gateway does not check
+	ColonName   Kind = "colon_name"          // a segment such as :id, which is that very text
 )
 
 // DeclaredScope is a scope that a document declares.

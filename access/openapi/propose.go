@@ -14,8 +14,9 @@ import (
 type Proposal struct {
 	Options Options
 
-	// Unmapped are scopes of the document that are in another form and that have
-	// to be mapped by hand: those with a star, which would be a pattern.
+	// Unmapped are scopes of the document that are in another form, and that no
+	// line of a Caddyfile can be for alone: with a star, which would be a pattern, or
+	// with characters that no word of it has.
 	Unmapped []string
 }
 
@@ -32,26 +33,44 @@ func Propose(path string) (*Document, Proposal, error) {
 	if several {
 		proposal.Options.Scheme = p.scheme
 	}
-	taken := make(map[string]bool)
-	scopes := slices.Sorted(maps.Keys(p.seen))
-	for _, scope := range scopes {
-		taken[scope] = apikey.CheckScope(scope) == nil
-	}
-	for _, scope := range scopes {
-		switch {
-		case taken[scope]:
-		case scope == "" || strings.Contains(scope, "*"):
+	for _, scope := range slices.Sorted(maps.Keys(p.seen)) {
+		if areScopes(p.seen[scope]) {
+			continue
+		}
+		if m := p.proposed(scope); m.Line() != "" {
+			proposal.Options.ScopeMap = append(proposal.Options.ScopeMap, m)
+		} else {
 			proposal.Unmapped = append(proposal.Unmapped, scope)
-		default:
-			target := proposeScope(scope, taken)
-			taken[target] = true
-			proposal.Options.ScopeMap = append(proposal.Options.ScopeMap, ScopeMapping{scope, []string{target}})
 		}
 	}
 	if slices.ContainsFunc(d.Operations, func(o Operation) bool { return o.Problem != nil && o.Problem.Kind == NoSecurity }) {
 		proposal.Options.Default = &Default{Access: access.Authenticated}
 	}
 	return d, proposal, nil
+}
+
+// proposed returns a mapping for a scope that is in another form, and in none
+// that another scope of the document has; an empty one where it would be a
+// pattern.
+func (p *policy) proposed(scope string) ScopeMapping {
+	if p.proposals == nil {
+		p.proposals = make(map[string]ScopeMapping)
+		taken := make(map[string]bool)
+		for _, mapped := range p.seen {
+			for _, s := range mapped {
+				taken[s] = true
+			}
+		}
+		for _, source := range slices.Sorted(maps.Keys(p.seen)) {
+			if source == "" || strings.Contains(source, "*") || areScopes(p.seen[source]) {
+				continue
+			}
+			target := proposeScope(source, taken)
+			taken[target] = true
+			p.proposals[source] = ScopeMapping{source, []string{target}}
+		}
+	}
+	return p.proposals[scope]
 }
 
 // proposeScope makes a scope that is not taken of one in another form: of a URL

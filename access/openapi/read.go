@@ -94,6 +94,7 @@ func (r *reader) read(d *Document, entry *file, o Options, choose bool) (p *poli
 		return nil, false, err
 	}
 	p = newPolicy(s.name, o)
+	p.learn(operations)
 	d.Operations = make([]Operation, len(operations))
 	for i := range operations {
 		d.Operations[i] = operations[i].build(p)

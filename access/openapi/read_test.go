@@ -73,8 +73,8 @@ openapi.yaml:27 HEAD /v1/status -> HEAD /v1/status public
 openapi.yaml:28 OPTIONS /v1/status -> OPTIONS /v1/status public
 openapi.yaml:30 GET /v1/live -> GET /v1/live posts:read websocket
 openapi.yaml:31 PATCH /v1/live -> PATCH /v1/live posts:read
-openapi.yaml:32 PUT /v1/live -> unmappable: no requirement names the scheme "oauth"
-openapi.yaml:33 TRACE /v1/live -> unmappable: the gateway refuses TRACE, whatever the route
+openapi.yaml:32 PUT /v1/live -> unmappable: no requirement names the scheme "oauth"; write its route in keygate, with what it needs in place of deny: deny PUT /v1/live
+openapi.yaml:33 TRACE /v1/live -> unmappable: the gateway refuses TRACE, whatever the route; remove it from the document
 `
 
 func TestRead(t *testing.T) {
@@ -151,7 +151,7 @@ func TestJSONLines(t *testing.T) {
     , "get"
       : {"security": []}}}}
 `}, openapi.Options{})
-	const want = `openapi.json:6 GET /😀 -> unmappable: pattern "/\U0001f600" has the segment "\U0001f600"; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment
+	const want = `openapi.json:6 GET /😀 -> unmappable: pattern "/\U0001f600" has the segment "\U0001f600"; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment; write its route in keygate, with what it needs in place of deny: deny GET /{p1}
 openapi.json:8 POST /b -> POST /b public cost=7
 openapi.json:11 GET /b -> GET /b public
 `

@@ -113,7 +113,7 @@ func (r *reader) mostNamed(operations []operation) (name string, several bool) {
 	for i := range operations {
 		if s := operations[i].security; s != nil {
 			for _, requirement := range s.requirements {
-				for name := range requirement {
+				for name := range requirement.scopes {
 					named[name]++
 				}
 			}

@@ -37,7 +37,7 @@ type MergedScope struct {
 
 // Check refuses what cannot be a mapping. Options that come from elsewhere have
 // passed it.
-func (m *ScopeMapping) Check() error {
+func (m ScopeMapping) Check() error {
 	stars := strings.Count(m.Source, "*")
 	switch {
 	case m.Source == "":
@@ -59,7 +59,7 @@ func (m *ScopeMapping) Check() error {
 }
 
 // captures returns what the star of Source stands for in a scope.
-func (m *ScopeMapping) captures(scope string) (text string, ok bool) {
+func (m ScopeMapping) captures(scope string) (text string, ok bool) {
 	before, after, star := strings.Cut(m.Source, "*")
 	if !star || scope == m.Source {
 		return "*", scope == m.Source
@@ -88,10 +88,14 @@ type policy struct {
 	order    []int          // where each was given
 	used     []bool         // each of mappings
 	seen     map[string][]string
+	others   []string // schemes that are known not to be the keys'
+
+	proposals map[string]ScopeMapping // by scope; nil until one is asked for
+	needs     map[*security]*needs
 }
 
 func newPolicy(scheme string, o Options) *policy {
-	p := &policy{scheme: scheme, fallback: Default{Access: access.Denied}, used: make([]bool, len(o.ScopeMap)), seen: make(map[string][]string)}
+	p := &policy{scheme: scheme, fallback: Default{Access: access.Denied}, used: make([]bool, len(o.ScopeMap)), seen: make(map[string][]string), others: o.OtherSchemes, needs: make(map[*security]*needs)}
 	if o.Default != nil {
 		p.fallback = *o.Default
 	}
@@ -107,6 +111,24 @@ func newPolicy(scheme string, o Options) *policy {
 		p.mappings = append(p.mappings, o.ScopeMap[i])
 	}
 	return p
+}
+
+// learn sees the scopes of all operations before any is built, so that what is
+// proposed for one is none of another.
+func (p *policy) learn(operations []operation) {
+	known := make(map[*security]bool)
+	for i := range operations {
+		s := operations[i].security
+		if s == nil || known[s] || s.isPublic() || s.isForAnyKey(p.scheme) {
+			continue
+		}
+		known[s] = true
+		for i := range s.requirements {
+			for _, scope := range s.requirements[i].scopes[p.scheme] {
+				p.scopes(scope)
+			}
+		}
+	}
 }
 
 // scopes returns what keys hold for a scope of the document.
