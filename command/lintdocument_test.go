@@ -34,6 +34,7 @@ var walks = map[string]struct {
 	"partial segments": {"api.yaml", walkSchemes + "security: [{oauth: [A]}]\npaths: {'/jobs/{id}:cancel': {post: {}}}\n", 0},
 	"one-line JSON":    {"api.json", `{"openapi":"3.0.0","components":{"securitySchemes":{"k":{"type":"http","scheme":"bearer"}}},"paths":{"/a":{"get":{"security":[{"k":["Read All"]}]}}}}`, 0},
 	"hostile words":    {"api.yaml", walkSchemes + "paths: {/a: {get: {security: [{oauth: ['a b', '#c', '\\', 'a\"b', '{x}', '<<E', 'ä', '{env.HOME}']}]}, put: {security: [{oauth: [\"`\"]}]}, post: {security: [{oauth: ['{$HOME}']}]}, patch: {security: [{oauth: [\"a\\n}\"]}]}}}\n", 3},
+	"declared scopes":  {"api.yaml", strings.Replace(walkSchemes, "flows: {}", "flows: {deviceAuthorization: {scopes: {posts.read: Read, Posts.Write: Write}}}", 1) + "paths: {/a: {get: {security: [{oauth: [posts.read]}]}, put: {security: [{oauth: [Posts.Write]}]}}}\n", 0},
 	"key in a header":  {"api.yaml", walkSchemes + "security: [{header: []}]\npaths: {/a: {get: {}}}\n", 0},
 }
 
@@ -71,6 +72,9 @@ func TestLintDocumentBlockCanBePasted(t *testing.T) {
 			}
 			checked := lint.Mapping{Documents: gateways[0].Documents, Header: gateways[0].Header}
 			for _, f := range lint.Check([]lint.Mapping{checked}, nil) {
+				if f.Code == lint.UnusedScope && f.Where != "" {
+					t.Errorf("after it was pasted: %s\n%s", f.Problem, block)
+				}
 				if slices.Contains([]lint.Code{lint.NoSecurity, lint.UnusedScopeMap, lint.MergedScopes, lint.KeyHeader}, f.Code) {
 					t.Errorf("after it was pasted: %s\n%s", f.Problem, block)
 				}
