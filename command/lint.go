@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/socialpatra/keygate/access/lint"
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/command/client"
-	"github.com/socialpatra/keygate/command/term"
-	"github.com/socialpatra/keygate/internal/english"
 )
 
 func (c *cli) lintCommand() *cobra.Command {
@@ -59,34 +56,38 @@ The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 			if isDocument(file, c.target.adapter) {
 				return c.lintDocument(file)
 			}
-			findings, err := c.lint(ctx, api, file)
+			r, err := c.lint(ctx, api, file)
 			if err != nil {
 				return err
 			}
-			if err := c.printFindings(findings, ""); err != nil || len(findings) == 0 {
-				return err
-			}
-			return fmt.Errorf("found %s", english.Plural(len(findings), "thing"))
+			return c.printReport(r)
 		}),
 	}
 }
 
-func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint.Finding, error) {
+func (c *cli) lint(ctx context.Context, api *client.Client, file string) (r report, err error) {
 	config, err := loadConfig(file, c.target.adapter)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	mappings, err := config.mappings()
+	mappings, empty, err := config.read()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	checked := make([]lint.Mapping, len(mappings))
-	for i, g := range mappings {
-		checked[i] = lint.Mapping{Documents: g.Documents, Header: g.Header}
+	var checked []lint.Mapping
+	for _, g := range mappings {
+		m := lint.Mapping{Documents: g.Documents, Header: g.Header}
 		for _, route := range g.Policy.Table.Routes() {
 			if !route.Imported {
-				checked[i].Routes = append(checked[i].Routes, route)
+				m.Routes = append(m.Routes, route)
 			}
+		}
+		checked = append(checked, m)
+	}
+	for _, n := range empty {
+		checked = append(checked, lint.Mapping{Routes: n.Written, Documents: n.Documents, Header: n.Header})
+		if r.nothing == nil {
+			r.nothing = fmt.Errorf("%s: %w", config.name, n)
 		}
 	}
 	var held []lint.HeldScope
@@ -96,13 +97,14 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint
 		api.Find = to.place
 		var resp adminapi.ScopesResponse
 		if err := api.Call(ctx, http.MethodGet, adminapi.ScopesPath, nil, &resp); err != nil {
-			return nil, err
+			return r, err
 		}
 		for _, h := range resp.Held {
 			held = append(held, lint.HeldScope{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
 		}
 	}
-	return append(lint.Check(checked, held), lint.Caches(findCaches(config.tree))...), nil
+	r.findings = append(lint.Check(checked, held), lint.Caches(findCaches(config.tree))...)
+	return r, nil
 }
 
 // lintDocument prints what a gateway would make of a document, and what to write
@@ -111,56 +113,9 @@ func (c *cli) lintDocument(file string) error {
 	if c.target.db != "" || c.target.address != "" {
 		return errors.New("--db and --address are for a config; a document alone has no keys")
 	}
-	findings, block, err := lintDocument(file)
+	r, err := lintDocument(file)
 	if err != nil {
 		return err
 	}
-	if err := c.printFindings(findings, block); err != nil || len(findings) == 0 {
-		return err
-	}
-	return fmt.Errorf("found %s: %s", english.Plural(len(findings), "thing"), byCode(findings))
-}
-
-// printFindings writes lines as compilers do, which editors can follow, and then
-// the block for a config, if there is one.
-func (c *cli) printFindings(findings []lint.Finding, block string) error {
-	if c.json {
-		if findings == nil {
-			findings = []lint.Finding{}
-		}
-		return c.PrintJSON(struct {
-			Findings []lint.Finding `json:"findings"`
-			Block    string         `json:"block,omitempty"`
-		}{findings, block})
-	}
-	for _, f := range findings {
-		where := ""
-		if f.Where != "" {
-			where = f.Where + ": "
-		}
-		if err := c.Say("%s%s: %s", where, f.Code, f.Problem); err != nil {
-			return err
-		}
-	}
-	if block == "" {
-		return nil
-	}
-	if len(findings) > 0 {
-		block = "\n# In keygate { … }:\n" + block
-	} else {
-		block = "# In keygate { … }:\n" + block
-	}
-	for line := range strings.Lines(block) {
-		if err := c.printLine(strings.TrimSuffix(line, "\n")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// printLine writes a line of a config, whose indent is of tabs.
-func (c *cli) printLine(line string) error {
-	text := strings.TrimLeft(line, "\t")
-	_, err := fmt.Fprintln(c.Out, line[:len(line)-len(text)]+term.Visible(text))
-	return err
+	return c.printReport(r)
 }

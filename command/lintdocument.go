@@ -2,10 +2,10 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/socialpatra/keygate/access/lint"
@@ -36,16 +36,21 @@ func isDocument(file, adapter string) bool {
 
 // lintDocument finds what a gateway with this document alone would not map, and
 // the options that would help.
-func lintDocument(file string) (findings []lint.Finding, block string, err error) {
+func lintDocument(file string) (r report, err error) {
 	document, proposal, err := openapi.Propose(file)
 	if err != nil {
-		return nil, "", err
+		return r, err
 	}
 	g := lint.Mapping{Documents: []*openapi.Document{document}, Header: document.KeyHeader}
-	findings = slices.DeleteFunc(lint.Check([]lint.Mapping{g}, nil), func(f lint.Finding) bool {
+	r.findings = slices.DeleteFunc(lint.Check([]lint.Mapping{g}, nil), func(f lint.Finding) bool {
 		return f.Code == lint.UnusedScope && f.Where == "" // of the catalogue: a document need not use all of it
 	})
-	return findings, openapiBlock(document, proposal), nil
+	if document.IsNothing() {
+		nothing := openapi.NothingMapped{Documents: g.Documents}
+		r.nothing = errors.New(nothing.Summary())
+	}
+	r.block = openapiBlock(document, proposal)
+	return r, nil
 }
 
 // openapiBlock is what to write in keygate for a document.
@@ -76,20 +81,4 @@ func openapiBlock(d *openapi.Document, p openapi.Proposal) string {
 		b.WriteString(" {\n\t" + strings.Join(lines, "\n\t") + "\n}")
 	}
 	return b.String() + "\n"
-}
-
-// byCode counts findings: "2 no_security, 1 unmappable".
-func byCode(findings []lint.Finding) string {
-	counts := make(map[lint.Code]int)
-	var codes []lint.Code
-	for _, f := range findings {
-		if counts[f.Code]++; counts[f.Code] == 1 {
-			codes = append(codes, f.Code)
-		}
-	}
-	var parts []string
-	for _, code := range codes {
-		parts = append(parts, strconv.Itoa(counts[code])+" "+string(code))
-	}
-	return strings.Join(parts, ", ")
 }

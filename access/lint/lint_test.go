@@ -129,7 +129,7 @@ func TestCheckInOrder(t *testing.T) {
 		"GET /v1/status public",
 	), func(d *openapi.Document) {
 		d.KeyHeader, d.SchemeSource = "X-Api-Key", "api.yaml:40"
-		d.Declared = []openapi.DeclaredScope{{Scope: "posts:read", Source: "api.yaml:41"}, {Scope: "feeds:read", Source: "api.yaml:42"}}
+		d.Declared = []openapi.DeclaredScope{{"posts:read", "api.yaml:41", []string{"posts:read"}}, {"feeds:read", "api.yaml:42", []string{"feeds:read"}}}
 	})
 	site := gateway(written(
 		"GET /v1/files/{file} media:upload",
@@ -143,7 +143,7 @@ func TestCheckInOrder(t *testing.T) {
 		` useless_key_scope posts:wrte is held by 3 keys and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC, 000000000001, …`,
 		`Caddyfile:3 unknown_route GET /v1/Status is in no document; write it as GET /v1/status (api.yaml:10): case counts, and so does a slash at the end`,
 		`Caddyfile:4 unknown_route PUT /v1/posts is in no document, only with GET, POST; correct the method, or remove the route`,
-		`api.yaml:3 shadowed GET /v1/posts/{id} loses some requests to the route GET /v1/posts/drafts (Caddyfile:2), which needs posts:write where the document has posts:read; make them the same, unless that is meant`,
+		`api.yaml:3 shadowed GET /v1/posts/{id} loses some requests to the route GET /v1/posts/drafts (Caddyfile:2), which needs posts:write where the document has posts:read; if that is not meant, remove the route or make it narrower`,
 		`api.yaml:5 read_scope_writes POST /v1/posts/search can write and is open to keys with posts:read alone; name a scope for writing`,
 		`api.yaml:6 no_security GET /v1/me: is wrong`,
 		`api.yaml:7 ambiguous_path GET /v1//feeds: is wrong`,
@@ -219,7 +219,7 @@ func TestNothingToFind(t *testing.T) {
 		"no gateway": nil,
 		"no routes":  {gateway(nil, document())},
 		"all agrees": {gateway(written("GET /a x:read"), with(document("PUT /a x:write", "HEAD /a !no_security"), func(d *openapi.Document) {
-			d.Declared = []openapi.DeclaredScope{{Scope: "x:read", Source: "api.yaml:9"}, {Scope: "x:write", Source: "api.yaml:10"}}
+			d.Declared = []openapi.DeclaredScope{{"x:read", "api.yaml:9", []string{"x:read"}}, {"x:write", "api.yaml:10", []string{"x:write"}}}
 		}))},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,10 +33,14 @@ func (n needed) checkDeclared(mappings []Mapping, f *findings) {
 		for _, d := range g.Documents {
 			here := make(map[string]bool) // each flow may declare it again
 			for _, s := range d.Declared {
-				if !n[s.Scope] && !here[s.Scope] {
+				missing := slices.ContainsFunc(s.Keys, func(scope string) bool { return !n[scope] })
+				if missing && !here[s.Scope] {
 					f.add(UnusedScope, s.Source, "%s is declared, and no route needs it; name it where it is needed, or remove it", s.Scope)
 				}
-				declared[s.Scope], here[s.Scope] = true, true
+				here[s.Scope] = true
+				for _, scope := range s.Keys {
+					declared[scope] = true
+				}
 			}
 		}
 	}
@@ -46,7 +50,7 @@ func (n needed) checkDeclared(mappings []Mapping, f *findings) {
 	}
 	for _, info := range catalogue {
 		if !n[info.Scope] && !declared[info.Scope] {
-			f.add(UnusedScope, "", "%s is in the catalogue, and no route needs it; add a route for what it opens, or give it to no key", info.Scope)
+			f.add(UnusedScope, "", "%s is in the catalogue, and no route needs it; add a route for what it opens", info.Scope)
 		}
 	}
 }

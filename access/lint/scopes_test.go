@@ -25,14 +25,14 @@ func catalogueBut(but ...string) []access.Route {
 
 func declaring(d *openapi.Document, scopes ...string) *openapi.Document {
 	for i, s := range scopes {
-		d.Declared = append(d.Declared, openapi.DeclaredScope{Scope: s, Source: "api.yaml:" + string(rune('5'+i))})
+		d.Declared = append(d.Declared, openapi.DeclaredScope{Scope: s, Source: "api.yaml:" + string(rune('5'+i)), Keys: []string{s}})
 	}
 	return d
 }
 
 func TestUnusedScopes(t *testing.T) {
 	const (
-		inCatalogue = " is in the catalogue, and no route needs it; add a route for what it opens, or give it to no key"
+		inCatalogue = " is in the catalogue, and no route needs it; add a route for what it opens"
 		isDeclared  = " is declared, and no route needs it; name it where it is needed, or remove it"
 	)
 	check(t, []Code{UnusedScope}, map[string]lintTest{

@@ -21,9 +21,9 @@ func (s *site) checkShadowed(f *findings) {
 		is, takes := needsOf(r), needsOf(t.written)
 		need := "which needs the same: " + takes
 		if !needSame(r, t.written) {
-			need = "which needs " + takes + " where the document has " + is + "; make them the same, unless that is meant"
+			need = "which needs " + takes + " where the document has " + is
 		}
-		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s", r, what, t.written, inSource(t.written), need)
+		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s; if that is not meant, remove the route or make it narrower", r, what, t.written, inSource(t.written), need)
 	}
 }
 
@@ -59,6 +59,8 @@ func needsOf(r *access.Route) string {
 		needs = "no key"
 	case access.Authenticated:
 		needs = "any valid key"
+	case access.Denied:
+		needs = "what nobody has"
 	default:
 		needs = r.Scopes.String()
 	}

@@ -42,7 +42,8 @@ type Document struct {
 	Operations []Operation // in the order of the document
 
 	// Declared are the scopes that the flows of an oauth2 scheme declare, in
-	// the order of the document.
+	// the order of the document, but for those that operations need and no key can
+	// hold.
 	Declared []DeclaredScope
 
 	// UnusedMappings are those of Options.ScopeMap that no operation needed.
@@ -109,6 +110,7 @@ const (
 type DeclaredScope struct {
 	Scope  string
 	Source string
+	Keys   []string // the scopes that keys hold for it
 }
 
 // Routes returns the routes of all operations that have one, denied ones too.

@@ -90,7 +90,11 @@ func (r *reader) read(d *Document, entry *file, o Options, choose bool) (p *poli
 		return nil, false, err
 	}
 	d.KeyHeader, d.SchemeSource = s.header, s.where
-	if d.Declared, err = r.declaredScopes(s); err != nil {
+	declared, err := r.declaredScopes(s)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := r.checkOthers(doc, s, o.OtherSchemes); err != nil {
 		return nil, false, err
 	}
 	p = newPolicy(s.name, o)
@@ -100,6 +104,7 @@ func (r *reader) read(d *Document, entry *file, o Options, choose bool) (p *poli
 		d.Operations[i] = operations[i].build(p)
 	}
 	denyAlike(d.Operations)
+	d.Declared = p.declared(declared)
 	d.UnusedMappings, d.Merged = p.unused(), p.merged()
 	return p, several, nil
 }

@@ -93,9 +93,9 @@ func TestRead(t *testing.T) {
 		Operations:   d.Operations,
 		SchemeSource: "openapi.yaml:37",
 		Declared: []openapi.DeclaredScope{
-			{Scope: "posts:read", Source: "openapi.yaml:43"},
-			{Scope: "posts:write", Source: "openapi.yaml:44"},
-			{Scope: "posts:approve", Source: "openapi.yaml:46"},
+			{"posts:read", "openapi.yaml:43", []string{"posts:read"}},
+			{"posts:write", "openapi.yaml:44", []string{"posts:write"}},
+			{"posts:approve", "openapi.yaml:46", []string{"posts:approve"}},
 		},
 	}
 	if !reflect.DeepEqual(d, want) {

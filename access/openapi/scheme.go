@@ -106,6 +106,19 @@ func (r *reader) scheme(doc *mapping, want string) (*scheme, error) {
 	}
 }
 
+// checkOthers refuses names of other schemes that are none.
+func (r *reader) checkOthers(doc *mapping, keys *scheme, others []string) error {
+	for _, name := range others {
+		switch {
+		case r.schemes[name] == nil:
+			return fail(doc.where(), "security scheme %s of other_schemes is not declared; accepted: %s", apikey.Quote(name), r.declaredNames())
+		case name == keys.name:
+			return fail(keys.where, "security scheme %s of other_schemes is that of the keys; accepted: others", apikey.Quote(name))
+		}
+	}
+	return nil
+}
+
 // mostNamed returns the scheme that most operations name of those that can be
 // that of the keys, and whether there are several; "" where there are not.
 func (r *reader) mostNamed(operations []operation) (name string, several bool) {
@@ -191,7 +204,7 @@ func (r *reader) declaredScopes(s *scheme) ([]DeclaredScope, error) {
 		for i := range fields {
 			if scope := fields[i].name(); !seen[scope] {
 				seen[scope] = true
-				declared = append(declared, DeclaredScope{scope, fields[i].where()})
+				declared = append(declared, DeclaredScope{Scope: scope, Source: fields[i].where()})
 			}
 		}
 	}

@@ -131,30 +131,46 @@ func (p *policy) learn(operations []operation) {
 	}
 }
 
-// scopes returns what keys hold for a scope of the document.
+// scopes returns what keys hold for a scope that an operation needs.
 func (p *policy) scopes(scope string) []string {
 	if mapped, ok := p.seen[scope]; ok {
 		return mapped
 	}
-	mapped := []string{scope}
-	best := -1
-	for i := range p.mappings {
-		if _, ok := p.mappings[i].captures(scope); ok {
-			best = i
-			break
-		}
-	}
-	if best >= 0 {
-		m := &p.mappings[best]
-		text, _ := m.captures(scope)
-		p.used[best] = true
-		mapped = nil
-		for _, target := range m.Scopes {
-			mapped = append(mapped, strings.Replace(target, "*", text, 1))
-		}
+	mapped, by := p.mapped(scope)
+	if by >= 0 {
+		p.used[by] = true
 	}
 	p.seen[scope] = mapped
 	return mapped
+}
+
+// mapped returns what keys hold for a scope, and by which of mappings; -1 where it
+// is taken as it is.
+func (p *policy) mapped(scope string) (mapped []string, by int) {
+	for i := range p.mappings {
+		m := &p.mappings[i]
+		if text, ok := m.captures(scope); ok {
+			for _, target := range m.Scopes {
+				mapped = append(mapped, strings.Replace(target, "*", text, 1))
+			}
+			return mapped, i
+		}
+	}
+	return []string{scope}, -1
+}
+
+// declared fills in what keys hold for scopes that the document declares. Those
+// that an operation needs and no key can hold are left out: they are told where
+// they are needed.
+func (p *policy) declared(all []DeclaredScope) []DeclaredScope {
+	var told []DeclaredScope
+	for _, d := range all {
+		d.Keys, _ = p.mapped(d.Scope)
+		if _, needed := p.seen[d.Scope]; !needed || areScopes(d.Keys) {
+			told = append(told, d)
+		}
+	}
+	return told
 }
 
 // unused returns the mappings that no scope needed, as they were given.
