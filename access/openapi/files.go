@@ -32,6 +32,7 @@ type reader struct {
 type file struct {
 	name string // relative to the folder of the document, with slashes
 	root *yaml.Node
+	json bool // see where
 }
 
 func (f *file) at(line int) string { return f.name + ":" + strconv.Itoa(line) }
@@ -59,7 +60,7 @@ func (r *reader) open(name, where, what string) (*file, error) {
 
 	f := &file{name: filepath.ToSlash(name)}
 	parse := f.parseYAML
-	if isJSON(name, text) {
+	if f.json = isJSON(name, text); f.json {
 		parse = f.parseJSON
 	}
 	if f.root, err = parse(text); err != nil {
