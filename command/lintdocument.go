@@ -68,6 +68,9 @@ func openapiBlock(d *openapi.Document, p openapi.Proposal) string {
 	if scheme := openapi.Word(p.Options.Scheme); scheme != "" {
 		lines = append(lines, "scheme "+scheme)
 	}
+	if base := openapi.Word(p.Options.BasePath); base != "" {
+		lines = append(lines, "base_path "+base)
+	}
 	for i := range p.Options.ScopeMap {
 		lines = append(lines, p.Options.ScopeMap[i].Line())
 	}

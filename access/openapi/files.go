@@ -26,6 +26,8 @@ type reader struct {
 	schemes map[string]*scheme // by name; those of the first file
 	names   []string           // theirs, in the order of the document
 	fixed   bool               // whether the base path is given, and servers do not matter
+	choose  bool               // what the document leaves open, see load
+	differ  bool               // paths of servers do, where that is to be chosen
 }
 
 // file is a file that was read.

@@ -21,17 +21,15 @@ type Proposal struct {
 }
 
 // Propose reads a document without options, and says which would help: the
-// scheme that most operations name, a scope for each that is in another form,
+// scheme that most operations name, the base path of most where servers differ, a
+// scope for each that is in another form,
 // and that operations without security need any valid key. None of them opens an
 // operation to who may not call it by the document: no two scopes become one.
 func Propose(path string) (*Document, Proposal, error) {
-	d, p, several, err := load(path, Options{}, true)
+	var proposal Proposal
+	d, p, err := load(path, &proposal.Options, true)
 	if err != nil {
 		return nil, Proposal{}, err
-	}
-	var proposal Proposal
-	if several {
-		proposal.Options.Scheme = p.scheme
 	}
 	for _, scope := range slices.Sorted(maps.Keys(p.seen)) {
 		if areScopes(p.seen[scope]) {

@@ -120,8 +120,8 @@ func (r *reader) checkOthers(doc *mapping, keys *scheme, others []string) error 
 }
 
 // mostNamed returns the scheme that most operations name of those that can be
-// that of the keys, and whether there are several; "" where there are not.
-func (r *reader) mostNamed(operations []operation) (name string, several bool) {
+// that of the keys; "" where there are not several.
+func (r *reader) mostNamed(operations []operation) (name string) {
 	named := make(map[string]int)
 	for i := range operations {
 		if s := operations[i].security; s != nil {
@@ -143,9 +143,9 @@ func (r *reader) mostNamed(operations []operation) (name string, several bool) {
 		}
 	}
 	if can < 2 {
-		return "", false
+		return ""
 	}
-	return name, true
+	return name
 }
 
 func (r *reader) declaredNames() string {
