@@ -52,6 +52,9 @@ type Document struct {
 	// Merged are the scopes that stand for several of the document, sorted.
 	Merged []MergedScope
 
+	// Scheme is the name of the keys' scheme; "" if none can be.
+	Scheme string
+
 	// KeyHeader is where clients are told to send the key, if the scheme is an
 	// apiKey in a header other than Authorization, canonical: "X-Api-Key".
 	KeyHeader string

@@ -96,7 +96,7 @@ func (r *reader) read(d *Document, entry *file, o *Options) (*policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.KeyHeader, d.SchemeSource = s.header, s.where
+	d.Scheme, d.KeyHeader, d.SchemeSource = s.name, s.header, s.where
 	declared, err := r.declaredScopes(s)
 	if err != nil {
 		return nil, err

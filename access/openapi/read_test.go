@@ -91,6 +91,7 @@ func TestRead(t *testing.T) {
 		File:         path,
 		Digest:       hex.EncodeToString(sum[:]),
 		Operations:   d.Operations,
+		Scheme:       "oauth",
 		SchemeSource: "openapi.yaml:37",
 		Declared: []openapi.DeclaredScope{
 			{"posts:read", "openapi.yaml:43", []string{"posts:read"}},
