@@ -140,7 +140,7 @@ func TestCheckInOrder(t *testing.T) {
 	held := []HeldScope{{Scope: "posts:read", Keys: ids, Count: 2}, {Scope: "posts:wrte", Keys: ids, Count: 3}}
 
 	want := []string{
-		` useless_key_scope posts:wrte is held by 3 keys and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC, 000000000001, …`,
+		` useless_key_scope posts:wrte is held by 3 keys and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC, 000000000001, …; give each the scopes that it is to have: caddy keygate update 7Hk2Qp9aX3bC --scope <scopes>`,
 		`Caddyfile:3 unknown_route GET /v1/Status is in no document; write it as GET /v1/status (api.yaml:10): case counts, and so does a slash at the end`,
 		`Caddyfile:4 unknown_route PUT /v1/posts is in no document, only with GET, POST; correct the method, or remove the route`,
 		`api.yaml:3 shadowed GET /v1/posts/{id} loses some requests to the route GET /v1/posts/drafts (Caddyfile:2), which needs posts:write where the document has posts:read; if that is not meant, remove the route or make it narrower`,
@@ -148,7 +148,7 @@ func TestCheckInOrder(t *testing.T) {
 		`api.yaml:6 no_security GET /v1/me: is wrong`,
 		`api.yaml:7 ambiguous_path GET /v1//feeds: is wrong`,
 		`api.yaml:9 unmappable TRACE /v1/posts: is wrong`,
-		`api.yaml:40 key_header clients are told to send their key in X-Api-Key, which is not read; add header X-Api-Key to the gateway`,
+		`api.yaml:40 key_header clients are told to send their key in X-Api-Key, which is not read; write in keygate: header X-Api-Key`,
 		`api.yaml:42 unused_scope feeds:read is declared, and no route needs it; name it where it is needed, or remove it`,
 	}
 	// The same site twice says nothing new.

@@ -65,7 +65,7 @@ func (n needed) checkHeld(held []HeldScope, f *findings) {
 		if h.Count != 1 {
 			keys = fmt.Sprintf("%d keys", h.Count)
 		}
-		f.add(UselessKeyScope, "", "%s is held by %s and opens nothing%s: %s", h.Scope, keys, n.didYouMean(h.Scope), listKeys(h))
+		f.add(UselessKeyScope, "", "%s is held by %s and opens nothing%s: %s%s", h.Scope, keys, n.didYouMean(h.Scope), listKeys(h), updateLine(h))
 	}
 }
 
@@ -78,6 +78,13 @@ func listKeys(h HeldScope) string {
 		names = append(names, "…")
 	}
 	return strings.Join(names, ", ")
+}
+
+func updateLine(h HeldScope) string {
+	if len(h.Keys) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; give each the scopes that it is to have: caddy keygate update %s --scope <scopes>", h.Keys[0])
 }
 
 func (n needed) didYouMean(scope string) string {

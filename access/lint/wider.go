@@ -22,8 +22,11 @@ func (s *site) checkWider(f *findings) {
 		if r == nil || !r.Imported || r.Access == access.Denied {
 			continue
 		}
-		f.add(WiderRoute, o.Source, "%s %s is denied, and but for it %s%s would serve its requests, with %s; if it is to stay denied, write in keygate: %s",
-			o.Method, o.Path, r, inSource(r), needsOf(r), o.DenyLine())
+		advice := "serve it at another path"
+		if line := o.DenyLine(); line != "" {
+			advice = "if it is to stay denied, write in keygate: " + line
+		}
+		f.add(WiderRoute, o.Source, "%s %s is denied, and but for it %s%s would serve its requests, with %s; %s", o.Method, o.Path, r, inSource(r), needsOf(r), advice)
 	}
 }
 

@@ -1,7 +1,6 @@
 package openapi
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
@@ -28,15 +27,15 @@ func denyLine(method, path string) string {
 	return ""
 }
 
-// writtenPattern makes a pattern that a Caddyfile can have, and that has every
-// request for a path template; "" where there is none.
+// writtenPattern makes a pattern that a Caddyfile can have, and that has just the
+// requests for a path template; "" where there is none. As in a denied pattern a
+// star and several parameters in a row are one name.
 func writtenPattern(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
-		if i == 0 || s == "" || i == len(segments)-1 && s == "*" {
-			continue
+		if i < len(segments)-1 || s != "*" {
+			segments[i] = writtenSegment(s, i)
 		}
-		segments[i] = writtenSegment(s, i)
 	}
 	pattern := strings.Join(segments, "/")
 	if !canBeWritten(pattern) {
@@ -45,16 +44,32 @@ func writtenPattern(path string) string {
 	return pattern
 }
 
-// writtenSegment returns a segment with names that a pattern can have, or a
-// name for all of it.
 func writtenSegment(s string, place int) string {
+	var written strings.Builder
 	names := make(map[string]bool)
-	segment := strings.ReplaceAll(s, "*", aName) // a star is for a whole segment, at the end
-	segment = mapTemplate(segment, func(name string) string { return "{" + unique(names, name, place) + "}" })
-	if Word(segment) != "" && canBeWritten("/"+segment) {
-		return segment
+	named := false // by what is written last
+	name := func(name string) {
+		if !named {
+			written.WriteString("{" + unique(names, name, place) + "}")
+		}
+		named = true
 	}
-	return "{p" + strconv.Itoa(place) + "}"
+	for s != "" {
+		inside, after, closed := strings.Cut(s[1:], "}")
+		switch {
+		case s[0] == '*':
+			name("any")
+			s = s[1:]
+		case s[0] == '{' && closed:
+			name(inside)
+			s = after
+		default:
+			written.WriteByte(s[0])
+			named = false
+			s = s[1:]
+		}
+	}
+	return written.String()
 }
 
 func canBeWritten(pattern string) bool {

@@ -152,7 +152,7 @@ func TestJSONLines(t *testing.T) {
     , "get"
       : {"security": []}}}}
 `}, openapi.Options{})
-	const want = `openapi.json:6 GET /😀 -> unmappable: pattern "/\U0001f600" has the segment "\U0001f600"; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment; write its route in keygate, with what it needs in place of deny: deny GET /{p1}
+	const want = `openapi.json:6 GET /😀 -> unmappable: pattern "/\U0001f600" has the segment "\U0001f600"; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment; serve it at another path
 openapi.json:8 POST /b -> POST /b public cost=7
 openapi.json:11 GET /b -> GET /b public
 `
