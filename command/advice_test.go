@@ -108,7 +108,7 @@ var adviceCases = map[string]adviceCase{
 	"two names in a row":         {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a/{b}{c}': {get: {}}}\n", follow: paste},
 	"a star inside":              {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a/*/b*': {get: {}}}\n", follow: paste},
 	"to be percent-encoded":      {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/é x': {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/é x", "/e")},
-	"too long a path":            {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '" + strings.Repeat("/a", 600) + "': {get: {}}}\n", follow: edit(inDocument, "serve it at another path", strings.Repeat("/a", 600), "/a")},
+	"too long a path":            {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '" + "/" + strings.Repeat("a", 300) + "': {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/"+strings.Repeat("a", 300), "/a")},
 	"too many alternatives":      {code: lint.Unmappable, document: only("[" + strings.Repeat("{key: ['x:a', 'x:b']}, ", 1) + manyAlternatives() + "]"), follow: paste},
 	"a query":                    {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a?b=c': {get: {}}}\n", follow: edit(inDocument, `write the path as "/a"`, "/a?b=c", "/a")},
 	"a fragment":                 {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a#b': {get: {}}}\n", follow: edit(inDocument, `what clients send is "GET /a"`, "/a#b", "/a")},

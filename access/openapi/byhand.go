@@ -31,10 +31,11 @@ func denyLine(method, path string) string {
 // requests for a path template; "" where there is none. As in a denied pattern a
 // star and several parameters in a row are one name.
 func writtenPattern(path string) string {
+	names := make(map[string]bool)
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
 		if i < len(segments)-1 || s != "*" {
-			segments[i] = writtenSegment(s, i)
+			segments[i] = writtenSegment(s, names, i)
 		}
 	}
 	pattern := strings.Join(segments, "/")
@@ -44,9 +45,8 @@ func writtenPattern(path string) string {
 	return pattern
 }
 
-func writtenSegment(s string, place int) string {
+func writtenSegment(s string, names map[string]bool, place int) string {
 	var written strings.Builder
-	names := make(map[string]bool)
 	named := false // by what is written last
 	name := func(name string) {
 		if !named {
