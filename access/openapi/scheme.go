@@ -21,27 +21,34 @@ type scheme struct {
 
 // readSchemes reads the security schemes that the document declares.
 func (r *reader) readSchemes(doc *mapping) error {
-	m := doc
+	all := layers{doc}
 	for _, key := range []string{"components", "securitySchemes"} {
-		f := m.get(key)
-		if f == nil {
-			return nil
+		f, err := all.get(key)
+		if f == nil || err != nil {
+			return err
 		}
-		var err error
-		if m, err = r.mapping(f.value, key); err != nil {
+		if all, err = r.layers(f.value, key); err != nil {
 			return err
 		}
 	}
-	for i := range m.fields {
-		f := &m.fields[i]
-		l, err := r.layers(f.value, "security scheme "+apikey.Quote(f.name()))
-		if err != nil {
-			return err
+	for _, m := range all {
+		for i := range m.fields {
+			f := &m.fields[i]
+			if f.name() == "$ref" {
+				continue
+			}
+			if _, err := all.get(f.name()); err != nil {
+				return err // twice
+			}
+			l, err := r.layers(f.value, "security scheme "+apikey.Quote(f.name()))
+			if err != nil {
+				return err
+			}
+			s := newScheme(l[len(l)-1])
+			s.name, s.where = f.name(), f.where()
+			r.schemes[s.name] = s
+			r.names = append(r.names, s.name)
 		}
-		s := newScheme(l[len(l)-1])
-		s.name, s.where = f.name(), f.where()
-		r.schemes[s.name] = s
-		r.names = append(r.names, s.name)
 	}
 	return nil
 }
