@@ -96,41 +96,43 @@ func cacheSite(settings string, behind bool) string {
 const quietCache = `"disable_coalescing": true`
 
 var adviceCases = map[string]adviceCase{
-	"no security, a default":     {code: lint.NoSecurity, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", follow: paste},
-	"no security, security":      {code: lint.NoSecurity, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", follow: edit(inDocument, "add security, or security: [] if it is public", "{get: {}}", "{get: {security: []}}")},
-	"a path that is ambiguous":   {code: lint.AmbiguousPath, document: "security: []\npaths: {/ok: {get: {}}, /a//b: {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/a//b", "/a/b")},
-	"a scope of another form":    {code: lint.Unmappable, document: only("[{key: [Read.All]}]"), follow: paste},
-	"several of another form":    {code: lint.Unmappable, document: only("[{key: [Read.All, 'a b', 'x:read']}]"), follow: paste},
-	"a scope mapped to none":     {code: lint.Unmappable, document: only("[{key: [Posts.readonly]}]"), block: "scope_map *.readonly *:read", follow: pasteAlone},
-	"a scope with a star":        {code: lint.Unmappable, document: only("[{key: ['*']}]"), follow: edit(inDocument, "give it another name in the document", "'*'", "'x:any'")},
-	"another scheme only":        {code: lint.Unmappable, document: "paths: {/ok: {get: {security: [{key: []}]}}, /a: {get: {security: [{session: []}]}}}\n", follow: paste},
-	"no scheme for keys":         {code: lint.Unmappable, document: only("[{session: []}]"), follow: paste},
-	"two names in a row":         {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a/{b}{c}': {get: {}}}\n", follow: paste},
-	"a star inside":              {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a/*/b*': {get: {}}}\n", follow: paste},
-	"to be percent-encoded":      {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/é x': {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/é x", "/e")},
-	"too long a path":            {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '" + "/" + strings.Repeat("a", 300) + "': {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/"+strings.Repeat("a", 300), "/a")},
-	"too many alternatives":      {code: lint.Unmappable, document: only("[" + strings.Repeat("{key: ['x:a', 'x:b']}, ", 1) + manyAlternatives() + "]"), follow: paste},
-	"a query":                    {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a?b=c': {get: {}}}\n", follow: edit(inDocument, `write the path as "/a"`, "/a?b=c", "/a")},
-	"a fragment":                 {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a#b': {get: {}}}\n", follow: edit(inDocument, `what clients send is "GET /a"`, "/a#b", "/a")},
-	"the same as one denied":     {code: lint.Unmappable, document: "paths: {/ok: {get: {security: []}}, /a: {get: {security: []}}, '/a#b': {get: {security: [{key: ['x:read']}]}}}\n", says: "its requests are also", follow: edit(inDocument, `mend that one, or remove it`, ", '/a#b': {get: {security: [{key: ['x:read']}]}}", "")},
-	"TRACE":                      {code: lint.Unmappable, document: "security: []\npaths: {/a: {get: {}, trace: {}}}\n", follow: edit(inDocument, "remove it from the document", ", trace: {}", "")},
-	"a method of nobody's":       {code: lint.Unmappable, document: "security: []\npaths: {/a: {get: {}, additionalOperations: {COPY: {}}}}\n", follow: edit(inDocument, "remove it from the document", ", additionalOperations: {COPY: {}}", "")},
-	"a wider route":              {code: lint.WiderRoute, document: "paths: {'/users/{id}': {get: {security: [{key: ['x:read']}]}}, /users/me: {get: {}}}\n", follow: paste},
-	"a wider route, with a verb": {code: lint.WiderRoute, document: "paths: {'/users/{id}': {get: {security: [{key: ['x:read']}]}}, '/users/{id}:me': {get: {}}}\n", follow: paste},
-	"a dropped alternative":      {code: lint.Dropped, document: only("[{key: ['x:read']}, {key: [Read.All]}]"), follow: paste},
-	"another scheme beside":      {code: lint.OtherScheme, document: only("[{key: ['x:read'], session: []}]"), follow: paste},
-	"another scheme instead":     {code: lint.OtherScheme, document: only("[{key: ['x:read']}, {session: []}]"), follow: paste},
-	"a name with a colon":        {code: lint.ColonName, document: "security: []\npaths: {/ok: {get: {}}, '/a/:id': {get: {}}}\n", follow: edit(inDocument, "write in the document: {id}", ":id", "{id}")},
-	"a declared scope":           {code: lint.UnusedScope, document: "paths: {/a: {get: {security: [{oauth: ['x:read']}]}}}\n", follow: edit(inDocument, "name it where it is needed, or remove it", "['x:read']", "['x:read', 'x:more']")},
-	"a route that nobody has":    {code: lint.UnknownRoute, document: "security: []\npaths: {/a: {get: {}}}\n", keygate: "scope x:read GET /b", follow: edit(inKeygate, "correct the route, or remove it", "scope x:read GET /b", "")},
-	"a route with another case":  {code: lint.UnknownRoute, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", keygate: "scope x:read GET /A/", says: "write it as GET /a", follow: edit(inKeygate, "write it as GET /a", "GET /A/", "GET /a")},
-	"another method":             {code: lint.UnknownRoute, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", keygate: "scope x:read PUT /a", follow: edit(inKeygate, "correct the method", "PUT", "GET")},
-	"a shadow":                   {code: lint.Shadowed, document: "security: []\npaths: {'/a/{b}': {get: {}}}\n", keygate: "scope x:read GET /a/{b}", follow: edit(inKeygate, "remove the route", "scope x:read GET /a/{b}", "")},
-	"the same shadow":            {code: lint.Shadowed, document: "security: []\npaths: {'/a/{b}': {get: {}}}\n", keygate: "public GET /a/b", follow: edit(inKeygate, "remove the route", "public GET /a/b", "")},
-	"a read scope that writes":   {code: lint.ReadScopeWrites, document: "paths: {/a: {post: {security: [{key: ['x:read']}]}}}\n", follow: edit(inDocument, "name a scope for writing", "'x:read'", "'x:write'")},
-	"a scope for nothing":        {code: lint.UselessKeyScope, document: only("[{key: ['x:read']}]"), scopes: "y:other", follow: updateKey},
-	"a misspelt scope":           {code: lint.UselessKeyScope, document: only("[{key: ['x:read']}]"), scopes: "x:raed", says: "did you mean x:read?", follow: updateKey},
-	"a header":                   {code: lint.KeyHeader, document: only("[{header: []}]"), follow: paste},
+	"no security, a default":          {code: lint.NoSecurity, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", follow: paste},
+	"no security, security":           {code: lint.NoSecurity, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", follow: edit(inDocument, "add security, or security: [] if it is public", "{get: {}}", "{get: {security: []}}")},
+	"no security, deny by default":    {code: lint.NoSecurity, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", block: "default deny", follow: edit(inBlock, "change the default", "deny", "authenticated")},
+	"a path that is ambiguous":        {code: lint.AmbiguousPath, document: "security: []\npaths: {/ok: {get: {}}, /a//b: {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/a//b", "/a/b")},
+	"a scope of another form":         {code: lint.Unmappable, document: only("[{key: [Read.All]}]"), follow: paste},
+	"several of another form":         {code: lint.Unmappable, document: only("[{key: [Read.All, 'a b', 'x:read']}]"), follow: paste},
+	"a scope mapped to none":          {code: lint.Unmappable, document: only("[{key: [Posts.readonly]}]"), block: "scope_map *.readonly *:read", follow: pasteAlone},
+	"a scope with a star":             {code: lint.Unmappable, document: only("[{key: ['*']}]"), follow: edit(inDocument, "give it another name in the document", "'*'", "'x:any'")},
+	"another scheme only":             {code: lint.Unmappable, document: "paths: {/ok: {get: {security: [{key: []}]}}, /a: {get: {security: [{session: []}]}}}\n", follow: paste},
+	"no scheme for keys":              {code: lint.Unmappable, document: only("[{session: []}]"), follow: paste},
+	"two names in a row":              {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a/{b}{c}': {get: {}}}\n", follow: paste},
+	"a scope, and two names in a row": {code: lint.Unmappable, document: "paths: {/ok: {get: {security: []}}, '/a/{b}{c}': {get: {security: [{key: [Read.All]}]}}}\n", follow: paste},
+	"a star inside":                   {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a/*/b*': {get: {}}}\n", follow: paste},
+	"to be percent-encoded":           {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/é x': {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/é x", "/e")},
+	"too long a path":                 {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '" + "/" + strings.Repeat("a", 300) + "': {get: {}}}\n", follow: edit(inDocument, "serve it at another path", "/"+strings.Repeat("a", 300), "/a")},
+	"too many alternatives":           {code: lint.Unmappable, document: only("[" + strings.Repeat("{key: ['x:a', 'x:b']}, ", 1) + manyAlternatives() + "]"), follow: paste},
+	"a query":                         {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a?b=c': {get: {}}}\n", follow: edit(inDocument, `write the path as "/a"`, "/a?b=c", "/a")},
+	"a fragment":                      {code: lint.Unmappable, document: "security: []\npaths: {/ok: {get: {}}, '/a#b': {get: {}}}\n", follow: edit(inDocument, `what clients send is "GET /a"`, "/a#b", "/a")},
+	"the same as one denied":          {code: lint.Unmappable, document: "paths: {/ok: {get: {security: []}}, /a: {get: {security: []}}, '/a#b': {get: {security: [{key: ['x:read']}]}}}\n", says: "its requests are also", follow: edit(inDocument, `mend that one, or remove it`, ", '/a#b': {get: {security: [{key: ['x:read']}]}}", "")},
+	"TRACE":                           {code: lint.Unmappable, document: "security: []\npaths: {/a: {get: {}, trace: {}}}\n", follow: edit(inDocument, "remove it from the document", ", trace: {}", "")},
+	"a method of nobody's":            {code: lint.Unmappable, document: "security: []\npaths: {/a: {get: {}, additionalOperations: {COPY: {}}}}\n", follow: edit(inDocument, "remove it from the document", ", additionalOperations: {COPY: {}}", "")},
+	"a wider route":                   {code: lint.WiderRoute, document: "paths: {'/users/{id}': {get: {security: [{key: ['x:read']}]}}, /users/me: {get: {}}}\n", follow: paste},
+	"a wider route, with a verb":      {code: lint.WiderRoute, document: "paths: {'/users/{id}': {get: {security: [{key: ['x:read']}]}}, '/users/{id}:me': {get: {}}}\n", follow: paste},
+	"a dropped alternative":           {code: lint.Dropped, document: only("[{key: ['x:read']}, {key: [Read.All]}]"), follow: paste},
+	"another scheme beside":           {code: lint.OtherScheme, document: only("[{key: ['x:read'], session: []}]"), follow: paste},
+	"another scheme instead":          {code: lint.OtherScheme, document: only("[{key: ['x:read']}, {session: []}]"), follow: paste},
+	"a name with a colon":             {code: lint.ColonName, document: "security: []\npaths: {/ok: {get: {}}, '/a/:id': {get: {}}}\n", follow: edit(inDocument, "write in the document: {id}", ":id", "{id}")},
+	"a declared scope":                {code: lint.UnusedScope, document: "paths: {/a: {get: {security: [{oauth: ['x:read']}]}}}\n", follow: edit(inDocument, "name it where it is needed, or remove it", "['x:read']", "['x:read', 'x:more']")},
+	"a route that nobody has":         {code: lint.UnknownRoute, document: "security: []\npaths: {/a: {get: {}}}\n", keygate: "scope x:read GET /b", follow: edit(inKeygate, "correct the route, or remove it", "scope x:read GET /b", "")},
+	"a route with another case":       {code: lint.UnknownRoute, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", keygate: "scope x:read GET /A/", says: "write it as GET /a", follow: edit(inKeygate, "write it as GET /a", "GET /A/", "GET /a")},
+	"another method":                  {code: lint.UnknownRoute, document: "paths: {/a: {get: {}}, /ok: {get: {security: []}}}\n", keygate: "scope x:read PUT /a", follow: edit(inKeygate, "correct the method", "PUT", "GET")},
+	"a shadow":                        {code: lint.Shadowed, document: "security: []\npaths: {'/a/{b}': {get: {}}}\n", keygate: "scope x:read GET /a/{b}", follow: edit(inKeygate, "remove the route", "scope x:read GET /a/{b}", "")},
+	"the same shadow":                 {code: lint.Shadowed, document: "security: []\npaths: {'/a/{b}': {get: {}}}\n", keygate: "public GET /a/b", follow: edit(inKeygate, "remove the route", "public GET /a/b", "")},
+	"a read scope that writes":        {code: lint.ReadScopeWrites, document: "paths: {/a: {post: {security: [{key: ['x:read']}]}}}\n", follow: edit(inDocument, "name a scope for writing", "'x:read'", "'x:write'")},
+	"a scope for nothing":             {code: lint.UselessKeyScope, document: only("[{key: ['x:read']}]"), scopes: "y:other", follow: updateKey},
+	"a misspelt scope":                {code: lint.UselessKeyScope, document: only("[{key: ['x:read']}]"), scopes: "x:raed", says: "did you mean x:read?", follow: updateKey},
+	"a header":                        {code: lint.KeyHeader, document: only("[{header: []}]"), follow: paste},
 	"another header": {code: lint.KeyHeader, document: only("[{header: []}]"), keygate: "header X-Key", follow: func(t *testing.T, problem string, s *adviceSite) {
 		edit(inKeygate, "write in place of that in keygate", "header X-Key", "")(t, problem, s)
 		paste(t, problem, s)
@@ -239,5 +241,42 @@ func TestEveryCodeHasAnAdvice(t *testing.T) {
 		if !found {
 			t.Errorf("nobody follows what %s says", code)
 		}
+	}
+}
+
+// All lines of all findings can be pasted together, each once.
+func TestAllAdviceCanBeFollowedAtOnce(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := &adviceSite{document: `    basic: {type: http, scheme: basic}
+paths:
+  /a: {get: {security: [{key: [Read.All, B], session: []}, {basic: []}, {header: []}]}, put: {}, post: {security: [{key: [B]}]}}
+  /b: {get: {security: [{session: []}]}, put: {security: [{key: []}]}}
+  '/{x}': {delete: {security: [{key: [B]}]}}
+  /c: {delete: {security: [{basic: []}]}}
+`, block: "scheme key"}
+	lines := make(map[string]bool)
+	for _, f := range s.lint(t) {
+		if m := pasted.FindStringSubmatch(f.Problem); m != nil && !lines[m[0]] {
+			lines[m[0]] = true
+		}
+	}
+	if len(lines) < 6 {
+		t.Fatalf("only %v", lines)
+	}
+	once := make(map[string]bool)
+	for line := range lines {
+		field := &s.keygate
+		if strings.Contains(line, "openapi block") {
+			field = &s.block
+		}
+		for text := range strings.SplitSeq(pasted.FindStringSubmatch(line)[1], "; ") {
+			if !once[text] {
+				once[text] = true
+				*field += "\n" + text
+			}
+		}
+	}
+	for _, f := range s.lint(t) {
+		t.Errorf("left is %s: %s", f.Code, f.Problem)
 	}
 }

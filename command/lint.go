@@ -19,25 +19,29 @@ func (c *cli) lintCommand() *cobra.Command {
 		Short: "Finds what does not fit between config, OpenAPI documents and keys",
 		Long: `Reads a config file, by default the Caddyfile in this folder, and the OpenAPI
 documents that it names, and prints what does not fit, one finding a line, with
-file and line. No Caddy needs to run. With --db, or with --address for a Caddy
+its place and what to do. No Caddy needs to run. With --db, or with --address for a Caddy
 that runs, it looks at the scopes of the keys as well.
 
 Of an OpenAPI document alone (.yaml, .yml, or .json) it prints what a gateway
 would not map, and then a block for the Caddyfile that maps more of it. Read the
 block before you use it: the names of scopes in it are proposals.
 
-  no_security        an operation that says nothing of who may call; it is denied
-  ambiguous_path     an operation with a path that no request may have
-  unmappable         an operation that no route can stand for; it is denied
-  unused_scope       a scope that no route needs
-  unknown_route      a route of the config that no operation matches
-  shadowed           an operation that a route of the config comes before
-  read_scope_writes  a method that writes, for keys that may only read
-  key_header         the document sends keys in a header that is not accepted
-  unsafe_cache       a cache that may give the answer to one key to another
-  unused_scope_map   a scope_map that no operation needs
-  merged_scopes      a scope of keys that stands for several of the document
-  useless_key_scope  a scope that keys hold and that opens nothing
+  no_security          an operation that says nothing of who may call; it is denied
+  ambiguous_path       an operation with a path that no request may have
+  unmappable           an operation that no route can stand for; it is denied
+  wider_route          a denied operation that a wider route would serve
+  dropped_alternative  an alternative of security that no key can meet
+  other_scheme         a requirement of a scheme that is not the keys'
+  colon_name           a segment such as :id in a document, which is that text
+  unused_scope         a scope that no route needs
+  unknown_route        a route of the config that no operation matches
+  shadowed             an operation that a route of the config comes before
+  read_scope_writes    a method that writes, for keys that may only read
+  useless_key_scope    a scope that keys hold and that opens nothing
+  key_header           the document sends keys in a header that is not accepted
+  unused_scope_map     a scope_map that no operation needs
+  merged_scopes        a scope of keys that stands for several of the document
+  unsafe_cache         a cache that may give the answer to one key to another
 
 The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 		Example: `  $ caddy keygate lint

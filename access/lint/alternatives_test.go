@@ -14,6 +14,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
+// schemesLine is where the schemes of random documents are.
+const schemesLine = 2
+
 // alternative is one requirement of a random document: the scopes of each scheme.
 type alternative struct {
 	schemes map[string][]string
@@ -61,8 +64,8 @@ func quoted(texts []string) (all []string) {
 }
 
 // Nothing that a document says of who may call is lost without a word: each
-// alternative of each operation is in the table, or a finding at its place, or
-// at that of an operation that is denied, says why it is not. And no finding says
+// alternative of each operation is in the table, or a finding at its place, at that
+// of its scheme, or at that of an operation that is denied, says why it is not. And no finding says
 // so of one that is in the table.
 func TestEveryAlternativeIsInTheTableOrAFinding(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "api.yaml")
@@ -124,7 +127,7 @@ func (a *alternative) told(o *randomOperation, got *openapi.Operation, found []F
 	}
 	scopes, ours := a.schemes["key"]
 	for name := range a.schemes {
-		if name != "key" && !says(a.line, apikey.Quote(name)) && (got.Problem == nil || ours) {
+		if name != "key" && !says(schemesLine, apikey.Quote(name)) && (got.Problem == nil || ours) {
 			return "another scheme", "nothing is said of the scheme " + name
 		}
 	}

@@ -33,6 +33,8 @@ func (p *policy) needsOf(s *security) *needs {
 
 const noSecurity = "neither the operation nor the document says what requests need; add security, or security: [] if it is public, or write in the openapi block: default authenticated"
 
+const lostAlternative = "an alternative lets nobody in, as "
+
 func (p *policy) newNeeds(s *security) *needs {
 	switch {
 	case s == nil && p.fallback.Access == access.Denied:
@@ -47,16 +49,14 @@ func (p *policy) newNeeds(s *security) *needs {
 	anyKey := s.isForAnyKey(p.scheme)
 	for i := range s.requirements {
 		r := &s.requirements[i]
-		if other := p.remarkOthers(r); other != nil {
-			n.remarks = append(n.remarks, *other)
-		}
+		n.remarks = append(n.remarks, p.remarkOthers(r)...)
 		if anyKey || !r.has(p.scheme) {
 			continue
 		}
 		if set, wrong := p.set(r.scopes[p.scheme]); wrong == "" {
 			n.add(set)
 		} else {
-			dropped = append(dropped, Remark{Dropped, r.where, wrong})
+			dropped = append(dropped, Remark{Dropped, r.where, lostAlternative + wrong})
 		}
 	}
 	switch {
@@ -65,7 +65,7 @@ func (p *policy) newNeeds(s *security) *needs {
 	case len(n.scopes) == 0 && len(dropped) == 0:
 		return &needs{problem: &Problem{Unmappable, p.withoutScheme()}, byHand: true}
 	case len(n.scopes) == 0: // the problem tells of the first alternative
-		n.problem = &Problem{Unmappable, dropped[0].Text}
+		n.problem = &Problem{Unmappable, strings.TrimPrefix(dropped[0].Text, lostAlternative)}
 		dropped = dropped[1:]
 	}
 	n.remarks = append(n.remarks, dropped...)
@@ -148,24 +148,22 @@ func (p *policy) notScopes(bad []string) string {
 }
 
 // remarkOthers says of other schemes in a requirement that the gateway looks at
-// none of them; nil where there is none, or all of them are known to be others.
-func (p *policy) remarkOthers(r *requirement) *Remark {
-	var names, words []string
+// none of them, at the place of each scheme: what is the same for many operations
+// is one thing to decide.
+func (p *policy) remarkOthers(r *requirement) (remarks []Remark) {
 	for _, name := range r.names {
-		if name != p.scheme && !slices.Contains(p.others, name) {
-			names = append(names, apikey.Quote(name))
-			words = append(words, Word(name))
+		if name == p.scheme || slices.Contains(p.others, name) {
+			continue
 		}
+		advice := "give the scheme another name, which a Caddyfile can have"
+		if word := Word(name); word != "" {
+			advice = "if that is meant, write in the openapi block: other_schemes " + word
+		}
+		text := fmt.Sprintf("whoever has %s and no key gets no further than the gateway; %s", apikey.Quote(name), advice)
+		if r.has(p.scheme) {
+			text = fmt.Sprintf("the gateway asks for the key and not for %s, which is the backend's to check; %s", apikey.Quote(name), advice)
+		}
+		remarks = append(remarks, Remark{OtherScheme, p.places[name], text})
 	}
-	if len(names) == 0 {
-		return nil
-	}
-	advice := "if that is meant, write in the openapi block: other_schemes " + strings.Join(words, " ")
-	if slices.Contains(words, "") {
-		advice = "give the scheme a name without control characters and backquotes"
-	}
-	if r.has(p.scheme) {
-		return &Remark{OtherScheme, r.where, fmt.Sprintf("the gateway asks for the key and not for %s, which is the backend's to check; %s", strings.Join(names, ", "), advice)}
-	}
-	return &Remark{OtherScheme, r.where, fmt.Sprintf("whoever has %s and no key gets no further than the gateway; %s", strings.Join(names, ", "), advice)}
+	return remarks
 }

@@ -130,6 +130,13 @@ func (o *operation) route(p *policy) (*access.Route, *Problem) {
 		Source:    o.source,
 		Imported:  true,
 	}
+	// First what no line of the openapi block mends: who follows the advice for the
+	// rest is not to meet another one.
+	probe := *route
+	probe.Access = access.Public
+	if err := probe.Check(); err != nil {
+		return nil, &Problem{Unmappable, err.Problem + o.byHand()}
+	}
 	n := p.needsOf(o.security)
 	switch {
 	case n.byHand:

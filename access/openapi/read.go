@@ -105,6 +105,7 @@ func (r *reader) read(d *Document, entry *file, o *Options) (*policy, error) {
 		return nil, err
 	}
 	p := newPolicy(s.name, *o)
+	p.places = r.placesOfSchemes()
 	p.learn(operations)
 	d.Operations = make([]Operation, len(operations))
 	for i := range operations {

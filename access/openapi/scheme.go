@@ -113,6 +113,14 @@ func (r *reader) scheme(doc *mapping, want string) (*scheme, error) {
 	}
 }
 
+func (r *reader) placesOfSchemes() map[string]string {
+	places := make(map[string]string)
+	for name, s := range r.schemes {
+		places[name] = s.where
+	}
+	return places
+}
+
 // checkOthers refuses names of other schemes that are none.
 func (r *reader) checkOthers(doc *mapping, keys *scheme, others []string) error {
 	for _, name := range others {

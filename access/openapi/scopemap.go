@@ -88,7 +88,8 @@ type policy struct {
 	order    []int          // where each was given
 	used     []bool         // each of mappings
 	seen     map[string][]string
-	others   []string // schemes that are known not to be the keys'
+	others   []string          // schemes that are known not to be the keys'
+	places   map[string]string // of schemes
 
 	proposals map[string]ScopeMapping // by scope; nil until one is asked for
 	needs     map[*security]*needs
