@@ -148,7 +148,7 @@ func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
-		if seen[option] && option != "scope_map" {
+		if seen[option] && option != "scope_map" && option != "other_schemes" {
 			return caddyargs.Repeated(d, "openapi "+option)
 		}
 		seen[option] = true
@@ -161,7 +161,8 @@ func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 		case "scope_map":
 			err = o.unmarshalScopeMap(d)
 		case "other_schemes":
-			if o.OtherSchemes = d.RemainingArgs(); len(o.OtherSchemes) == 0 {
+			names := d.RemainingArgs()
+			if o.OtherSchemes = append(o.OtherSchemes, names...); len(names) == 0 {
 				err = caddyargs.WrongCount(d, "other_schemes <names...>, of the document's securitySchemes")
 			}
 		case "default":

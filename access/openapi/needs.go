@@ -31,14 +31,18 @@ func (p *policy) needsOf(s *security) *needs {
 	return n
 }
 
-const noSecurity = "neither the operation nor the document says what requests need; add security, or security: [] if it is public, or write in the openapi block: default authenticated"
+const noSecurity = "neither the operation nor the document says what requests need; add security, or security: [] if it is public, or "
 
 const lostAlternative = "an alternative lets nobody in, as "
 
 func (p *policy) newNeeds(s *security) *needs {
 	switch {
 	case s == nil && p.fallback.Access == access.Denied:
-		return &needs{problem: &Problem{NoSecurity, noSecurity}}
+		text := noSecurity + "write in the openapi block: default authenticated"
+		if p.said {
+			text = noSecurity + "change the default in the openapi block, which is deny"
+		}
+		return &needs{problem: &Problem{NoSecurity, text}}
 	case s == nil:
 		return &needs{access: p.fallback.Access, scopes: p.fallback.Scopes}
 	case s.isPublic():

@@ -84,6 +84,7 @@ func (d Default) Check() error {
 type policy struct {
 	scheme   string
 	fallback Default
+	said     bool           // whether somebody gave the fallback
 	mappings []ScopeMapping // the most specific first
 	order    []int          // where each was given
 	used     []bool         // each of mappings
@@ -98,7 +99,7 @@ type policy struct {
 func newPolicy(scheme string, o Options) *policy {
 	p := &policy{scheme: scheme, fallback: Default{Access: access.Denied}, used: make([]bool, len(o.ScopeMap)), seen: make(map[string][]string), others: o.OtherSchemes, needs: make(map[*security]*needs)}
 	if o.Default != nil {
-		p.fallback = *o.Default
+		p.fallback, p.said = *o.Default, true
 	}
 	for i := range o.ScopeMap {
 		p.order = append(p.order, i)
