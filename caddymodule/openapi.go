@@ -215,7 +215,7 @@ func (h *Handler) mapping() (adminapi.Mapping, error) {
 	}
 	table, err := access.NewTable(routes)
 	if errors.Is(err, access.ErrNoRoutes) && len(g.Documents) > 0 {
-		return adminapi.Mapping{}, &openapi.NothingMapped{Documents: g.Documents, Written: written, Header: h.Header}
+		return adminapi.Mapping{}, &openapi.NothingMappedError{Documents: g.Documents, Written: written, Header: h.Header}
 	}
 	if err != nil {
 		return adminapi.Mapping{}, err

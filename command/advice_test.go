@@ -93,6 +93,11 @@ func cacheSite(settings string, behind bool) string {
 	return `{"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [` + strings.Join(handlers, ", ") + `]}]}}}}}`
 }
 
+// catalogueSite is a config with one scope of the catalogue, and more routes.
+func catalogueSite(more string) string {
+	return `{"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/posts", "scopes": ["posts:read"]}` + more + `]}]}]}}}}}`
+}
+
 const quietCache = `"disable_coalescing": true`
 
 var adviceCases = map[string]adviceCase{
@@ -140,7 +145,11 @@ var adviceCases = map[string]adviceCase{
 	"a line for nothing": {code: lint.UnusedScopeMap, document: only("[{key: ['x:read']}]"), block: "scope_map Admin x:admin", follow: func(t *testing.T, problem string, s *adviceSite) {
 		s.block = strings.Replace(s.block, pasted.FindStringSubmatch(problem)[1], "", 1)
 	}},
-	"two scopes in one":    {code: lint.MergedScopes, document: only("[{key: [A]}, {key: [B]}]"), block: "scope_map A x:a\nscope_map B x:a", follow: edit(inBlock, "give each a scope of its own in the scope_map lines", "B x:a", "B x:b")},
+	"two scopes in one": {code: lint.MergedScopes, document: only("[{key: [A]}, {key: [B]}]"), block: "scope_map A x:a\nscope_map B x:a", follow: edit(inBlock, "give each a scope of its own in the scope_map lines", "B x:a", "B x:b")},
+	"a scope of the catalogue": {code: lint.UnusedScope, json: catalogueSite(""), says: "media:upload", follow: func(t *testing.T, problem string, s *adviceSite) {
+		t.Helper()
+		edit(inJSON, "media:upload is in the catalogue, and no route needs it; add a route for what it opens", catalogueSite(""), catalogueSite(`, {"methods": ["POST"], "path": "/media", "scopes": ["media:upload"]}`))(t, problem, s)
+	}},
 	"a cache that mixes":   {code: lint.UnsafeCache, json: cacheSite(`"key": {"headers": ["Authorization"], "hash": false}`, false), says: "disable_coalescing", follow: edit(inJSON, "write disable_coalescing in cache", `"key": {"headers": ["Authorization"], "hash": false}`, quietCache)},
 	"a cache of hashes":    {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"hash": true, "headers": ["Socialpatra-Key-Id"]}`, true), follow: edit(inJSON, "remove hash", `"hash": true, `, "")},
 	"a cache of all keys":  {code: lint.UnsafeCache, json: cacheSite(quietCache, true), follow: edit(inJSON, "key { headers Socialpatra-Key-Id }", quietCache, quietCache+`, "key": {"headers": ["Socialpatra-Key-Id"]}`)},

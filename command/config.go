@@ -63,10 +63,10 @@ func (c *configFile) mappings() ([]adminapi.Mapping, error) {
 }
 
 // read returns what the gateways map, and those that map nothing.
-func (c *configFile) read() (mappings []adminapi.Mapping, nothing []*openapi.NothingMapped, err error) {
+func (c *configFile) read() (mappings []adminapi.Mapping, nothing []*openapi.NothingMappedError, err error) {
 	for _, encoded := range findHandlers(c.tree) {
 		g, err := caddymodule.MappingOf(encoded)
-		if n, ok := errors.AsType[*openapi.NothingMapped](err); ok {
+		if n, ok := errors.AsType[*openapi.NothingMappedError](err); ok {
 			nothing = append(nothing, n)
 		} else if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", c.name, err)

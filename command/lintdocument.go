@@ -46,7 +46,7 @@ func lintDocument(file string) (r report, err error) {
 		return f.Code == lint.UnusedScope && f.Where == "" // of the catalogue: a document need not use all of it
 	})
 	if document.IsNothing() {
-		nothing := openapi.NothingMapped{Documents: g.Documents}
+		nothing := openapi.NothingMappedError{Documents: g.Documents}
 		r.nothing = errors.New(nothing.Summary())
 	}
 	r.block = openapiBlock(document, proposal)

@@ -73,6 +73,10 @@ func with(d *openapi.Document, change func(*openapi.Document)) *openapi.Document
 	return d
 }
 
+func declared(scope, source string) openapi.DeclaredScope {
+	return openapi.DeclaredScope{Scope: scope, Source: source, Keys: []string{scope}}
+}
+
 func gateway(routes []access.Route, documents ...*openapi.Document) Mapping {
 	return Mapping{Routes: routes, Documents: documents}
 }
@@ -129,7 +133,7 @@ func TestCheckInOrder(t *testing.T) {
 		"GET /v1/status public",
 	), func(d *openapi.Document) {
 		d.KeyHeader, d.SchemeSource = "X-Api-Key", "api.yaml:40"
-		d.Declared = []openapi.DeclaredScope{{"posts:read", "api.yaml:41", []string{"posts:read"}}, {"feeds:read", "api.yaml:42", []string{"feeds:read"}}}
+		d.Declared = []openapi.DeclaredScope{declared("posts:read", "api.yaml:41"), declared("feeds:read", "api.yaml:42")}
 	})
 	site := gateway(written(
 		"GET /v1/files/{file} media:upload",
@@ -219,7 +223,7 @@ func TestNothingToFind(t *testing.T) {
 		"no gateway": nil,
 		"no routes":  {gateway(nil, document())},
 		"all agrees": {gateway(written("GET /a x:read"), with(document("PUT /a x:write", "HEAD /a !no_security"), func(d *openapi.Document) {
-			d.Declared = []openapi.DeclaredScope{{"x:read", "api.yaml:9", []string{"x:read"}}, {"x:write", "api.yaml:10", []string{"x:write"}}}
+			d.Declared = []openapi.DeclaredScope{declared("x:read", "api.yaml:9"), declared("x:write", "api.yaml:10")}
 		}))},
 	} {
 		t.Run(name, func(t *testing.T) {

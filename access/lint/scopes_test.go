@@ -25,7 +25,7 @@ func catalogueBut(but ...string) []access.Route {
 
 func declaring(d *openapi.Document, scopes ...string) *openapi.Document {
 	for i, s := range scopes {
-		d.Declared = append(d.Declared, openapi.DeclaredScope{Scope: s, Source: "api.yaml:" + string(rune('5'+i)), Keys: []string{s}})
+		d.Declared = append(d.Declared, declared(s, "api.yaml:"+string(rune('5'+i))))
 	}
 	return d
 }

@@ -7,20 +7,20 @@ import (
 	"github.com/socialpatra/keygate/access"
 )
 
-// NothingMapped is the error of a gateway whose documents have no operation that
+// NothingMappedError is the error of a gateway whose documents have no operation that
 // anybody may call. Its text is one line.
-type NothingMapped struct {
+type NothingMappedError struct {
 	Documents []*Document    // at least one, each with an operation
 	Written   []access.Route // none of which lets anybody in either
 	Header    string         // that the gateway reads keys in besides Authorization; "": none
 }
 
-func (e *NothingMapped) Error() string {
+func (e *NothingMappedError) Error() string {
 	return e.Summary() + "; caddy keygate lint with the name of the document prints all of them, and a block to paste"
 }
 
 // Summary counts the reasons, and has the first operation with what to write.
-func (e *NothingMapped) Summary() string {
+func (e *NothingMappedError) Summary() string {
 	var first *Operation
 	var kinds []Kind
 	counts := make(map[Kind]int)

@@ -107,7 +107,10 @@ func (o *operation) build(p *policy) Operation {
 	if op.Route, op.Problem = o.route(p); op.Problem != nil {
 		op.Route = o.denied()
 	}
-	op.Remarks = append(o.remarks(), p.needsOf(o.security).remarks...)
+	op.Remarks = p.needsOf(o.security).remarks
+	if own := o.remarks(); own != nil {
+		op.Remarks = append(own, op.Remarks...)
+	}
 	return op
 }
 

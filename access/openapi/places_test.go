@@ -1,7 +1,10 @@
 package openapi_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,6 +38,42 @@ func TestPlacesInJSON(t *testing.T) {
 				t.Errorf("operations at %s\nwant %s", s, tt.want)
 			}
 		})
+	}
+}
+
+// Of a document in one line, every place leads to the operation itself.
+func TestPointersLead(t *testing.T) {
+	text, err := os.ReadFile("testdata/cluster.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		t.Fatal(err)
+	}
+	var tree any
+	if err := json.Unmarshal(text, &tree); err != nil {
+		t.Fatal(err)
+	}
+	read := func(text string) *openapi.Document {
+		return mustRead(t, map[string]string{"openapi.json": text}, openapi.Options{})
+	}
+	d, lines := read(compact.String()), read(string(text))
+	for i, o := range d.Operations {
+		_, pointer, ok := strings.Cut(o.Source, "#/")
+		at := tree
+		tokens := strings.Split(pointer, "/")
+		for _, token := range tokens {
+			at = at.(map[string]any)[strings.NewReplacer("~1", "/", "~0", "~").Replace(token)]
+		}
+		if !ok || at == nil || tokens[len(tokens)-1] != strings.ToLower(o.Method) {
+			t.Errorf("%s %s is at %s", o.Method, o.Path, o.Source)
+		}
+		_, line, _ := strings.Cut(lines.Operations[i].Source, ":")
+		n, err := strconv.Atoi(line)
+		if err != nil || !strings.Contains(strings.Split(string(text), "\n")[n-1], `"`+strings.ToLower(o.Method)+`"`) {
+			t.Errorf("with line breaks %s %s is at %s", o.Method, o.Path, lines.Operations[i].Source)
+		}
 	}
 }
 
