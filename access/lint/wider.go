@@ -19,7 +19,7 @@ func (s *site) checkWider(f *findings) {
 			continue
 		}
 		r := table.Match(o.Method, exampleOf(o.Route.Pattern))
-		if r == nil || !r.Imported || r.Access == access.Denied {
+		if r == nil {
 			continue
 		}
 		advice := "serve it at another path"
@@ -30,8 +30,8 @@ func (s *site) checkWider(f *findings) {
 	}
 }
 
-// withoutDenied is the table as if documents had no denied operation; nil where
-// nothing is left, or nothing is denied.
+// withoutDenied is the table of the documents as if they had no denied operation;
+// nil where nothing is left, or nothing is denied.
 func (s *site) withoutDenied() *access.Table {
 	var routes []access.Route
 	denied := false
@@ -47,7 +47,7 @@ func (s *site) withoutDenied() *access.Table {
 	if !denied || len(routes) == 0 {
 		return nil
 	}
-	table, err := access.NewTable(append(routes, s.Routes...))
+	table, err := access.NewTable(routes)
 	if err != nil {
 		return nil
 	}

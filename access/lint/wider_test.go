@@ -21,6 +21,7 @@ func TestWiderRoutes(t *testing.T) {
 		"a star in a star":   one(gateway(nil, document("GET /* authenticated", "GET /a/* !unmappable")), "api.yaml:2: GET /a/*"+serves("GET /*", "api.yaml:1", "any valid key", "deny GET /a/*")),
 		"HEAD":               one(gateway(nil, document("GET /a x:y", "HEAD /a !no_security")), "api.yaml:2: HEAD /a"+serves("GET /a", "api.yaml:1", "x:y", "deny HEAD /a")),
 		"another document":   one(gateway(nil, document("GET /{id} x:y"), with(document("GET /a !no_security"), func(d *openapi.Document) { d.Operations[0].Source = "b.yaml:1" })), "b.yaml:1: GET /a"+serves("GET /{id}", "api.yaml:1", "x:y", "deny GET /a")),
+		"no route at all":    one(gateway(nil, document("GET /{id} x:y", "TRACE /a !unmappable", "GET /a !no_security")), "api.yaml:3: GET /a"+serves("GET /{id}", "api.yaml:1", "x:y", "deny GET /a")),
 		"mapped by hand":     one(gateway(written("GET /a x:y"), document("GET /{id} x:y", "GET /a !no_security"))),
 		"a written one":      one(gateway(written("GET /a/{id} x:y"), document("GET /b x:y", "GET /a/{b}.{c} !unmappable"))),
 		"never by a request": one(gateway(nil, document("GET /* x:y", "GET /a//b !ambiguous_path"))),

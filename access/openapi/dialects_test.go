@@ -50,6 +50,7 @@ func TestProposeBasePath(t *testing.T) {
 		"two":                  {"[{url: /v1}, {url: /v2}]", "{/a: {get: {}}}", "/v1 /v1/a"},
 		"the root":             {"[{url: 'https://a.example'}, {url: /v2}]", "{/a: {get: {}}}", "/ /a"},
 		"of most operations":   {"[{url: /v1}, {url: /v2}]", "{/a: {servers: [{url: /v3}], get: {}, put: {}}, /b: {get: {}}}", "/v3 /v3/a /v3/a /v3/b"},
+		"of as many":           {"[{url: /v1}, {url: /v2}]", "{/a: {get: {}}, /b: {servers: [{url: /v3}], get: {}}}", "/v1 /v1/a /v1/b"},
 		"of a path":            {"[{url: /v1}]", "{/a: {servers: [{url: /v3}, {url: /v4}], get: {}}, /b: {get: {}, put: {}}}", "/v1 /v1/a /v1/b /v1/b"},
 		"of an operation":      {"[{url: /v1}]", "{/a: {get: {servers: [{url: /v3}, {url: /v4}]}}}", "/v3 /v3/a"},
 		"of operations, apart": {"[{url: /v1}]", "{/a: {get: {servers: [{url: /v3}]}, put: {}}}", " /v3/a /v1/a"},
