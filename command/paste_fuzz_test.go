@@ -1,6 +1,9 @@
 package command
 
 import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,7 +109,7 @@ func (s stated) allows(r *access.Route, scheme string, names map[string]string) 
 }
 
 // The block of any document can be pasted: the Caddyfile adapts, and the config
-// loads unless nothing is mapped. No operation is then open to whom the document
+// loads unless nothing is mapped. Each of its lines is for something. No operation is then open to whom the document
 // keeps out.
 func FuzzPaste(f *testing.F) {
 	for _, walk := range walks {
@@ -116,53 +119,120 @@ func FuzzPaste(f *testing.F) {
 	f.Add("openapi: 3.1.0\nservers: [{url: /v1}, {url: \"/v`2\"}]\npaths: {/a: {get: {security: []}}}\n")
 	f.Add(walkSchemes + "security: [{oauth: ['import', 'a:b', '*', 'a.b', 'a/b']}]\npaths: {/a: {get: {}, put: {security: [{oauth: [], basic: []}]}, post: {security: [{basic: []}]}}}\n")
 	folder := f.TempDir()
-	path, config := filepath.Join(folder, "api.yaml"), filepath.Join(folder, "Caddyfile")
-	f.Fuzz(func(t *testing.T, text string) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	f.Fuzz(func(t *testing.T, text string) { checkPaste(t, folder, text) })
+}
+
+// The same of random documents that can be read, with scopes that no Caddyfile and
+// no key can have.
+func TestPasteOfRandomDocuments(t *testing.T) {
+	folder := t.TempDir()
+	pasted := 0
+	for seed := range uint64(250) {
+		text := randomDocument(rand.New(rand.NewPCG(seed, 1)))
+		if checkPaste(t, folder, text); t.Failed() {
+			t.Fatalf("seed %d:\n%s", seed, text)
 		}
-		_, proposal, err := openapi.Propose(path)
-		if err != nil {
-			return
+		if _, err := os.Stat(filepath.Join(folder, "Caddyfile")); err == nil {
+			pasted++
+			os.Remove(filepath.Join(folder, "Caddyfile"))
 		}
-		r, err := lintDocument(path)
-		if err != nil {
-			t.Fatal(err)
+	}
+	if pasted < 200 {
+		t.Errorf("only %d have a block", pasted)
+	}
+}
+
+// randomDocument is YAML whose every value is JSON.
+func randomDocument(r *rand.Rand) string {
+	one := func(of ...string) string { return of[r.IntN(len(of))] }
+	scopes := []string{"a:b", "a:c", "api:read", "read", "READ", "Read", "read.a", "a/read", "*", "x*y", "", "https://a.example/read", "a b", "`", "{$HOME}", "#x", "\n", "ä", "{x}", "api:read-2", "x\"y", "\\"}
+	security := func() string {
+		var items []string
+		for range r.IntN(4) {
+			item := make(map[string][]string)
+			for _, name := range []string{"k", "o", "s x", "#b"} {
+				if r.IntN(2) > 0 {
+					item[name] = []string{}
+					for range r.IntN(3) {
+						item[name] = append(item[name], one(scopes...))
+					}
+				}
+			}
+			text, _ := json.Marshal(item)
+			items = append(items, string(text))
 		}
-		if err := os.WriteFile(config, []byte(":8080 {\n\tkeygate {\n"+r.block+"\t}\n}\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := loadConfig(config, "")
-		if err != nil {
-			t.Fatalf("%v\n%s", err, r.block)
-		}
-		mappings, nothing, err := c.read()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, r.block)
-		}
-		if len(nothing) > 0 {
-			return
-		}
-		said, ok := statedIn(text)
-		if !ok {
-			return
-		}
-		names := make(map[string]string)
-		for _, m := range proposal.Options.ScopeMap {
-			names[m.Source] = m.Scopes[0]
-		}
-		if merged := mappings[0].Documents[0].Merged; len(merged) > 0 {
-			t.Errorf("scopes become one: %v\n%s", merged, r.block)
-		}
-		document, err := openapi.Read(path, openapi.Options{BasePath: "/", Scheme: proposal.Options.Scheme})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, o := range mappings[0].Documents[0].Operations {
-			asked := o.Method + " " + document.Operations[i].Path // without what goes before it
-			if s, ok := said[asked]; ok && o.Route != nil && !s.allows(o.Route, document.Scheme, names) {
-				t.Errorf("%s says %v and becomes %v %v\n%s", asked, s, o.Route.Access, o.Route.Scopes, r.block)
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	var b strings.Builder
+	b.WriteString("openapi: 3.2.0\ncomponents: {securitySchemes: {k: {type: http, scheme: bearer}, o: {type: oauth2, flows: {}}, 's x': {type: apiKey, in: cookie, name: s}, '#b': {type: apiKey, in: header, name: X-B}}}\n")
+	if r.IntN(2) > 0 {
+		b.WriteString("security: " + security() + "\n")
+	}
+	fmt.Fprintf(&b, "servers: [{url: %q}, {url: %q}]\npaths:\n", one("/", "/v1", "https://a.example/v 2"), one("/", "/v1", "/v~2"))
+	for _, path := range []string{"/a", "/a/{id}", "/a/{id}{x}", "/a#b", "/:c", "/é"} {
+		fmt.Fprintf(&b, "  %q:\n", path)
+		for _, method := range []string{"get", "put", "query"} {
+			if r.IntN(3) == 0 {
+				fmt.Fprintf(&b, "    %s: {}\n", method)
+			} else {
+				fmt.Fprintf(&b, "    %s: {security: %s}\n", method, security())
 			}
 		}
-	})
+	}
+	return b.String()
+}
+
+// checkPaste pastes the block that lint prints of a document, if it can be read.
+func checkPaste(t *testing.T, folder, text string) {
+	t.Helper()
+	path, config := filepath.Join(folder, "api.yaml"), filepath.Join(folder, "Caddyfile")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, proposal, err := openapi.Propose(path)
+	if err != nil {
+		return
+	}
+	r, err := lintDocument(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, []byte(":8080 {\n\tkeygate {\n"+r.block+"\t}\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadConfig(config, "")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, r.block)
+	}
+	mappings, nothing, err := c.read()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, r.block)
+	}
+	if len(nothing) > 0 {
+		return
+	}
+	said, ok := statedIn(text)
+	if !ok {
+		return
+	}
+	names := make(map[string]string)
+	for _, m := range proposal.Options.ScopeMap {
+		names[m.Source] = m.Scopes[0]
+	}
+	if merged := mappings[0].Documents[0].Merged; len(merged) > 0 {
+		t.Errorf("scopes become one: %v\n%s", merged, r.block)
+	}
+	if unused := mappings[0].Documents[0].UnusedMappings; len(unused) > 0 {
+		t.Errorf("lines are for nothing: %v\n%s", unused, r.block)
+	}
+	document, err := openapi.Read(path, openapi.Options{BasePath: "/", Scheme: proposal.Options.Scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range mappings[0].Documents[0].Operations {
+		asked := o.Method + " " + document.Operations[i].Path // without what goes before it
+		if s, ok := said[asked]; ok && o.Route != nil && !s.allows(o.Route, document.Scheme, names) {
+			t.Errorf("%s says %v and becomes %v %v\n%s", asked, s, o.Route.Access, o.Route.Scopes, r.block)
+		}
+	}
 }
