@@ -33,11 +33,11 @@ type jsonReader struct {
 	dec  *json.Decoder
 	line int // where the last token is; no token has a line break in it
 	read int // offset of its end
-	last int // number of the last node, see where
+	last int // offset of the end of the last key or item, see where
 }
 
-// value reads a value, or a key. It has a number of its own unless it is the value
-// of a key.
+// value reads a value, or a key. It has a place of its own in the text unless it is
+// the value of a key.
 func (j *jsonReader) value(depth int, own bool) (*yaml.Node, error) {
 	token, err := j.dec.Token()
 	if err != nil {
@@ -48,7 +48,7 @@ func (j *jsonReader) value(depth int, own bool) (*yaml.Node, error) {
 	j.read = end
 
 	if own {
-		j.last++
+		j.last = end
 	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Line: j.line, Column: j.last}
 	switch v := token.(type) {

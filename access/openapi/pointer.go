@@ -14,9 +14,9 @@ import (
 // where returns where a node is: file and line; in a file of JSON file and JSON
 // pointer (RFC 6901) if there are others in the line that it is not a part of.
 //
-// Nodes of JSON have no column, and in its place their number in the order of
-// the text: keys, items and the root have one each, and a value that of its key.
-// So the way to a node is found from the root by comparing numbers.
+// Nodes of JSON have no column, and in its place where in the text they are: keys,
+// items and the root the offset of their first token's end, and a value that of
+// its key. So the way to a node is found from the root by comparing offsets.
 func (f *file) where(n *yaml.Node) string {
 	if !f.json {
 		return f.at(n.Line)
@@ -28,7 +28,7 @@ func (f *file) where(n *yaml.Node) string {
 		if at.Kind == yaml.MappingNode {
 			step = 2
 		}
-		// The last child whose number is not greater.
+		// The last child that is not behind it.
 		i := step * (sort.Search(len(at.Content)/step, func(i int) bool { return at.Content[i*step].Column > n.Column }) - 1)
 		token := strconv.Itoa(i)
 		if step == 2 {
