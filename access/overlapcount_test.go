@@ -2,7 +2,11 @@ package access
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"reflect"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -59,6 +63,176 @@ func TestOverlapsAllocateByRoute(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if a, b := allocated(t, few[name]), allocated(t, many[name]); b > 6*a {
 				t.Errorf("200 of each allocate %d bytes, 800 of each %d", a, b)
+			}
+		})
+	}
+}
+
+// The same for the places that the walks look at.
+func TestOverlapsLookAtFewPlaces(t *testing.T) {
+	steps := func(lines []string) int {
+		x, imported := indexOf(importedTable(t, lines...))
+		for _, r := range imported {
+			x.Over(r)
+		}
+		return x.steps
+	}
+	few, many := productTables(200, 200), productTables(800, 800)
+	for name := range few {
+		if a, b := steps(few[name]), steps(many[name]); b > 5*a {
+			t.Errorf("%s: %d steps for 200 of each, %d for 800 of each", name, a, b)
+		}
+	}
+}
+
+func indexOf(t *Table) (x *Index, imported []*Route) {
+	var written []*Route
+	for i := range t.routes {
+		if r := &t.routes[i]; r.Imported {
+			imported = append(imported, r)
+		} else {
+			written = append(written, r)
+		}
+	}
+	return NewIndex(written), imported
+}
+
+// Random tables of patterns of all shapes, against every pair of their routes.
+func TestOverlapsAgainstPairs(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	segments := []string{"a", "b", "A", "?", "?", "a?", "?b", "?.a", "a?b", "?a?", "ab", "a.a"}
+	pattern := func() string {
+		var b strings.Builder
+		for n := range 1 + r.IntN(4) {
+			b.WriteString("/" + strings.Replace(strings.Replace(pick(segments...), "?", fmt.Sprintf("{p%d}", n), 1), "?", fmt.Sprintf("{q%d}", n), 1))
+		}
+		return pick(b.String(), b.String(), b.String()+"/", b.String()+"/*", "/*", "/")
+	}
+	seen := make(map[string]int)
+	for range 3000 {
+		var routes []Route
+		for range 1 + r.IntN(12) {
+			one := Route{Methods: strings.Split(pick("GET", "GET", "HEAD", "POST", "PUT,GET", "POST,HEAD,QUERY", "*"), ","), Pattern: pattern()}
+			one.Imported = r.IntN(2) == 0
+			switch r.IntN(4) {
+			case 0:
+				one.Access = Public
+			case 1:
+				one.Access = Denied
+			case 2:
+				one.Access, one.Cost = Authenticated, r.IntN(3)
+			default:
+				one.Scopes = Scopes{{"a:b", "a:c"}, {pick("a:d", "a:e")}}
+			}
+			if _, err := NewTable(append(slices.Clone(routes), one, Route{Methods: []string{"GET"}, Pattern: "/only", Access: Public})); err == nil {
+				routes = append(routes, one)
+			}
+		}
+		table, err := NewTable(routes)
+		if err != nil {
+			continue // nothing but denied ones
+		}
+		want := slowOverlaps(table)
+		if got := table.Overlaps(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("of %v\nfound %s\nwant  %s", routes, show(got), show(want))
+		}
+		for _, o := range want {
+			seen[fmt.Sprint(o.Whole, o.Others > 1, o.Unlike != nil)]++
+		}
+	}
+	for _, kind := range []string{"true true true", "true true false", "true false false", "true false true", "false true true", "false true false", "false false true", "false false false"} {
+		if seen[kind] < 20 {
+			t.Errorf("only %d overlaps of the kind %s", seen[kind], kind)
+		}
+	}
+}
+
+func show(overlaps []Overlap) string {
+	var b strings.Builder
+	for _, o := range overlaps {
+		fmt.Fprintf(&b, "[%s by %s, whole %t, %d others, unlike %v] ", o.Imported, o.Written, o.Whole, o.Others, o.Unlike)
+	}
+	return b.String()
+}
+
+// slowOverlaps is what [Overlap] says, word by word.
+func slowOverlaps(t *Table) (all []Overlap) {
+	for i := range t.routes {
+		r := &t.routes[i]
+		if !r.Imported {
+			continue
+		}
+		var some, whole, unlike []int
+		for w := range t.routes {
+			written := &t.routes[w]
+			meets, covers := t.patterns[i].meets(&t.patterns[w])
+			methods, theirs := r.requestMethods(), written.requestMethods()
+			if written.Imported || !meets || methods&theirs == 0 {
+				continue
+			}
+			some = append(some, w)
+			if covers && methods&^theirs == 0 {
+				whole = append(whole, w)
+			}
+			if !written.NeedsTheSame(r) {
+				unlike = append(unlike, w)
+			}
+		}
+		if some == nil {
+			continue
+		}
+		compare := func(a, b int) int { return t.patterns[a].compare(&t.patterns[b]) }
+		for _, list := range [][]int{some, whole, unlike} {
+			slices.SortStableFunc(list, compare)
+		}
+		o := Overlap{Imported: r, Written: &t.routes[some[0]], Whole: whole != nil, Others: len(some) - 1}
+		place := some[0]
+		if whole != nil {
+			place = whole[0]
+			o.Written = &t.routes[place]
+		}
+		if unlike != nil && o.Written.NeedsTheSame(r) {
+			// Of equals the first comes before the others.
+			if c := compare(unlike[0], place); whole == nil || c < 0 || c == 0 && unlike[0] < place {
+				o.Unlike = &t.routes[unlike[0]]
+			}
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// meets reports whether some paths match both p and q, and whether all paths that
+// match p also match q.
+func (p *pattern) meets(q *pattern) (some, all bool) {
+	n, k := len(p.segments), len(q.segments)
+	switch {
+	case !p.rest && !q.rest && (n != k || p.slash != q.slash),
+		!p.rest && q.rest && (n <= k || p.slash),
+		p.rest && !q.rest && (k <= n || q.slash):
+		return false, false
+	}
+	all = !p.rest || q.rest && k <= n
+	for i := range min(n, k) {
+		a, b := &p.segments[i], &q.segments[i]
+		if !a.meets(b) {
+			return false, false
+		}
+		all = all && b.matches(a.sample())
+	}
+	return true, all
+}
+
+func BenchmarkOverlapsOfMany(b *testing.B) {
+	for name, lines := range productTables(20_000, 5000) {
+		table, err := newImportedTable(lines...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
+			for b.Loop() {
+				table.Overlaps()
 			}
 		})
 	}

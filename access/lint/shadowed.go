@@ -2,12 +2,12 @@ package lint
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/socialpatra/keygate/access"
 )
 
-// checkShadowed finds imported routes that written ones take requests from.
+// checkShadowed finds imported routes that written ones take requests from. Each
+// finding names the route that decides, and one that needs something else.
 func (s *site) checkShadowed(f *findings) {
 	for _, t := range s.takings {
 		if t.operation.Problem != nil {
@@ -15,16 +15,38 @@ func (s *site) checkShadowed(f *findings) {
 		}
 		r := t.operation.Route
 		what := "loses some requests"
-		if t.whole {
+		if t.Whole {
 			what = "is never reached: it loses all requests"
 		}
-		is, takes := needsOf(r), needsOf(t.written)
+		is, takes := needsOf(r), needsOf(t.Written)
 		need := "which needs the same: " + takes
-		if !needSame(r, t.written) {
+		if !r.NeedsTheSame(t.Written) {
 			need = "which needs " + takes + " where the document has " + is + "; make them the same, unless that is meant"
 		}
-		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s", r, what, t.written, inSource(t.written), need)
+		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s%s", r, what, t.Written, inSource(t.Written), need, others(&t.Overlap))
 	}
+}
+
+// others says how many routes besides the first take requests.
+func others(o *access.Overlap) string {
+	text := ""
+	switch o.Others {
+	case 0:
+		return ""
+	case 1:
+		text = "; 1 other route takes requests of it"
+	default:
+		text = fmt.Sprintf("; %d other routes take requests of it", o.Others)
+	}
+	switch {
+	case o.Unlike == nil:
+		return text
+	case o.Others > 1:
+		text += ", such as"
+	default:
+		text += ","
+	}
+	return fmt.Sprintf("%s %s%s, which needs %s", text, o.Unlike, inSource(o.Unlike), needsOf(o.Unlike))
 }
 
 func inSource(r *access.Route) string {
@@ -32,23 +54,6 @@ func inSource(r *access.Route) string {
 		return ""
 	}
 	return " (" + r.Source + ")"
-}
-
-// needSame reports whether two routes let the same requests in and charge the
-// same for them.
-func needSame(a, b *access.Route) bool {
-	return a.Access == b.Access && a.WebSocket == b.WebSocket && max(a.Cost, 1) == max(b.Cost, 1) &&
-		slices.EqualFunc(sortedSets(a.Scopes), sortedSets(b.Scopes), slices.Equal)
-}
-
-// sortedSets returns the sets in an order that depends on what is in them only.
-func sortedSets(scopes access.Scopes) [][]string {
-	sets := make([][]string, len(scopes))
-	for i, set := range scopes {
-		sets[i] = slices.Sorted(slices.Values(set))
-	}
-	slices.SortFunc(sets, slices.Compare)
-	return sets
 }
 
 // needsOf says what a route needs: "posts:write media:upload, cost 5".

@@ -24,9 +24,9 @@ func newSite(g *Mapping) *site {
 			s.operations = append(s.operations, &d.Operations[i])
 		}
 	}
-	s.takings = compare(s.written, s.operations, view{})
+	s.takings = takings(s.written, s.operations)
 	for _, t := range s.takings {
-		if t.whole {
+		if t.Whole {
 			s.covered[t.operation] = true
 		}
 	}
