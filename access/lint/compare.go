@@ -18,6 +18,9 @@ type taking struct {
 // Operations that no request can reach are left out; those that have a problem
 // otherwise are not.
 func takings(written []*access.Route, operations []*openapi.Operation) (all []taking) {
+	if len(written) == 0 {
+		return nil
+	}
 	x := access.NewIndex(written)
 	for _, o := range operations {
 		if o.Route == nil {

@@ -8,7 +8,7 @@ import (
 
 // checkWritten finds written routes that match no operation.
 func (s *site) checkWritten(f *findings) {
-	if len(s.Documents) == 0 {
+	if len(s.Documents) == 0 || len(s.written) == 0 {
 		return
 	}
 	operations := access.NewIndex(routesOf(s.operations, ""))

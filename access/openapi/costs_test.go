@@ -44,3 +44,42 @@ func TestSchemasOfJSONMakeNothing(t *testing.T) {
 		t.Errorf("%d bytes for a document of %d", size, len(text))
 	}
 }
+
+// largestSecurity is what one operation may need at most.
+func largestSecurity(alternatives, scopes int) string {
+	var all []string
+	for i := range alternatives {
+		var set []string
+		for j := range scopes {
+			set = append(set, fmt.Sprintf(`"alternative%d:scope%d"`, i, j))
+		}
+		all = append(all, `{"key":[`+strings.Join(set, ",")+`]}`)
+	}
+	return "[" + strings.Join(all, ",") + "]"
+}
+
+// What all operations need in common is read, checked and kept once.
+func TestSecurityOfTheDocumentIsKeptOnce(t *testing.T) {
+	with := func(security string, operations int) string {
+		var b strings.Builder
+		b.WriteString(`{"openapi":"3.1.0","components":{"securitySchemes":{"key":{"type":"http","scheme":"bearer"}}},"security":` + security + `,"paths":{`)
+		for i := range operations {
+			fmt.Fprintf(&b, `"/a%d":{"get":{}},`, i)
+		}
+		b.WriteString(`"/a":{"get":{}}}}`)
+		return b.String()
+	}
+	for name, test := range map[string]struct{ alternatives, scopes int }{
+		"as many as can be": {16, 64},
+		"too many":          {16, 3000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, small := allocations(t, "openapi.json", with(largestSecurity(1, 1), 2000))
+			_, large := allocations(t, "openapi.json", with(largestSecurity(test.alternatives, test.scopes), 2000))
+			_, alone := allocations(t, "openapi.json", with(largestSecurity(test.alternatives, test.scopes), 1))
+			if large > 2*(small+alone) {
+				t.Errorf("%d bytes for 2,000 operations; %d if they need little, and %d for one", large, small, alone)
+			}
+		})
+	}
+}

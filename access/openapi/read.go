@@ -22,6 +22,7 @@ const (
 	maxDepth  = 256     // of lists and mappings in each other
 	maxRefs   = 16      // from one $ref to the next
 	maxVisits = 2 << 20 // keys and items looked at, with what aliases, merge keys and $refs repeat
+	maxNodes  = 4 << 20 // keys, values and items in memory: of JSON those that are looked at
 
 	maxOperations = 100_000
 )
