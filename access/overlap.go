@@ -19,11 +19,14 @@ type Overlap struct {
 	// reached.
 	Whole bool
 
+	// Same means that Written needs the same as Imported.
+	Same bool
+
 	// Others counts the routes besides Written that take some requests, or all.
 	Others int
 
-	// Unlike is the most specific route that needs something else than Imported,
-	// if Written needs the same and does not come before it; or nil.
+	// Unlike is the most specific route that needs something else than Imported;
+	// nil if Written does, or takes every request before it.
 	Unlike *Route
 }
 
@@ -116,7 +119,8 @@ func (x *Index) over(r *Route, p *pattern, methods methodSet) (o Overlap, ok boo
 	if whole != nil {
 		first, o.Written = whole, whole.route
 	}
-	if unlike != nil && first.needs == needs && (whole == nil || unlike.rank < whole.rank) {
+	o.Same = first.needs == needs
+	if unlike != nil && o.Same && (whole == nil || unlike.rank < whole.rank) {
 		o.Unlike = unlike.route
 	}
 	return o, true

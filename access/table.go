@@ -24,25 +24,42 @@ func NewTable(routes []Route) (*Table, error) {
 	}
 	compatible() // computed now, so that requests need not wait for it
 	t := &Table{routes: make([]Route, len(routes)), patterns: make([]pattern, len(routes))}
+	b := builder{scopes: make(map[sharedScopes]Scopes)}
 	for i := range routes {
-		if err := t.add(i, &routes[i]); err != nil {
+		if err := t.add(i, &routes[i], &b); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
 }
 
-func (t *Table) add(index int, given *Route) error {
+// builder has what routes of a table share.
+type builder struct {
+	checker Checker
+	scopes  map[sharedScopes]Scopes // the copies, by what was given
+}
+
+// clone copies scopes, and only once those of several routes.
+func (b *builder) clone(s Scopes) Scopes {
+	copied, known := b.scopes[s.shared()]
+	if !known {
+		copied = s.clone()
+		b.scopes[s.shared()] = copied
+	}
+	return copied
+}
+
+func (t *Table) add(index int, given *Route, b *builder) error {
 	fail := func(format string, args ...any) error {
 		return &RouteError{Where: given.where(index), Problem: fmt.Sprintf(format, args...)}
 	}
-	methods, p, problem := given.check()
+	methods, p, problem := given.check(&b.checker)
 	if problem != "" {
 		return fail("%s", problem)
 	}
 	r := &t.routes[index]
 	*r = *given
-	r.Methods, r.Scopes = slices.Clone(given.Methods), given.Scopes.clone()
+	r.Methods, r.Scopes = slices.Clone(given.Methods), b.clone(given.Scopes)
 	r.Cost = max(r.Cost, 1)
 	t.patterns[index] = p
 

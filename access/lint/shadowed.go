@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/socialpatra/keygate/access"
 )
@@ -20,7 +21,7 @@ func (s *site) checkShadowed(f *findings) {
 		}
 		is, takes := needsOf(r), needsOf(t.Written)
 		need := "which needs the same: " + takes
-		if !r.NeedsTheSame(t.Written) {
+		if !t.Same {
 			need = "which needs " + takes + " where the document has " + is + "; make them the same, unless that is meant"
 		}
 		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s%s", r, what, t.Written, inSource(t.Written), need, others(&t.Overlap))
@@ -65,7 +66,7 @@ func needsOf(r *access.Route) string {
 	case access.Authenticated:
 		needs = "any valid key"
 	default:
-		needs = r.Scopes.String()
+		needs = shown(r.Scopes)
 	}
 	if r.Cost > 1 {
 		needs += fmt.Sprintf(", cost %d", r.Cost)
@@ -74,4 +75,29 @@ func needsOf(r *access.Route) string {
 		needs += ", websocket"
 	}
 	return needs
+}
+
+// maxShown is how many bytes of scopes a finding tells, about. An operation may
+// need a thousand scopes, and others the same.
+const maxShown = 256
+
+// shown returns the sets of scopes as they are written, or the first of them.
+func shown(scopes access.Scopes) string {
+	var b strings.Builder
+	for i, set := range scopes {
+		if i > 0 {
+			b.WriteString(" | ")
+		}
+		for j, scope := range set {
+			if b.Len() > maxShown {
+				b.WriteString("…")
+				return b.String()
+			}
+			if j > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(scope)
+		}
+	}
+	return b.String()
 }

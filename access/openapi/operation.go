@@ -132,7 +132,7 @@ func (o *operation) route(p *policy) (*access.Route, *Problem) {
 	if route.Access, route.Scopes, problem = o.security.needs(p); problem != nil {
 		return nil, problem
 	}
-	if err := route.Check(); err != nil {
+	if err := p.checker.Check(route); err != nil {
 		return nil, &Problem{Unmappable, err.Problem}
 	}
 	return route, nil

@@ -82,6 +82,9 @@ func (d Default) Check() error {
 
 // policy is what turns the security of operations into what routes need.
 type policy struct {
+	checker access.Checker
+	known   map[*security]*need
+
 	scheme   string
 	fallback Default
 	mappings []ScopeMapping // the most specific first

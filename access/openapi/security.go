@@ -70,10 +70,32 @@ func (r *reader) requirement(p place) (requirement, error) {
 	return need, nil
 }
 
-// needs returns what a route needs for this, by a policy.
+// need is what a route needs, or why there can be none.
+type need struct {
+	access  access.Access
+	scopes  access.Scopes
+	problem *Problem
+}
+
+// needs returns what a route needs for this, by a policy. Operations that inherit
+// their security share what it comes to.
+func (s *security) needs(p *policy) (access.Access, access.Scopes, *Problem) {
+	n := p.known[s]
+	if n == nil {
+		if p.known == nil {
+			p.known = make(map[*security]*need)
+		}
+		n = new(need)
+		n.access, n.scopes, n.problem = s.newNeeds(p)
+		p.known[s] = n
+	}
+	return n.access, n.scopes, n.problem
+}
+
+// newNeeds does the work of needs.
 // Requirements without the scheme are for clients that have something else. Of
 // those with several schemes the others are the backend's to check.
-func (s *security) needs(p *policy) (access.Access, access.Scopes, *Problem) {
+func (s *security) newNeeds(p *policy) (access.Access, access.Scopes, *Problem) {
 	if s == nil {
 		if p.fallback.Access == access.Denied {
 			return "", nil, &Problem{NoSecurity, "neither the operation nor the document says what requests need; add security, or security: [] if it is public, or default to the openapi block"}
