@@ -84,6 +84,7 @@ func (d Default) Check() error {
 type policy struct {
 	checker access.Checker
 	known   map[*security]*need
+	index   *scopeIndex // of mappings
 
 	scheme   string
 	fallback Default
@@ -118,14 +119,10 @@ func (p *policy) scopes(scope string) []string {
 		return mapped
 	}
 	mapped := []string{scope}
-	best := -1
-	for i := range p.mappings {
-		if _, ok := p.mappings[i].captures(scope); ok {
-			best = i
-			break
-		}
+	if p.index == nil {
+		p.index = newScopeIndex(p.mappings)
 	}
-	if best >= 0 {
+	if best := p.index.find(scope); best >= 0 {
 		m := &p.mappings[best]
 		text, _ := m.captures(scope)
 		p.used[best] = true
