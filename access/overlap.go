@@ -146,16 +146,10 @@ func (x *Index) walk(p *pattern, whole bool, found func(*group)) {
 	for depth := 0; len(x.from) > 0; depth++ {
 		x.steps += len(x.from)
 		for _, s := range x.from {
-			if p.rest || depth < len(p.segments) && !p.slash {
-				add(s.rest)
+			if s.ends != nil {
+				s.ends.at(p, depth, add)
 			}
-			switch {
-			case depth < len(p.segments):
-			case p.slash:
-				add(s.slash)
-			case !p.rest:
-				add(s.here)
-			case !whole:
+			if p.rest && depth == len(p.segments) && !whole {
 				add(s.below())
 			}
 		}
@@ -170,31 +164,47 @@ func (x *Index) walk(p *pattern, whole bool, found func(*group)) {
 	}
 }
 
+// at calls add for the patterns that end in a place, which so many segments of a
+// pattern have led to, and that match paths of it.
+func (e *ends) at(p *pattern, depth int, add func(tally)) {
+	if p.rest || depth < len(p.segments) && !p.slash {
+		add(e.rest)
+	}
+	switch {
+	case depth < len(p.segments) || p.rest:
+	case p.slash:
+		add(e.slash)
+	default:
+		add(e.here)
+	}
+}
+
 // step adds where a segment of a pattern leads to from a place: over each
 // segment that meets it, or with whole over those that match all that it does.
 func (x *Index) step(s *shape, g *segment, whole bool) {
+	found := func(c *shape) { x.to = append(x.to, c) }
 	if g.isName() && !whole {
-		if len(s.literals) > 0 || len(s.texts.all) > 0 || s.name != nil {
-			x.to = append(x.to, s.any())
+		if !s.isLeaf() {
+			found(s.any())
 		}
 		return
 	}
 	if s.name != nil {
-		x.to = append(x.to, s.name)
+		found(s.name)
 	}
-	if c := s.literals[g.text]; c != nil && g.isLiteral() {
-		x.to = append(x.to, c)
-	}
-	found := func(c *shape) { x.to = append(x.to, c) }
-	if g.isLiteral() || whole {
-		x.steps += s.texts.over(g.sample(), found)
-		return
-	}
-	x.steps += len(s.literals) + s.texts.meeting(g, found)
-	for text, c := range s.literals {
-		if g.matches(text) {
+	if g.isLiteral() {
+		if c := s.literals.get(g.text); c != nil {
 			found(c)
 		}
+	} else if !whole {
+		x.steps += s.literals.matching(g, found)
+	}
+	switch {
+	case s.texts == nil:
+	case g.isLiteral() || whole:
+		x.steps += s.texts.over(g.sample(), found)
+	default:
+		x.steps += s.texts.meeting(g, found)
 	}
 }
 

@@ -18,6 +18,9 @@ func productTables(imported, written int) map[string][]string {
 		"stars":                {"/v1/{a}/x%d/*", "/v1/{b}/{c}/y%d/*"},
 		"texts around names":   {"/v1/a%d{x}", "/v1/{y}.b%d"},
 		"texts and literals":   {"/v1/{a}/x%d", "/v1/z%d.{b}/{c}"},
+		"texts over literals":  {"/v1/{x}.a%d/c", "/v1/b%d/{y}"},
+		"texts before names":   {"/v1/a%d{x}/c", "/v1/b%d/{y}"},
+		"literals below texts": {"/v1/b%d/{y}", "/v1/{x}.a%d/c"},
 		"below a star":         {"/v1/{a}/b%d/*", "/v1/{a}/{b}/c/d/e%d"},
 		"two names, deep":      {"/{a}/{b}/{c}/x%d", "/k%d/l/m/{d}"},
 		"no overlap but names": {"/{a}/{b}/x%d", "/k%d/l/m"},
@@ -101,18 +104,20 @@ func indexOf(t *Table) (x *Index, imported []*Route) {
 func TestOverlapsAgainstPairs(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
-	segments := []string{"a", "b", "A", "?", "?", "a?", "?b", "?.a", "a?b", "?a?", "ab", "a.a"}
+	segments := []string{"a", "b", "A", "?", "?", "a?", "?b", "?.a", "a?b", "?a?", "b?a", "ab?", "ba?b", "ab", "a.a"}
+	words := []string{"aa", "ba", "bb", "c.a", "a.b", "ca", "cab", "b.a", "acb", "b", "bcb", "a", "aab"} // more than are kept in a list
 	pattern := func() string {
 		var b strings.Builder
-		for n := range 1 + r.IntN(4) {
-			b.WriteString("/" + strings.Replace(strings.Replace(pick(segments...), "?", fmt.Sprintf("{p%d}", n), 1), "?", fmt.Sprintf("{q%d}", n), 1))
+		for n := range either(r.IntN(3) == 0, 1, 1+r.IntN(4)) {
+			from := either(r.IntN(3) == 0, words, segments)
+			b.WriteString("/" + strings.Replace(strings.Replace(pick(from...), "?", fmt.Sprintf("{p%d}", n), 1), "?", fmt.Sprintf("{q%d}", n), 1))
 		}
 		return pick(b.String(), b.String(), b.String()+"/", b.String()+"/*", "/*", "/")
 	}
 	seen := make(map[string]int)
 	for range 3000 {
 		var routes []Route
-		for range 1 + r.IntN(12) {
+		for range either(r.IntN(4) == 0, 40, 1+r.IntN(12)) {
 			one := Route{Methods: strings.Split(pick("GET", "GET", "HEAD", "POST", "PUT,GET", "POST,HEAD,QUERY", "*"), ","), Pattern: pattern()}
 			one.Imported = r.IntN(2) == 0
 			switch r.IntN(4) {
@@ -146,6 +151,13 @@ func TestOverlapsAgainstPairs(t *testing.T) {
 			t.Errorf("only %d overlaps of the kind %s", seen[kind], kind)
 		}
 	}
+}
+
+func either[T any](first bool, a, b T) T {
+	if first {
+		return a
+	}
+	return b
 }
 
 func show(overlaps []Overlap) string {

@@ -5,16 +5,19 @@ package access
 // that subtrees can be laid on each other: a name then goes on in one subtree for
 // all that it can be, and not in each.
 type shape struct {
-	literals map[string]*shape
-	texts    textEdges // names with text around them
-	name     *shape    // by {name}
+	literals literalEdges
+	texts    *textEdges // names with text around them
+	name     *shape     // by {name}
+	ends     *ends
 
-	here, slash, rest tally // of the patterns that end so
+	anySegment *shape // all children as one; made when it is needed
+}
 
-	// Made when they are first needed.
-	anySegment  *shape // all children as one
-	deeper      tally  // of the patterns below that have no slash at the end
-	deeperKnown bool
+// ends has the patterns that end in a place, and below. Most places have none.
+type ends struct {
+	here, slash, rest tally // those that end in nothing more, in a slash, in a star
+	below             tally // those further down without a slash at the end
+	belowKnown        bool
 }
 
 // insert returns the tally of a pattern.
@@ -22,27 +25,32 @@ func (s *shape) insert(p *pattern) *tally {
 	for i := range p.segments {
 		s = s.child(&p.segments[i])
 	}
+	e := s.end()
 	switch {
 	case p.rest:
-		return &s.rest
+		return &e.rest
 	case p.slash:
-		return &s.slash
+		return &e.slash
 	default:
-		return &s.here
+		return &e.here
 	}
+}
+
+func (s *shape) end() *ends {
+	if s.ends == nil {
+		s.ends = new(ends)
+	}
+	return s.ends
 }
 
 // child returns what a segment leads to, and adds it if there is nothing.
 func (s *shape) child(g *segment) *shape {
 	switch {
 	case g.isLiteral():
-		c := s.literals[g.text]
+		c := s.literals.get(g.text)
 		if c == nil {
-			if s.literals == nil {
-				s.literals = make(map[string]*shape)
-			}
 			c = new(shape)
-			s.literals[g.text] = c
+			s.literals.add(g.text, c)
 		}
 		return c
 	case g.isName():
@@ -51,18 +59,22 @@ func (s *shape) child(g *segment) *shape {
 		}
 		return s.name
 	}
+	if s.texts == nil {
+		s.texts = newTextEdges()
+	}
 	return s.texts.child(g)
 }
 
 // lay adds all of another tree.
 func (s *shape) lay(o *shape) {
-	s.here.addAll(o.here)
-	s.slash.addAll(o.slash)
-	s.rest.addAll(o.rest)
-	for text, c := range o.literals {
-		s.child(&segment{text: text}).lay(c)
+	if o.ends != nil {
+		e := s.end()
+		e.here.addAll(o.ends.here)
+		e.slash.addAll(o.ends.slash)
+		e.rest.addAll(o.ends.rest)
 	}
-	for _, e := range o.texts.all {
+	o.literals.each(func(text string, c *shape) { s.child(&segment{text: text}).lay(c) })
+	for _, e := range o.texts.edges() {
 		s.child(e.segment).lay(e.to)
 	}
 	if o.name != nil {
@@ -72,22 +84,27 @@ func (s *shape) lay(o *shape) {
 
 var oneName = &segment{texts: []string{"", ""}}
 
+// children calls found for each.
+func (s *shape) children(found func(*shape)) {
+	s.literals.each(func(_ string, c *shape) { found(c) })
+	for _, e := range s.texts.edges() {
+		found(e.to)
+	}
+	if s.name != nil {
+		found(s.name)
+	}
+}
+
+func (s *shape) isLeaf() bool {
+	return s.name == nil && s.literals.len() == 0 && s.texts == nil
+}
+
 // any returns all children as one.
 func (s *shape) any() *shape {
-	switch {
-	case s.anySegment != nil:
-	case len(s.literals) == 0 && len(s.texts.all) == 0 && s.name != nil:
-		s.anySegment = s.name
-	default:
-		s.anySegment = new(shape)
-		for _, c := range s.literals {
-			s.anySegment.lay(c)
-		}
-		for _, e := range s.texts.all {
-			s.anySegment.lay(e.to)
-		}
-		if s.name != nil {
-			s.anySegment.lay(s.name)
+	if s.anySegment == nil {
+		if s.anySegment = s.name; s.name == nil || s.literals.len() > 0 || s.texts != nil {
+			s.anySegment = new(shape)
+			s.children(s.anySegment.lay)
 		}
 	}
 	return s.anySegment
@@ -95,19 +112,21 @@ func (s *shape) any() *shape {
 
 // below returns the tally of the patterns that end below and have no slash there.
 func (s *shape) below() tally {
-	if !s.deeperKnown {
-		s.deeperKnown = true
-		for _, c := range s.literals {
-			s.deeper.addBelow(c)
-		}
-		for _, e := range s.texts.all {
-			s.deeper.addBelow(e.to)
-		}
-		if s.name != nil {
-			s.deeper.addBelow(s.name)
-		}
+	if s.isLeaf() {
+		return nil
 	}
-	return s.deeper
+	e := s.end()
+	if !e.belowKnown {
+		e.belowKnown = true
+		s.children(func(c *shape) {
+			if c.ends != nil {
+				e.below.addAll(c.ends.here)
+				e.below.addAll(c.ends.rest)
+			}
+			e.below.addAll(c.below())
+		})
+	}
+	return e.below
 }
 
 // tally counts routes by their methods. There are few sets of methods.
@@ -142,12 +161,6 @@ func (t *tally) addAll(o tally) {
 	for _, g := range o {
 		t.add(g)
 	}
-}
-
-func (t *tally) addBelow(s *shape) {
-	t.addAll(s.here)
-	t.addAll(s.rest)
-	t.addAll(s.below())
 }
 
 func (g *group) join(o group) {

@@ -21,14 +21,28 @@ type textEdge struct {
 func (s *segment) front() string { return s.texts[0] }
 func (s *segment) end() string   { return s.texts[len(s.texts)-1] }
 
+func newTextEdges() *textEdges {
+	return &textEdges{
+		known:  make(map[string]*shape),
+		ends:   make(map[string]*textEdge),
+		fronts: make(map[string]*textEdge),
+		both:   make(map[[2]string][]int),
+	}
+}
+
+// edges returns all of them; there may be none.
+func (t *textEdges) edges() []textEdge {
+	if t == nil {
+		return nil
+	}
+	return t.all
+}
+
 // child returns what a segment leads to, and adds it if there is nothing.
 func (t *textEdges) child(g *segment) *shape {
 	key := strings.Join(g.texts, "\x00")
 	if c := t.known[key]; c != nil {
 		return c
-	}
-	if t.known == nil {
-		*t = textEdges{known: make(map[string]*shape), ends: make(map[string]*textEdge), fronts: make(map[string]*textEdge), both: make(map[[2]string][]int)}
 	}
 	c, place, front, end := new(shape), len(t.all), g.front(), g.end()
 	t.known[key] = c
@@ -51,7 +65,7 @@ func (t *textEdges) child(g *segment) *shape {
 
 // over calls found for the edges that match the text of a segment.
 func (t *textEdges) over(text string, found func(*shape)) (steps int) {
-	for i := 0; i <= len(text) && len(t.all) > 0; i++ {
+	for i := range len(text) + 1 {
 		steps++
 		if t.ends[text[i:]] == nil {
 			continue

@@ -83,3 +83,70 @@ func TestSecurityOfTheDocumentIsKeptOnce(t *testing.T) {
 		})
 	}
 }
+
+// Scopes that would all be called the same get numbers, and are not counted
+// anew for each.
+func TestProposalsAreNoProduct(t *testing.T) {
+	propose := func(scopes int) uint64 {
+		var list []string
+		for i := range scopes {
+			list = append(list, fmt.Sprintf(`"%d"`, i))
+		}
+		path := write(t, map[string]string{"openapi.json": `{"openapi":"3.1.0","components":{"securitySchemes":{"key":{"type":"http","scheme":"bearer"}}},"paths":{"/a":{"get":{"security":[{"key":[` + strings.Join(list, ",") + `]}]}}}}`})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, p, err := openapi.Propose(path)
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets := make(map[string]bool)
+		for _, m := range p.Options.ScopeMap {
+			targets[m.Scopes[0]] = true
+		}
+		if len(targets) != scopes || !targets[fmt.Sprintf("api:use-%d", scopes)] {
+			t.Errorf("%d targets for %d scopes", len(targets), scopes)
+		}
+		return after.Mallocs - before.Mallocs
+	}
+	if few, many := propose(500), propose(2000); many > 6*few {
+		t.Errorf("%d allocations for 500 scopes, %d for 2,000", few, many)
+	}
+}
+
+// What would take more than a gigabyte is refused before it does. Of JSON only
+// what is looked at takes memory.
+func TestDocumentsOfTooManyNodes(t *testing.T) {
+	const yaml = "openapi: 3.1.0\npaths: {/a: {get: {security: []}}}\n"
+	const json = `{"openapi":"3.1.0","components":{"securitySchemes":{"key":{"type":"http","scheme":"bearer"}}},"paths":{"/a":{"get":{"security":[`
+	for name, test := range map[string]struct{ file, text, want string }{
+		"items":             {"openapi.yaml", yaml + "x:\n" + strings.Repeat("- a\n", 4<<20), "openapi.yaml:1: makes the document too large; accepted: 4194304 keys, values and items"},
+		"items in brackets": {"openapi.yaml", yaml + "x: [" + strings.Repeat("a,", 2<<20) + "]\n", "openapi.yaml:1: makes the document too large; accepted: 4194304 keys, values and items"},
+		"keys":              {"openapi.yaml", yaml + "x:\n" + strings.Repeat(" a: b\n", 2<<20), "openapi.yaml:1: makes the document too large; accepted: 4194304 keys, values and items"},
+		"JSON":              {"openapi.json", json + strings.Repeat("1,", 3<<20) + "1]}}}}", "openapi.json:1: makes the document too large; accepted: 4194304 keys, values and items"},
+		"JSON, passed over": {"openapi.json", json + `]}}},"x":[` + strings.Repeat("1,", 8<<20) + "1]}", ""},
+		"segments":          {"openapi.yaml", "openapi: 3.1.0\npaths:\n" + manyPaths(2200, 500), "openapi.yaml:2100: makes the paths too long together; accepted: at most 1048576 segments"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, map[string]string{test.file: test.text})
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := openapi.Read(path, openapi.Options{})
+			runtime.ReadMemStats(&after)
+			if got := fmt.Sprint(err); got != test.want && !(err == nil && test.want == "") {
+				t.Errorf("error %q, want %q", got, test.want)
+			}
+			if size := (after.TotalAlloc - before.TotalAlloc) >> 20; size > 1000 {
+				t.Errorf("%d MiB allocated", size)
+			}
+		})
+	}
+}
+
+func manyPaths(paths, segments int) string {
+	var b strings.Builder
+	for i := range paths {
+		fmt.Fprintf(&b, "  /p%d%s: {get: {security: []}}\n", i, strings.Repeat("/a", segments-1))
+	}
+	return b.String()
+}

@@ -23,6 +23,7 @@ type reader struct {
 	mappings map[*yaml.Node]*mapping
 	visits   int // so far, see maxVisits
 	nodes    int // so far, see maxNodes
+	segments int // so far, see maxSegments
 
 	schemes map[string]*scheme // by name; those of the first file
 	names   []string           // theirs, in the order of the document

@@ -138,6 +138,9 @@ func (r *reader) appendOperation(all []operation, f *field, method, path string,
 		return nil, err
 	}
 	o.method, o.path = method, o.base+path
+	if r.segments += strings.Count(o.path, "/"); r.segments > maxSegments {
+		return nil, fail(f.where(), "makes the paths too long together; accepted: at most %d segments", maxSegments)
+	}
 	return append(all, o), nil
 }
 

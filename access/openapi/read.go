@@ -25,6 +25,7 @@ const (
 	maxNodes  = 4 << 20 // keys, values and items in memory: of JSON those that are looked at
 
 	maxOperations = 100_000
+	maxSegments   = 1 << 20 // of the paths of all operations
 )
 
 // Read reads the document at a path, with the files in its folder that its
