@@ -209,7 +209,7 @@ func TestSegmentsMeet(t *testing.T) {
 					}
 				}
 			}
-			if both := bothMatch(&p, &q); some && both == "" || both != "" && !(p.matches(both) && q.matches(both)) {
+			if both := bothMatch(&p, &q); some && both == "" || both != "" && (!p.matches(both) || !q.matches(both)) {
 				t.Fatalf("%s meets %s: %t, but %q is not in both", one, other, some, both)
 			}
 			// The texts are short: that none is of both proves nothing.

@@ -30,13 +30,11 @@ func (s *site) checkShadowed(f *findings) {
 
 // others says how many routes besides the first take requests.
 func others(o *access.Overlap) string {
-	text := ""
-	switch o.Others {
-	case 0:
+	if o.Others == 0 {
 		return ""
-	case 1:
-		text = "; 1 other route takes requests of it"
-	default:
+	}
+	text := "; 1 other route takes requests of it"
+	if o.Others > 1 {
 		text = fmt.Sprintf("; %d other routes take requests of it", o.Others)
 	}
 	switch {

@@ -190,7 +190,7 @@ func (r *reader) visit(p place, n int) error {
 // count counts keys, values and items that are kept in memory.
 func (r *reader) count(p place, n int) error {
 	if r.nodes += n; r.nodes > maxNodes {
-		return fail(p.where(), "makes the document too large; accepted: %d keys, values and items", maxNodes)
+		return fail(p.where(), "makes the document too large; accepted: about %d keys, values and items, or half as many in JSON", maxNodes)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func slowlyMapped(mappings []openapi.ScopeMapping, scope string) string {
 	best, captured := -1, ""
 	for i, m := range mappings {
 		before, after, star := strings.Cut(m.Source, "*")
-		text := ""
+		var text string
 		switch {
 		case m.Source == scope:
 			text = "*"
