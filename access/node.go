@@ -44,26 +44,19 @@ func (l *leaf) route(m method) *Route {
 	return r
 }
 
-// insert returns the leaf of a pattern, and adds it if there is none.
-func (n *node) insert(p pattern) *leaf {
+// end returns the list of leaves that a pattern is in.
+func (n *node) end(p *pattern) **leaf {
 	for i := range p.segments {
 		n = n.child(&p.segments[i])
 	}
-	end := &n.here
 	switch {
 	case p.rest:
-		end = &n.rest
+		return &n.rest
 	case p.slash:
-		end = &n.slash
+		return &n.slash
+	default:
+		return &n.here
 	}
-	for *end != nil {
-		if (*end).pattern.sameTexts(&p) {
-			return *end
-		}
-		end = &(*end).next
-	}
-	*end = &leaf{pattern: p, folded: p.isFolded()}
-	return *end
 }
 
 // child returns the node that a segment leads to, and adds it if there is none.

@@ -1,178 +1,233 @@
 package access
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
 
-// Overlap says that a written route takes requests away from an imported one.
+// Overlap says what written routes take away from an imported one. Each is
+// compared with it as if there were no other routes: requests that a more
+// specific route gets in any case count too.
 type Overlap struct {
-	Imported, Written *Route // shared with the table; not to be changed
+	Imported *Route // not to be changed, as the others
 
-	// Whole means that the written route takes every request, so the imported one
-	// is never reached.
+	// Written is the most specific of the routes that take every request, or else
+	// the most specific of all, and of equals the first.
+	Written *Route
+
+	// Whole means that Written takes every request, so that Imported is never
+	// reached.
 	Whole bool
+
+	// Same means that Written needs the same as Imported.
+	Same bool
+
+	// Others counts the routes besides Written that take some requests, or all.
+	Others int
+
+	// Unlike is the most specific route that needs something else than Imported;
+	// nil if Written does, or takes every request before it.
+	Unlike *Route
 }
 
-// Overlaps returns what the written routes take away from the imported ones. It
-// is sorted by the imported routes, then by the written ones. Each pair is
-// compared as if there were no other routes: requests that a more specific route
-// gets in any case count too.
+// Overlaps returns what the written routes take away from the imported ones, in
+// the order of these.
 func (t *Table) Overlaps() []Overlap {
-	place := make(map[*Route]int)
+	var written []*Route
+	var patterns []pattern
 	for i := range t.routes {
 		if r := &t.routes[i]; !r.Imported {
-			place[r] = i
+			written, patterns = append(written, r), append(patterns, t.patterns[i])
 		}
 	}
+	if len(written) == 0 {
+		return nil
+	}
+	x := newIndex(written, patterns)
 	var all []Overlap
 	for i := range t.routes {
-		r := &t.routes[i]
-		if !r.Imported {
-			continue
+		if r := &t.routes[i]; r.Imported {
+			if o, ok := x.over(r, &t.patterns[i], r.requestMethods()); ok {
+				all = append(all, o)
+			}
 		}
-		o := overlapper{route: r, methods: r.requestMethods(), pattern: &t.patterns[i]}
-		o.visit(&t.written, 0)
-		slices.SortFunc(o.found, func(a, b Overlap) int { return cmp.Compare(place[a.Written], place[b.Written]) })
-		all = append(all, o.found...)
 	}
 	return all
 }
 
-// overlapper walks the tree of written routes along all paths that the pattern of
-// one imported route can match.
-type overlapper struct {
-	route   *Route
-	methods methodSet
-	pattern *pattern
-	found   []Overlap
+// Index finds among routes those that match requests of another route. It is
+// not safe for concurrent use.
+type Index struct {
+	root  shape
+	needs map[string]int
+	known map[sharedScopes]int // their numbers; see needsOf
+
+	from, to []*shape // of one step of a walk; kept for their memory
+	steps    int      // places looked at so far, for tests
 }
 
-// visit looks at the routes of a node and below it. depth is the number of
-// segments that lead to the node.
-func (o *overlapper) visit(n *node, depth int) {
-	p := o.pattern
-	o.add(n.here)
-	o.add(n.slash)
-	o.add(n.rest)
+// NewIndex makes an index of routes that have passed [Route.Check].
+func NewIndex(routes []*Route) *Index {
+	patterns := make([]pattern, len(routes))
+	for i, r := range routes {
+		patterns[i], _ = r.parsePattern()
+	}
+	return newIndex(routes, patterns)
+}
+
+func newIndex(routes []*Route, patterns []pattern) *Index {
+	x := &Index{needs: make(map[string]int), known: make(map[sharedScopes]int)}
+	order := make([]int, len(routes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return patterns[i].compare(&patterns[j]) })
+	all := make([]ranked, len(routes))
+	for rank, i := range order {
+		all[rank] = ranked{routes[i], rank, x.needsOf(routes[i])}
+		x.root.insert(&patterns[i]).add(group{methods: routes[i].requestMethods(), count: 1, first: &all[rank]})
+	}
+	return x
+}
+
+// Over returns what the routes of the index, which it calls written, take of a
+// route that has passed [Route.Check]. ok is false if that is nothing.
+func (x *Index) Over(r *Route) (o Overlap, ok bool) {
+	p, _ := r.parsePattern()
+	return x.over(r, &p, r.requestMethods())
+}
+
+func (x *Index) over(r *Route, p *pattern, methods methodSet) (o Overlap, ok bool) {
+	needs := x.needsOf(r)
+	var first, unlike, whole *ranked
+	n := 0
+	x.walk(p, false, func(g *group) {
+		if g.methods&methods != 0 {
+			n += g.count
+			first, unlike = moreSpecific(first, g.first), moreSpecific(unlike, g.otherThan(needs))
+		}
+	})
+	if n == 0 {
+		return o, false
+	}
+	x.walk(p, true, func(g *group) {
+		if methods&^g.methods == 0 {
+			whole = moreSpecific(whole, g.first)
+		}
+	})
+	o = Overlap{Imported: r, Written: first.route, Whole: whole != nil, Others: n - 1}
+	if whole != nil {
+		first, o.Written = whole, whole.route
+	}
+	o.Same = first.needs == needs
+	if unlike != nil && o.Same && (whole == nil || unlike.rank < whole.rank) {
+		o.Unlike = unlike.route
+	}
+	return o, true
+}
+
+// moreSpecific returns the more specific of two routes. nil is none.
+func moreSpecific(a, b *ranked) *ranked {
+	if a == nil || b != nil && b.rank < a.rank {
+		return b
+	}
+	return a
+}
+
+// walk calls found for the routes that match some paths of a pattern, or with
+// whole those that match all of them.
+func (x *Index) walk(p *pattern, whole bool, found func(*group)) {
+	add := func(t tally) {
+		for i := range t {
+			found(&t[i])
+		}
+	}
+	x.from = append(x.from[:0], &x.root)
+	for depth := 0; len(x.from) > 0; depth++ {
+		x.steps += len(x.from)
+		for _, s := range x.from {
+			if s.ends != nil {
+				s.ends.at(p, depth, add)
+			}
+			if p.rest && depth == len(p.segments) && !whole {
+				add(s.below())
+			}
+		}
+		if depth == len(p.segments) {
+			return
+		}
+		x.to = x.to[:0]
+		for _, s := range x.from {
+			x.step(s, &p.segments[depth], whole)
+		}
+		x.from, x.to = x.to, x.from
+	}
+}
+
+// at calls add for the patterns that end in a place, which so many segments of a
+// pattern have led to, and that match paths of it.
+func (e *ends) at(p *pattern, depth int, add func(tally)) {
+	if p.rest || depth < len(p.segments) && !p.slash {
+		add(e.rest)
+	}
 	switch {
-	case depth < len(p.segments) && p.segments[depth].isLiteral():
-		if c := n.literals[string(foldedText(p.segments[depth].text))]; c != nil {
-			o.visit(c, depth+1)
-		}
 	case depth < len(p.segments) || p.rest:
-		for _, c := range n.literals {
-			o.visit(c, depth+1)
-		}
+	case p.slash:
+		add(e.slash)
 	default:
+		add(e.here)
+	}
+}
+
+// step adds where a segment of a pattern leads to from a place: over each
+// segment that meets it, or with whole over those that match all that it does.
+func (x *Index) step(s *shape, g *segment, whole bool) {
+	found := func(c *shape) { x.to = append(x.to, c) }
+	if g.isName() && !whole {
+		if !s.isLeaf() {
+			found(s.any())
+		}
 		return
 	}
-	for i := range n.partials {
-		o.visit(n.partials[i].node, depth+1)
+	if s.name != nil {
+		found(s.name)
 	}
-	if n.name != nil {
-		o.visit(n.name, depth+1)
-	}
-}
-
-// add collects the routes of a list of leaves.
-func (o *overlapper) add(l *leaf) {
-	for ; l != nil; l = l.next {
-		some, all := o.pattern.meets(&l.pattern)
-		if !some {
-			continue
+	if g.isLiteral() {
+		if c := s.literals.get(g.text); c != nil {
+			found(c)
 		}
-		for m, w := range l.routes {
-			if w == nil || slices.Contains(l.routes[:m], w) {
-				continue
-			}
-			if methods := w.requestMethods(); methods&o.methods != 0 {
-				o.found = append(o.found, Overlap{Imported: o.route, Written: w, Whole: all && o.methods&^methods == 0})
-			}
-		}
+	} else if !whole {
+		x.steps += s.literals.matching(g, found)
 	}
-}
-
-// meets reports whether some paths match both p and q, and whether all paths that
-// match p also match q.
-func (p *pattern) meets(q *pattern) (some, all bool) {
-	n, k := len(p.segments), len(q.segments)
 	switch {
-	case !p.rest && !q.rest && (n != k || p.slash != q.slash),
-		!p.rest && q.rest && (n <= k || p.slash),
-		p.rest && !q.rest && (k <= n || q.slash):
-		return false, false
+	case s.texts == nil:
+	case g.isLiteral() || whole:
+		x.steps += s.texts.over(g.sample(), found)
+	default:
+		x.steps += s.texts.meeting(g, found)
 	}
-	all = !p.rest || q.rest && k <= n
-	for i := range min(n, k) {
-		some, whole := p.segments[i].meets(&q.segments[i])
-		if !some {
-			return false, false
-		}
-		all = all && whole
-	}
-	return true, all
 }
 
-// meets reports whether some segments match both s and o, and whether all
-// segments that match s also match o.
-func (s *segment) meets(o *segment) (some, all bool) {
+// sample returns a text that matches s, and another segment only if that matches
+// whatever s does: the names hold a character that occurs nowhere else.
+func (s *segment) sample() string {
+	if s.isLiteral() {
+		return s.text
+	}
+	return strings.Join(s.texts, "\x00")
+}
+
+// meets reports whether some segments match both of two. For two with names one
+// of the texts in front has to begin with the other, and one of those at the end
+// to end with the other. What is between can be in what the names hold.
+func (s *segment) meets(o *segment) bool {
 	switch {
 	case s.isLiteral():
-		some = o.matches(s.text)
-		return some, some
+		return o.matches(s.text)
 	case o.isLiteral():
-		return s.matches(o.text), false
+		return s.matches(o.text)
 	}
-	// If o matches when the names of s hold a character that occurs nowhere else,
-	// it matches whatever they hold.
-	if o.matches(strings.Join(s.texts, "\x00")) {
-		return true, true
-	}
-	return s.crosses(o), false
-}
-
-// crosses reports whether some segments match both of two segments with names.
-func (s *segment) crosses(o *segment) bool {
-	a, b := s.glob(), o.glob()
-	// reach[j] says that some text matches both a[:i] and b[:j].
-	reach := make([]bool, len(b)+1)
-	reach[0] = true
-	for i := 0; ; i++ {
-		next := make([]bool, len(b)+1)
-		for j := range len(b) + 1 {
-			if !reach[j] {
-				continue
-			}
-			anyA, anyB := i < len(a) && a[i] == anyText, j < len(b) && b[j] == anyText
-			if j < len(b) && (anyA || anyB) {
-				reach[j+1] = true // b[j] is in the any-text of a, or is an empty any-text
-			}
-			if i < len(a) && (anyA || anyB) {
-				next[j] = true
-			}
-			if i < len(a) && j < len(b) && (a[i] == b[j] || a[i] == anyChar || b[j] == anyChar) {
-				next[j+1] = true
-			}
-		}
-		if i == len(a) {
-			return reach[len(b)]
-		}
-		reach = next
-	}
-}
-
-// A name is one character followed by any text.
-const (
-	anyChar = 0
-	anyText = 1
-)
-
-// glob returns the segment as its characters, with anyChar and anyText for each
-// name.
-func (s *segment) glob() []byte {
-	return []byte(strings.Join(s.texts, string([]byte{anyChar, anyText})))
+	return meetInFront(s, o) && meetAtEnd(s, o)
 }
 
 // methodSet has a bit for each method of requests.

@@ -11,7 +11,7 @@ import (
 func TestOverlaps(t *testing.T) {
 	for name, test := range map[string]struct {
 		routes []string // see importedTable
-		want   []string // "imported < written", with << for the whole of it
+		want   []string // "imported < written, +2", with << for the whole of it
 	}{
 		"nothing imported":               {[]string{"GET /a", "* /{x}"}, nil},
 		"nothing written":                {[]string{"+GET /a", "+GET /{x}"}, nil},
@@ -38,8 +38,11 @@ func TestOverlaps(t *testing.T) {
 		"any method":                     {[]string{"* /a", "+OPTIONS /a", "+GET /a"}, []string{"OPTIONS /a << * /a", "GET /a << * /a"}},
 		"HEAD of a written GET":          {[]string{"GET /a", "+HEAD /a"}, []string{"HEAD /a << GET /a"}},
 		"HEAD of an imported GET":        {[]string{"HEAD /a", "+GET /a"}, []string{"GET /a < HEAD /a"}},
-		"HEAD and GET, of two":           {[]string{"HEAD /a", "GET /a", "+GET /a"}, []string{"GET /a < HEAD /a", "GET /a << GET /a"}},
-		"the order is that of the table": {[]string{"GET /{x}/b", "+GET /a/{y}", "GET /a/*", "+GET /a/b", "GET /a/b"}, []string{"GET /a/{y} < GET /{x}/b", "GET /a/{y} << GET /a/*", "GET /a/{y} < GET /a/b", "GET /a/b << GET /{x}/b", "GET /a/b << GET /a/*", "GET /a/b << GET /a/b"}},
+		"HEAD and GET, of two":           {[]string{"HEAD /a", "GET /a", "+GET /a"}, []string{"GET /a << GET /a, +1"}},
+		"the most specific of two":       {[]string{"GET /{x}/{y}", "GET /a/{y}", "GET /*", "+GET /a/{b}"}, []string{"GET /a/{b} << GET /a/{y}, +2"}},
+		"the whole one, not the first":   {[]string{"GET /a/b", "GET /a/*", "+GET /a/{b}"}, []string{"GET /a/{b} << GET /a/*, +1"}},
+		"the first of equals":            {[]string{"GET /b", "GET /a", "+GET /{x}"}, []string{"GET /{x} < GET /b, +1"}},
+		"the order is that of the table": {[]string{"GET /{x}/b", "+GET /a/{y}", "GET /a/*", "+GET /a/b", "GET /a/b"}, []string{"GET /a/{y} << GET /a/*, +2", "GET /a/b << GET /a/b, +2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -51,7 +54,11 @@ func TestOverlaps(t *testing.T) {
 				if !o.Imported.Imported || o.Written.Imported {
 					t.Errorf("%s is called imported, and %s written", o.Imported, o.Written)
 				}
-				got = append(got, o.Imported.String()+sign+o.Written.String())
+				line := o.Imported.String() + sign + o.Written.String()
+				if o.Others > 0 {
+					line += fmt.Sprintf(", +%d", o.Others)
+				}
+				got = append(got, line)
 			}
 			if !slices.Equal(got, test.want) {
 				t.Errorf("Overlaps = %q, want %q", got, test.want)
@@ -192,7 +199,7 @@ func TestSegmentsMeet(t *testing.T) {
 	for _, one := range patterns {
 		for _, other := range patterns {
 			p, q := parse(one), parse(other)
-			some, all := p.meets(&q)
+			some, all := p.meets(&q), q.matches(p.sample())
 			found, missed := false, ""
 			for _, text := range texts {
 				if p.matches(text) {
@@ -202,13 +209,42 @@ func TestSegmentsMeet(t *testing.T) {
 					}
 				}
 			}
+			if both := bothMatch(&p, &q); some && both == "" || both != "" && (!p.matches(both) || !q.matches(both)) {
+				t.Fatalf("%s meets %s: %t, but %q is not in both", one, other, some, both)
+			}
 			// The texts are short: that none is of both proves nothing.
 			if found && !some || all && missed != "" {
 				t.Fatalf("%s of %s: meets says %t, %t; %q is not", one, other, some, all, missed)
 			}
-			if back, _ := q.meets(&p); back != some {
+			if back := q.meets(&p); back != some {
 				t.Fatalf("%s meets %s: %t; the other way round %t", one, other, some, back)
 			}
 		}
 	}
+}
+
+// bothMatch makes a text that two segments match, if there is one.
+func bothMatch(p, q *segment) string {
+	switch {
+	case p.isLiteral() && q.matches(p.text):
+		return p.text
+	case q.isLiteral() && p.matches(q.text):
+		return q.text
+	case p.isLiteral() || q.isLiteral():
+		return ""
+	}
+	longer := func(a, b string, begins func(string, string) bool) (string, bool) {
+		if len(a) < len(b) {
+			a, b = b, a
+		}
+		return a, begins(a, b)
+	}
+	last := func(s *segment) int { return len(s.texts) - 1 }
+	front, ok := longer(p.texts[0], q.texts[0], strings.HasPrefix)
+	end, ok2 := longer(p.texts[last(p)], q.texts[last(q)], strings.HasSuffix)
+	if !ok || !ok2 {
+		return ""
+	}
+	middle := slices.Concat([]string{front}, p.texts[1:last(p)], q.texts[1:last(q)], []string{end})
+	return strings.Join(middle, "c")
 }

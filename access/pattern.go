@@ -58,6 +58,27 @@ func parsePattern(s string, literal literalRule) (p pattern, problem string) {
 	return p, ""
 }
 
+// key is the same for patterns that differ only in names.
+func (p *pattern) key() string {
+	var b strings.Builder
+	for i := range p.segments {
+		s := &p.segments[i]
+		b.WriteByte('/')
+		if s.isLiteral() {
+			b.WriteString(s.text)
+		} else {
+			b.WriteString(strings.Join(s.texts, "{"))
+		}
+	}
+	switch {
+	case p.rest:
+		b.WriteString("/*")
+	case p.slash:
+		b.WriteByte('/')
+	}
+	return b.String()
+}
+
 // matches reports whether a path matches the pattern exactly.
 func (p *pattern) matches(path string) bool {
 	for i := range p.segments {

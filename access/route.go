@@ -83,20 +83,15 @@ func (r *Route) where(index int) string {
 }
 
 // Check returns what [NewTable] would refuse about this route alone, or nil.
-func (r *Route) Check() *RouteError {
-	if _, _, problem := r.check(); problem != "" {
-		return &RouteError{Where: r.where(0), Problem: problem}
-	}
-	return nil
-}
+func (r *Route) Check() *RouteError { return new(Checker).Check(r) }
 
 // check returns the route's methods and its pattern, or what is wrong with the
 // route.
-func (r *Route) check() (methods []method, p pattern, problem string) {
+func (r *Route) check(c *Checker) (methods []method, p pattern, problem string) {
 	if methods, problem = parseMethods(r.Methods); problem != "" {
 		return nil, p, problem
 	}
-	if problem = r.checkAccess(); problem != "" {
+	if problem = r.checkAccess(c); problem != "" {
 		return nil, p, problem
 	}
 	if r.Cost < 0 || r.Cost > MaxCost {
@@ -148,7 +143,7 @@ func parseMethods(names []string) ([]method, string) {
 	return methods, ""
 }
 
-func (r *Route) checkAccess() string {
+func (r *Route) checkAccess(c *Checker) string {
 	switch r.Access {
 	case Scoped:
 		if len(r.Scopes) == 0 {
@@ -165,7 +160,7 @@ func (r *Route) checkAccess() string {
 	default:
 		return "access " + quote(string(r.Access)) + " is not known; accepted: authenticated, public or deny, or none for keys that hold the scopes"
 	}
-	return r.Scopes.check()
+	return c.scopes(r.Scopes)
 }
 
 // quote shows what was written, escaped and shortened.

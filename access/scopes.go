@@ -100,15 +100,16 @@ func (s Scopes) check() (problem string) {
 	if len(s) > maxAlternatives {
 		return fmt.Sprintf("has %d alternatives of scopes; accepted: at most %d", len(s), maxAlternatives)
 	}
-	for i, set := range s {
+	seen := make(map[string]bool)
+	for _, set := range s {
 		if problem := checkSet(set); problem != "" {
 			return problem
 		}
-		for _, before := range s[:i] {
-			if len(before) == len(set) && !slices.ContainsFunc(set, func(scope string) bool { return !slices.Contains(before, scope) }) {
-				return "has the alternative " + strings.Join(set, " ") + " twice"
-			}
+		key := strings.Join(slices.Sorted(slices.Values(set)), " ")
+		if seen[key] {
+			return "has the alternative " + strings.Join(set, " ") + " twice"
 		}
+		seen[key] = true
 	}
 	return ""
 }

@@ -24,29 +24,70 @@ func NewTable(routes []Route) (*Table, error) {
 	}
 	compatible() // computed now, so that requests need not wait for it
 	t := &Table{routes: make([]Route, len(routes)), patterns: make([]pattern, len(routes))}
+	b := builder{scopes: make(map[sharedScopes]Scopes), leaves: make(map[string]*leaf), last: make(map[**leaf]*leaf)}
 	for i := range routes {
-		if err := t.add(i, &routes[i]); err != nil {
+		if err := t.add(i, &routes[i], &b); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
 }
 
-func (t *Table) add(index int, given *Route) error {
+// builder has what routes of a table share.
+type builder struct {
+	checker Checker
+	scopes  map[sharedScopes]Scopes // the copies, by what was given
+	leaves  map[string]*leaf        // by their trees and patterns without names
+	last    map[**leaf]*leaf        // the leaf that was added last to a list
+}
+
+// clone copies scopes, and only once those of several routes.
+func (b *builder) clone(s Scopes) Scopes {
+	copied, known := b.scopes[s.shared()]
+	if !known {
+		copied = s.clone()
+		b.scopes[s.shared()] = copied
+	}
+	return copied
+}
+
+// leaf returns the leaf of a pattern in a tree, and adds it if there is none. Very
+// many may end at one node, in different spellings.
+func (b *builder) leaf(tree *node, p *pattern, imported bool) *leaf {
+	key := p.key()
+	if imported {
+		key = "+" + key
+	}
+	l := b.leaves[key]
+	if l != nil {
+		return l
+	}
+	list := tree.end(p)
+	l = &leaf{pattern: *p, folded: p.isFolded()}
+	if last := b.last[list]; last != nil {
+		last.next = l
+	} else {
+		*list = l
+	}
+	b.leaves[key], b.last[list] = l, l
+	return l
+}
+
+func (t *Table) add(index int, given *Route, b *builder) error {
 	fail := func(format string, args ...any) error {
 		return &RouteError{Where: given.where(index), Problem: fmt.Sprintf(format, args...)}
 	}
-	methods, p, problem := given.check()
+	methods, p, problem := given.check(&b.checker)
 	if problem != "" {
 		return fail("%s", problem)
 	}
 	r := &t.routes[index]
 	*r = *given
-	r.Methods, r.Scopes = slices.Clone(given.Methods), given.Scopes.clone()
+	r.Methods, r.Scopes = slices.Clone(given.Methods), b.clone(given.Scopes)
 	r.Cost = max(r.Cost, 1)
 	t.patterns[index] = p
 
-	leaf := t.tree(r.Imported).insert(p)
+	leaf := b.leaf(t.tree(r.Imported), &p, r.Imported)
 	for i, m := range methods {
 		switch before := leaf.routes[m]; {
 		case before == nil:

@@ -26,10 +26,10 @@ type routeInfo struct {
 	Source    string     `json:"source"`   // file and line; "" if not known
 	Imported  bool       `json:"imported"` // from an openapi document
 
-	// Set for imported routes: the routes of the config that come before this
-	// one, and whether they leave it no request.
-	TakenBy    []string `json:"taken_by,omitempty"`
-	NotReached bool     `json:"not_reached,omitempty"`
+	takenBy
+
+	// Set for imported routes: whether the first of TakenBy leaves it no request.
+	NotReached bool `json:"not_reached,omitempty"`
 }
 
 type DeniedOperation struct {
@@ -39,8 +39,15 @@ type DeniedOperation struct {
 	Source  string `json:"source"`
 	Problem string `json:"problem"`
 
-	// The routes of the config that take some of its requests nevertheless.
-	TakenBy []string `json:"taken_by,omitempty"`
+	takenBy // routes of the config that take some of its requests nevertheless
+}
+
+// takenBy says which routes of the config come before an imported one.
+type takenBy struct {
+	// Where the one is that decides, and one of the others that needs something
+	// else than the document says. The rest is only counted.
+	TakenBy       []string `json:"taken_by,omitempty"`
+	TakenByOthers int      `json:"taken_by_others,omitempty"`
 }
 
 func (a *call) routes(*http.Request) (any, int, error) {
@@ -50,16 +57,20 @@ func (a *call) routes(*http.Request) (any, int, error) {
 func RoutesOf(mappings []Mapping) RoutesResponse {
 	resp := RoutesResponse{Routes: []routeInfo{}, Denied: []DeniedOperation{}}
 	// Caddy provisions the servers of a config in no order.
-	mappings = slices.SortedStableFunc(slices.Values(mappings), func(x, y Mapping) int {
-		return access.CompareSources(x.source(), y.source())
+	mappings = slices.Clone(mappings)
+	first := make(map[*access.Table]string)
+	for i := range mappings {
+		first[mappings[i].Policy.Table] = mappings[i].source()
+	}
+	slices.SortStableFunc(mappings, func(x, y Mapping) int {
+		return access.CompareSources(first[x.Policy.Table], first[y.Policy.Table])
 	})
 	for i, g := range mappings {
 		number := i + 1
 		table := g.Policy.Table
-		taken := make(map[string]taken)
+		taken := make(map[string]access.Overlap)
 		for _, o := range table.Overlaps() {
-			key := placeOf(o.Imported)
-			taken[key] = taken[key].and(o)
+			taken[placeOf(o.Imported)] = o
 		}
 		for _, route := range table.Routes() {
 			if route.Imported && route.Access == access.Denied {
@@ -68,7 +79,7 @@ func RoutesOf(mappings []Mapping) RoutesResponse {
 			info := newRouteInfo(number, &route)
 			if route.Imported {
 				by := taken[placeOf(&route)]
-				info.TakenBy, info.NotReached = by.sources, by.whole
+				info.takenBy, info.NotReached = newTakenBy(&by), by.Whole
 			}
 			resp.Routes = append(resp.Routes, info)
 		}
@@ -77,13 +88,13 @@ func RoutesOf(mappings []Mapping) RoutesResponse {
 				if op.Problem == nil {
 					continue
 				}
-				denied := DeniedOperation{number, op.Method, op.Path, op.Source, op.Problem.Text, nil}
+				denied := DeniedOperation{number, op.Method, op.Path, op.Source, op.Problem.Text, takenBy{}}
 				if op.Route != nil {
 					by := taken[placeOf(op.Route)]
-					if by.whole { // mapped by hand, so that nothing of it is denied
+					if by.Whole { // mapped by hand, so that nothing of it is denied
 						continue
 					}
-					denied.TakenBy = by.sources
+					denied.takenBy = newTakenBy(&by)
 				}
 				resp.Denied = append(resp.Denied, denied)
 			}
@@ -112,14 +123,17 @@ func newRouteInfo(gateway int, r *access.Route) routeInfo {
 	}
 }
 
-// taken says which routes of the config come before an imported route.
-type taken struct {
-	sources []string
-	whole   bool // no request is left to the imported route
-}
-
-func (t taken) and(o access.Overlap) taken {
-	return taken{append(t.sources, o.Written.Source), t.whole || o.Whole}
+// newTakenBy returns the zero value for the zero Overlap.
+func newTakenBy(o *access.Overlap) (by takenBy) {
+	if o.Written == nil {
+		return by
+	}
+	by.TakenBy, by.TakenByOthers = []string{o.Written.Source}, o.Others
+	if o.Unlike != nil {
+		by.TakenBy = append(by.TakenBy, o.Unlike.Source)
+		by.TakenByOthers--
+	}
+	return by
 }
 
 // placeOf returns a text that tells an imported route from all others.

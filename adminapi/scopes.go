@@ -64,9 +64,7 @@ const maxHolders = 100
 func routeScopes(mappings []Mapping) []string {
 	var scopes []string
 	for _, mapping := range mappings {
-		for _, route := range mapping.Policy.Table.Routes() {
-			scopes = append(scopes, route.Scopes.Distinct()...)
-		}
+		scopes = append(scopes, mapping.Policy.Table.Scopes()...)
 	}
 	slices.Sort(scopes)
 	return slices.Compact(scopes)

@@ -107,6 +107,28 @@ func TestDocumentsThatCross(t *testing.T) {
 	}
 }
 
+// One line of the log is of one route of the document, however many come before.
+func TestManyRoutesBeforeOneAreLoggedAsOne(t *testing.T) {
+	h := &Handler{OpenAPI: []OpenAPI{{File: documentOf(t, 1, 0)}}}
+	for _, path := range []string{"/v1/good0", "/v1/{x}", "/*"} {
+		h.Routes = append(h.Routes, Route{Methods: []string{"GET"}, Path: path, Access: string(access.Authenticated), Source: "Caddyfile:3"})
+	}
+	g, err := h.mapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, logged := observer.New(zap.DebugLevel)
+	report(&g, zap.New(core))
+	told := logged.FilterMessageSnippet("come before").All()
+	if len(told) != 1 {
+		t.Fatalf("%d lines", len(told))
+	}
+	first, _ := told[0].ContextMap()["first"].([]any)
+	if len(first) != 1 || !strings.HasPrefix(fmt.Sprint(first[0]), "Caddyfile:3: GET /v1/good0 comes before ") || !strings.HasSuffix(fmt.Sprint(first[0]), ", and so do 2 more") {
+		t.Errorf("tells of %q", first)
+	}
+}
+
 // A handler without a Caddy is the one that Caddy would load.
 func TestMappingOf(t *testing.T) {
 	routes := []any{map[string]any{"methods": []string{"GET"}, "path": "/v1/posts", "scopes": []string{"posts:read"}}}

@@ -251,7 +251,11 @@ func report(g *adminapi.Mapping, logger *zap.Logger) {
 	}
 	var taken []string
 	for _, o := range g.Policy.Table.Overlaps() {
-		taken = append(taken, fmt.Sprintf("%s comes before %s", placed(o.Written), placed(o.Imported)))
+		line := fmt.Sprintf("%s comes before %s", placed(o.Written), placed(o.Imported))
+		if o.Others > 0 {
+			line += fmt.Sprintf(", and so do %d more", o.Others)
+		}
+		taken = append(taken, line)
 	}
 	if len(taken) > 0 {
 		logger.Info("routes of the config come before those of openapi documents; caddy keygate lint shows all",

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -93,7 +94,7 @@ func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 		if r.WebSocket {
 			needs.Text += " websocket"
 		}
-		row(r.Gateway, term.Cell{Text: strings.Join(r.Methods, ",")}, term.Cell{Text: r.Path}, needs, term.Cell{Text: strconv.Itoa(r.Cost)}, origin(r.Source, r.TakenBy, r.NotReached))
+		row(r.Gateway, term.Cell{Text: strings.Join(r.Methods, ",")}, term.Cell{Text: r.Path}, needs, term.Cell{Text: strconv.Itoa(r.Cost)}, origin(r.Source, r.TakenBy, r.TakenByOthers, r.NotReached))
 	}
 	t := &term.Table{Columns: columns, Width: c.Width, Colour: c.Colour}
 	if err := t.Write(c.Out, rows); err != nil {
@@ -103,8 +104,12 @@ func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 }
 
 // origin says where a route was written, and which routes come before it.
-func origin(source string, takenBy []string, notReached bool) term.Cell {
-	switch taken := strings.Join(takenBy, ", "); {
+func origin(source string, takenBy []string, others int, notReached bool) term.Cell {
+	taken := strings.Join(takenBy, ", ")
+	if taken != "" && others > 0 {
+		taken += fmt.Sprintf(" and %d more", others)
+	}
+	switch {
 	case taken == "":
 		return term.Cell{Text: source}
 	case notReached:
@@ -123,7 +128,7 @@ func (c *cli) printDenied(denied []adminapi.DeniedOperation) error {
 	}
 	var rows [][]term.Cell
 	for _, op := range denied {
-		rows = append(rows, []term.Cell{{Text: op.Method}, {Text: op.Path}, {Text: op.Problem}, origin(op.Source, op.TakenBy, false)})
+		rows = append(rows, []term.Cell{{Text: op.Method}, {Text: op.Path}, {Text: op.Problem}, origin(op.Source, op.TakenBy, op.TakenByOthers, false)})
 	}
 	columns := []term.Column{{Title: "DENIED"}, {Title: "PATH", Least: 20}, {Title: "WHY", Least: 20}, {Title: "FROM", Least: 16, Rank: 1}}
 	t := &term.Table{Columns: columns, Width: c.Width, Colour: c.Colour}

@@ -24,3 +24,19 @@ func BenchmarkCheck(b *testing.B) {
 		Check(gateways, nil)
 	}
 }
+
+// Each of the written routes takes requests of each of the imported ones.
+func BenchmarkCheckOfMany(b *testing.B) {
+	var operations, routes []string
+	for i := range 20_000 {
+		operations = append(operations, fmt.Sprintf("GET /v1/{a}/x%d x:read", i))
+	}
+	for i := range 5000 {
+		routes = append(routes, fmt.Sprintf("GET /v1/y%d/{b} x:read", i))
+	}
+	gateways := []Mapping{gateway(written(routes...), document(operations...))}
+	b.ReportAllocs()
+	for b.Loop() {
+		Check(gateways, nil)
+	}
+}

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,138 +9,148 @@ import (
 	"github.com/socialpatra/keygate/access/openapi"
 )
 
-// taking is a written route that takes requests of an operation.
+// taking is what written routes take of an operation.
 type taking struct {
-	written   *access.Route
 	operation *openapi.Operation
-	whole     bool // every request
+	access.Overlap
 }
 
-// compare returns what written routes take of operations, in the order of
-// operations, then of routes. It goes by the methods and patterns that a view
-// makes of theirs. Operations that no request can reach are left out; those
-// that have a problem otherwise are not.
-func compare(written []*access.Route, operations []*openapi.Operation, v view) []taking {
+// takings returns what written routes take of operations, in the order of these.
+// Operations that no request can reach are left out; those that have a problem
+// otherwise are not.
+//
+// A written route with the very requests of one operation takes a part of no
+// other one: those requests were never the other one's.
+func takings(written []*access.Route, operations []*openapi.Operation) (all []taking) {
 	if len(written) == 0 {
 		return nil
 	}
-	p := probes{places: make(map[probe][]int)}
-	for i, r := range written {
-		// One method at a time, as a view may make two routes the same in one of
-		// several. No operation is taken by two methods together.
-		for _, m := range v.methods(r.Methods) {
-			p.add(probe{method: m, pattern: v.pattern(r.Pattern)}, i)
+	rest, of := withoutOwn(written, operations)
+	x, y := access.NewIndex(written), access.NewIndex(rest)
+	for _, o := range operations {
+		if o.Route == nil {
+			continue
 		}
-	}
-	for i, o := range operations {
-		p.add(probe{method: o.Method, pattern: v.pattern(spelt(o)), imported: true}, i)
-	}
-
-	whole := make(map[[2]int]bool) // by the places of the operation and the route
-	for _, o := range p.overlaps() {
-		for _, i := range p.places[probeOf(o.Imported)] {
-			for _, w := range p.places[probeOf(o.Written)] {
-				whole[[2]int{i, w}] = whole[[2]int{i, w}] || o.Whole
+		overlap, ok := x.Over(o.Route)
+		if ok && !overlap.Whole {
+			if overlap, ok = y.Over(o.Route); ok {
+				overlap.Written, overlap.Unlike = of[overlap.Written], of[overlap.Unlike]
 			}
 		}
-	}
-	places := make([][2]int, 0, len(whole))
-	for at := range whole {
-		places = append(places, at)
-	}
-	slices.SortFunc(places, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
-	all := make([]taking, 0, len(places))
-	for _, at := range places {
-		all = append(all, taking{written[at[1]], operations[at[0]], whole[at]})
+		if ok {
+			all = append(all, taking{o, overlap})
+		}
 	}
 	return all
 }
 
-// probe is what routes are compared by.
-type probe struct {
-	method, pattern string
-	imported        bool
-}
-
-func probeOf(r *access.Route) probe { return probe{r.Methods[0], r.Pattern, r.Imported} }
-
-// probes is a table of distinct probes, and where each is from.
-type probes struct {
-	routes []access.Route
-	places map[probe][]int
-}
-
-// add ignores an operation without a route.
-func (p *probes) add(x probe, place int) {
-	if _, known := p.places[x]; !known {
-		r := access.Route{Methods: []string{x.method}, Pattern: x.pattern, Access: access.Public, Imported: x.imported}
-		if x.imported { // of a pattern that only a denied route may have, too
-			r.Access = access.Denied
+// withoutOwn returns copies of written routes without the methods for which an
+// operation has the same requests, and of which route each is.
+func withoutOwn(written []*access.Route, operations []*openapi.Operation) (rest []*access.Route, of map[*access.Route]*access.Route) {
+	shapes := make(map[alikeKey]bool)
+	for _, o := range operations {
+		if o.Route != nil {
+			shapes[alikeKey{o.Method, shapeOf(o.Route.Pattern)}] = true
 		}
-		if r.Check() != nil {
-			return
+	}
+	of = make(map[*access.Route]*access.Route, len(written))
+	for _, r := range written {
+		shape, methods := shapeOf(r.Pattern), r.Methods
+		if methods[0] == "*" {
+			methods = strings.Split(access.RequestMethods, ", ")
 		}
-		p.routes = append(p.routes, r)
+		methods = slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return shapes[alikeKey{m, shape}] })
+		if len(methods) > 0 {
+			left := *r
+			left.Methods = methods
+			rest, of[&left] = append(rest, &left), r
+		}
 	}
-	p.places[x] = append(p.places[x], place)
+	return rest, of
 }
 
-func (p *probes) overlaps() []access.Overlap {
-	table, err := access.NewTable(p.routes)
-	if errors.Is(err, access.ErrNoRoutes) {
-		return nil // none is written
+// routesOf returns the routes of operations that have one, of all methods with
+// "", or of one.
+func routesOf(operations []*openapi.Operation, method string) (routes []*access.Route) {
+	for _, o := range operations {
+		if o.Route != nil && (method == "" || o.Method == method) {
+			routes = append(routes, o.Route)
+		}
 	}
-	if err != nil {
-		panic(err) // each is a route, and no two have the same method and pattern
-	}
-	return table.Overlaps()
+	return routes
 }
 
-// spelt returns the pattern of an operation; its path where no request can have
-// it.
-func spelt(o *openapi.Operation) string {
-	if o.Route != nil {
-		return o.Route.Pattern
+// alikeKey tells routes from others but for case and a slash at the end, and the
+// names of parameters.
+type alikeKey struct{ method, pattern string }
+
+// alike has the first of the operations for each key.
+type alike map[alikeKey]int
+
+func newAlike(operations []*openapi.Operation) alike {
+	a := make(alike)
+	for i, o := range operations {
+		if o.Route == nil {
+			continue
+		}
+		for _, key := range alikeKeys([]string{o.Method}, o.Route.Pattern) {
+			if _, known := a[key]; !known {
+				a[key] = i
+			}
+		}
 	}
-	return o.Path
+	return a
 }
 
-// view says what of methods and patterns is compared.
-type view struct {
-	anyMethod bool
-	loose     bool // case and a slash at the end do not count
-}
-
-func (v view) methods(names []string) []string {
-	if v.anyMethod {
-		return []string{"*"}
+// first returns the place of the first operation that is like a route, or -1.
+func (a alike) first(r *access.Route) int {
+	first := -1
+	for _, key := range alikeKeys(r.Methods, r.Pattern) {
+		if i, known := a[key]; known && (first < 0 || i < first) {
+			first = i
+		}
 	}
-	return names
+	return first
 }
 
-// pattern returns the same for all patterns that differ in what does not count,
-// which the names of parameters never do.
-func (v view) pattern(s string) string {
+// alikeKeys returns a key for each method of requests. There is none for the
+// root, which is like no other.
+func alikeKeys(methods []string, pattern string) (keys []alikeKey) {
+	loose := loosePattern(pattern)
+	if loose == "" {
+		return nil
+	}
+	for _, m := range methods {
+		switch m {
+		case "*":
+			for m := range strings.SplitSeq(access.RequestMethods, ", ") {
+				keys = append(keys, alikeKey{m, loose})
+			}
+		case "GET":
+			keys = append(keys, alikeKey{"HEAD", loose}, alikeKey{m, loose})
+		default:
+			keys = append(keys, alikeKey{m, loose})
+		}
+	}
+	return keys
+}
+
+// loosePattern returns the same for all patterns that differ in case, in a slash
+// at the end or in the names of parameters.
+func loosePattern(s string) string { return strings.TrimSuffix(strings.ToLower(shapeOf(s)), "/") }
+
+// shapeOf returns the same for all patterns that differ in the names of parameters
+// alone.
+func shapeOf(s string) string {
 	var b strings.Builder
 	for n := 0; ; n++ {
 		before, rest, found := strings.Cut(s, "{")
 		_, after, closed := strings.Cut(rest, "}")
 		if !found || !closed {
-			b.WriteString(v.text(s))
-			break
+			b.WriteString(s)
+			return b.String()
 		}
-		fmt.Fprintf(&b, "%s{p%d}", v.text(before), n)
+		fmt.Fprintf(&b, "%s{p%d}", before, n)
 		s = after
 	}
-	if v.loose {
-		return strings.TrimSuffix(b.String(), "/") // the root, which is like no other, becomes no route
-	}
-	return b.String()
-}
-
-func (v view) text(s string) string {
-	if v.loose {
-		return strings.ToLower(s)
-	}
-	return s
 }

@@ -3,6 +3,7 @@ package lint
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func document(lines ...string) *openapi.Document {
 				Method: method, Path: path, Source: source,
 				Problem: &openapi.Problem{Kind: openapi.Kind(kind), Text: "is wrong"},
 			}
-			r := access.Route{Methods: []string{method}, Pattern: asRequested.Replace(path), Access: access.Denied, Source: source, Imported: true}
+			r := access.Route{Methods: []string{method}, Pattern: asRequested(path), Access: access.Denied, Source: source, Imported: true}
 			if r.Check() == nil {
 				o.Route = &r
 			}
@@ -66,7 +67,13 @@ func document(lines ...string) *openapi.Document {
 }
 
 // asRequested makes of a path what package openapi makes of it.
-var asRequested = strings.NewReplacer("é", "%C3%A9", "/*/", "/{any}/")
+func asRequested(path string) string {
+	n := 0
+	path = parameters.ReplaceAllStringFunc(path, func(string) string { n++; return fmt.Sprintf("{p%d}", n) })
+	return strings.NewReplacer("é", "%C3%A9", "/*/", "/{any}/").Replace(path)
+}
+
+var parameters = regexp.MustCompile(`(\{[^}]*\})+`)
 
 func with(d *openapi.Document, change func(*openapi.Document)) *openapi.Document {
 	change(d)

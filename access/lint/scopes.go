@@ -15,8 +15,10 @@ import (
 type needed map[string]bool
 
 func (n needed) addSite(s *site) {
+	seen := make(map[*[]string]bool) // of scopes that many routes share in memory
 	s.routes(func(r *access.Route, reached bool) {
-		if reached {
+		if reached && len(r.Scopes) > 0 && !seen[&r.Scopes[0]] {
+			seen[&r.Scopes[0]] = true
 			for _, scope := range r.Scopes.Distinct() {
 				n[scope] = true
 			}
@@ -57,6 +59,7 @@ func (n needed) checkDeclared(mappings []Mapping, f *findings) {
 
 // checkHeld finds scopes of keys that no route needs.
 func (n needed) checkHeld(held []HeldScope, f *findings) {
+	known := slices.Sorted(maps.Keys(n))
 	for _, h := range held {
 		if n[h.Scope] || h.Count == 0 {
 			continue
@@ -65,7 +68,7 @@ func (n needed) checkHeld(held []HeldScope, f *findings) {
 		if h.Count != 1 {
 			keys = fmt.Sprintf("%d keys", h.Count)
 		}
-		f.add(UselessKeyScope, "", "%s is held by %s and opens nothing%s: %s%s", h.Scope, keys, n.didYouMean(h.Scope), listKeys(h), updateLine(h))
+		f.add(UselessKeyScope, "", "%s is held by %s and opens nothing%s: %s%s", h.Scope, keys, didYouMean(h.Scope, known), listKeys(h), updateLine(h))
 	}
 }
 
@@ -87,8 +90,8 @@ func updateLine(h HeldScope) string {
 	return fmt.Sprintf("; give each the scopes that it is to have: caddy keygate update %s --scope <scopes>", h.Keys[0])
 }
 
-func (n needed) didYouMean(scope string) string {
-	if near := apikey.Nearest(scope, slices.Sorted(maps.Keys(n))); near != "" {
+func didYouMean(scope string, known []string) string {
+	if near := apikey.Nearest(scope, known); near != "" {
 		return " (did you mean " + near + "?)"
 	}
 	return ""

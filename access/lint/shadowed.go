@@ -2,45 +2,51 @@ package lint
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/socialpatra/keygate/access"
 )
 
-// checkShadowed finds imported routes that written ones take requests from.
+// checkShadowed finds imported routes that written ones take requests from. Each
+// finding names the route that decides, and one that needs something else.
 func (s *site) checkShadowed(f *findings) {
 	for _, t := range s.takings {
-		if t.operation.Problem != nil || !t.whole && s.has(t.operation.Method, t.written) {
+		if t.operation.Problem != nil {
 			continue
 		}
 		r := t.operation.Route
 		what := "loses some requests"
-		if t.whole {
+		if t.Whole {
 			what = "is never reached: it loses all requests"
 		}
-		is, takes := needsOf(r), needsOf(t.written)
+		is, takes := needsOf(r), needsOf(t.Written)
 		need := "which needs the same: " + takes
-		if !needSame(r, t.written) {
+		if !t.Same {
 			need = "which needs " + takes + " where the document has " + is
 		}
-		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s; if that is not meant, remove the route or make it narrower", r, what, t.written, inSource(t.written), need)
+		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s%s; if that is not meant, remove the route or make it narrower",
+			r, what, t.Written, inSource(t.Written), need, others(&t.Overlap))
 	}
 }
 
-// has reports whether an operation has the very requests of a written route with
-// its method. No other operation had any of them then, of which the route could
-// take some.
-func (s *site) has(method string, r *access.Route) bool {
-	if s.shapes == nil {
-		s.shapes = make(map[string]bool)
-		for _, o := range s.operations {
-			s.shapes[o.Method+" "+view{}.pattern(spelt(o))] = true
-		}
+// others says how many routes besides the first take requests.
+func others(o *access.Overlap) string {
+	if o.Others == 0 {
+		return ""
 	}
-	if !slices.Contains(r.Methods, method) && !slices.Contains(r.Methods, "*") {
-		return false
+	text := "; 1 other route takes requests of it"
+	if o.Others > 1 {
+		text = fmt.Sprintf("; %d other routes take requests of it", o.Others)
 	}
-	return s.shapes[method+" "+view{}.pattern(r.Pattern)]
+	switch {
+	case o.Unlike == nil:
+		return text
+	case o.Others > 1:
+		text += ", such as"
+	default:
+		text += ","
+	}
+	return fmt.Sprintf("%s %s%s, which needs %s", text, o.Unlike, inSource(o.Unlike), needsOf(o.Unlike))
 }
 
 func inSource(r *access.Route) string {
@@ -48,23 +54,6 @@ func inSource(r *access.Route) string {
 		return ""
 	}
 	return " (" + r.Source + ")"
-}
-
-// needSame reports whether two routes let the same requests in and charge the
-// same for them.
-func needSame(a, b *access.Route) bool {
-	return a.Access == b.Access && a.WebSocket == b.WebSocket && max(a.Cost, 1) == max(b.Cost, 1) &&
-		slices.EqualFunc(sortedSets(a.Scopes), sortedSets(b.Scopes), slices.Equal)
-}
-
-// sortedSets returns the sets in an order that depends on what is in them only.
-func sortedSets(scopes access.Scopes) [][]string {
-	sets := make([][]string, len(scopes))
-	for i, set := range scopes {
-		sets[i] = slices.Sorted(slices.Values(set))
-	}
-	slices.SortFunc(sets, slices.Compare)
-	return sets
 }
 
 // needsOf says what a route needs: "posts:write media:upload, cost 5".
@@ -78,7 +67,7 @@ func needsOf(r *access.Route) string {
 	case access.Denied:
 		needs = "what nobody has"
 	default:
-		needs = r.Scopes.String()
+		needs = shown(r.Scopes)
 	}
 	if r.Cost > 1 {
 		needs += fmt.Sprintf(", cost %d", r.Cost)
@@ -87,4 +76,29 @@ func needsOf(r *access.Route) string {
 		needs += ", websocket"
 	}
 	return needs
+}
+
+// maxShown is how many bytes of scopes a finding tells, about. An operation may
+// need a thousand scopes, and others the same.
+const maxShown = 256
+
+// shown returns the sets of scopes as they are written, or the first of them.
+func shown(scopes access.Scopes) string {
+	var b strings.Builder
+	for i, set := range scopes {
+		if i > 0 {
+			b.WriteString(" | ")
+		}
+		for j, scope := range set {
+			if b.Len() > maxShown {
+				b.WriteString("…")
+				return b.String()
+			}
+			if j > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(scope)
+		}
+	}
+	return b.String()
 }

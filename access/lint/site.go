@@ -12,7 +12,6 @@ type site struct {
 	operations []*openapi.Operation // of all documents
 	takings    []taking
 	covered    map[*openapi.Operation]bool // a written route takes it as a whole
-	shapes     map[string]bool             // methods and patterns of operations, see has
 }
 
 func newSite(g *Mapping) *site {
@@ -25,9 +24,9 @@ func newSite(g *Mapping) *site {
 			s.operations = append(s.operations, &d.Operations[i])
 		}
 	}
-	s.takings = compare(s.written, s.operations, view{})
+	s.takings = takings(s.written, s.operations)
 	for _, t := range s.takings {
-		if t.whole {
+		if t.Whole {
 			s.covered[t.operation] = true
 		}
 	}

@@ -1,56 +1,62 @@
 package lint
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
-	"github.com/socialpatra/keygate/access/openapi"
 )
 
 // checkWritten finds written routes that match no operation.
 func (s *site) checkWritten(f *findings) {
-	if len(s.Documents) == 0 {
+	if len(s.Documents) == 0 || len(s.written) == 0 {
 		return
 	}
-	known := make(map[*access.Route]bool)
-	for _, t := range s.takings {
-		known[t.written] = true
+	operations := access.NewIndex(routesOf(s.operations, ""))
+	var unknown []*access.Route
+	for _, r := range s.written {
+		if _, known := operations.Over(r); !known {
+			unknown = append(unknown, r)
+		}
 	}
-	unknown := slices.DeleteFunc(slices.Clone(s.written), func(r *access.Route) bool { return known[r] })
-	alike, methods := s.alike(unknown), s.otherMethods(unknown)
+	if len(unknown) == 0 {
+		return
+	}
+	alike, methods := newAlike(s.operations), s.byMethod()
 	for _, r := range unknown {
 		what, fix := "", "correct the route, or remove it"
-		if o := alike[r]; o != nil {
+		if i := alike.first(r); i >= 0 {
+			o := s.operations[i]
 			fix = "write it as " + o.Method + " " + o.Path + " (" + o.Source + "): case counts, and so does a slash at the end"
-		} else if m := methods[r]; len(m) > 0 {
+		} else if m := methods.of(r); len(m) > 0 {
 			what, fix = ", only with "+strings.Join(m, ", "), "correct the method, or remove the route"
 		}
 		f.add(UnknownRoute, r.Source, "%s is in no document%s; %s", r, what, fix)
 	}
 }
 
-// alike returns for routes the first operation that differs from each only in
-// case or in a slash at the end.
-func (s *site) alike(unknown []*access.Route) map[*access.Route]*openapi.Operation {
-	loose := view{loose: true}
-	alike := make(map[*access.Route]*openapi.Operation)
-	for _, t := range compare(unknown, s.operations, loose) {
-		same := loose.pattern(t.written.Pattern) == loose.pattern(spelt(t.operation))
-		if same && alike[t.written] == nil {
-			alike[t.written] = t.operation
-		}
-	}
-	return alike
+// byMethod finds operations of each method.
+type byMethod []methodIndex
+
+type methodIndex struct {
+	method     string
+	operations *access.Index
 }
 
-// otherMethods returns for routes the methods of the operations that differ
-// from each only in that.
-func (s *site) otherMethods(unknown []*access.Route) map[*access.Route][]string {
-	methods := make(map[*access.Route][]string)
-	for _, t := range compare(unknown, s.operations, view{anyMethod: true}) {
-		if m := t.operation.Method; !slices.Contains(methods[t.written], m) {
-			methods[t.written] = append(methods[t.written], m)
+func (s *site) byMethod() (all byMethod) {
+	for m := range strings.SplitSeq(access.RequestMethods, ", ") {
+		all = append(all, methodIndex{m, access.NewIndex(routesOf(s.operations, m))})
+	}
+	return all
+}
+
+// of returns the methods of the operations that have requests for the pattern of
+// a route.
+func (b byMethod) of(r *access.Route) (methods []string) {
+	probe := *r
+	probe.Methods = []string{"*"}
+	for _, m := range b {
+		if _, ok := m.operations.Over(&probe); ok {
+			methods = append(methods, m.method)
 		}
 	}
 	return methods

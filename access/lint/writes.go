@@ -15,7 +15,7 @@ func (s *site) checkWrites(f *findings) {
 			return
 		}
 		if i := slices.IndexFunc(r.Scopes, onlyRead); i >= 0 {
-			f.add(ReadScopeWrites, r.Source, "%s can write and is open to keys with %s alone; name a scope for writing", r, strings.Join(r.Scopes[i], " "))
+			f.add(ReadScopeWrites, r.Source, "%s can write and is open to keys with %s alone; name a scope for writing", r, shown(r.Scopes[i:i+1]))
 		}
 	})
 }

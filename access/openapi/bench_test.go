@@ -151,3 +151,16 @@ func BenchmarkMatchDenied(b *testing.B) {
 func BenchmarkRead10000JSON(b *testing.B) {
 	benchmarkRead(b, 10_000, "openapi.json", toJSON(b, largeDocument(10_000)))
 }
+
+// A document of 13 MB in one line, nearly all of it schemas.
+func BenchmarkReadSchemasJSON(b *testing.B) {
+	var paths, schemas []string
+	for i := range 600 {
+		operation := fmt.Sprintf(`{"security":[{"key":["posts:read"]}],"responses":{"200":{"description":"It","content":{"application/json":{"schema":{"$ref":"#/components/schemas/S%d"}}}}}}`, i)
+		paths = append(paths, fmt.Sprintf(`"/r%d/{id}":{"get":%s,"put":%s}`, i, operation, operation))
+		properties := strings.Repeat(`"p":{"type":"string","description":"A property of the resource","maxLength":100,"enum":["a","b","c"]},`, 210)
+		schemas = append(schemas, fmt.Sprintf(`"S%d":{"type":"object","properties":{%s"last":{"type":"string"}}}`, i, properties))
+	}
+	text := `{"openapi":"3.1.0","paths":{` + strings.Join(paths, ",") + `},"components":{"securitySchemes":{"key":{"type":"http","scheme":"bearer"}},"schemas":{` + strings.Join(schemas, ",") + `}}}`
+	benchmarkRead(b, 1200, "openapi.json", text)
+}

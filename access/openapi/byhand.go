@@ -31,7 +31,7 @@ func denyLine(method, path string) string {
 // requests for a path template; "" where there is none. As in a denied pattern a
 // star and several parameters in a row are one name.
 func writtenPattern(path string) string {
-	names := make(map[string]bool)
+	names := make(map[string]int)
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
 		if i < len(segments)-1 || s != "*" {
@@ -45,7 +45,7 @@ func writtenPattern(path string) string {
 	return pattern
 }
 
-func writtenSegment(s string, names map[string]bool, place int) string {
+func writtenSegment(s string, names map[string]int, place int) string {
 	var written strings.Builder
 	named := false // by what is written last
 	name := func(name string) {
@@ -81,7 +81,7 @@ func canBeWritten(pattern string) bool {
 func (o *operation) remarks() []Remark {
 	for segment := range strings.SplitSeq(o.path, "/") {
 		if name, ok := strings.CutPrefix(segment, ":"); ok && name != "" {
-			names := make(map[string]bool)
+			names := make(map[string]int)
 			return []Remark{{ColonName, o.source, "the segment " + segment + " is that very text in OpenAPI, and no name; for any one segment write in the document: {" + unique(names, name, 0) + "}"}}
 		}
 	}

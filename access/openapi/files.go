@@ -22,6 +22,8 @@ type reader struct {
 
 	mappings map[*yaml.Node]*mapping
 	visits   int // so far, see maxVisits
+	nodes    int // so far, see maxNodes
+	segments int // so far, see maxSegments
 
 	schemes map[string]*scheme // by name; those of the first file
 	names   []string           // theirs, in the order of the document
@@ -34,7 +36,7 @@ type reader struct {
 type file struct {
 	name string // relative to the folder of the document, with slashes
 	root *yaml.Node
-	json bool // see where
+	json *jsonText // nil: it is YAML
 }
 
 func (f *file) at(line int) string { return f.name + ":" + strconv.Itoa(line) }
@@ -62,8 +64,10 @@ func (r *reader) open(name, where, what string) (*file, error) {
 
 	f := &file{name: filepath.ToSlash(name)}
 	parse := f.parseYAML
-	if f.json = isJSON(name, text); f.json {
+	if isJSON(name, text) {
 		parse = f.parseJSON
+	} else if err := r.count(place{f, &yaml.Node{Line: 1}}, nodesOf(text)); err != nil {
+		return nil, err
 	}
 	if f.root, err = parse(text); err != nil {
 		return nil, err

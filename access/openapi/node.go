@@ -91,7 +91,10 @@ func (r *reader) merged(p place, what string, depth int) (*mapping, error) {
 	if depth > maxRefs {
 		return nil, fail(p.where(), "has merge keys that lead in a circle, or too far; accepted: at most %d in each other", maxRefs)
 	}
-	content := p.node.Content
+	content, err := r.content(p)
+	if err != nil {
+		return nil, err
+	}
 	m := &mapping{place: p, fields: make([]field, 0, len(content)/2)}
 	var merge *field
 	for i := 0; i+1 < len(content); i += 2 {
@@ -162,17 +165,32 @@ func (r *reader) list(p place, what string) ([]place, error) {
 	if p.node.Kind != yaml.SequenceNode {
 		return nil, fail(p.where(), "%s is no list", what)
 	}
-	items := make([]place, len(p.node.Content))
-	for i, n := range p.node.Content {
+	content, err := r.content(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.visit(p, len(content)); err != nil {
+		return nil, err
+	}
+	items := make([]place, len(content))
+	for i, n := range content {
 		items[i] = newPlace(p.file, n)
 	}
-	return items, r.visit(p, len(items))
+	return items, nil
 }
 
 // visit counts keys or items that are looked at.
 func (r *reader) visit(p place, n int) error {
 	if r.visits += n; r.visits > maxVisits {
 		return fail(p.where(), "makes the document too large, with all that aliases, merge keys and $refs repeat; accepted: %d keys and items that matter", maxVisits)
+	}
+	return nil
+}
+
+// count counts keys, values and items that are kept in memory.
+func (r *reader) count(p place, n int) error {
+	if r.nodes += n; r.nodes > maxNodes {
+		return fail(p.where(), "makes the document too large; accepted: about %d keys, values and items, or half as many in JSON", maxNodes)
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (o *operation) route(p *policy) (*access.Route, *Problem) {
 		return nil, n.problem
 	}
 	route.Access, route.Scopes = n.access, n.scopes
-	if err := route.Check(); err != nil {
+	if err := p.checker.Check(route); err != nil {
 		return nil, &Problem{Unmappable, err.Problem + o.byHand()}
 	}
 	return route, nil

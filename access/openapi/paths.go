@@ -138,6 +138,12 @@ func (r *reader) appendOperation(all []operation, f *field, method, path string,
 		return nil, err
 	}
 	o.method, o.path = method, o.base+path
+	if len(o.path) > maxPath {
+		return nil, fail(f.where(), "path %s is too long; accepted: at most %d bytes", apikey.Quote(o.path), maxPath)
+	}
+	if r.segments += strings.Count(o.path, "/"); r.segments > maxSegments {
+		return nil, fail(f.where(), "makes the paths too long together; accepted: at most %d segments", maxSegments)
+	}
 	return append(all, o), nil
 }
 

@@ -19,7 +19,7 @@ func toPattern(method, path string) (string, *Problem) {
 	if problem := access.CheckPath(example(mapTemplate(path, one))); problem != "" {
 		return "", &Problem{Ambiguous, "every request with such a path is refused: " + strings.TrimSuffix(problem, ".") + "; serve it at another path"}
 	}
-	names := make(map[string]bool)
+	names := make(map[string]int)
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
 		segments[i] = mapTemplate(s, func(name string) string { return "{" + unique(names, name, i) + "}" })
@@ -111,8 +111,9 @@ func mapTemplate(template string, name func(string) string) string {
 	}
 }
 
-// unique makes a name that a pattern can have and that it has not yet.
-func unique(names map[string]bool, name string, number int) string {
+// unique makes a name that a pattern can have and that it has not yet. names
+// counts how often each was asked for.
+func unique(names map[string]int, name string, number int) string {
 	valid := strings.Map(func(c rune) rune {
 		if isLetter(c) || '0' <= c && c <= '9' || c == '-' {
 			return c
@@ -122,11 +123,17 @@ func unique(names map[string]bool, name string, number int) string {
 	if valid == "" || !isLetter(rune(valid[0])) {
 		valid = "p" + valid
 	}
-	for names[valid] {
-		valid += strconv.Itoa(number)
+	asked := names[valid]
+	names[valid]++
+	if asked == 0 {
+		return valid
 	}
-	names[valid] = true
-	return valid
+	another := valid + strconv.Itoa(number)
+	for ; names[another] > 0; asked++ {
+		another = valid + "_" + strconv.Itoa(asked)
+	}
+	names[another]++
+	return another
 }
 
 func isLetter(c rune) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -15,10 +15,10 @@ import (
 // pointer (RFC 6901) if there are others in the line that it is not a part of.
 //
 // Nodes of JSON have no column, and in its place where in the text they are: keys,
-// items and the root the offset of their first token's end, and a value that of
-// its key. So the way to a node is found from the root by comparing offsets.
+// items and the root the offset where they begin, plus one, and a value that of its
+// key. So the way to a node is found from the root by comparing offsets.
 func (f *file) where(n *yaml.Node) string {
-	if !f.json {
+	if f.json == nil {
 		return f.at(n.Line)
 	}
 	var pointer strings.Builder
@@ -35,7 +35,7 @@ func (f *file) where(n *yaml.Node) string {
 			token = pointerToken(at.Content[i].Value)
 		}
 		pointer.WriteString("/" + token)
-		if i > 0 && lastLine(at.Content[i-1]) >= n.Line || i+step < len(at.Content) && at.Content[i+step].Line <= n.Line {
+		if i > 0 && f.lastLine(at.Content[i-1]) >= n.Line || i+step < len(at.Content) && at.Content[i+step].Line <= n.Line {
 			told = false
 		}
 		at = at.Content[i+step-1]
@@ -46,17 +46,27 @@ func (f *file) where(n *yaml.Node) string {
 	return f.name + "#" + pointer.String()
 }
 
-// lastLine returns the line where the last node begins that is in a node.
-func lastLine(n *yaml.Node) int {
+// lastLine returns the line where the last node begins that is in a node of JSON.
+func (f *file) lastLine(n *yaml.Node) int {
 	for len(n.Content) > 0 {
 		n = n.Content[len(n.Content)-1]
+	}
+	if at, unread := f.json.unread[n]; unread {
+		return f.json.lastLine(at)
 	}
 	return n.Line
 }
 
+// maxToken is how many bytes of a key a pointer has. One that is longer leads
+// nowhere, and can be read.
+const maxToken = 1024
+
 // pointerToken writes a key as a part of a pointer, in one line and without what
 // could be a key to an API.
 func pointerToken(key string) string {
+	if len(key) > maxToken {
+		key = strings.ToValidUTF8(key[:maxToken], "") + "…"
+	}
 	if apikey.Quote(key) == "<a token>" {
 		return "<a token>"
 	}

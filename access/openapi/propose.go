@@ -3,7 +3,9 @@ package openapi
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/socialpatra/keygate/access"
@@ -85,17 +87,23 @@ func proposeScope(scope string, taken map[string]bool) string {
 	}
 	const most = apikey.MaxScopeLen/2 - 4 // with room for a number
 	resource, action = scopePart(resource, "api", most), scopePart(action, "use", most)
-	for n := 1; ; n++ {
-		proposed := resource + ":" + action
-		if n > 1 {
-			proposed = fmt.Sprintf("%s-%d", proposed, n)
+	name := func(n int) string {
+		if n == 1 {
+			return resource + ":" + action
 		}
-		if apikey.CheckScope(proposed) != nil { // it could be taken for a key
-			resource, action = "api", "use"
-		} else if !taken[proposed] {
-			return proposed
-		}
+		return fmt.Sprintf("%s:%s-%d", resource, action, n)
 	}
+	// Numbers are taken one after the other, but for those that the document has
+	// itself: of these another free one is found.
+	free := func() int {
+		return 1 + sort.Search(math.MaxInt32, func(n int) bool { return !taken[name(n+1)] })
+	}
+	n := free()
+	if apikey.CheckScope(name(n)) != nil { // it could be taken for a key
+		resource, action = "api", "use"
+		n = free()
+	}
+	return name(n)
 }
 
 // scopePart makes a part of a scope of a text, or returns otherwise.

@@ -22,8 +22,11 @@ const (
 	maxDepth  = 256     // of lists and mappings in each other
 	maxRefs   = 16      // from one $ref to the next
 	maxVisits = 2 << 20 // keys and items looked at, with what aliases, merge keys and $refs repeat
+	maxNodes  = 4 << 20 // keys, values and items in memory; one of JSON, which is looked at, counts twice
 
 	maxOperations = 100_000
+	maxSegments   = 1 << 20 // of the paths of all operations
+	maxPath       = 8 << 10 // bytes of one of them
 )
 
 // Read reads the document at a path, with the files in its folder that its

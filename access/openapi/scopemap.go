@@ -82,6 +82,9 @@ func (d Default) Check() error {
 
 // policy is what turns the security of operations into what routes need.
 type policy struct {
+	checker access.Checker
+	index   *scopeIndex // of mappings; nil before the first look-up
+
 	scheme   string
 	fallback Default
 	said     bool           // whether somebody gave the fallback
@@ -149,16 +152,19 @@ func (p *policy) scopes(scope string) []string {
 // mapped returns what keys hold for a scope, and by which of mappings; -1 where it
 // is taken as it is.
 func (p *policy) mapped(scope string) (mapped []string, by int) {
-	for i := range p.mappings {
-		m := &p.mappings[i]
-		if text, ok := m.captures(scope); ok {
-			for _, target := range m.Scopes {
-				mapped = append(mapped, strings.Replace(target, "*", text, 1))
-			}
-			return mapped, i
-		}
+	if p.index == nil {
+		p.index = newScopeIndex(p.mappings)
 	}
-	return []string{scope}, -1
+	best := p.index.find(scope)
+	if best < 0 {
+		return []string{scope}, -1
+	}
+	m := &p.mappings[best]
+	text, _ := m.captures(scope)
+	for _, target := range m.Scopes {
+		mapped = append(mapped, strings.Replace(target, "*", text, 1))
+	}
+	return mapped, best
 }
 
 // declared fills in what keys hold for scopes that the document declares. Those
