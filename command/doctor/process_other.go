@@ -1,0 +1,22 @@
+//go:build !linux
+
+package doctor
+
+import (
+	"errors"
+	"io/fs"
+)
+
+var errUntold = errors.New("this system does not tell")
+
+func processOf(pid int) Process { return Process{PID: pid, UID: -1} }
+
+func workingFolder(int) (string, error) { return "", errUntold }
+
+func listenerOf(string) (int, error) { return 0, errUntold }
+
+func listeners(int) ([]Listener, error) { return nil, errUntold }
+
+func openedBy(int, string, fs.FileInfo) opening { return openUnknown }
+
+func ownerOf(fs.FileInfo) int { return -1 }

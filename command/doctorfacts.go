@@ -1,0 +1,269 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/command/client"
+	"github.com/socialpatra/keygate/command/doctor"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// Largest answers that are read, in bytes.
+const (
+	maxConfig  = 64 << 20
+	maxMetrics = 16 << 20
+)
+
+// findGateway collects what the admin endpoint and the config on disk tell. What
+// cannot be had is left out, and the checks say so.
+func (c *cli) findGateway(ctx context.Context, api *client.Client) (*doctor.Gateway, error) {
+	g := &doctor.Gateway{Now: c.Now(), Admin: doctor.Admin{Keys: -1}}
+	if c.target.db != "" {
+		if _, err := c.target.place(); err != nil {
+			return nil, err
+		}
+		path, err := filepath.Abs(c.target.db)
+		g.StorePath, g.Flags = path, " --db "+path
+		return g, err
+	}
+	c.readConfigFile(&g.Config)
+	address, err := c.target.adminAddress()
+	if err != nil && c.target.address == "" && g.Config.Broken != "" {
+		g.Admin.Guessed = true
+		address, err = caddycmd.DetermineAdminAPIAddress("", nil, "", "") // Caddy's default
+	}
+	if err != nil {
+		return nil, err
+	}
+	place, err := endpointOf(address)
+	if err != nil {
+		return nil, err
+	}
+	g.Admin.Name, g.Admin.Network, g.Admin.Host = place.Name, place.Network, place.Host
+	switch {
+	case c.target.address != "":
+		g.Flags = " --address " + c.target.address
+	case c.target.config != "":
+		g.Flags = " --config " + c.target.config
+	}
+	api.Find = func() (client.Place, error) { return place, nil }
+	api.Silent = true
+	q := inquiry{ctx, api, g}
+	q.health(c.Now)
+	q.running()
+	c.readSites(g)
+	q.store()
+	return g, nil
+}
+
+// inquiry asks the admin endpoint.
+type inquiry struct {
+	ctx context.Context
+	api *client.Client
+	g   *doctor.Gateway
+}
+
+func (q *inquiry) get(path string, out any) error {
+	return q.api.Call(q.ctx, http.MethodGet, path, nil, out)
+}
+
+// answeredHealth is the answer of any version.
+type answeredHealth struct {
+	adminapi.HealthResponse
+	Store struct {
+		Kind   string `json:"kind"`
+		Path   string `json:"path"`
+		Schema int    `json:"schema"`
+	} `json:"store"`
+}
+
+func (q *inquiry) health(now func() time.Time) {
+	a := &q.g.Admin
+	asked := now()
+	resp, err := q.api.Send(q.ctx, http.MethodGet, adminapi.HealthPath, client.Payload{})
+	if err != nil {
+		var refused *client.RefusalError
+		a.Answers = errors.As(err, &refused)
+		if a.Answers || !client.IsUnreachable(err) {
+			a.Problem = err.Error()
+		}
+		return
+	}
+	defer resp.Body.Close()
+	var answer answeredHealth
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxMetrics)).Decode(&answer); err != nil {
+		a.Problem = "what answers at " + a.Name + " is no gateway: its health is no JSON"
+		return
+	}
+	a.Answers, a.Warning, a.Schema = true, answer.Warning, answer.Store.Schema
+	q.g.StorePath, q.g.Fleet = answer.Store.Path, answer.Store.Kind == "redis"
+	// The date was set while the answer was made, and has no fractions.
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		switch answered := now(); {
+		case date.Before(asked.Add(-time.Second)):
+			a.Date = date.Sub(asked)
+		case date.After(answered):
+			a.Date = date.Sub(answered)
+		}
+	}
+}
+
+func (q *inquiry) running() {
+	if !q.g.Admin.Answers {
+		return
+	}
+	resp, err := q.api.Send(q.ctx, http.MethodGet, "/config/", client.Payload{})
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	_ = json.NewDecoder(io.LimitReader(resp.Body, maxConfig)).Decode(&q.g.Config.Running) // nil: not known
+}
+
+// store asks for what the store has, and in a fleet for what the metrics say of
+// the engine.
+func (q *inquiry) store() {
+	a := &q.g.Admin
+	if !a.Answers || a.Problem != "" {
+		a.Unread = a.Problem
+		return
+	}
+	q.times()
+	if q.g.Fleet {
+		q.metrics()
+		return
+	}
+	var records adminapi.CheckResponse
+	q.api.TakesLong = true
+	defer func() { q.api.TakesLong = false }()
+	if err := q.get(adminapi.CheckPath, &records); err != nil {
+		a.Unread = err.Error()
+		return
+	}
+	a.Keys, a.Damaged = records.Keys, len(records.Damaged)
+	if c := &q.g.Config; c.Broken == "" && c.Adapted != nil && c.Running != nil {
+		c.Routes = q.routesDiffer(c.Adapted)
+	}
+}
+
+// times looks for the latest time in the last changes, and in the first keys.
+func (q *inquiry) times() {
+	a := &q.g.Admin
+	limit := "?limit=" + strconv.Itoa(keystore.MaxPage)
+	var audit adminapi.AuditResponse
+	if q.get(adminapi.AuditPath+limit, &audit) == nil {
+		for i := range audit.Entries {
+			a.Newest = later(a.Newest, &audit.Entries[i].At)
+		}
+	}
+	var keys adminapi.ListResponse
+	if q.get(adminapi.KeysPath+limit, &keys) == nil {
+		for i := range keys.Keys {
+			a.Newest = later(later(a.Newest, &keys.Keys[i].CreatedAt), keys.Keys[i].LastUsedAt)
+		}
+	}
+}
+
+func later(t time.Time, other *time.Time) time.Time {
+	if other != nil && other.After(t) {
+		return *other
+	}
+	return t
+}
+
+func (q *inquiry) metrics() {
+	resp, err := q.api.Send(q.ctx, http.MethodGet, "/metrics", client.Payload{})
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxMetrics))
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		number, err := strconv.ParseFloat(value, 64)
+		switch {
+		case err != nil:
+		case name == "caddy_keygate_clock_skew_seconds":
+			q.g.Admin.Away, q.g.Admin.Skewed = time.Duration(number*float64(time.Second)), true
+		case name == "caddy_keygate_engine_evicted_keys":
+			q.g.Admin.Evicted = number
+		}
+	}
+}
+
+// routesDiffer says how the routes of a config, with the documents as they are
+// now, differ from those that run, or "".
+func (q *inquiry) routesDiffer(tree any) string {
+	file := configFile{name: q.g.Config.File, tree: tree}
+	mappings, err := file.mappings()
+	if err != nil {
+		return "it cannot be read"
+	}
+	would, err := json.Marshal(adminapi.RoutesOf(mappings))
+	var expected, running any
+	if err != nil || json.Unmarshal(would, &expected) != nil || q.get(adminapi.RoutesPath, &running) != nil {
+		return ""
+	}
+	if reflect.DeepEqual(expected, running) {
+		return ""
+	}
+	return "its routes are others now"
+}
+
+// readConfigFile reads the config on disk. What it says of an error is only where
+// it is, because a message of Caddy's may quote the config.
+func (c *cli) readConfigFile(found *doctor.Config) {
+	var config []byte
+	var file string
+	err := quietly(func() (err error) {
+		config, file, _, err = caddycmd.LoadConfig(c.target.config, c.target.adapter)
+		return err
+	})
+	if file == "" {
+		file = c.target.config
+	}
+	if _, missing := os.Stat("Caddyfile"); file == "" && missing == nil {
+		file = "Caddyfile"
+	}
+	if file == "" {
+		found.Reload = "systemctl reload keygate"
+		return
+	}
+	if absolute, err := filepath.Abs(file); err == nil {
+		file = absolute
+	}
+	found.File, found.Trusted = file, []string{file, filepath.Dir(file)}
+	found.Reload = "caddy reload --config " + file
+	if c.target.adapter != "" {
+		found.Reload += " --adapter " + c.target.adapter
+	}
+	if c.target.address != "" {
+		found.Reload += " --address " + c.target.address
+	}
+	if err != nil {
+		found.Broken = placeOf(err.Error())
+		return
+	}
+	if text, err := os.ReadFile(file); err == nil {
+		found.Env = strings.Contains(string(text), "{$")
+	}
+	if err := json.Unmarshal(config, &found.Adapted); err != nil {
+		found.Broken = "it is no JSON"
+	}
+}

@@ -1,0 +1,116 @@
+package command
+
+import (
+	"net/netip"
+	"net/textproto"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/socialpatra/keygate/command/doctor"
+)
+
+// readSites takes from the config that runs, or else from that on disk, where the
+// store is, what its sites listen on, and which files it relies on.
+func (c *cli) readSites(g *doctor.Gateway) {
+	tree := g.Config.Running
+	if tree == nil {
+		tree = g.Config.Adapted
+	}
+	apps := member(tree, "apps")
+	servers, _ := member(member(apps, "http"), "servers").(map[string]any)
+	for name, server := range servers {
+		handlers := findHandlers(server)
+		if len(handlers) == 0 {
+			continue
+		}
+		site := doctor.Site{Name: name, Server: server}
+		for _, handler := range handlers {
+			if header, _ := handler["header"].(string); header != "" {
+				site.Headers = append(site.Headers, textproto.CanonicalMIMEHeaderKey(header))
+			}
+			g.Config.Trusted = append(g.Config.Trusted, documentsOf(handler)...)
+		}
+		g.Sites = append(g.Sites, site)
+		g.Listen = append(g.Listen, listenOf(server)...)
+	}
+	slices.SortFunc(g.Sites, func(a, b doctor.Site) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(g.Listen, netip.AddrPort.Compare)
+
+	store := member(member(apps, "keygate"), "store")
+	if module, _ := member(store, "module").(string); module == "redis" {
+		g.Fleet = true
+		g.Config.Secrets = secretsOf(store)
+	}
+	if g.Fleet {
+		g.StorePath = ""
+	} else if g.StorePath == "" && (len(g.Sites) > 0 || member(apps, "keygate") != nil) {
+		g.StorePath = storePathOf(store)
+	}
+}
+
+// documentsOf returns the files that decide about routes besides the config.
+func documentsOf(handler map[string]any) (files []string) {
+	for _, document := range listOf(handler["openapi"]) {
+		if file, _ := member(document, "file").(string); filepath.IsAbs(file) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// listenOf returns the TCP addresses that a server listens on.
+func listenOf(server any) (found []netip.AddrPort) {
+	for _, address := range stringsOf(member(server, "listen")) {
+		parsed, err := caddy.ParseNetworkAddress(address)
+		if err != nil || parsed.IsUnixNetwork() || parsed.IsFdNetwork() || parsed.EndPort == 0 {
+			continue // also with a placeholder, which only the gateway knows
+		}
+		host, err := netip.ParseAddr(parsed.Host)
+		if err == nil || parsed.Host == "" { // a name may be of any address
+			for p := parsed.StartPort; p <= parsed.EndPort && len(found) < 64; p++ {
+				found = append(found, netip.AddrPortFrom(host, uint16(p)))
+			}
+		}
+	}
+	return found
+}
+
+// storePathOf returns the path of the store of a config, "" if it is not known
+// outside the gateway.
+func storePathOf(store any) string {
+	path, _ := member(store, "path").(string)
+	if path == "" {
+		return filepath.Join(caddy.AppDataDir(), "keygate", "keys.db")
+	}
+	return caddy.NewReplacer().ReplaceKnown(path, "")
+}
+
+var secretFile = regexp.MustCompile(`^\{file\.([^{}]+)\}$`)
+
+// secretsOf returns the files of the secrets of a fleet's store.
+func secretsOf(store any) (files []string) {
+	for _, name := range []string{"username", "password", "sentinel_username", "sentinel_password"} {
+		value, _ := member(store, name).(string)
+		if m := secretFile.FindStringSubmatch(value); m != nil && filepath.IsAbs(m[1]) {
+			files = append(files, m[1])
+		}
+	}
+	if key, _ := member(member(store, "tls"), "key").(string); filepath.IsAbs(key) {
+		files = append(files, key)
+	}
+	return files
+}
+
+// placeInText is how Caddy says where an error in a config is.
+var placeInText = regexp.MustCompile(`[\w./-]+:\d+`)
+
+func placeOf(text string) string {
+	if place := placeInText.FindString(text); place != "" {
+		return place
+	}
+	return "it cannot be read or adapted"
+}
