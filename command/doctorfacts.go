@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +65,7 @@ func (c *cli) findGateway(ctx context.Context, api *client.Client) (*doctor.Gate
 	q.health(c.Now)
 	q.running()
 	c.readSites(g)
+	q.routes()
 	q.store()
 	return g, nil
 }
@@ -138,7 +139,7 @@ func (q *inquiry) running() {
 func (q *inquiry) store() {
 	a := &q.g.Admin
 	if !a.Answers || a.Problem != "" {
-		a.Unread = a.Problem
+		a.Unread, a.Untimed = a.Problem, a.Problem
 		return
 	}
 	q.times()
@@ -154,9 +155,6 @@ func (q *inquiry) store() {
 		return
 	}
 	a.Keys, a.Damaged = records.Keys, len(records.Damaged)
-	if c := &q.g.Config; c.Broken == "" && c.Adapted != nil && c.Running != nil {
-		c.Routes = q.routesDiffer(c.Adapted)
-	}
 }
 
 // times looks for the latest time in the last changes, and in the first keys.
@@ -164,16 +162,15 @@ func (q *inquiry) times() {
 	a := &q.g.Admin
 	limit := "?limit=" + strconv.Itoa(keystore.MaxPage)
 	var audit adminapi.AuditResponse
-	if q.get(adminapi.AuditPath+limit, &audit) == nil {
-		for i := range audit.Entries {
-			a.Newest = later(a.Newest, &audit.Entries[i].At)
-		}
-	}
 	var keys adminapi.ListResponse
-	if q.get(adminapi.KeysPath+limit, &keys) == nil {
-		for i := range keys.Keys {
-			a.Newest = later(later(a.Newest, &keys.Keys[i].CreatedAt), keys.Keys[i].LastUsedAt)
-		}
+	if err := errors.Join(q.get(adminapi.AuditPath+limit, &audit), q.get(adminapi.KeysPath+limit, &keys)); err != nil {
+		a.Untimed = err.Error()
+	}
+	for i := range audit.Entries {
+		a.Newest = later(a.Newest, &audit.Entries[i].At)
+	}
+	for i := range keys.Keys {
+		a.Newest = later(later(a.Newest, &keys.Keys[i].CreatedAt), keys.Keys[i].LastUsedAt)
 	}
 }
 
@@ -207,23 +204,30 @@ func (q *inquiry) metrics() {
 	}
 }
 
-// routesDiffer says how the routes of a config, with the documents as they are
-// now, differ from those that run, or "".
-func (q *inquiry) routesDiffer(tree any) string {
-	file := configFile{name: q.g.Config.File, tree: tree}
+// routes compares the routes that run with those of the file on disk, with its
+// documents as they are now.
+func (q *inquiry) routes() {
+	c := &q.g.Config
+	if c.Adapted == nil || c.Running == nil || q.g.Admin.Problem != "" {
+		return
+	}
+	file := configFile{name: c.File, tree: c.Adapted}
 	mappings, err := file.mappings()
+	if errors.Is(err, errNoHandler) {
+		return
+	}
 	if err != nil {
-		return "it cannot be read"
+		c.Broken = placeOf(err.Error())
+		return
 	}
-	would, err := json.Marshal(adminapi.RoutesOf(mappings))
-	var expected, running any
-	if err != nil || json.Unmarshal(would, &expected) != nil || q.get(adminapi.RoutesPath, &running) != nil {
-		return ""
+	var running adminapi.RoutesResponse
+	if err := q.get(adminapi.RoutesPath, &running); err != nil {
+		c.Unread = err.Error()
+		return
 	}
-	if reflect.DeepEqual(expected, running) {
-		return ""
-	}
-	return "its routes are others now"
+	would, wouldErr := json.Marshal(adminapi.RoutesOf(mappings))
+	does, err := json.Marshal(running)
+	c.Stale = errors.Join(wouldErr, err) == nil && !bytes.Equal(would, does)
 }
 
 // readConfigFile reads the config on disk. What it says of an error is only where

@@ -43,10 +43,17 @@ func checkClock(f *Facts) lines {
 			found.fail(setClock+"; then see \"The clock is wrong\" in docs/operators.md", "the store has a time that is %s ahead: the clock is behind now, or it was ahead then", ahead.Round(time.Second))
 		}
 	}
-	if compared == "" {
+	switch {
+	case len(found) > 0:
+		return found
+	case f.Admin.Untimed != "":
+		return skipped("see health", "the times in the store could not be read: %s", f.Admin.Untimed)
+	case f.Fleet && f.Admin.Answers && !f.Admin.Skewed:
+		return skipped("look at caddy_keygate_clock_skew_seconds, in the metrics of the gateway", "the engine's clock is not known")
+	case compared == "":
 		return skipped("see socket", "there is no time to compare the clock with")
 	}
-	return found.or(ok("%s", compared))
+	return ok("%s", compared)
 }
 
 func apart(d time.Duration) string {

@@ -22,7 +22,10 @@ func checkConfig(f *Facts) lines {
 		return skipped("see health", "which config runs is not known")
 	}
 	where := different(c.Running, c.Adapted)
-	if len(where) == 0 && c.Routes == "" {
+	if len(where) == 0 && c.Unread != "" {
+		return skipped("see health", "the routes that run are not known: %s", c.Unread)
+	}
+	if len(where) == 0 && !c.Stale {
 		return ok("what runs is what is in %s", c.File)
 	}
 	but := ""
@@ -30,7 +33,7 @@ func checkConfig(f *Facts) lines {
 		but = "; or its {$VARIABLES} have other values here than where the gateway was started"
 	}
 	if len(where) == 0 {
-		return fail(c.Reload, "a document of %s has changed since it was loaded: %s", c.File, c.Routes)
+		return fail(c.Reload+" --force", "a document that %s names has changed since it was loaded", c.File)
 	}
 	return fail(c.Reload, "%s is not what runs (%s)%s", c.File, strings.Join(where, ", "), but)
 }

@@ -115,13 +115,13 @@ func Failed(all []Line) int {
 func (f *Facts) lacks(needs need) lines {
 	switch {
 	case needs&needsHere != 0 && f.Elsewhere:
-		return skipped("run this command on the machine of the gateway", "the gateway at %s runs on another machine", f.Admin.Name)
+		return skipped("run this command on the machine of the gateway", "the gateway at %s runs on another machine", f.endpoint())
 	case needs&needsFile != 0 && f.Store.Path == "":
 		return skipped("name its config with --config, or the store with --db", "which store it is, is not known: no gateway answers, and no config was found")
 	case needs&needsAnswer != 0 && f.Admin.Name == "":
 		return skipped("name the gateway with --config or --address", "--db looks at a file alone")
 	case needs&needsAnswer != 0 && !f.Admin.Answers:
-		return skipped("see socket", "no gateway answers at %s", f.Admin.Name)
+		return skipped("see socket", "no gateway answers at %s", f.endpoint())
 	case needs&needsConfig != 0 && f.tree() == nil:
 		return skipped("name the config with --config", "no config is known")
 	}

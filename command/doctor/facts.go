@@ -44,6 +44,7 @@ type Admin struct {
 	Damaged int       // records that do not verify
 	Unread  string    // why the records were not read; "": they were
 	Newest  time.Time // of the times in the store
+	Untimed string    // why they were not all read; "": they were
 }
 
 // Config is the config on disk, and the one that runs.
@@ -54,9 +55,10 @@ type Config struct {
 	Reload  string // the command that loads it
 	Adapted any
 	Running any
-	Routes  string    // how the routes of the file differ from those that run; "": they do not
-	Secrets []string  // files that it takes secrets from
-	Trusted []string  // files that it is made of, and documents that it names
+	Stale   bool     // its routes are others than those that run, as its documents are
+	Unread  string   // why the routes that run are not known; "": they are
+	Secrets []string // files that it takes secrets from
+	Trusted []string // files that it is made of, and documents that it names
 }
 
 // Site is a server of a config with Keygate in it.
@@ -91,6 +93,14 @@ func (f *Facts) tree() any {
 		return f.Config.Running
 	}
 	return f.Config.Adapted
+}
+
+// endpoint is how the admin endpoint is called, without the mode of a socket.
+func (f *Facts) endpoint() string {
+	if f.Socket.Path != "" {
+		return f.Socket.Path
+	}
+	return f.Admin.Name
 }
 
 // runs reports whether a gateway is known to run.

@@ -35,12 +35,12 @@ func checkOwner(f *Facts) lines {
 	case !f.Admin.Answers:
 		return ok("%s holds %s", s.Holder, s.Path)
 	case f.Process.PID == 0:
-		return skipped(asRoot, "%s holds %s; which process answers at %s cannot be seen", s.Holder, s.Path, f.Admin.Name)
+		return skipped(asRoot, "%s holds %s; which process answers at %s cannot be seen", s.Holder, s.Path, f.endpoint())
 	case f.Process.PID != s.Holder.PID:
 		return fail(fmt.Sprintf("ps -o pid,user,lstart,args -p %d,%d, then kill the one that is not yours", s.Holder.PID, f.Process.PID),
-			"%s holds %s, but %s answers at %s: what is changed there is not what is served", s.Holder, s.Path, f.Process, f.Admin.Name)
+			"%s holds %s, but %s answers at %s: what is changed there is not what is served", s.Holder, s.Path, f.Process, f.endpoint())
 	default:
-		return ok("%s holds %s and answers at %s", s.Holder, s.Path, f.Admin.Name)
+		return ok("%s holds %s and answers at %s", s.Holder, s.Path, f.endpoint())
 	}
 }
 
@@ -64,7 +64,7 @@ func checkLock(f *Facts) lines {
 	case s.Open == openDeleted:
 		return fail(f.saveAndRestart(), "%s was replaced while %s served the file that was there; what is changed now is lost when it stops", s.Path, f.Process)
 	case s.Open == openOther:
-		return fail("name the config that it runs with --config", "%s answers at %s and does not have %s open: it serves another store", f.Process, f.Admin.Name, s.Path)
+		return fail("name the config that it runs with --config", "%s answers at %s and does not have %s open: it serves another store", f.Process, f.endpoint(), s.Path)
 	default:
 		return skipped(asRoot, "no lock on %s is seen, although a gateway answers", s.Path)
 	}

@@ -49,7 +49,9 @@ func listenerOf(path string) (int, error) {
 	}
 	var peer *syscall.Ucred
 	var peerErr error
-	if err := raw.Control(func(fd uintptr) { peer, peerErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED) }); err != nil {
+	if err := raw.Control(func(fd uintptr) {
+		peer, peerErr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	}); err != nil {
 		return 0, err
 	}
 	if peerErr != nil {

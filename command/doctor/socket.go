@@ -17,19 +17,19 @@ func checkSocket(f *Facts) lines {
 	case a.Answers:
 		return f.judgeMode()
 	case errors.Is(s.DialErr, fs.ErrPermission) || errors.Is(s.Err, fs.ErrPermission):
-		return skipped(asRoot, "this user may not speak to %s", a.Name)
+		return skipped(asRoot, "this user may not speak to %s", f.endpoint())
 	case a.Problem != "":
 		return fail("name the admin endpoint of the gateway with --address, or the config that has it with --config", "%s", a.Problem)
 	case f.Store.Held && s.Path != "" && errors.Is(s.Err, fs.ErrNotExist):
 		return fail(restart, "%s is gone, as after a second \"caddy run\" of the same config, and %s goes on without it: no key can be revoked", s.Path, f.Store.Holder)
 	case f.Store.Held:
-		return fail(restart, "nobody answers at %s, and %s holds the store: no key can be revoked", a.Name, f.Store.Holder)
+		return fail(restart, "nobody answers at %s, and %s holds the store: no key can be revoked", f.endpoint(), f.Store.Holder)
 	case a.Guessed:
-		return fail("name it with --address", "no gateway answers at %s, and the config that names the admin endpoint cannot be read", a.Name)
+		return fail("name it with --address", "no gateway answers at %s, and the config that names the admin endpoint cannot be read", f.endpoint())
 	case s.Path != "" && s.Err == nil && s.Mode.Type() != fs.ModeSocket:
 		return fail("name the admin endpoint of the gateway with --address", "%s is no socket", s.Path)
 	default:
-		return fail(startsIt, "no gateway answers at %s", a.Name)
+		return fail(startsIt, "no gateway answers at %s", f.endpoint())
 	}
 }
 
@@ -42,14 +42,14 @@ func (f *Facts) judgeMode() lines {
 	if s.Mode.Perm()&others != 0 && !(folder != nil && (folder.Private || folder.Mode.Perm()&0o001 == 0)) {
 		return fail("chmod 600 "+quote(s.Path)+"; and in the config: admin unix/"+s.Path+"|0600", "every user of this machine may manage keys at %s (mode %04o)", s.Path, s.Mode.Perm())
 	}
-	return ok("a gateway answers at %s, for those alone who may write to it", f.Admin.Name)
+	return ok("a gateway answers at %s, for those alone who may write to it", f.endpoint())
 }
 
 func (f *Facts) judgeTCP() lines {
 	if slices.ContainsFunc(f.AdminAt, func(l Listener) bool { return l.At.Addr().IsUnspecified() }) {
 		return fail("in the config: admin localhost:2019, or admin unix//run/keygate/admin.sock|0600", "whoever reaches this machine may manage keys, as the admin endpoint listens on all its addresses (%s)", f.AdminAt[0].At)
 	}
-	return ok("a gateway answers at %s", f.Admin.Name)
+	return ok("a gateway answers at %s", f.endpoint())
 }
 
 // file returns the first file of a use.
