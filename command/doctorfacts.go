@@ -142,11 +142,14 @@ func (q *inquiry) store() {
 		a.Unread, a.Untimed = a.Problem, a.Problem
 		return
 	}
-	q.times()
 	if q.g.Fleet {
 		q.metrics()
+		if a.Untimed = a.Warning; a.Warning == "" { // what it cannot answer, it would log and count as errors
+			q.times()
+		}
 		return
 	}
+	q.times()
 	var records adminapi.CheckResponse
 	q.api.TakesLong = true
 	defer func() { q.api.TakesLong = false }()
@@ -217,7 +220,7 @@ func (q *inquiry) routes() {
 		return
 	}
 	if err != nil {
-		c.Broken = placeOf(err.Error())
+		c.Broken = placeOf(err, c.File)
 		return
 	}
 	var running adminapi.RoutesResponse
@@ -261,7 +264,7 @@ func (c *cli) readConfigFile(found *doctor.Config) {
 		found.Reload += " --address " + c.target.address
 	}
 	if err != nil {
-		found.Broken = placeOf(err.Error())
+		found.Broken = placeOf(err, file)
 		return
 	}
 	if text, err := os.ReadFile(file); err == nil {

@@ -105,12 +105,12 @@ func secretsOf(store any) (files []string) {
 	return files
 }
 
-// placeInText is how Caddy says where an error in a config is.
-var placeInText = regexp.MustCompile(`[\w./-]+:\d+`)
-
-func placeOf(text string) string {
-	if place := placeInText.FindString(text); place != "" {
-		return place
+// placeOf says where an error in a config is. The rest of Caddy's message may quote
+// what is in the config, such as a password in the wrong place.
+func placeOf(err error, file string) string {
+	place := regexp.MustCompile(`\b` + regexp.QuoteMeta(filepath.Base(file)) + `:\d+`)
+	if found := place.FindString(err.Error()); found != "" {
+		return found
 	}
 	return "it cannot be read or adapted"
 }
