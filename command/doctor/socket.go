@@ -46,8 +46,12 @@ func (f *Facts) judgeMode() lines {
 }
 
 func (f *Facts) judgeTCP() lines {
+	const closed = "in the config: admin localhost:2019, or admin unix//run/keygate/admin.sock|0600"
+	if f.Elsewhere {
+		return fail(closed, "keys can be managed from another machine, such as this one, at %s", f.endpoint())
+	}
 	if slices.ContainsFunc(f.AdminAt, func(l Listener) bool { return l.At.Addr().IsUnspecified() }) {
-		return fail("in the config: admin localhost:2019, or admin unix//run/keygate/admin.sock|0600", "whoever reaches this machine may manage keys, as the admin endpoint listens on all its addresses (%s)", f.AdminAt[0].At)
+		return fail(closed, "whoever reaches this machine may manage keys, as the admin endpoint listens on all its addresses (%s)", f.AdminAt[0].At)
 	}
 	return ok("a gateway answers at %s", f.endpoint())
 }
