@@ -36,7 +36,7 @@ func (c *cli) findGateway(ctx context.Context, api *client.Client) (*doctor.Gate
 			return nil, err
 		}
 		path, err := filepath.Abs(c.target.db)
-		g.StorePath, g.Flags = path, " --db "+path
+		g.StorePath, g.Flags = path, " --db "+doctor.Quote(path)
 		return g, err
 	}
 	c.readConfigFile(&g.Config)
@@ -55,9 +55,9 @@ func (c *cli) findGateway(ctx context.Context, api *client.Client) (*doctor.Gate
 	g.Admin.Name, g.Admin.Network, g.Admin.Host = place.Name, place.Network, place.Host
 	switch {
 	case c.target.address != "":
-		g.Flags = " --address " + c.target.address
+		g.Flags = " --address " + doctor.Quote(c.target.address)
 	case c.target.config != "":
-		g.Flags = " --config " + c.target.config
+		g.Flags = " --config " + doctor.Quote(c.target.config)
 	}
 	api.Find = func() (client.Place, error) { return place, nil }
 	api.Silent = true
@@ -256,12 +256,12 @@ func (c *cli) readConfigFile(found *doctor.Config) {
 		file = absolute
 	}
 	found.File, found.Trusted = file, []string{file, filepath.Dir(file)}
-	found.Reload = "caddy reload --config " + file
+	found.Reload = "caddy reload --config " + doctor.Quote(file)
 	if c.target.adapter != "" {
-		found.Reload += " --adapter " + c.target.adapter
+		found.Reload += " --adapter " + doctor.Quote(c.target.adapter)
 	}
 	if c.target.address != "" {
-		found.Reload += " --address " + c.target.address
+		found.Reload += " --address " + doctor.Quote(c.target.address)
 	}
 	if err != nil {
 		found.Broken = placeOf(err, file)

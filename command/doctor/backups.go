@@ -12,7 +12,7 @@ const oldestBackup = 25 * time.Hour
 
 // checkBackups asks whether there is a way back.
 func checkBackups(f *Facts) lines {
-	folder := quote(f.Backups)
+	folder := Quote(f.Backups)
 	takeOne := "caddy keygate backup " + folder + "/keys-$(date +%FT%H%M).db" + f.Flags
 	switch b := f.Backup; {
 	case f.Backups == "":

@@ -16,7 +16,7 @@ var now = time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
 
 // healthy are the facts of a gateway in good order.
 func healthy() *Facts {
-	gateway := Process{PID: 4711, Name: "caddy", UID: 41998}
+	gateway := Process{PID: 4711, Name: "caddy", UID: 41998, GID: 41998}
 	at := netip.MustParseAddrPort("[::]:443")
 	running := map[string]any{"apps": map[string]any{"http": map[string]any{"servers": map[string]any{"srv0": map[string]any{"listen": []any{":443"}}}}}}
 	return &Facts{
@@ -34,9 +34,9 @@ func healthy() *Facts {
 		Store:   Store{Path: "/var/lib/keygate/keys.db", Size: 1 << 20, Changed: now, Held: true, Holder: gateway, Open: openThis},
 		Ports:   []Listener{{at, []Process{gateway}}},
 		Files: []File{
-			{Path: "/var/lib/keygate/keys.db", Mode: 0o600, UID: 41998, Use: useStore},
-			{Path: "/var/lib/keygate", Mode: fs.ModeDir | 0o700, UID: 41998, Use: useFolder},
-			{Path: "/run/keygate", Mode: fs.ModeDir | 0o700, UID: 41998, Use: useSocket},
+			{Path: "/var/lib/keygate/keys.db", Mode: 0o600, UID: 41998, GID: 41998, Use: useStore},
+			{Path: "/var/lib/keygate", Mode: fs.ModeDir | 0o700, UID: 41998, GID: 41998, Use: useFolder},
+			{Path: "/run/keygate", Mode: fs.ModeDir | 0o700, UID: 41998, GID: 41998, Use: useSocket},
 			{Path: "/etc/keygate/Caddyfile", Mode: 0o640, Use: useConfig},
 		},
 		Disk:   Disk{Free: 1 << 30, Inodes: 1 << 20, Type: "ext4"},
@@ -64,7 +64,7 @@ func TestHealthy(t *testing.T) {
 
 // Each fault is told by its own check, with what to do.
 func TestFaults(t *testing.T) {
-	other := Process{PID: 815, Name: "caddy", UID: 41998}
+	other := Process{PID: 815, Name: "caddy", UID: 41998, GID: 41998}
 	gone := func(f *Facts) { f.Admin.Answers, f.Process = false, Process{} }
 	stopped := func(f *Facts) {
 		gone(f)
@@ -98,6 +98,7 @@ func TestFaults(t *testing.T) {
 		{"cannot be opened", func(f *Facts) { stopped(f); f.Store.Glance, f.Store.Unopened = nil, keystore.ErrDamaged }, "store", Fail, "restore BACKUP"},
 		{"cannot be opened by this user", func(f *Facts) { stopped(f); f.Store.Glance, f.Store.Unopened = nil, fs.ErrPermission }, "store", Skipped, "as root"},
 		{"empty, stopped", func(f *Facts) { stopped(f); f.Store.Glance.Empty = true }, "store", Fail, "has no keys"},
+		{"taken since", func(f *Facts) { stopped(f); f.Store.Glance, f.Store.Unopened = nil, keystore.ErrInUse }, "store", Skipped, "see socket"},
 		{"stopped", stopped, "store", OK, "check --db /var/lib/keygate/keys.db"},
 
 		{"another process has it", func(f *Facts) { f.Store.Holder = other }, "owner", Fail, "process 815 (caddy) holds"},
@@ -162,6 +163,12 @@ func TestFaults(t *testing.T) {
 		{"secret", func(f *Facts) {
 			f.Files = append(f.Files, File{Path: "/run/secrets/redis", Mode: 0o644, Use: useSecret})
 		}, "permissions", Fail, "chmod o-r /run/secrets/redis"},
+		{"folder of another group", func(f *Facts) { f.Files[1].Mode |= 0o020; f.Files[1].GID = 50 }, "permissions", Fail, "chmod go-w /var/lib/keygate"},
+		{"folder of its group", func(f *Facts) { f.Files[1].Mode |= 0o020 }, "permissions", OK, ""},
+		{"folder of its group, stopped", func(f *Facts) { stopped(f); f.Files[1].Mode |= 0o020 }, "permissions", OK, ""},
+		{"alone in a container", func(f *Facts) { f.Process.PID = 1; f.Files[1].Mode |= 0o077; f.Files[3].Mode |= 0o022 }, "permissions", OK, "container"},
+		{"alone, store of another", func(f *Facts) { f.Process.PID = 1; f.Files[0].UID = 0 }, "permissions", Fail, "chown"},
+		{"config in /tmp", func(f *Facts) { f.Files[3].Mode = fs.ModeDir | fs.ModeSticky | 0o777 }, "permissions", OK, ""},
 		{"unseen", func(f *Facts) { f.Files[0].Err = fs.ErrPermission }, "permissions", Skipped, "as root"},
 		{"nothing known", func(f *Facts) { f.Files = nil }, "permissions", Skipped, "--config"},
 

@@ -12,7 +12,7 @@ import (
 // start or reload would take.
 func checkConfig(f *Facts) lines {
 	c := &f.Config
-	validate := "caddy validate --config " + quote(c.File)
+	validate := "caddy validate --config " + Quote(c.File)
 	switch {
 	case c.File == "":
 		return skipped("name it with --config", "no config file was named, and there is no Caddyfile in this folder")

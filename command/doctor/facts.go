@@ -108,9 +108,9 @@ func (f *Facts) runs() bool { return f.Admin.Answers || f.Store.Held }
 
 // Process is one on this machine.
 type Process struct {
-	PID  int // 0: not known
-	Name string
-	UID  int
+	PID      int // 0: not known
+	Name     string
+	UID, GID int // -1: not known
 }
 
 func (p Process) String() string {
@@ -164,10 +164,11 @@ type File struct {
 	Path    string
 	Err     error
 	Mode    fs.FileMode
-	UID     int
 	Use     use
 	Private bool // others cannot reach its folder
 	ModTime time.Time
+
+	UID, GID int // -1: not known
 }
 
 // use is what a file is there for.
@@ -191,8 +192,8 @@ type Disk struct {
 	Type         string // "ext4", "nfs4", "fuse.sshfs"; "": not known
 }
 
-// quote writes a path as a shell reads it.
-func quote(path string) string {
+// Quote writes a path as a shell reads it.
+func Quote(path string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r)
 	}

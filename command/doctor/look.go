@@ -196,10 +196,11 @@ func mayHoldKeys(path, store string) bool {
 }
 
 func (f *Facts) add(path string, as use) *File {
-	file := &File{Path: path, Use: as, UID: -1}
+	file := &File{Path: path, Use: as, UID: -1, GID: -1}
 	info, err := os.Stat(path)
 	if file.Err = err; err == nil {
-		file.Mode, file.UID, file.ModTime = info.Mode(), ownerOf(info), info.ModTime()
+		file.Mode, file.ModTime = info.Mode(), info.ModTime()
+		file.UID, file.GID = ownersOf(info)
 		file.Private = isPrivate(path)
 	}
 	f.Files = append(f.Files, *file)

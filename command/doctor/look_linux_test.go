@@ -104,7 +104,7 @@ func TestIsElsewhere(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for path, want := range map[string]string{"/var/lib/keys.db": "/var/lib/keys.db", "my keys.db": "'my keys.db'", "it's": `'it'\''s'`, "": "''", "$(reboot)": "'$(reboot)'"} {
-		if got := quote(path); got != want {
+		if got := Quote(path); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}

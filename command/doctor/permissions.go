@@ -15,9 +15,9 @@ import (
 
 // Bits of a mode.
 const (
-	othersRead  = 0o004
-	othersWrite = 0o022 // the group, too: files have one that more users are in
+	anyReads    = 0o004
 	anyWrites   = 0o002
+	groupWrites = 0o020
 )
 
 // checkPermissions asks who else may read what is private and write what is
@@ -25,6 +25,9 @@ const (
 func checkPermissions(f *Facts) lines {
 	var found lines
 	looked, unseen := 0, 0
+	// In a container of its own there is no other user, and often no right to
+	// change a mode.
+	alone := f.Process.PID == 1
 	for i := range f.Files {
 		file := &f.Files[i]
 		switch {
@@ -33,7 +36,12 @@ func checkPermissions(f *Facts) lines {
 			unseen++
 		default:
 			looked++
-			f.judgeFile(file, &found)
+			if !alone {
+				f.judgeFile(file, &found)
+			}
+			if file.Use == useStore {
+				f.judgeOwner(file, &found)
+			}
 		}
 	}
 	switch {
@@ -43,33 +51,44 @@ func checkPermissions(f *Facts) lines {
 		return skipped(asRoot, "%d of the gateway's files may not be looked at by this user", unseen)
 	case looked == 0:
 		return skipped("name the config with --config", "no file of the gateway is known")
+	case alone:
+		return ok("nobody else is in the container of the gateway, and the store is its own")
 	default:
 		return ok("nobody else can read or change the %d files and folders that count", looked)
 	}
 }
 
 func (f *Facts) judgeFile(file *File, found *lines) {
-	path, mode := quote(file.Path), file.Mode.Perm()
-	sticky := file.Mode&fs.ModeSticky != 0 // nobody can replace the files of others
+	path, mode := Quote(file.Path), file.Mode.Perm()
+	writable := mode&anyWrites != 0 || mode&groupWrites != 0 && !f.isOwnGroup(file)
+	if file.Mode.IsDir() && file.Mode&fs.ModeSticky != 0 {
+		writable = false // nobody can replace the files of others
+	}
 	switch file.Use {
 	case useFolder, useSocket, useBackups:
-		if mode&othersWrite != 0 && !sticky {
+		if writable {
 			found.fail("chmod go-w "+path, "others can replace what is in %s, %s (mode %04o)", file.Path, file.Use, mode)
 		}
 	case useConfig:
-		if mode&othersWrite != 0 {
+		if writable {
 			found.fail("see that nobody changed it, then chmod go-w "+path, "%s can be changed by others (mode %04o), and with it who needs which key", file.Path, mode)
 		}
 	case useStore, useBeside, useBackup, useSecret:
-		if mode&othersWrite != 0 {
+		if mode&(anyWrites|groupWrites) != 0 { // which keeps a store from being opened
 			found.fail("see that nobody changed it, then chmod 600 "+path, "%s, %s, can be changed by others (mode %04o)", file.Path, file.Use, mode)
-		} else if mode&othersRead != 0 && !file.Private {
+		} else if mode&anyReads != 0 && !file.Private {
 			found.fail("chmod o-r "+path, "%s, %s, can be read by every user of this machine (mode %04o)", file.Path, file.Use, mode)
 		}
 	}
-	if file.Use == useStore {
-		f.judgeOwner(file, found)
+}
+
+// isOwnGroup reports whether a file has the group of the gateway, or if that is
+// not known, one that has the number of its owner: then nobody else is in it.
+func (f *Facts) isOwnGroup(file *File) bool {
+	if f.Process.PID != 0 && f.Process.GID >= 0 {
+		return file.GID == f.Process.GID
 	}
+	return file.GID == file.UID
 }
 
 // judgeOwner asks whether the gateway, which opens its store again at its next
@@ -84,7 +103,7 @@ func (f *Facts) judgeOwner(file *File, found *lines) {
 		uid = f.Process.UID
 	}
 	if uid > 0 && file.UID >= 0 && file.UID != uid {
-		found.fail("chown "+userName(uid)+": "+quote(file.Path), "%s belongs to %s, and the gateway runs as %s, which cannot open it at its next start", file.Path, userName(file.UID), userName(uid))
+		found.fail("chown "+userName(uid)+": "+Quote(file.Path), "%s belongs to %s, and the gateway runs as %s, which cannot open it at its next start", file.Path, userName(file.UID), userName(uid))
 	}
 }
 
@@ -110,18 +129,18 @@ var elsewhereTypes = []string{"nfs", "cifs", "smb", "9p", "afs", "ncp", "fuse.ss
 func checkDisk(f *Facts) lines {
 	folder := filepath.Dir(f.Store.Path)
 	if f.DiskErr != nil {
-		return skipped("df -h "+quote(folder), "the disk of %s cannot be looked at: %v", folder, f.DiskErr)
+		return skipped("df -h "+Quote(folder), "the disk of %s cannot be looked at: %v", folder, f.DiskErr)
 	}
 	d := &f.Disk
 	var found lines
 	if d.ReadOnly {
-		found.fail("dmesg | tail; mount -o remount,rw $(findmnt -no TARGET -T "+quote(folder)+")", "the file system of %s is read only: no key can be changed", folder)
+		found.fail("dmesg | tail; mount -o remount,rw $(findmnt -no TARGET -T "+Quote(folder)+")", "the file system of %s is read only: no key can be changed", folder)
 	}
 	if need := uint64(f.Store.Size) + growth; d.Free < need {
-		found.fail("df -h "+quote(folder)+", and free some space", "%s are free at %s, and a copy of the store takes %s", size(d.Free), folder, size(need))
+		found.fail("df -h "+Quote(folder)+", and free some space", "%s are free at %s, and a copy of the store takes %s", size(d.Free), folder, size(need))
 	}
 	if d.Inodes < fewestFiles {
-		found.fail("df -i "+quote(folder)+", and delete files", "%d more files can be made at %s", d.Inodes, folder)
+		found.fail("df -i "+Quote(folder)+", and delete files", "%d more files can be made at %s", d.Inodes, folder)
 	}
 	for _, name := range elsewhereTypes {
 		if d.Type == name || strings.HasPrefix(d.Type, name) && !strings.HasPrefix(name, "fuse.") && len(d.Type) == len(name)+1 {

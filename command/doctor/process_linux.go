@@ -20,12 +20,12 @@ import (
 // processOf tells what is known of a process: of one that cannot be seen, its
 // number.
 func processOf(pid int) Process {
-	p := Process{PID: pid, UID: -1}
+	p := Process{PID: pid, UID: -1, GID: -1}
 	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
 		p.Name = strings.TrimSpace(string(name))
 	}
 	if info, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
-		p.UID = ownerOf(info)
+		p.UID, p.GID = ownersOf(info)
 	}
 	return p
 }
@@ -149,9 +149,10 @@ func openedBy(pid int, path string, info fs.FileInfo) opening {
 	return found
 }
 
-func ownerOf(info fs.FileInfo) int {
+// ownersOf returns the user and the group of a file, -1 if they are not known.
+func ownersOf(info fs.FileInfo) (uid, gid int) {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(stat.Uid)
+		return int(stat.Uid), int(stat.Gid)
 	}
-	return -1
+	return -1, -1
 }

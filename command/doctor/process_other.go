@@ -9,7 +9,7 @@ import (
 
 var errUntold = errors.New("this system does not tell")
 
-func processOf(pid int) Process { return Process{PID: pid, UID: -1} }
+func processOf(pid int) Process { return Process{PID: pid, UID: -1, GID: -1} }
 
 func workingFolder(int) (string, error) { return "", errUntold }
 
@@ -19,4 +19,4 @@ func listeners(int) ([]Listener, error) { return nil, errUntold }
 
 func openedBy(int, string, fs.FileInfo) opening { return openUnknown }
 
-func ownerOf(fs.FileInfo) int { return -1 }
+func ownersOf(fs.FileInfo) (uid, gid int) { return -1, -1 }

@@ -40,7 +40,7 @@ func (f *Facts) judgeMode() lines {
 	s := &f.Socket
 	folder := f.file(useSocket)
 	if s.Mode.Perm()&others != 0 && !(folder != nil && (folder.Private || folder.Mode.Perm()&0o001 == 0)) {
-		return fail("chmod 600 "+quote(s.Path)+"; and in the config: admin unix/"+s.Path+"|0600", "every user of this machine may manage keys at %s (mode %04o)", s.Path, s.Mode.Perm())
+		return fail("chmod 600 "+Quote(s.Path)+"; and in the config: admin unix/"+s.Path+"|0600", "every user of this machine may manage keys at %s (mode %04o)", s.Path, s.Mode.Perm())
 	}
 	return ok("a gateway answers at %s, for those alone who may write to it", f.endpoint())
 }

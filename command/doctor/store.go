@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/socialpatra/keygate/internal/english"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // What is told in several places.
@@ -19,8 +20,8 @@ const (
 // saveAndRestart rescues the keys of a gateway whose file is gone or replaced.
 func (f *Facts) saveAndRestart() string {
 	path := f.Store.Path
-	rescued := quote(filepath.Join(filepath.Dir(path), "rescued.db"))
-	return "caddy keygate backup " + rescued + f.Flags + "; systemctl stop keygate; caddy keygate restore " + rescued + " --db " + quote(path) + "; systemctl start keygate"
+	rescued := Quote(filepath.Join(filepath.Dir(path), "rescued.db"))
+	return "caddy keygate backup " + rescued + f.Flags + "; systemctl stop keygate; caddy keygate restore " + rescued + " --db " + Quote(path) + "; systemctl start keygate"
 }
 
 func checkHealth(f *Facts) lines {
@@ -42,14 +43,14 @@ func (f *Facts) afterWarning(warning string) string {
 	case f.Fleet:
 		return "see \"The engine of a fleet is away\" in docs/operators.md; restart no gateway meanwhile"
 	case strings.Contains(warning, syscall.ENOSPC.Error()):
-		return "free some space (df -h " + quote(filepath.Dir(f.Store.Path)) + "), then send the change again"
+		return "free some space (df -h " + Quote(filepath.Dir(f.Store.Path)) + "), then send the change again"
 	default:
 		return "look at the disk (dmesg), then " + restart + "; caddy keygate check" + f.Flags
 	}
 }
 
 func checkStore(f *Facts) lines {
-	s, path := &f.Store, quote(f.Store.Path)
+	s, path := &f.Store, Quote(f.Store.Path)
 	switch {
 	case errors.Is(s.Err, fs.ErrNotExist) && s.Open == openDeleted:
 		return fail(f.saveAndRestart(), "%s was deleted while %s serves it; the keys are there until it stops", s.Path, f.Process)
@@ -65,6 +66,8 @@ func checkStore(f *Facts) lines {
 		return f.judgeRecords()
 	case s.Held:
 		return skipped("see owner and socket", "%s is in use, and no gateway answers for it", s.Path)
+	case errors.Is(s.Unopened, keystore.ErrInUse):
+		return skipped("see socket", "%v", s.Unopened)
 	case errors.Is(s.Unopened, fs.ErrPermission):
 		return skipped("run this command as root, or as the user of the gateway", "%v", s.Unopened)
 	case s.Unopened != nil:
