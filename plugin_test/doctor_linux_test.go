@@ -433,3 +433,79 @@ func TestDoctorTellsAccidents(t *testing.T) {
 		g.doctor(t).says(t, "store", "fail", "has no keys", "every key is 401", "mount the volume")
 	})
 }
+
+// Of a gateway in which everything is broken, each thing is told.
+func TestDoctorOfABrokenGateway(t *testing.T) {
+	g, socket := startOnSocket(t, strings.NewReplacer("X-Api-Key replace", "X-Other replace", "auto_https disable_redirects", "http_port {$PORT}\n\thttps_port "+freePort(t), "http://127.0.0.1:{$PORT} {\n\tbind 127.0.0.1", "api.example.test {\n\ttls internal").Replace(doctorSite))
+	g.writeConfig(t, strings.Replace(readFile(t, "Caddyfile.example"), "keygate.db", "other.db", 1))
+	for path, mode := range map[string]fs.FileMode{"data/keygate.db": 0o666, "data": 0o777, "Caddyfile": 0o666} {
+		if err := os.Chmod(filepath.Join(g.Dir, path), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(g.Dir, "backups"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e := g.doctor(t, "--backups", "backups")
+	r := g.cli(t, "keygate", "doctor", "--backups", "backups")
+	got := strings.NewReplacer(g.Dir, "DIR", socket, "SOCKET", fmt.Sprint(g.cmd.Process.Pid), "PID").Replace(r.Stdout)
+	got = regexp.MustCompile(`(?m)^ok .*\n`).ReplaceAllString(got, "")
+	got = regexp.MustCompile(`ports \d+`).ReplaceAllString(got, "ports N")
+	const want = `fail     store        DIR/data/keygate.db has no keys, so every key is 401. Do: if there were keys, mount the volume that has them, or restore a backup; if not: caddy keygate create --help
+fail     permissions  DIR/data/keygate.db, the store, can be changed by others (mode 0666). Do: see that nobody changed it, then chmod 600 DIR/data/keygate.db
+fail     permissions  others can replace what is in DIR/data, the folder of the store (mode 0777). Do: chmod go-w DIR/data
+fail     permissions  DIR/Caddyfile can be changed by others (mode 0666), and with it who needs which key. Do: see that nobody changed it, then chmod go-w DIR/Caddyfile
+fail     config       DIR/Caddyfile is not what runs (admin, apps.http.http_port, apps.http.https_port, and more). Do: caddy reload --config DIR/Caddyfile
+fail     redirects    http://api.example.test is redirected to https: a key that is sent there has gone in the clear, and nobody notices. Do: in the config: auto_https disable_redirects, or a site http://api.example.test that answers 403; then caddy reload --config DIR/Caddyfile
+fail     log_filter   the log default shows tokens that come in X-Api-Key. Do: in the config: log default { format filter { request>headers>X-Api-Key replace REDACTED } }, as in Caddyfile.example; then caddy reload --config DIR/Caddyfile
+fail     backups      there is no backup in backups. Do: caddy keygate backup backups/keys-$(date +%FT%H%M).db
+`
+	if got != want || r.Code != 1 || !strings.HasSuffix(strings.TrimSpace(r.Stderr), "8 things are wrong") {
+		t.Errorf("status %d, got\n%s%swant\n%s%v", r.Code, got, r.Stderr, want, e)
+	}
+}
+
+// What this user may not see is skipped, with how to see it, and never ok.
+func TestDoctorOfAnotherUser(t *testing.T) {
+	g, _ := startSite(t)
+	g.createKey(t, "--scope", "posts:read")
+	if os.Getuid() != 0 {
+		return // the gateway runs as this user
+	}
+	elsewhere := idleGateway(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := g.command(t, ctx, "keygate", "doctor", "--json", "--address", g.Admin)
+	cmd.Dir = elsewhere.Dir
+	asOrdinaryUser(t, cmd, elsewhere.Dir)
+	out, err := cmd.Output()
+	var answer struct{ Checks []examined }
+	if json.Unmarshal(out, &answer) != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	found := make(examination)
+	for _, f := range answer.Checks {
+		found[f.Check] = append(found[f.Check], f)
+	}
+	for _, check := range []string{"store", "owner", "lock", "disk", "ports"} {
+		found.says(t, check, "skipped", "as root")
+	}
+	found.says(t, "permissions", "skipped")
+	found.says(t, "health", "ok")
+}
+
+// What is shipped stands up to the checks of a config.
+func TestDoctorOfShippedConfigs(t *testing.T) {
+	for _, config := range []string{readFile(t, "deploy/Caddyfile"), readFile(t, "Caddyfile.example"), readManifest(t).caddyfile(t)} {
+		g := idleGateway(t)
+		g.writeConfig(t, config)
+		e := g.doctor(t, "--address", "127.0.0.1:1")
+		for _, check := range []string{"redirects", "log_filter"} {
+			for _, f := range e[check] {
+				if f.Outcome == "fail" {
+					t.Errorf("%+v of\n%s", f, config)
+				}
+			}
+		}
+	}
+}

@@ -44,12 +44,12 @@ func checkClock(f *Facts) lines {
 		}
 	}
 	switch {
+	case f.Admin.Untimed != "":
+		return append(found, skipped("see health", "the times in the store could not be read: %s", f.Admin.Untimed)...)
+	case f.Fleet && f.Admin.Answers && !f.Admin.Skewed:
+		return append(found, skipped("look at caddy_keygate_clock_skew_seconds, in the metrics of the gateway", "the engine's clock is not known")...)
 	case len(found) > 0:
 		return found
-	case f.Admin.Untimed != "":
-		return skipped("see health", "the times in the store could not be read: %s", f.Admin.Untimed)
-	case f.Fleet && f.Admin.Answers && !f.Admin.Skewed:
-		return skipped("look at caddy_keygate_clock_skew_seconds, in the metrics of the gateway", "the engine's clock is not known")
 	case compared == "":
 		return skipped("see socket", "there is no time to compare the clock with")
 	}

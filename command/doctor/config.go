@@ -19,7 +19,7 @@ func checkConfig(f *Facts) lines {
 	case c.Broken != "":
 		return fail(validate+"; "+validatesWhy, "%s cannot be loaded any more (%s); what runs goes on until a restart", c.File, c.Broken)
 	case c.Running == nil:
-		return skipped("see health", "which config runs is not known")
+		return skipped("see socket and health", "which config runs is not known")
 	}
 	where := different(c.Running, c.Adapted)
 	if len(where) == 0 && c.Unread != "" {

@@ -66,7 +66,7 @@ var checks = []check{
 	{"permissions", needsHere, checkPermissions},
 	{"disk", needsFile | needsHere, checkDisk},
 	{"clock", 0, checkClock},
-	{"config", needsAnswer, checkConfig},
+	{"config", 0, checkConfig},
 	{"redirects", needsConfig, checkRedirects},
 	{"log_filter", needsConfig, checkLogFilter},
 	{"backups", 0, checkBackups},
@@ -116,6 +116,8 @@ func (f *Facts) lacks(needs need) lines {
 	switch {
 	case needs&needsHere != 0 && f.Elsewhere:
 		return skipped("run this command on the machine of the gateway", "the gateway at %s runs on another machine", f.endpoint())
+	case needs&needsFile != 0 && f.Store.Path == "" && f.StorePath != "":
+		return skipped(asRoot, "the store is %s below a folder of the gateway that cannot be seen", f.StorePath)
 	case needs&needsFile != 0 && f.Store.Path == "":
 		return skipped("name its config with --config, or the store with --db", "which store it is, is not known: no gateway answers, and no config was found")
 	case needs&needsAnswer != 0 && f.Admin.Name == "":

@@ -111,9 +111,13 @@ func (f *Facts) lookAtStore(answering int) {
 	s := &f.Store
 	s.Path = f.StorePath
 	if !filepath.IsAbs(s.Path) {
-		folder, err := workingFolder(answering)
-		if answering == 0 || err != nil {
-			folder, _ = os.Getwd() // "" with an error
+		folder, err := os.Getwd() // where a gateway would be started by hand
+		if answering != 0 || f.Admin.Answers {
+			folder, err = workingFolder(answering)
+		}
+		if err != nil {
+			s.Path = ""
+			return
 		}
 		s.Path = filepath.Join(folder, s.Path)
 	}

@@ -60,7 +60,7 @@ func checkStore(f *Facts) lines {
 		return fail("mount its volume, or caddy keygate restore BACKUP --db "+path, "there is no %s; a gateway that starts makes a new, empty store, and every key is 401", s.Path)
 	case s.Err != nil:
 		return skipped("run this command as root, or as the user of the gateway", "%v", s.Err)
-	case s.BadPath != nil:
+	case s.BadPath != nil && !f.Admin.Answers: // else permissions and lock tell why
 		return fail("see \"The key store fails\" in docs/operators.md", "%v", s.BadPath)
 	case f.Admin.Answers:
 		return f.judgeRecords()
