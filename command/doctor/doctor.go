@@ -151,9 +151,9 @@ func (l *lines) fail(do, format string, args ...any) {
 }
 
 // or returns the lines, or if there are none, the others.
-func (l lines) or(others lines) lines {
-	if len(l) == 0 {
+func (l *lines) or(others lines) lines {
+	if len(*l) == 0 {
 		return others
 	}
-	return l
+	return *l
 }

@@ -163,8 +163,8 @@ func (f *Facts) lookAtPorts(pid int) {
 
 // overlap reports whether a connection may come to either of two listeners.
 func overlap(one, other netip.AddrPort) bool {
-	any := func(a netip.AddrPort) bool { return !a.Addr().IsValid() || a.Addr().IsUnspecified() }
-	return one.Port() == other.Port() && (any(one) || any(other) || one.Addr().Unmap() == other.Addr().Unmap())
+	every := func(a netip.AddrPort) bool { return !a.Addr().IsValid() || a.Addr().IsUnspecified() }
+	return one.Port() == other.Port() && (every(one) || every(other) || one.Addr().Unmap() == other.Addr().Unmap())
 }
 
 // besideMost is how many files beside the store are looked at.
