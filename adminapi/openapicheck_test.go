@@ -10,13 +10,13 @@ import (
 	"math"
 	"mime"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"go.yaml.in/yaml/v3"
+	goyaml "go.yaml.in/yaml/v3"
 )
 
 // openAPI is openapi.yaml, and which of its answers were seen.
@@ -27,12 +27,8 @@ type openAPI struct {
 
 func readOpenAPI(t *testing.T) *openAPI {
 	t.Helper()
-	text, err := os.ReadFile("../openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	api := &openAPI{seen: make(map[string]bool)}
-	if err := yaml.Unmarshal(text, &api.doc); err != nil {
+	if err := goyaml.Unmarshal(Document(), &api.doc); err != nil {
 		t.Fatal(err)
 	}
 	return api
@@ -193,6 +189,10 @@ func (api *openAPI) holdWord(schema map[string]any, word string, want, value any
 		ok = slices.ContainsFunc(want.([]any), func(one any) bool { return fmt.Sprint(one) == fmt.Sprint(value) })
 	case "pattern":
 		ok = !isText || regexp.MustCompile(want.(string)).MatchString(text)
+	case "format":
+		layout, known := map[string]string{"date-time": time.RFC3339Nano, "date": time.DateOnly}[want.(string)]
+		_, err := time.Parse(layout, text)
+		ok = known && (!isText || err == nil)
 	case "minLength":
 		ok = !isText || len([]rune(text)) >= want.(int)
 	case "maxLength":
@@ -267,12 +267,13 @@ func isKind(kind string, value any) bool {
 // The checker would be no use if it let everything pass.
 func TestOpenAPICheckerRefuses(t *testing.T) {
 	api := readOpenAPI(t)
-	good := `{"seq":1,"at":"x","via":"x","action":"x","key_id":"000000000001"}`
+	good := `{"seq":1,"at":"2026-11-23T10:00:00.5Z","via":"x","action":"x","key_id":"000000000001"}`
 	for _, tt := range []struct{ name, old, new string }{
 		{"type", `"seq":1`, `"seq":"1"`},
 		{"whole numbers", `"seq":1`, `"seq":1.5`},
 		{"minimum", `"seq":1`, `"seq":0`},
 		{"pattern", `000000000001`, `00000000000`},
+		{"format", `2026-11-23T10:00:00.5Z`, `2026-11-23 10:00:00`},
 		{"required", `"via":"x",`, ``},
 		{"unknown field", `"via"`, `"vias":1,"via"`},
 		{"nested unknown field", `"via"`, `"changes":{"name":{"from":1,"to":2,"by":3}},"via"`},

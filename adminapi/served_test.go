@@ -3,6 +3,8 @@ package adminapi
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -104,9 +106,27 @@ func (unwritable) Writable() error { return keystore.ErrReadOnly }
 
 func TestAPIHealthWarns(t *testing.T) {
 	s := serveAPI(t)
-	s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready"}`)
-	s.failing = unwritable{s.store}
-	s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready","warning":"`+keystore.ErrReadOnly.Error()+`"}`)
+	health := func(failing keystore.Store, warning string) {
+		t.Helper()
+		s.failing = failing
+		var got HealthResponse
+		answer := s.send("GET /keygate/health", "")
+		answer.want(t, 200, `{"status":"ready"`)
+		if err := json.Unmarshal([]byte(answer.body), &got); err != nil || got.Warning != warning || got.PID != os.Getpid() {
+			t.Errorf("%v: %s, want the warning %s", err, answer.body, warning)
+		}
+		if about := s.store.About(); got.Store.Kind != "bbolt" || got.Store.Place != about.Place || got.Store.Schema != about.Schema {
+			t.Errorf("the store is told as %+v, and is %+v", got.Store, about)
+		}
+	}
+	fresh := "made a new key store at " + s.store.About().Place + ", which has no keys: if there should be some, correct the path or mount the volume, then restart"
+	health(nil, fresh)
+	health(unwritable{s.store}, keystore.ErrReadOnly.Error()+"; "+fresh)
+	s.warnings = []error{errors.New("a socket is gone"), errors.New("a port is shared")}
+	health(nil, fresh+"; a socket is gone; a port is shared")
+	s.warnings = nil
+	s.create()
+	health(nil, "")
 }
 
 // A backup and an export have the use that was only in memory yet.

@@ -55,6 +55,10 @@ type Options struct {
 	// here.
 	Limits Limits
 
+	// Warnings tell what is not as it should be around the store; health passes
+	// them on. Default: none.
+	Warnings func() []error
+
 	// Via says for the audit trail how requests arrive. Default: derived from the
 	// connection, as unix and the path of the socket, or api and the client's
 	// address.
@@ -96,6 +100,7 @@ type Server struct {
 	mappings        []Mapping
 	workspaceLimits apikey.WorkspaceLimits
 	limits          Limits // nil: none are charged here
+	warnings        func() []error
 	via             string
 	observer        Observer
 	failed          func(*http.Request, int, error)
@@ -112,6 +117,7 @@ func New(o Options) *Server {
 		mappings:        o.Mappings,
 		workspaceLimits: o.WorkspaceLimits,
 		limits:          o.Limits,
+		warnings:        o.Warnings,
 		via:             o.Via,
 		observer:        o.Observer,
 		failed:          o.Failed,
@@ -164,6 +170,7 @@ var resources = map[string]methods{
 	ExportPath:                      {"GET": plain((*call).export)},
 	ImportPath:                      {"POST": queried((*call).importKeys)},
 	BackupPath:                      {"GET": plain((*call).backup)},
+	DocumentPath:                    {"GET": plain((*call).document)},
 }
 
 // Paths of the API.
@@ -179,6 +186,7 @@ const (
 	ExportPath     = "/keygate/export"
 	ImportPath     = "/keygate/import"
 	BackupPath     = "/keygate/backup"
+	DocumentPath   = "/keygate/openapi.yaml"
 )
 
 // methods are the operations of one resource, by method.
@@ -285,6 +293,14 @@ func (c *call) write(w http.ResponseWriter, status int, body any) error {
 	}
 	if stream, ok := body.(stream); ok {
 		return stream.serve(w)
+	}
+	if text, ok := body.(yaml); ok {
+		w.Header().Set("Content-Type", "application/yaml")
+		w.WriteHeader(status)
+		if _, err := w.Write(text); err != nil {
+			return &BrokenStreamError{err}
+		}
+		return nil
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -34,6 +34,7 @@ type apiServer struct {
 	unsaved  atomic.Pointer[[]apikey.Usage] // what flush saves
 	holding  sync.Mutex
 	failing  keystore.Store // in place of store, if there is one
+	warnings []error        // what is not as it should be around the store
 	failures atomic.Int64   // of the store, that the API told of
 	doc      *openAPI
 }
@@ -58,6 +59,7 @@ func serveAPI(t *testing.T) *apiServer {
 			Mappings:        []Mapping{{Policy: access.Policy{Brand: "patra", Table: table}}},
 			WorkspaceLimits: apikey.WorkspaceLimits{PerMinute: 600},
 			Limits:          unsavedLimits{s},
+			Warnings:        func() []error { return s.warnings },
 			Via:             "api test",
 			Now:             func() time.Time { return time.Unix(0, s.clock.Load()).UTC() },
 			Failed: func(_ *http.Request, _ int, err error) {

@@ -6,15 +6,18 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/caddymodule/addresses"
+	"github.com/socialpatra/keygate/caddymodule/stores"
 	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 )
 
 func init() {
-	caddy.RegisterModule(adminRouter{})
+	caddy.RegisterModule(new(adminRouter))
 }
 
 // adminRouter serves /keygate/ on Caddy's admin endpoint. It has no state and
@@ -23,15 +26,54 @@ func init() {
 type adminRouter struct{}
 
 // CaddyModule returns the Caddy module information.
-func (adminRouter) CaddyModule() caddy.ModuleInfo {
+func (*adminRouter) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "admin.api.keygate",
 		New: func() caddy.Module { return new(adminRouter) },
 	}
 }
 
+// Provision opens the store, and refuses addresses that another process has. It
+// is the only place where that is early enough: Caddy calls it when a config is
+// to run, not when it is only validated, and before the admin endpoint takes its
+// socket and the servers take their ports. A second gateway that is started by
+// mistake ends here, and the first one does not notice.
+func (*adminRouter) Provision(ctx caddy.Context) error {
+	// The sites first: one may use keygate without the global option.
+	sites, err := loadedApp[*caddyhttp.App](ctx, "http")
+	if err != nil {
+		return err
+	}
+	app, err := loadedApp[*App](ctx, "keygate")
+	if err != nil || app == nil {
+		return err
+	}
+	if _, err := app.open(); err != nil {
+		return err
+	}
+	err = addresses.Refuse(ctx, sites)
+	if _, shared := app.store.(stores.Shared); shared && err != nil {
+		app.logger.Warn("another process listens where this one will: it must be a gateway of the same fleet", zap.Error(err))
+		return nil
+	}
+	return err
+}
+
+// loadedApp returns an app of the config that is being loaded, or nil if it has
+// none of that name.
+func loadedApp[T caddy.App](ctx caddy.Context, name string) (app T, err error) {
+	val, err := ctx.AppIfConfigured(name)
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return app, nil
+	}
+	if err != nil {
+		return app, err
+	}
+	return val.(T), nil
+}
+
 // Routes returns a single route. The Server dispatches everything below it.
-func (adminRouter) Routes() []caddy.AdminRoute {
+func (*adminRouter) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/keygate/", Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
@@ -75,6 +117,7 @@ func (a *App) newAPI(store *openStore) *adminapi.Server {
 		WorkspaceLimits: a.WorkspaceLimits,
 		Limits:          store.limits,
 		Observer:        changeLog{a},
+		Warnings:        store.listening.Taken,
 		Failed:          func(r *http.Request, status int, err error) { reportFailure(a.logger, r.URL.Path, status, err) },
 		Now:             a.now,
 	})

@@ -84,6 +84,29 @@ func TestWhatDocumentsDoNotDoIsLogged(t *testing.T) {
 	}
 }
 
+// Two documents may have the same requests. Such a request needs what both need,
+// also where one denies it.
+func TestDocumentsThatCross(t *testing.T) {
+	document := func(path, security string) OpenAPI {
+		name := filepath.Join(t.TempDir(), "api.yaml")
+		text := "openapi: 3.1.0\ncomponents: {securitySchemes: {key: {type: http, scheme: bearer}}}\npaths: {\"" + path + "\": {get: {security: [" + security + "]}}}\n"
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return OpenAPI{File: name}
+	}
+	for security, want := range map[string]string{`{key: ["posts:read"]}`: "media:upload posts:read", "{key: []}": "media:upload", "{key: [Read]}": "deny"} {
+		h := &Handler{OpenAPI: []OpenAPI{document("/users/{id}/posts", `{key: ["media:upload"]}`), document("/users/me/{part}", security)}}
+		g, err := h.mapping()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := g.Policy.Table.Match("GET", "/users/me/posts"); r == nil || string(r.Access)+r.Scopes.String() != want {
+			t.Errorf("with %s it needs %+v, want %s", security, r, want)
+		}
+	}
+}
+
 // A handler without a Caddy is the one that Caddy would load.
 func TestMappingOf(t *testing.T) {
 	routes := []any{map[string]any{"methods": []string{"GET"}, "path": "/v1/posts", "scopes": []string{"posts:read"}}}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // metrics are created once per process, so that they continue across config
@@ -54,13 +56,18 @@ func (m *metricSet) decided(reason access.Reason, took time.Duration) {
 
 // register adds all metrics to the registry of a config.
 func (m *metricSet) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, fleetCollector{}} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, stores.FleetCollector(eachStore), stores.InfoCollector(eachStore), takenGauge} {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
 			return err
 		}
 	}
 	return nil
+}
+
+// eachStore yields the stores that are open.
+func eachStore(yield func(keystore.Store) bool) {
+	openStores.Range(func(_, value any) bool { return yield(value.(*openStore).store) })
 }
 
 // keysCollector counts the keys of all open stores when metrics are collected.
@@ -71,6 +78,21 @@ var keysDesc = prometheus.NewDesc("caddy_keygate_keys", "Keys in the store, by s
 
 // Describe implements [prometheus.Collector].
 func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc }
+
+// takenGauge tells how many addresses of this process another one has too.
+var takenGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	Name: "caddy_keygate_addresses_taken",
+	Help: "Addresses of this Caddy, Unix sockets and ports, that another process has taken away or shares. It must be 0.",
+}, func() float64 {
+	taken := make(map[string]bool)
+	openStores.Range(func(_, value any) bool {
+		for _, err := range value.(*openStore).listening.Taken() {
+			taken[err.Error()] = true
+		}
+		return true
+	})
+	return float64(len(taken))
+})
 
 // Collect implements [prometheus.Collector]. If one store cannot count its keys,
 // there are no counts at all, because those of the others would be taken for the

@@ -201,7 +201,11 @@ func (h *Handler) mapping() (adminapi.Mapping, error) {
 		g.Documents = append(g.Documents, document)
 		routes = append(routes, document.Routes()...)
 	}
-	table, err := access.NewTable(routes)
+	crossings, err := openapi.Crossings(routes)
+	if err != nil {
+		return adminapi.Mapping{}, err
+	}
+	table, err := access.NewTable(append(routes, crossings...))
 	if errors.Is(err, access.ErrNoRoutes) && len(g.Documents) > 0 {
 		return adminapi.Mapping{}, nothingMapped(g.Documents[0])
 	}

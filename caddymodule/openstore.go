@@ -10,6 +10,7 @@ import (
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/internal/listening"
 	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
@@ -39,7 +40,8 @@ type openStore struct {
 	retention atomic.Int64           // of audit entries, in nanoseconds
 	retained  chan struct{}          // signals that retention has changed
 
-	sockets sockets
+	sockets   sockets
+	listening *listening.Watch
 
 	stop    chan struct{}
 	stopped sync.WaitGroup
@@ -56,7 +58,7 @@ func acquireStore(store stores.Module, logger *zap.Logger, now func() time.Time)
 }
 
 func openNewStore(module stores.Module, logger *zap.Logger, now func() time.Time) (*openStore, error) {
-	store, err := module.Open(logger)
+	store, err := stores.Open(module, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +77,8 @@ func openNewStore(module stores.Module, logger *zap.Logger, now func() time.Time
 		_ = store.Close()
 		return nil, err
 	}
+	_, shared := module.(stores.Shared)
+	e.listening = listening.NewWatch(logger, shared)
 	e.stopped.Go(e.keepPruning)
 	e.stopped.Go(e.keepCheckingSockets)
 	return e, nil
@@ -86,6 +90,7 @@ func (e *openStore) Destruct() error {
 	e.sockets.closeAll()
 	close(e.stop)
 	e.stopped.Wait()
+	e.listening.Close()
 	e.limits.Close()
 	return e.store.Close()
 }

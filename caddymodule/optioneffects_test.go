@@ -2,7 +2,9 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
@@ -133,6 +135,7 @@ var effects = []effect{
 	},
 	{"App.store", app(``), app(`"store":{"module":"bbolt","path":"DIR/other/keys.db"}`), storeFile, "keys.db", "other/keys.db"},
 	{"Bolt.path", app(`"store":{"module":"bbolt","path":"DIR/a.db"}`), app(`"store":{"module":"bbolt","path":"DIR/b.db"}`), storeFile, "a.db", "b.db"},
+	{"Bolt.create", app(`"store":{"module":"bbolt","path":"DIR/a.db"}`), app(`"store":{"module":"bbolt","path":"DIR/a.db","create":"off"}`), storeMade, "made", "there is none"},
 
 	{"Handler.routes", route(`"methods":["GET"],"path":"/a","scopes":["posts:read"]`), route(`"methods":["GET"],"path":"/v1/posts","scopes":["posts:read"]`), asking("GET /v1/posts", "", nil, code), "403 route_not_mapped", "200 "},
 	{"Handler.openapi", handler(``), handler(plainRoutes + `,"openapi":[{"file":"testdata/api.yaml"}]`), asking("GET /v1/status", "Authorization: Basic x", nil, code), "200 ", "200 "},
@@ -228,6 +231,18 @@ func storeFile(t *testing.T, h *Handler) string {
 	}
 	_, name, _ := strings.Cut(location, "/data/")
 	return name
+}
+
+// storeMade says whether a start makes a store where there is none.
+func storeMade(t *testing.T, h *Handler) string {
+	t.Helper()
+	switch err := h.app.Start(); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is none"
+	case err != nil:
+		t.Fatal(err)
+	}
+	return "made"
 }
 
 // permitted is the header that names the workspace to a front proxy.

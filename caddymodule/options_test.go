@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -86,6 +88,9 @@ func TestEveryOptionHasItsEffect(t *testing.T) {
 func withoutIDs(t *testing.T, h *Handler, text string) string {
 	t.Helper()
 	e, err := h.app.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return text // there is no store, as the option has it
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func TestListPages(t *testing.T) {
 		asked  string
 		cursor string
 	}{
-		{keys: 0, rows: 0, asked: "limit=1000"},
+		{keys: 0, rows: 0, asked: "limit=1000 "}, // the last asks for no keys: it is health
 		{keys: 2001, rows: 2001, asked: "limit=1000 cursor=1000&limit=1000 cursor=2000&limit=1000"},
 		{keys: 2500, limit: "7", rows: 7, asked: "limit=7", cursor: "7"},
 		{keys: 1000, limit: "1000", rows: 1000, asked: "limit=1000"},

@@ -100,6 +100,7 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.auditCommand(),
 		c.backupCommand(),
 		c.restoreCommand(),
+		c.initCommand(),
 		c.checkCommand(),
 		c.compactCommand(),
 		c.healthCommand(),

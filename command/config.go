@@ -11,6 +11,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule"
 )
 
@@ -66,6 +67,21 @@ func (c *configFile) mappings() ([]adminapi.Mapping, error) {
 		return nil, fmt.Errorf("%s %w", c.name, errNoHandler)
 	}
 	return mappings, nil
+}
+
+// workspaceLimits returns what the config lets all keys of a workspace do
+// together.
+func (c *configFile) workspaceLimits() (limits apikey.WorkspaceLimits) {
+	value := c.tree
+	for _, name := range [...]string{"apps", "keygate", "workspace_limits"} {
+		members, _ := value.(map[string]any)
+		value = members[name]
+	}
+	encoded, err := json.Marshal(value)
+	if err == nil {
+		_ = json.Unmarshal(encoded, &limits) // what is wrong in it, Caddy refuses
+	}
+	return limits
 }
 
 // findHandlers returns every keygate handler in a config, also inside subroutes,

@@ -81,16 +81,6 @@ func (q *inquiry) get(path string, out any) error {
 	return q.api.Call(q.ctx, http.MethodGet, path, nil, out)
 }
 
-// answeredHealth is the answer of any version.
-type answeredHealth struct {
-	adminapi.HealthResponse
-	Store struct {
-		Kind   string `json:"kind"`
-		Path   string `json:"path"`
-		Schema int    `json:"schema"`
-	} `json:"store"`
-}
-
 func (q *inquiry) health(now func() time.Time) {
 	a := &q.g.Admin
 	asked := now()
@@ -104,13 +94,13 @@ func (q *inquiry) health(now func() time.Time) {
 		return
 	}
 	defer resp.Body.Close()
-	var answer answeredHealth
+	var answer adminapi.HealthResponse
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxMetrics)).Decode(&answer); err != nil {
 		a.Problem = "what answers at " + a.Name + " is no gateway: its health is no JSON"
 		return
 	}
 	a.Answers, a.Warning, a.Schema = true, answer.Warning, answer.Store.Schema
-	q.g.StorePath, q.g.Fleet = answer.Store.Path, answer.Store.Kind == "redis"
+	q.g.StorePath, q.g.Fleet = answer.Store.Place, answer.Store.Kind == "redis" // "" of older gateways
 	// The date was set while the answer was made, and has no fractions.
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		switch answered := now(); {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"net/netip"
 	"net/textproto"
 	"path/filepath"
 	"regexp"
@@ -10,7 +9,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/socialpatra/keygate/caddymodule/addresses"
 	"github.com/socialpatra/keygate/command/doctor"
+	"github.com/socialpatra/keygate/internal/listening"
 )
 
 // readSites takes from the config that runs, or else from that on disk, where the
@@ -35,10 +36,16 @@ func (c *cli) readSites(g *doctor.Gateway) {
 			g.Config.Trusted = append(g.Config.Trusted, documentsOf(handler)...)
 		}
 		g.Sites = append(g.Sites, site)
-		g.Listen = append(g.Listen, listenOf(server)...)
+		for _, address := range stringsOf(member(server, "listen")) {
+			for _, at := range addresses.Parse(address) {
+				if at.Path == "" {
+					g.Listen = append(g.Listen, at)
+				}
+			}
+		}
 	}
 	slices.SortFunc(g.Sites, func(a, b doctor.Site) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(g.Listen, netip.AddrPort.Compare)
+	slices.SortFunc(g.Listen, func(a, b listening.Address) int { return a.TCP.Compare(b.TCP) })
 
 	store := member(member(apps, "keygate"), "store")
 	if module, _ := member(store, "module").(string); module == "redis" {
@@ -60,23 +67,6 @@ func documentsOf(handler map[string]any) (files []string) {
 		}
 	}
 	return files
-}
-
-// listenOf returns the TCP addresses that a server listens on.
-func listenOf(server any) (found []netip.AddrPort) {
-	for _, address := range stringsOf(member(server, "listen")) {
-		parsed, err := caddy.ParseNetworkAddress(address)
-		if err != nil || parsed.IsUnixNetwork() || parsed.IsFdNetwork() || parsed.EndPort == 0 {
-			continue // also with a placeholder, which only the gateway knows
-		}
-		host, err := netip.ParseAddr(parsed.Host)
-		if err == nil || parsed.Host == "" { // a name may be of any address
-			for p := parsed.StartPort; p <= parsed.EndPort && len(found) < 64; p++ {
-				found = append(found, netip.AddrPortFrom(host, uint16(p)))
-			}
-		}
-	}
-	return found
 }
 
 // storePathOf returns the path of the store of a config, "" if it is not known

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/socialpatra/keygate/access/lint"
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/command/client"
 	"github.com/socialpatra/keygate/command/term"
 	"github.com/socialpatra/keygate/internal/english"
@@ -23,7 +26,7 @@ func (c *cli) lintCommand() *cobra.Command {
 		Long: `Reads a config file, by default the Caddyfile in this folder, and the OpenAPI
 documents that it names, and prints what does not fit, one finding a line, with
 file and line. No Caddy needs to run. With --db, or with --address for a Caddy
-that runs, it looks at the scopes of the keys as well.
+that runs, it looks at the scopes and limits of the keys as well.
 
 Of an OpenAPI document alone (.yaml, .yml, or .json) it prints what a gateway
 would not map, and then a block for the Caddyfile that maps more of it. Read the
@@ -37,6 +40,7 @@ block before you use it: the names of scopes in it are proposals.
   shadowed           an operation that a route of the config comes before
   read_scope_writes  a method that writes, for keys that may only read
   key_header         the document sends keys in a header that is not accepted
+  cost_too_high      a route that costs more than a key can ever pay
   unsafe_cache       a cache that may give the answer to one key to another
   unused_scope_map   a scope_map that no operation needs
   merged_scopes      a scope of keys that stands for several of the document
@@ -90,6 +94,8 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint
 		}
 	}
 	var held []lint.HeldScope
+	var purses iter.Seq[lint.Purse]
+	var failed error
 	if c.target.db != "" || c.target.address != "" {
 		to := c.target
 		to.config = "" // it was read for what it says, not for where Caddy is
@@ -101,8 +107,29 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint
 		for _, h := range resp.Held {
 			held = append(held, lint.HeldScope{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
 		}
+		purses = func(yield func(lint.Purse) bool) { failed = eachPurse(ctx, api, yield) }
 	}
-	return append(lint.Check(checked, held), lint.Caches(findCaches(config.tree))...), nil
+	findings := lint.Check(checked, held)
+	findings = append(findings, lint.Costs(checked, config.workspaceLimits(), purses)...)
+	return append(findings, lint.Caches(findCaches(config.tree))...), failed
+}
+
+// eachPurse yields what the keys of the store can pay. Keys that are refused
+// anyway are left out.
+func eachPurse(ctx context.Context, api *client.Client, yield func(lint.Purse) bool) error {
+	_, err := eachPage(url.Values{"status": {string(apikey.Active)}}, nil, func(query url.Values) (string, error) {
+		var page adminapi.ListResponse
+		if err := api.Call(ctx, http.MethodGet, adminapi.KeysPath+"?"+query.Encode(), nil, &page); err != nil {
+			return "", err
+		}
+		for _, k := range page.Keys {
+			if !yield(lint.Purse{ID: k.ID, Scopes: apikey.NewScopeSet(k.Scopes), Limits: k.Limits}) {
+				return "", nil
+			}
+		}
+		return page.NextCursor, nil
+	})
+	return err
 }
 
 // lintDocument prints what a gateway would make of a document, and what to write

@@ -49,8 +49,9 @@ cursor is empty when nothing follows.`,
 }
 
 func (c *cli) list(ctx context.Context, api *client.Client, query url.Values, limit *int64) error {
-	var printer pagePrinter[apikey.Record] = c.keyPages()
-	if c.json {
+	var printer pagePrinter[apikey.Record]
+	found, filtered := 0, len(query) > 0
+	if printer = c.keyPages(); c.json {
 		printer = &pageJSON[apikey.Record]{out: c.Out, field: "keys"}
 	}
 	next, err := eachPage(query, limit, func(query url.Values) (string, error) {
@@ -58,12 +59,25 @@ func (c *cli) list(ctx context.Context, api *client.Client, query url.Values, li
 		if err := api.Call(ctx, http.MethodGet, "/keygate/keys?"+query.Encode(), nil, &page); err != nil {
 			return "", err
 		}
+		found += len(page.Keys)
 		return page.NextCursor, printer.page(page.Keys)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = printer.end(next)
 	}
-	return printer.end(next)
+	if err == nil && found == 0 && !filtered && !c.json {
+		c.tellStore(ctx, api)
+	}
+	return err
+}
+
+// tellStore says whose answer it was that there are no keys at all: it may be the
+// wrong store.
+func (c *cli) tellStore(ctx context.Context, api *client.Client) {
+	var resp adminapi.HealthResponse
+	if err := api.Call(ctx, http.MethodGet, adminapi.HealthPath, nil, &resp); err == nil && resp.Store.Place != "" {
+		c.Note("%s", answered(resp))
+	}
 }
 
 func (c *cli) keyPages() *pageTable[apikey.Record] {

@@ -37,7 +37,7 @@ func TestCommandErrorsNameTheKeyOnce(t *testing.T) {
 		for _, method := range storetest.FailingMethods() {
 			store.Method, store.Err = method, refusal
 			for name, args := range completeArgs {
-				if name == "restore" || name == "compact" || name == "lint" {
+				if name == "restore" || name == "init" || name == "compact" || name == "lint" {
 					continue // of files
 				}
 				o := person{}.run(append([]string{name, "--address", at}, args...)...)
@@ -86,6 +86,7 @@ func TestCommandErrorsNameTheFileOnce(t *testing.T) {
 			{"list", "--db", path},
 			{"check", "--db", path},
 			{"compact", "--db", path},
+			{"init", "--db", path},
 			{"restore", path, "--yes", "--db", filepath.Join(dir, "new.db")},
 			{"restore", garbage, "--yes", "--db", path},
 		} {

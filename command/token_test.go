@@ -22,7 +22,7 @@ var completeArgs = map[string][]string{
 	"update": {importedKeyID, "--per-day", "7"}, "rotate": {importedKeyID}, "disable": {importedKeyID}, "enable": {importedKeyID},
 	"revoke": {importedKeyID}, "delete": {importedKeyID, "--yes"}, "explain": {importedKeyID, "--method", "GET", "--path", "/"},
 	"usage": {importedKeyID}, "scopes": {}, "routes": {}, "lint": {}, "workspace": {"acme"}, "audit": {}, "backup": {"backup.db"},
-	"restore": {"backup.db", "--yes"}, "check": {}, "compact": {}, "health": {}, "doctor": {}, "export": {}, "import": {"keys.jsonl"},
+	"restore": {"backup.db", "--yes"}, "init": {}, "check": {}, "compact": {}, "health": {}, "doctor": {}, "export": {}, "import": {"keys.jsonl"},
 }
 
 // A token that is typed in any place of any command is refused before anything
@@ -45,7 +45,7 @@ func TestCommandSendsNoToken(t *testing.T) {
 		refused := func(args ...string) {
 			t.Helper()
 			at := []string{cmd.Name(), "--address", server.Listener.Addr().String()}
-			if i := slices.Index(args, "--db"); i >= 0 || cmd.Name() == "restore" || cmd.Name() == "compact" {
+			if i := slices.Index(args, "--db"); i >= 0 || cmd.Name() == "restore" || cmd.Name() == "init" || cmd.Name() == "compact" {
 				at = at[:1] // --db excludes --address
 			}
 			o := person{}.run(append(at, args...)...)

@@ -1,8 +1,13 @@
 package command
 
 import (
+	"encoding/json"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/socialpatra/keygate/adminapi"
 )
 
 func TestCommandWorkspaceByEveryDoor(t *testing.T) {
@@ -63,11 +68,13 @@ func TestCommandHealth(t *testing.T) {
 		t.Run(door.name, func(t *testing.T) {
 			door := doors(t)[i]
 			newKey(t, door.args...)
-			if got := (person{}).mustRun(t, append([]string{"health"}, door.args...)...); got != "ready\n" {
-				t.Errorf("health prints %q", got)
+			o := person{}.run(append([]string{"health"}, door.args...)...)
+			if told := fmt.Sprintf("process %d has the key store /", os.Getpid()); o.failed || o.stdout != "ready\n" || !strings.HasPrefix(o.stderr, told) || !strings.HasSuffix(o.stderr, "keys.db (bbolt, 1 key)\n") {
+				t.Errorf("health: %+v", o)
 			}
-			if got := (person{}).mustRun(t, append([]string{"health", "--json"}, door.args...)...); got != `{"status":"ready"}`+"\n" {
-				t.Errorf("health prints %q", got)
+			var got adminapi.HealthResponse
+			if err := json.Unmarshal([]byte(person{}.mustRun(t, append([]string{"health", "--json"}, door.args...)...)), &got); err != nil || got.Status != "ready" || got.PID != os.Getpid() || *got.Store.Keys != 1 {
+				t.Errorf("health --json: %+v, %v", got, err)
 			}
 		})
 	}
@@ -89,4 +96,24 @@ func TestCommandCompact(t *testing.T) {
 		t.Errorf("compact prints %q", got)
 	}
 	(person{}).mustRun(t, "show", id, "--db", store)
+}
+
+func TestCommandInit(t *testing.T) {
+	dir := t.TempDir()
+	store := dir + "/data/keys.db"
+	wantRefusal(t, person{}.run("init"), "name the store with --db FILE")
+	wantRefusal(t, person{}.run("init", "--db", store, "--address", "localhost:2019"), "--db excludes --address")
+	if _, err := os.Lstat(dir + "/data"); err == nil {
+		t.Error("a refused init has made the folder")
+	}
+	if got := (person{}).mustRun(t, "init", "--db", store); got != "Made an empty store at "+store+".\n" {
+		t.Errorf("init prints %q", got)
+	}
+	wantRefusal(t, person{}.run("init", "--db", store), store+" exists already")
+	id := newKey(t, "--db", store)
+	wantRefusal(t, person{}.run("init", "--db", store, "--json"), store+" exists already")
+	(person{}).mustRun(t, "show", id, "--db", store)
+	if got := (person{}).mustRun(t, "init", "--db", dir+"/b.db", "--json"); got != `{"file":"`+dir+`/b.db"}`+"\n" {
+		t.Errorf("init prints %q", got)
+	}
 }

@@ -27,15 +27,20 @@ type Bolt struct {
 	// is never written to: a change replaces it.
 	together atomic.Pointer[map[string]apikey.WorkspaceLimits]
 
-	closed atomic.Bool
-
+	about   About   // set while opening
 	damaged []error // set while opening
+
+	now func() time.Time
+
+	closed atomic.Bool
 
 	// writing is held by a change from its first look at the old state until the
 	// index has the new state. So the index never goes back in time.
-	writing sync.Mutex
-	failed  atomic.Pointer[error] // why the store takes no more changes
-	stuck   atomic.Pointer[error] // why bbolt is no longer called
+	writing  sync.Mutex
+	refusing time.Time             // since when the disk refuses changes; zero if it does not
+	failed   atomic.Pointer[error] // why the store takes no more changes
+	refused  atomic.Pointer[error] // what refused the last change; nil if it was made
+	stuck    atomic.Pointer[error] // why bbolt is no longer called
 }
 
 var _ Store = (*Bolt)(nil)
@@ -141,10 +146,20 @@ func (f *firstError) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Writable implements [Store].
+// Writable implements [Store]. It tells of a change that the disk refused until
+// another is made.
 func (b *Bolt) Writable() error {
-	return b.accepting()
+	if err := b.accepting(); err != nil {
+		return err
+	}
+	if refused := b.refused.Load(); refused != nil {
+		return *refused
+	}
+	return nil
 }
+
+// About implements [Store].
+func (b *Bolt) About() About { return b.about }
 
 // Close implements [Store]. It waits for running calls.
 func (b *Bolt) Close() error {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"syscall"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -33,14 +34,27 @@ func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
 		return tx.Commit()
 	})
 	switch {
-	case err == nil || !committing:
+	case err == nil:
+		b.refusing, _ = time.Time{}, b.refused.Swap(nil)
+		return nil
+	case !committing:
 		return err
 	case unwritten(err) && b.lastCommitted() < id:
+		b.refuse(err)
 		return fmt.Errorf("%w: %w%s", ErrNotWritten, err, advice(err))
 	}
-	b.failed.Store(new(fmt.Errorf("a change failed: %w", err)))
+	b.failed.Store(new(fmt.Errorf("a change failed at %s: %w", b.now().UTC().Format(time.RFC3339), err)))
 	return fmt.Errorf("%w: %w; it shows when Caddy is restarted, and until then no change is accepted and what may have been taken away is denied",
 		ErrUnknownOutcome, err)
+}
+
+// refuse notes that the disk refused a change, for Writable to tell.
+func (b *Bolt) refuse(err error) {
+	if b.refusing.IsZero() {
+		b.refusing = b.now()
+	}
+	b.refused.Store(new(fmt.Errorf("%w: the disk has refused changes since %s: %w%s", ErrNotWritten,
+		b.refusing.UTC().Format(time.RFC3339), err, advice(err))))
 }
 
 // accepting returns why the store takes no more changes, or nil. A method must

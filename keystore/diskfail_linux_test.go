@@ -112,6 +112,7 @@ func TestFailedWrites(t *testing.T) {
 				t.Parallel()
 				for at, writes := int64(1), int64(1); at <= writes; at++ {
 					b := openTest(t, newStore(t))
+					b.now = func() time.Time { return testActor.At }
 					before := contentOf(t, b)
 					var failing, seen atomic.Int64 // the write to refuse, and the last one; 0: none
 					withDisk(t, func(call diskCall) unix.Errno {
@@ -136,13 +137,16 @@ func TestFailedWrites(t *testing.T) {
 						if g, ok, err := b.Lookup(numberedID(0)); !ok || err != nil || g.State != apikey.StateUsable {
 							t.Errorf("write %d: the key is %+v, %t, %v", at, g, ok, err)
 						}
-						if err := b.Writable(); err != nil {
-							t.Errorf("write %d: %v", at, err)
+						if err := b.Writable(); !errors.Is(err, ErrNotWritten) || !strings.Contains(err.Error(), "since 2026-11-23T10:00:00Z") {
+							t.Errorf("write %d: writable: %v", at, err)
 						}
 						failing.Store(0)
 						seen.Store(0)
 						if err := c.change(b); err != nil { // there is room again
 							t.Errorf("write %d: again: %v", at, err)
+						}
+						if err := b.Writable(); err != nil {
+							t.Errorf("write %d: writable again: %v", at, err)
 						}
 						writes = seen.Load()
 					})

@@ -174,11 +174,14 @@ func TestToldAsItIs(t *testing.T) {
 				if got := contentOf(t, b); !reflect.DeepEqual(got, before) {
 					t.Error("something has changed")
 				}
-				if err := b.Writable(); err != nil {
-					t.Error(err)
+				if err := b.Writable(); !errors.Is(err, ErrNotWritten) {
+					t.Errorf("writable: %v", err)
 				}
 				if err := c.change(b); err != nil { // there is room again
 					t.Fatal(err)
+				}
+				if err := b.Writable(); err != nil {
+					t.Error(err)
 				}
 				b.Close()
 				if !reflect.DeepEqual(onDisk(t, path), after) {

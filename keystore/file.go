@@ -57,43 +57,43 @@ func checkFile(path string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// createMissing makes an empty store at path if nothing is there. A crash leaves
-// either nothing or a complete store.
-func createMissing(path string) error {
+// createMissing makes an empty store at path if nothing is there, and reports
+// whether it did. A crash leaves either nothing or a complete store.
+func createMissing(path string) (made bool, err error) {
 	if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	folder := filepath.Dir(path)
 	if err := makeFolder(folder); err != nil {
-		return err
+		return false, err
 	}
 	temp, err := os.CreateTemp(folder, "."+filepath.Base(path)+".new-*") // mode 0600
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer os.Remove(temp.Name())
 	if err := temp.Close(); err != nil {
-		return err
+		return false, err
 	}
 	if err := writeEmpty(temp.Name()); err != nil {
-		return err
+		return false, err
 	}
 	return publish(temp.Name(), path)
 }
 
-// publish gives a complete store its name. Unlike a rename, a link does not
-// replace a store that another process has made, and perhaps written to, in the
-// meantime.
-func publish(temp, path string) error {
+// publish gives a complete store its name, and reports whether it did. Unlike a
+// rename, a link does not replace a store that another process has made, and
+// perhaps written to, in the meantime.
+func publish(temp, path string) (published bool, err error) {
 	switch err := os.Link(temp, path); {
 	case errors.Is(err, fs.ErrExist):
-		return nil
+		return false, nil
 	case err != nil: // the file system has no links
 		if err := os.Rename(temp, path); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return syncFolder(filepath.Dir(path))
+	return true, syncFolder(filepath.Dir(path))
 }
 
 // writeEmpty turns an empty file into an empty store. It is on disk when

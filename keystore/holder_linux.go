@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/socialpatra/keygate/internal/processes"
 )
 
 // lockHolder names the process that holds the lock on a file. It returns "" if
@@ -19,14 +21,8 @@ func lockHolder(info fs.FileInfo) string {
 	switch {
 	case err != nil, pid == 0:
 		return ""
-	case pid == os.Getpid():
-		return "this process"
 	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil {
-		return fmt.Sprintf("process %d", pid)
-	}
-	return fmt.Sprintf("process %d (%s)", pid, strings.Trim(strconv.QuoteToASCII(strings.TrimSpace(string(name))), `"`))
+	return processes.Name(pid)
 }
 
 // lockHolderOf is [LockHolder] on this system.

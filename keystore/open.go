@@ -7,8 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strconv"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -25,7 +24,8 @@ const growStep = 1 << 20
 
 // OpenBolt opens the store in the file at path, or creates it. A new file has
 // mode 0600, and a new folder has mode 0700. OpenBolt reads every key, which
-// takes a second or two for a million.
+// takes a second or two for a million. [Bolt.About] tells whether it made the
+// store.
 //
 // It refuses a file that is a symbolic link, writable by others, empty, damaged,
 // not a Keygate store, or written by a newer Keygate. It changes nothing in a
@@ -33,33 +33,45 @@ const growStep = 1 << 20
 // [ErrInUse] and comes after at most a second. It names the process if the system
 // does. Records that do not verify are no error, see [Bolt.Damaged].
 func OpenBolt(path string) (*Bolt, error) {
-	b, err := openBolt(path)
+	return openAt(path, true)
+}
+
+// OpenExistingBolt is [OpenBolt] for a store that there must be: it makes none,
+// and no folder. If nothing is at path, the error wraps [fs.ErrNotExist].
+func OpenExistingBolt(path string) (*Bolt, error) {
+	return openAt(path, false)
+}
+
+func openAt(path string, create bool) (*Bolt, error) {
+	b, err := openBolt(path, create)
 	if err != nil {
 		return nil, pathError(path, err)
 	}
 	return b, nil
 }
 
-func openBolt(path string) (*Bolt, error) {
+func openBolt(path string, create bool) (*Bolt, error) {
 	if path == "" {
 		return nil, errors.New("no path is given")
 	}
-	if err := createMissing(path); err != nil {
-		return nil, adviseAccess(err)
+	b := newBolt(path)
+	var err error
+	if create {
+		if b.about.Made, err = createMissing(path); err != nil {
+			return nil, adviseAccess(err)
+		}
 	}
 	// bbolt may write to a file when it opens it for writing, so the file is
 	// checked before. The keys are read now, too: the pages that this touches
 	// count as memory of the process until the map is closed.
-	b := &Bolt{}
-	var err error
-	if b.db, b.file, err = openDB(path, true); err != nil {
+	if b.db, b.file, err = openDB(path, 0, true); err != nil {
 		return nil, err
 	}
 	seen, err := b.load()
 	if err = errors.Join(err, b.db.Close()); err != nil {
 		return nil, err
 	}
-	if b.db, b.file, err = openDB(path, false); err != nil {
+	if err = b.openReserving(path, reservations()); err != nil {
 		return nil, err
 	}
 	b.db.AllocSize = growStep
@@ -76,6 +88,14 @@ func openBolt(path string) (*Bolt, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// newBolt returns a store that is not open yet.
+func newBolt(path string) *Bolt {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return &Bolt{about: About{Kind: "bbolt", Place: path, Schema: schemaVersion}, now: time.Now}
 }
 
 // upgrade brings a store with an older schema up to date in one transaction.
@@ -111,16 +131,18 @@ func (b *Bolt) reloadUnless(seen int) error {
 }
 
 // openDB opens and locks an existing file, and checks that it is complete and a
-// store. The file that it returns belongs to db; callers may ask for its size.
-func openDB(path string, readOnly bool) (db *bolt.DB, file *os.File, err error) {
+// store. It maps at least reserve bytes. The file that it returns belongs to db;
+// callers may ask for its size.
+func openDB(path string, reserve int, readOnly bool) (db *bolt.DB, file *os.File, err error) {
 	info, err := checkFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	options := &bolt.Options{
-		Timeout:      lockTimeout,
-		ReadOnly:     readOnly,
-		FreelistType: bolt.FreelistMapType,
+		Timeout:         lockTimeout,
+		ReadOnly:        readOnly,
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: reserve,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
 			if err != nil {
@@ -133,9 +155,6 @@ func openDB(path string, readOnly bool) (db *bolt.DB, file *os.File, err error) 
 			file = f
 			return f, nil
 		},
-	}
-	if !readOnly {
-		options.InitialMmapSize = reservedMap()
 	}
 	err = guarded(func() (err error) {
 		db, err = bolt.Open(path, 0o600, options)
@@ -169,19 +188,6 @@ func checkPlace(path string, info fs.FileInfo) error {
 
 var errReplaced = errors.New("was replaced while it was opened: try again")
 
-// reservedMap is how much address space, not memory, is mapped at once, in bytes.
-// When a file outgrows its map, bbolt maps it again and first waits for all
-// readers to end. A backup to a slow client would then block every change, and
-// after that every reader. 8 GiB hold several million keys and their history.
-func reservedMap() int {
-	// Windows would make the file as large as its map.
-	if runtime.GOOS == "windows" || strconv.IntSize < 64 {
-		return 0
-	}
-	size := int64(8) << 30
-	return int(size)
-}
-
 // checkDB refuses a database that is truncated or not a store.
 func checkDB(db *bolt.DB, file *os.File) error {
 	return guarded(func() error {
@@ -204,6 +210,8 @@ func explainOpen(err error, info fs.FileInfo) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return inUse(info)
+	case errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS):
+		return fmt.Errorf("its file system does not lock files (%w): keep the key store on a disk of this machine or a block device, not on a network file system", err)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch),
 		info.Size() < minSize():
 		return errNotAStore

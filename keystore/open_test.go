@@ -116,7 +116,7 @@ func TestCreateRace(t *testing.T) {
 	if err := os.WriteFile(temp, []byte("another"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := publish(temp, path); err != nil {
+	if made, err := publish(temp, path); err != nil || made {
 		t.Fatal(err)
 	}
 	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {

@@ -194,8 +194,12 @@ type Upkeep interface {
 	// Counts returns how many keys have each status at the instant now.
 	Counts(now time.Time) map[apikey.Status]int
 
-	// Writable returns nil while the store takes changes, or why it does not.
+	// Writable returns nil while the store takes changes, or why it does not and
+	// since when. It asks nothing of a disk or engine: it tells what was seen.
 	Writable() error
+
+	// About says which store this is.
+	About() About
 
 	// Close closes the store. Every later call returns ErrClosed.
 	Close() error

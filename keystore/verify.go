@@ -20,11 +20,12 @@ func verifyFile(path string) (int, error) {
 	if path == "" {
 		return 0, errors.New("no path is given")
 	}
-	db, file, err := openDB(path, true)
+	db, file, err := openDB(path, 0, true)
 	if err != nil {
 		return 0, err
 	}
-	b := &Bolt{db: db, file: file, index: NewIndex()}
+	b := newBolt(path)
+	b.db, b.file, b.index = db, file, NewIndex()
 	defer b.Close()
 	var first error
 	problems := 0
@@ -46,10 +47,10 @@ func verifyFile(path string) (int, error) {
 // the file: an older schema stays as it is. Every change returns an error that
 // wraps [ErrReadOnly].
 func ReadBolt(path string) (*Bolt, error) {
-	b := new(Bolt)
+	b := newBolt(path)
 	b.failed.Store(&errOpenedToRead)
 	var err error
-	if b.db, b.file, err = openDB(path, true); err == nil {
+	if b.db, b.file, err = openDB(path, 0, true); err == nil {
 		if _, err = b.load(); err != nil {
 			b.db.Close()
 		}

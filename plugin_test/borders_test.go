@@ -18,18 +18,18 @@ import (
 // rooms are the packages of the plugin from the bottom to the top: each may
 // import those before it, and no others.
 var rooms = []string{
-	"/internal/celltable", "/internal/english", "/internal/headers", "/internal/logthrottle",
+	"/internal/celltable", "/internal/english", "/internal/headers", "/internal/logthrottle", "/internal/processes", "/internal/listening",
 	"/apikey",
 	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/keystore",
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",
 	"/adminapi",
-	"/caddymodule/caddyargs", "/caddymodule/stores", "/caddymodule",
+	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule",
 	"/command/term", "/command/client", "/command/doctor", "/command",
 	"",
 }
 
 // withCaddy are the rooms that know Caddy.
-var withCaddy = []string{"/caddymodule/caddyargs", "/caddymodule/stores", "/caddymodule", "/command", ""}
+var withCaddy = []string{"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule", "/command", ""}
 
 type goPackage struct {
 	ImportPath    string

@@ -39,7 +39,7 @@ func bearer(token string) string { return "Authorization: Bearer " + token }
 // fails and goes on with Status 0.
 func (g *gateway) do(t testing.TB, method, path, body string, headers ...string) response {
 	t.Helper()
-	return send(t, g.client, method, g.URL+path, body, headers)
+	return g.send(t, g.client, method, g.URL+path, body, headers)
 }
 
 // adminDo sends a request to the admin endpoint; a body is sent as JSON.
@@ -49,7 +49,23 @@ func (g *gateway) adminDo(t testing.TB, method, path, body string) response {
 	if body != "" {
 		headers = append(headers, "Content-Type: application/json")
 	}
-	return send(t, g.admin, method, "http://"+g.Admin+path, body, headers)
+	return g.send(t, g.admin, method, "http://"+g.Admin+path, body, headers)
+}
+
+// send sends a request again that a reload has cut off: Caddy gives its servers
+// up for new ones, and what these have not read by then is not done.
+func (g *gateway) send(t testing.TB, client *http.Client, method, url, body string, headers []string) response {
+	t.Helper()
+	for range 4 {
+		resp, err := attempt(t.Context(), client, method, url, body, headers)
+		if err == nil || time.Now().Unix()-g.reloaded.Load() > 5 {
+			if err != nil {
+				t.Error(err)
+			}
+			return resp
+		}
+	}
+	return send(t, client, method, url, body, headers)
 }
 
 func send(t testing.TB, client *http.Client, method, url, body string, headers []string) response {

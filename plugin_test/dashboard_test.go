@@ -65,8 +65,8 @@ func readAlerts(t testing.TB) []alert {
 	if err := d.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
-	if len(file.Groups) != 1 || len(file.Groups[0].Rules) != 3 {
-		t.Fatalf("want one group of three rules, got %+v", file.Groups)
+	if len(file.Groups) != 1 || len(file.Groups[0].Rules) != 5 {
+		t.Fatalf("want one group of five rules, got %+v", file.Groups)
 	}
 	return file.Groups[0].Rules
 }
@@ -104,7 +104,7 @@ func TestDashboardAndAlertsAskForWhatIsExposed(t *testing.T) {
 	g.do(t, "GET", "/v1/posts", "", bearer(g.token(t, "--scope", "posts:read")))
 	g.do(t, "GET", "/v1/posts", "")
 	body := send(t, g.client, "GET", url, "", nil).Body
-	series := regexp.MustCompile(`(?m)^(caddy_keygate_\w+)(?:\{(\w+)="([^"]+)"\})? `).FindAllStringSubmatch(body, -1)
+	series := regexp.MustCompile(`(?m)^((?:caddy_keygate|process)_\w+)(?:\{(\w+)="([^"]+)"\})? `).FindAllStringSubmatch(body, -1)
 	exposed := make(map[string][]string) // label values by series, and by series and label
 	for _, s := range series {
 		exposed[s[1]] = nil
@@ -122,7 +122,7 @@ func TestDashboardAndAlertsAskForWhatIsExposed(t *testing.T) {
 	}
 	asked := make(map[string]bool)
 	for name, expr := range exprs {
-		selectors := regexp.MustCompile(`(caddy_keygate_\w+)(?:\{([^}]*)\})?`).FindAllStringSubmatch(expr, -1)
+		selectors := regexp.MustCompile(`((?:caddy_keygate|process)_\w+)(?:\{([^}]*)\})?`).FindAllStringSubmatch(expr, -1)
 		if len(selectors) == 0 {
 			t.Errorf("%s asks for nothing: %s", name, expr)
 		}

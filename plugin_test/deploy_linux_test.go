@@ -81,6 +81,10 @@ func TestUnitRuns(t *testing.T) {
 		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "NOTIFY_SOCKET=" + conn.LocalAddr().String()}, strings.Fields(setting(t, unit, "Environment"))...)
 		return cmd
 	}
+	binary := strings.Fields(setting(t, unit, "ExecStart"))[0]
+	if out, err := run(binary, "keygate", "init", "--db", filepath.Join(dir, "keys.db")).CombinedOutput(); err != nil {
+		t.Fatalf("caddy keygate init: %v: %s", err, out)
+	}
 	service := run(setting(t, unit, "ExecStart"))
 	var log strings.Builder
 	service.Stderr = &log
@@ -99,7 +103,6 @@ func TestUnitRuns(t *testing.T) {
 	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the admin socket: %v, %v", info, err)
 	}
-	binary := strings.Fields(setting(t, unit, "ExecStart"))[0]
 	if out, err := run(binary, "keygate", "list", "--address", "unix/"+socket).CombinedOutput(); err != nil {
 		t.Errorf("caddy keygate list: %v: %s", err, out)
 	}

@@ -43,10 +43,11 @@ func idleGateway(t testing.TB) *gateway {
 // behind it. The metrics are at the URL that is returned.
 func startDeployed(t testing.TB) (g *gateway, metrics string) {
 	t.Helper()
-	b, port := startBackend(t), freePort(t)
+	b, port, store := startBackend(t), freePort(t), filepath.Join(t.TempDir(), "data", "keys.db")
+	idleGateway(t).mustCLI(t, "init", "--db", store)
 	config := substitute(t, readFile(t, "deploy/Caddyfile"),
 		"\tadmin unix//run/keygate/admin.sock|0600\n", "", // the harness has its own
-		"/var/lib/keygate/keys.db", "./data/keys.db",
+		"/var/lib/keygate/keys.db", store,
 		"\napi.example.com {", "\nhttp://:{$PORT} {",
 		"\nhttp://:9180 {", "\nhttp://:"+port+" {",
 		"127.0.0.1:9000", b.Addr)
@@ -77,7 +78,7 @@ func TestDeployedCaddyfiles(t *testing.T) {
 			if files, _ := os.ReadDir(g.Dir); len(files) != 1 {
 				t.Errorf("something was created: %v", files)
 			}
-			for _, want := range []string{"admin unix//run/keygate/admin.sock|0600\n", "persist_config off", "store bbolt /var/lib/keygate/keys.db\n"} {
+			for _, want := range []string{"admin unix//run/keygate/admin.sock|0600\n", "persist_config off", "store bbolt /var/lib/keygate/keys.db"} {
 				if !strings.Contains(config, want) {
 					t.Errorf("lacks %q, which the unit, the image and the manifest rely on", want)
 				}

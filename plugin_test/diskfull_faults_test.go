@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -55,6 +56,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	denied(t, g.get(t, token), 429, "quota_exceeded")
 	unavailable(t, g.create(t), "nothing was changed", "free space")
+	if r := g.cli(t, "keygate", "health"); r.Code != 0 || !strings.Contains(r.Stderr, "warning: nothing was changed: the disk has refused changes since 20") || !strings.Contains(r.Stderr, "free space") {
+		t.Errorf("health on a full disk: %+v", r)
+	}
 	if n := len(g.allRecords(t)); n != before+made {
 		t.Errorf("there are %d keys, want %d", n, before+made)
 	}
@@ -64,6 +68,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	if resp := g.create(t); resp.Status != 201 {
 		t.Errorf("with room again: %d %s", resp.Status, resp.Body)
+	}
+	if r := g.cli(t, "keygate", "health"); r.Code != 0 || strings.Contains(r.Stderr, "warning") {
+		t.Errorf("health with room again: %+v", r)
 	}
 	g.stop(t)
 	g.start(t)

@@ -109,7 +109,7 @@ var (
 func TestDocsHaveAdminAPI(t *testing.T) {
 	var served []string
 	var path string
-	for line := range strings.Lines(readFile(t, "openapi.yaml")) {
+	for line := range strings.Lines(readFile(t, "adminapi/openapi.yaml")) {
 		line = strings.TrimRight(line, "\n")
 		if m := adminPath.FindStringSubmatch(line); m != nil {
 			path = m[1]

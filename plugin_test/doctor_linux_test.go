@@ -213,16 +213,17 @@ func TestDoctorOfABrokenGateway(t *testing.T) {
 	got := strings.NewReplacer(g.Dir, "DIR", socket, "SOCKET", fmt.Sprint(g.cmd.Process.Pid), "PID").Replace(r.Stdout)
 	got = regexp.MustCompile(`(?m)^ok .*\n`).ReplaceAllString(got, "")
 	got = regexp.MustCompile(`ports \d+`).ReplaceAllString(got, "ports N")
-	const want = `fail     store        DIR/data/keygate.db has no keys, so every key is 401. Do: if there were keys, mount the volume that has them, or restore a backup; if not: caddy keygate create --help
+	const want = `fail     health       requests are decided, but something else fails: made a new key store at DIR/data/keygate.db, which has no keys: if there should be some, correct the path or mount the volume, then restart. Do: see "The store is new and empty" in docs/operators.md
+fail     store        DIR/data/keygate.db has no keys, so every key is 401. Do: if there were keys, mount the volume that has them, or restore a backup; if not: caddy keygate create --help
 fail     permissions  DIR/data/keygate.db, the store, can be changed by others (mode 0666). Do: see that nobody changed it, then chmod 600 DIR/data/keygate.db
 fail     permissions  others can replace what is in DIR/data, the folder of the store (mode 0777). Do: chmod go-w DIR/data
 fail     permissions  DIR/Caddyfile can be changed by others (mode 0666), and with it who needs which key. Do: see that nobody changed it, then chmod go-w DIR/Caddyfile
-fail     config       DIR/Caddyfile is not what runs (admin, apps.http.http_port, apps.http.https_port, and more). Do: caddy reload --config DIR/Caddyfile
+fail     config       DIR/Caddyfile is not what runs (admin, apps.http.grace_period, apps.http.http_port, and more). Do: caddy reload --config DIR/Caddyfile
 fail     redirects    http://api.example.test is redirected to https: a key that is sent there has gone in the clear, and nobody notices. Do: in the config: auto_https disable_redirects, or a site http://api.example.test that answers 403; then caddy reload --config DIR/Caddyfile
 fail     log_filter   the log default shows tokens that come in X-Api-Key. Do: in the config: log default { format filter { request>headers>X-Api-Key replace REDACTED } }, as in Caddyfile.example; then caddy reload --config DIR/Caddyfile
 fail     backups      there is no backup in backups. Do: caddy keygate backup backups/keys-$(date +%FT%H%M).db
 `
-	if got != want || r.Code != 1 || !strings.HasSuffix(strings.TrimSpace(r.Stderr), "8 things are wrong") {
+	if got != want || r.Code != 1 || !strings.HasSuffix(strings.TrimSpace(r.Stderr), "9 things are wrong") {
 		t.Errorf("status %d, got\n%s%swant\n%s%v", r.Code, got, r.Stderr, want, e)
 	}
 }

@@ -116,10 +116,10 @@ func TestDoctorTellsAccidents(t *testing.T) {
 	t.Run("another gateway on the port", func(t *testing.T) {
 		other := &gateway{Dir: t.TempDir(), URL: g.URL, Admin: "127.0.0.1:" + freePort(t), Log: filepath.Join(t.TempDir(), "log"), client: newClient(t), admin: newClient(t)}
 		other.env = append(append([]string(nil), g.env...), "CADDY_ADMIN="+other.Admin)
-		other.writeConfig(t, doctorSite)
+		// With Keygate in it, it would look, and not start.
+		other.writeConfig(t, "{\n\tpersist_config off\n}\nhttp://127.0.0.1:{$PORT} {\n\tbind 127.0.0.1\n\trespond 401\n}\n")
 		other.start(t)
 		do := g.doctor(t).says(t, "ports", "fail", fmt.Sprintf("process %d", other.cmd.Process.Pid), "by turns")
-		other.doctor(t).says(t, "ports", "fail", fmt.Sprintf("process %d", g.cmd.Process.Pid))
 		g.follow(t, do[strings.Index(do, "kill"):])
 		<-other.exited
 		mended(t, "ports")

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -68,6 +69,8 @@ type gateway struct {
 	admin  *http.Client
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
+
+	reloaded atomic.Int64 // when a config was last loaded over another, in Unix time
 }
 
 // bboltStore is the store of most configs here, and storeInstead, unless it is
@@ -227,6 +230,14 @@ func (g *gateway) reload(t testing.TB, caddyfile string) result {
 	return g.cli(t, "reload", "--config", "Caddyfile")
 }
 
+// reloads notes that a config is loaded from now on until what it returns is
+// called.
+func (g *gateway) reloads() (done func()) {
+	note := func() { g.reloaded.Store(time.Now().Unix()) }
+	note()
+	return note
+}
+
 // withStore puts the gateway's store into a Caddyfile.
 func (g *gateway) withStore(caddyfile string) string {
 	if g.store == "" {
@@ -252,6 +263,9 @@ type result struct {
 // finds the running process without flags.
 func (g *gateway) cli(t testing.TB, args ...string) result {
 	t.Helper()
+	if args[0] == "reload" {
+		defer g.reloads()()
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := g.command(t, ctx, args...)

@@ -87,9 +87,12 @@ func TestMetrics(t *testing.T) {
 		if errs := byLabel(families["caddy_keygate_store_errors_total"]); errs[""] != 0 {
 			t.Errorf("store errors: %v", errs)
 		}
-		want := 4
+		if taken, open := byLabel(families["caddy_keygate_addresses_taken"]), families["caddy_keygate_store_info"].GetMetric(); taken[""] != 0 || len(open) != 1 {
+			t.Errorf("addresses taken: %v, open stores %v", taken, open)
+		}
+		want := 6
 		if families["caddy_keygate_engine_away"] != nil { // on Redis
-			want = 9
+			want = 11
 		}
 		if len(families) != want {
 			t.Errorf("%d metrics, want the %d of the design", len(families), want)

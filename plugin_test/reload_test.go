@@ -20,7 +20,8 @@ import (
 // and returns the answer.
 func (g *gateway) load(t testing.TB, caddyfile string) response {
 	t.Helper()
-	return send(t, g.admin, http.MethodPost, "http://"+g.Admin+"/load", g.withStore(caddyfile), []string{"Content-Type: text/caddyfile", "Cache-Control: must-revalidate"})
+	defer g.reloads()()
+	return g.send(t, g.admin, http.MethodPost, "http://"+g.Admin+"/load", g.withStore(caddyfile), []string{"Content-Type: text/caddyfile", "Cache-Control: must-revalidate"})
 }
 
 var goroutineTotal = regexp.MustCompile(`^goroutine profile: total (\d+)`)

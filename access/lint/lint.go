@@ -65,6 +65,7 @@ const (
 	KeyHeader       Code = "key_header"        // a header that a document has for keys, and the gateway does not read
 	UnusedScopeMap  Code = "unused_scope_map"  // a scope_map that no operation needs
 	MergedScopes    Code = "merged_scopes"     // a scope of keys that stands for several of a document
+	TooCostly       Code = "cost_too_high"     // a route that costs more than a key can ever pay
 	UnsafeCache     Code = "unsafe_cache"      // a cache that may give the answer to one key to another
 )
 

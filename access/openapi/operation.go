@@ -170,9 +170,15 @@ func denyAlike(operations []Operation) {
 		}
 		if same := denied[shapeOf(o.Route)]; same != nil {
 			o.Problem = &Problem{Unmappable, fmt.Sprintf("its requests are also those of %s (%s), which is denied; mend that one, or remove it", apikey.Quote(same.Path), same.Source)}
-			o.Route = &access.Route{Methods: o.Route.Methods, Pattern: o.Route.Pattern, Access: access.Denied, Source: o.Source, Imported: true}
+			o.Route = deniedLike(o)
 		}
 	}
+}
+
+// deniedLike returns a denied route for the requests of an operation that has
+// another.
+func deniedLike(o *Operation) *access.Route {
+	return &access.Route{Methods: o.Route.Methods, Pattern: o.Route.Pattern, Access: access.Denied, Source: o.Source, Imported: true}
 }
 
 // isServed is false for TRACE, and for methods of additionalOperations that the

@@ -99,6 +99,7 @@ func (r *reader) read(d *Document, entry *file, o Options, choose bool) (p *poli
 		d.Operations[i] = operations[i].build(p)
 	}
 	denyAlike(d.Operations)
+	denyLookAlikes(d)
 	d.UnusedMappings, d.Merged = p.unused(), p.merged()
 	return p, several, nil
 }

@@ -1,7 +1,9 @@
 package stores
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,6 +27,11 @@ type Bolt struct {
 	// Default: keygate/keys.db under Caddy's data folder.
 	Path string `json:"path,omitempty"`
 
+	// What to do if there is no file: on (make a new store) or off (do not
+	// start). With off, a volume that is not mounted or a mistyped path cannot
+	// look like a store without keys. Default: on.
+	Create string `json:"create,omitempty"`
+
 	abs string
 }
 
@@ -41,6 +48,11 @@ func (Bolt) CaddyModule() caddy.ModuleInfo {
 // of the new config run, their requests would be refused until the reload has
 // failed.
 func (s *Bolt) Provision(caddy.Context) error {
+	if s.Create != "" {
+		if err := createChoice.Check(s.Create); err != nil {
+			return fmt.Errorf("store bbolt: %w", err)
+		}
+	}
 	path := caddy.NewReplacer().ReplaceKnown(s.Path, "")
 	if s.Path != "" && path == "" {
 		return fmt.Errorf("the path of the key store, %s, is empty once its placeholders are expanded", s.Path)
@@ -63,9 +75,17 @@ func defaultStorePath() string {
 // Location returns the absolute path of the file.
 func (s *Bolt) Location() string { return s.abs }
 
-// Open opens or creates the file.
+// Open opens the file, or creates it if it may.
 func (s *Bolt) Open(logger *zap.Logger) (keystore.Store, error) {
-	store, err := keystore.OpenBolt(s.abs)
+	open := keystore.OpenBolt
+	if s.Create == "off" {
+		open = keystore.OpenExistingBolt
+	}
+	store, err := open(s.abs)
+	if errors.Is(err, fs.ErrNotExist) && s.Create == "off" {
+		return nil, fmt.Errorf("%w, and create off keeps this Caddy from making a new store: correct the path or mount the volume; "+
+			"make the first one with caddy keygate init, or bring one back with caddy keygate restore", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +97,9 @@ func (s *Bolt) Open(logger *zap.Logger) (keystore.Store, error) {
 
 // UnmarshalCaddyfile parses the store module's tokens:
 //
-//	bbolt [<path>]
+//	bbolt [<path>] {
+//		create on|off
+//	}
 func (s *Bolt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
 	if d.NextArg() {
@@ -87,7 +109,15 @@ func (s *Bolt) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return caddyargs.WrongCount(d, "bbolt [<path>], such as bbolt ./data/keygate.db")
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		return d.Errf("unrecognized subdirective '%s'; the bbolt store takes a path and nothing else", d.Val())
+		switch {
+		case d.Val() != "create":
+			return d.Errf("unrecognized subdirective '%s'; accepted in the bbolt store: create", d.Val())
+		case s.Create != "":
+			return caddyargs.Repeated(d, "store bbolt create")
+		}
+		if err := createChoice.Read(d, &s.Create); err != nil {
+			return err
+		}
 	}
 	return nil
 }

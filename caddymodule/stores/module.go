@@ -62,6 +62,12 @@ type Limits interface {
 	Close()
 }
 
+// Shared is a module whose store other processes may have open at the same time,
+// so that several gateways may answer at one address.
+type Shared interface {
+	Shared()
+}
+
 // LimitKeeper is a store that also keeps the limits of its keys.
 type LimitKeeper interface {
 	// Limits returns the limits. It is called once, after Open. It calls unsaved

@@ -284,6 +284,9 @@ func (s *Redis) locate() error {
 	return nil
 }
 
+// Shared implements [Shared].
+func (s *Redis) Shared() {}
+
 // Open connects to the engine, and creates the store if there is none.
 func (s *Redis) Open(logger *zap.Logger) (keystore.Store, error) {
 	return openFleet(s, logger)
@@ -293,4 +296,5 @@ func (s *Redis) Open(logger *zap.Logger) (keystore.Store, error) {
 var (
 	_ caddy.Provisioner = (*Redis)(nil)
 	_ Module            = (*Redis)(nil)
+	_ Shared            = (*Redis)(nil)
 )

@@ -6,7 +6,8 @@
 // itself, without a network, so that both ways give the same answers. See
 // [Place].
 //
-// [Client.Call] sends and receives JSON. [Client.Send] streams, for backups,
+// [Client.Call] sends and receives JSON. A call that a reload cut off is sent
+// again where that is safe, see again.go. [Client.Send] streams, for backups,
 // exports and imports. A refusal by the server is a [*RefusalError] with the
 // server's own words. If no answer came, the error says so, and whether a change
 // may have been made nevertheless.
@@ -16,7 +17,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,9 +34,10 @@ import (
 // How long the command waits: for an answer, for a connection, and, in a call
 // that may take long, for the next bytes.
 const (
-	callTimeout  = 10 * time.Second
-	dialTimeout  = 5 * time.Second
-	stallTimeout = 5 * time.Minute
+	callTimeout   = 10 * time.Second
+	dialTimeout   = 5 * time.Second
+	expectTimeout = time.Second // for the server to ask for the body
+	stallTimeout  = 5 * time.Minute
 )
 
 // maxAnswer is the largest answer that the command reads, in bytes: a page of
@@ -91,7 +92,7 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 		if err != nil {
 			return fmt.Errorf("writing the request: %w", err)
 		}
-		sent = Payload{ContentType: "application/json", Body: bytes.NewReader(encoded)}
+		sent = Payload{ContentType: "application/json", held: encoded}
 	}
 	resp, err := c.Send(ctx, method, path, sent)
 	if err != nil {
@@ -113,6 +114,8 @@ type Payload struct {
 	Body        io.Reader
 	Again       func() (io.ReadCloser, error) // returns the body from its start; nil if that is impossible
 	Progress    func(done, all int)           // called with the progress of an import; nil: do not ask for it
+
+	held []byte // the whole body, in place of Body
 }
 
 // Send returns a successful answer, which the caller must close.
@@ -132,29 +135,12 @@ func (c *Client) Send(ctx context.Context, method, path string, sent Payload) (*
 			sent.Body = watch.request(sent.Body)
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.link.url+path, sent.Body)
-	if err != nil {
-		return nil, fmt.Errorf("making the request: %w", err)
-	}
-	if sent.Body != nil {
-		req.Header.Set("Content-Type", sent.ContentType)
-	}
-	if sent.Again != nil {
-		req.GetBody = sent.Again
-	}
-	if sent.Progress != nil {
-		req = askProgress(req, sent.Progress, watch)
-	}
-	if c.link.origin != "" {
-		req.Header.Set("Origin", c.link.origin)
-	}
-	resp, err := caller.Do(req)
+	resp, err := c.exchange(ctx, caller, method, path, sent, watch)
 	if err != nil {
 		if watch != nil {
-			err = watch.cause(err)
 			watch.stop()
 		}
-		return nil, c.link.failure(mayChange(method, path), err)
+		return nil, err
 	}
 	if watch != nil {
 		resp.Body = watch.answer(resp.Body)
@@ -169,20 +155,58 @@ func (c *Client) Send(ctx context.Context, method, path string, sent Payload) (*
 	return resp, nil
 }
 
-// mayChange reports whether a request whose answer is lost may have changed
-// something.
-func mayChange(method, path string) bool {
-	return method != http.MethodGet && path != adminapi.ExplainPath
+// exchange sends a request and, if it is cut off and that is safe, once more.
+func (c *Client) exchange(ctx context.Context, caller *http.Client, method, path string, sent Payload, watch *stallWatch) (*http.Response, error) {
+	for again := c.link.network; ; again = false {
+		req, err := http.NewRequestWithContext(ctx, method, c.link.url+path, sent.Body)
+		if err != nil {
+			return nil, fmt.Errorf("making the request: %w", err)
+		}
+		if sent.ContentType != "" {
+			req.Header.Set("Content-Type", sent.ContentType)
+		}
+		if sent.Again != nil {
+			req.GetBody = sent.Again
+		}
+		if sent.Progress != nil {
+			req = askProgress(req, sent.Progress, watch)
+		}
+		if c.link.origin != "" {
+			req.Header.Set("Origin", c.link.origin)
+		}
+		var body *heldBody
+		if sent.held != nil {
+			body = hold(req, sent.held)
+		}
+		resp, err := caller.Do(req)
+		if err == nil {
+			return resp, nil
+		}
+		became := read
+		if mayChange(method, path) {
+			became = body.withhold()
+		}
+		if again && cut(ctx, err) && (became != unknown || setsState(method, path)) {
+			continue
+		}
+		if watch != nil {
+			err = watch.cause(err)
+		}
+		return nil, c.link.failure(became, err)
+	}
 }
 
 // Interrupted explains why the answer to a request that was sent is incomplete.
 func (c *Client) Interrupted(changing bool, err error) error {
-	return c.link.failure(changing, fmt.Errorf("reading its answer: %w", err))
+	became := read
+	if changing {
+		became = unknown
+	}
+	return c.link.failure(became, fmt.Errorf("reading its answer: %w", err))
 }
 
-// failure explains why a request got no answer. changing says that it may be a
-// change.
-func (l *link) failure(changing bool, err error) error {
+// failure explains why a request got no answer, and what became of it.
+func (l *link) failure(became fate, err error) error {
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err // drops the method and URL
 	}
@@ -198,10 +222,7 @@ func (l *link) failure(changing bool, err error) error {
 	} else if errors.As(err, &timeout) && timeout.Timeout() {
 		err = fmt.Errorf("no answer came within %s", callTimeout)
 	}
-	if changing {
-		return fmt.Errorf("speaking to %s: %w; the change may have been made nevertheless", l.place, err)
-	}
-	return fmt.Errorf("speaking to %s: %w", l.place, err)
+	return fmt.Errorf("speaking to %s: %w%s", l.place, err, became)
 }
 
 // unreachableError says that nobody accepts connections.

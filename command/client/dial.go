@@ -17,16 +17,17 @@ type Place struct {
 
 // link is a connection to an admin API.
 type link struct {
-	http   *http.Client
-	url    string // prefix of paths: "http://localhost:2019"
-	origin string // value of the header that Caddy checks on TCP; "": none
-	place  string // as users write it: "localhost:2019"
-	close  func() error
+	http    *http.Client
+	url     string // prefix of paths: "http://localhost:2019"
+	origin  string // value of the header that Caddy checks on TCP; "": none
+	place   string // as users write it: "localhost:2019"
+	network bool   // there is a connection, which can be cut
+	close   func() error
 }
 
 // dial returns a link to an admin endpoint. It does not connect yet.
 func dial(p Place) *link {
-	l := &link{url: "http://" + p.Host, place: p.Name}
+	l := &link{url: "http://" + p.Host, place: p.Name, network: true}
 	if p.Network == "unix" {
 		l.url = "http://127.0.0.1"
 	} else {
@@ -37,6 +38,7 @@ func dial(p Place) *link {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, p.Network, p.Host)
 		},
+		ExpectContinueTimeout: expectTimeout,
 	}
 	l.http = &http.Client{
 		Transport:     transport,

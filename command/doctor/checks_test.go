@@ -9,15 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/socialpatra/keygate/internal/listening"
 	"github.com/socialpatra/keygate/keystore"
 )
 
 var now = time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
 
+func at(s string) listening.Address { return listening.Address{TCP: netip.MustParseAddrPort(s)} }
+
 // healthy are the facts of a gateway in good order.
 func healthy() *Facts {
-	gateway := Process{PID: 4711, Name: "caddy", UID: 41998, GID: 41998}
-	at := netip.MustParseAddrPort("[::]:443")
+	gateway := Process{PID: 4711, Name: "process 4711 (caddy)", UID: 41998, GID: 41998}
 	running := map[string]any{"apps": map[string]any{"http": map[string]any{"servers": map[string]any{"srv0": map[string]any{"listen": []any{":443"}}}}}}
 	return &Facts{
 		Gateway: Gateway{
@@ -25,14 +27,14 @@ func healthy() *Facts {
 			Admin:     Admin{Name: "unix//run/keygate/admin.sock|0600", Network: "unix", Host: "/run/keygate/admin.sock", Answers: true, Keys: 12, Schema: 2, Newest: now},
 			StorePath: "/var/lib/keygate/keys.db",
 			Config:    Config{File: "/etc/keygate/Caddyfile", Reload: "caddy reload --config /etc/keygate/Caddyfile", Adapted: running, Running: running},
-			Listen:    []netip.AddrPort{netip.AddrPortFrom(netip.Addr{}, 443)},
+			Listen:    []listening.Address{at("[::]:443")},
 			Sites:     []Site{{Name: "srv0", Server: in(running, "apps", "http", "servers", "srv0")}},
 			Backups:   "/var/backups/keygate",
 		},
 		Process: gateway,
 		Socket:  Socket{Path: "/run/keygate/admin.sock", Mode: fs.ModeSocket | 0o600},
 		Store:   Store{Path: "/var/lib/keygate/keys.db", Size: 1 << 20, Changed: now, Held: true, Holder: gateway, Open: openThis},
-		Ports:   []Listener{{at, []Process{gateway}}},
+		Ports:   []Listener{{at("[::]:443"), []Process{gateway}}},
 		Files: []File{
 			{Path: "/var/lib/keygate/keys.db", Mode: 0o600, UID: 41998, GID: 41998, Use: useStore},
 			{Path: "/var/lib/keygate", Mode: fs.ModeDir | 0o700, UID: 41998, GID: 41998, Use: useFolder},
@@ -64,7 +66,7 @@ func TestHealthy(t *testing.T) {
 
 // Each fault is told by its own check, with what to do.
 func TestFaults(t *testing.T) {
-	other := Process{PID: 815, Name: "caddy", UID: 41998, GID: 41998}
+	other := Process{PID: 815, Name: "process 815 (caddy)", UID: 41998, GID: 41998}
 	gone := func(f *Facts) { f.Admin.Answers, f.Process = false, Process{} }
 	stopped := func(f *Facts) {
 		gone(f)
@@ -83,6 +85,8 @@ func TestFaults(t *testing.T) {
 		{"cannot decide", func(f *Facts) { f.Admin.Problem = "the file cannot be read" }, "health", Fail, "the file cannot be read"},
 		{"disk full", func(f *Facts) { f.Admin.Warning = "nothing was changed: " + syscall.ENOSPC.Error() }, "health", Fail, "df -h /var/lib/keygate"},
 		{"disk broken", func(f *Facts) { f.Admin.Warning = "takes no more changes" }, "health", Fail, "systemctl restart keygate; caddy keygate check --address"},
+		{"taken", func(f *Facts) { f.Admin.Warning = "127.0.0.1:80 is in use by process 7 (caddy)" }, "health", Fail, "Another process has the address"},
+		{"new", func(f *Facts) { f.Admin.Warning = "made a new key store at keys.db" }, "health", Fail, "The store is new and empty"},
 		{"engine away", func(f *Facts) { fleet(f); f.Admin.Warning = "no heartbeat" }, "health", Fail, "restart no gateway"},
 		{"evicted", func(f *Facts) { fleet(f); f.Admin.Evicted = 3 }, "health", Fail, "dropped 3 keys"},
 
@@ -122,6 +126,10 @@ func TestFaults(t *testing.T) {
 			f.Socket.Err, f.Socket.DialErr = fs.ErrNotExist, fs.ErrNotExist
 		}, "socket", Fail, "second \"caddy run\""},
 		{"deaf", func(f *Facts) { f.Admin.Answers = false; f.Socket.DialErr = syscall.ECONNREFUSED }, "socket", Fail, "no key can be revoked"},
+		{"gone, with a second name", func(f *Facts) {
+			f.Admin.Answers = false
+			f.Socket.Err, f.Socket.DialErr, f.Socket.Second = fs.ErrNotExist, fs.ErrNotExist, "/run/keygate/admin.sock.keygate"
+		}, "socket", Fail, "--address unix//run/keygate/admin.sock.keygate"},
 		{"stopped", stopped, "socket", Fail, "systemctl start"},
 		{"not for this user", func(f *Facts) { gone(f); f.Socket.DialErr = fs.ErrPermission }, "socket", Skipped, "as root"},
 		{"no socket", func(f *Facts) { stopped(f); f.Socket.Err, f.Socket.Mode = nil, 0o644 }, "socket", Fail, "is no socket"},
@@ -131,18 +139,18 @@ func TestFaults(t *testing.T) {
 		{"for all, in a private folder", func(f *Facts) { f.Socket.Mode |= 0o006 }, "socket", OK, ""},
 		{"for all machines", func(f *Facts) {
 			f.Socket = Socket{}
-			f.AdminAt = []Listener{{At: netip.MustParseAddrPort("[::]:2019")}}
+			f.AdminAt = []Listener{{At: at("[::]:2019")}}
 		}, "socket", Fail, "admin localhost:2019"},
 		{"from another machine", func(f *Facts) { f.Socket = Socket{}; f.Elsewhere = true }, "socket", Fail, "admin localhost:2019"},
 		{"for this machine", func(f *Facts) {
 			f.Socket = Socket{}
-			f.AdminAt = []Listener{{At: netip.MustParseAddrPort("127.0.0.1:2019")}}
+			f.AdminAt = []Listener{{At: at("127.0.0.1:2019")}}
 		}, "socket", OK, ""},
 
 		{"shared", func(f *Facts) { f.Ports = append(f.Ports, Listener{f.Ports[0].At, []Process{other}}) }, "ports", Fail, "kill 815"},
 		{"taken", func(f *Facts) {
 			stopped(f)
-			f.Ports = []Listener{{netip.MustParseAddrPort("[::]:443"), []Process{{PID: 7, Name: "nginx"}}}}
+			f.Ports = []Listener{{at("[::]:443"), []Process{{PID: 7, Name: "process 7 (nginx)"}}}}
 		}, "ports", Fail, "process 7 (nginx)"},
 		{"inherited", func(f *Facts) { f.Ports[0].By = append(f.Ports[0].By, Process{PID: 1}) }, "ports", OK, ""},
 		{"unseen", func(f *Facts) { f.Ports[0].By = nil }, "ports", Skipped, "as root"},
@@ -173,6 +181,7 @@ func TestFaults(t *testing.T) {
 		{"nothing known", func(f *Facts) { f.Files = nil }, "permissions", Skipped, "--config"},
 
 		{"full", func(f *Facts) { f.Disk.Free = 1 << 20 }, "disk", Fail, "1.0 MB are free"},
+		{"size unknown", func(f *Facts) { f.Store.Err, f.Store.Size = fs.ErrPermission, 0 }, "disk", Skipped, "as root"},
 		{"just enough", func(f *Facts) { f.Disk.Free = 3 << 20 }, "disk", OK, ""},
 		{"no more files", func(f *Facts) { f.Disk.Inodes = 15 }, "disk", Fail, "df -i"},
 		{"read only", func(f *Facts) { f.Disk.ReadOnly = true }, "disk", Fail, "remount"},

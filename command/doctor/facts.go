@@ -1,12 +1,11 @@
 package doctor
 
 import (
-	"fmt"
 	"io/fs"
-	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/socialpatra/keygate/internal/listening"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -20,7 +19,7 @@ type Gateway struct {
 	Fleet     bool   // the store is an engine, not a file
 	StorePath string // "": not known; it may be relative to the folder that the gateway was started in
 	Config    Config
-	Listen    []netip.AddrPort // what its sites listen on; the zero address: any
+	Listen    []listening.Address // where its sites listen
 	Sites     []Site
 	Backups   string // folder of backups; "": none was named
 }
@@ -108,24 +107,20 @@ func (f *Facts) runs() bool { return f.Admin.Answers || f.Store.Held }
 
 // Process is one on this machine.
 type Process struct {
-	PID      int // 0: not known
-	Name     string
-	UID, GID int // -1: not known
+	PID      int    // 0: not known
+	Name     string // "process 4711 (caddy)"
+	UID, GID int    // -1: not known
 }
 
-func (p Process) String() string {
-	if p.Name == "" {
-		return fmt.Sprintf("process %d", p.PID)
-	}
-	return fmt.Sprintf("process %d (%s)", p.PID, p.Name)
-}
+func (p Process) String() string { return p.Name }
 
 // Socket is the Unix socket of an admin endpoint.
 type Socket struct {
 	Path    string // "": the endpoint is none
 	Err     error  // why nothing can be told of it
 	Mode    fs.FileMode
-	DialErr error // why nobody can speak to it
+	DialErr error  // why nobody can speak to it
+	Second  string // another name of the gateway's socket; "": there is none
 }
 
 // Store is a store file.
@@ -155,7 +150,7 @@ const (
 
 // Listener is a socket that waits for connections.
 type Listener struct {
-	At netip.AddrPort
+	At listening.Address
 	By []Process // empty: they cannot be seen by this user
 }
 

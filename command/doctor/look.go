@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/socialpatra/keygate/internal/listening"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -36,7 +36,7 @@ func Look(g Gateway) *Facts {
 	if pid != 0 {
 		f.Process = processOf(pid)
 	}
-	f.lookAtPorts(pid)
+	f.Ports, f.PortsErr = find(f.Listen)
 	f.lookAtFiles()
 	f.lookAtBackups()
 	return f
@@ -79,29 +79,39 @@ func (f *Facts) lookAtSocket() {
 	if f.Socket.DialErr = err; err == nil {
 		conn.Close()
 	}
+	if second := listening.SecondName(f.Socket.Path); listening.Accepter(second) != 0 {
+		f.Socket.Second = second
+	}
 }
 
 // answering returns the process at the admin endpoint, 0 if it cannot be told.
 func (f *Facts) answering() int {
-	if f.Admin.Network == "unix" {
-		pid, _ := listenerOf(f.Socket.Path) // 0 with an error
-		return pid
+	if f.Socket.Path != "" {
+		return listening.Accepter(f.Socket.Path)
 	}
-	_, port, err := net.SplitHostPort(f.Admin.Host)
+	host, port, err := net.SplitHostPort(f.Admin.Host)
 	number, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || portErr != nil {
 		return 0
 	}
-	all, _ := listeners(0)
-	for _, l := range all {
-		if l.At.Port() == uint16(number) {
-			f.AdminAt = append(f.AdminAt, l)
-		}
-	}
+	f.AdminAt, _ = find(listening.TCP(host, uint(number)))
 	if len(f.AdminAt) == 0 || len(f.AdminAt[0].By) == 0 {
 		return 0
 	}
 	return f.AdminAt[0].By[0].PID
+}
+
+// find returns who listens at addresses.
+func find(addresses []listening.Address) ([]Listener, error) {
+	sockets, err := listening.Find(addresses)
+	found := make([]Listener, len(sockets))
+	for i, socket := range sockets {
+		found[i].At = socket.Address
+		for _, pid := range socket.PIDs {
+			found[i].By = append(found[i].By, processOf(pid))
+		}
+	}
+	return found, err
 }
 
 func (f *Facts) lookAtStore(answering int) {
@@ -146,25 +156,6 @@ func (f *Facts) lookAtStore(answering int) {
 		f.Admin.Newest, f.Admin.Schema = s.Glance.Newest, int(s.Glance.Schema)
 	}
 	f.Disk, f.DiskErr = diskOf(filepath.Dir(s.Path))
-}
-
-func (f *Facts) lookAtPorts(pid int) {
-	if len(f.Listen) == 0 {
-		return
-	}
-	all, err := listeners(pid)
-	f.PortsErr = err
-	for _, l := range all {
-		if slices.ContainsFunc(f.Listen, func(at netip.AddrPort) bool { return overlap(at, l.At) }) {
-			f.Ports = append(f.Ports, l)
-		}
-	}
-}
-
-// overlap reports whether a connection may come to either of two listeners.
-func overlap(one, other netip.AddrPort) bool {
-	every := func(a netip.AddrPort) bool { return !a.Addr().IsValid() || a.Addr().IsUnspecified() }
-	return one.Port() == other.Port() && (every(one) || every(other) || one.Addr().Unmap() == other.Addr().Unmap())
 }
 
 // besideMost is how many files beside the store are looked at.

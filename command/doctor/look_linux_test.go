@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,45 +10,6 @@ import (
 
 	"github.com/socialpatra/keygate/keystore"
 )
-
-func TestParseListener(t *testing.T) {
-	for _, test := range []struct{ name, line, at, inode string }{
-		{"IPv4", "   0: 0100007F:07E3 00000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 29145 1 000000 100 0 0 10 0", "127.0.0.1:2019", "29145"},
-		{"IPv6", "   1: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 7 1", "[::]:443", "7"},
-		{"IPv6 loopback", "   1: 00000000000000000000000001000000:01BB 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 7 1", "[::1]:443", "7"},
-		{"established", "   2: 0100007F:07E3 0100007F:9999 01 00000000:00000000 00:00000000 00000000   998        0 29146 1", "", ""},
-		{"title", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode", "", ""},
-		{"cut short", "   0: 0100007F:07E3 00000000:0000 0A", "", ""},
-		{"no number", "   0: x:y 00000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 29145 1", "", ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			at, inode, ok := parseListener(test.line)
-			if ok != (test.at != "") || ok && (at.String() != test.at || inode != test.inode) {
-				t.Errorf("%v %q %t", at, inode, ok)
-			}
-		})
-	}
-}
-
-// A listener is found with the process that has it.
-func TestListeners(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	at := netip.MustParseAddrPort(l.Addr().String())
-	all, err := listeners(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, found := range all {
-		if found.At == at && isOneOf(found.By, Process{PID: os.Getpid()}) {
-			return
-		}
-	}
-	t.Errorf("%v is not among %v", at, all)
-}
 
 func TestMountType(t *testing.T) {
 	const mounts = `22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -66,25 +26,6 @@ garbage
 	} {
 		if got := mountType(mounts, folder); got != want {
 			t.Errorf("%s is on %q, want %q", folder, got, want)
-		}
-	}
-}
-
-func TestOverlap(t *testing.T) {
-	for _, test := range []struct {
-		one, other string
-		want       bool
-	}{
-		{"0.0.0.0:443", "[::]:443", true},
-		{"0.0.0.0:443", "[::]:80", false},
-		{"127.0.0.1:443", "[::]:443", true},
-		{"127.0.0.1:443", "127.0.0.1:443", true},
-		{"127.0.0.1:443", "[::ffff:127.0.0.1]:443", true},
-		{"127.0.0.1:443", "10.0.0.1:443", false},
-	} {
-		one, other := netip.MustParseAddrPort(test.one), netip.MustParseAddrPort(test.other)
-		if overlap(one, other) != test.want || overlap(other, one) != test.want {
-			t.Errorf("%s and %s: want %t", test.one, test.other, test.want)
 		}
 	}
 }

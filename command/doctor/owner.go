@@ -129,7 +129,7 @@ func checkPorts(f *Facts) lines {
 func (f *Facts) ports() string {
 	var numbers []string
 	for _, at := range f.Listen {
-		if n := fmt.Sprint(at.Port()); !slices.Contains(numbers, n) {
+		if n := fmt.Sprint(at.TCP.Port()); !slices.Contains(numbers, n) {
 			numbers = append(numbers, n)
 		}
 	}

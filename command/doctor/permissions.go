@@ -148,6 +148,9 @@ func checkDisk(f *Facts) lines {
 			break
 		}
 	}
+	if err := f.Store.Err; err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return append(found, skipped(asRoot, "how large the store is, is not known: %v", err)...)
+	}
 	files := ""
 	if d.Inodes != math.MaxUint64 {
 		files = fmt.Sprintf(" and room for %d files", d.Inodes)

@@ -13,10 +13,6 @@ func processOf(pid int) Process { return Process{PID: pid, UID: -1, GID: -1} }
 
 func workingFolder(int) (string, error) { return "", errUntold }
 
-func listenerOf(string) (int, error) { return 0, errUntold }
-
-func listeners(int) ([]Listener, error) { return nil, errUntold }
-
 func openedBy(int, string, fs.FileInfo) opening { return openUnknown }
 
 func ownersOf(fs.FileInfo) (uid, gid int) { return -1, -1 }

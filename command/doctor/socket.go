@@ -21,9 +21,9 @@ func checkSocket(f *Facts) lines {
 	case a.Problem != "":
 		return fail("name the admin endpoint of the gateway with --address, or the config that has it with --config", "%s", a.Problem)
 	case f.Store.Held && s.Path != "" && errors.Is(s.Err, fs.ErrNotExist):
-		return fail(restart, "%s is gone, as after a second \"caddy run\" of the same config, and %s goes on without it: no key can be revoked", s.Path, f.Store.Holder)
+		return fail(f.withoutSocket(), "%s is gone, as after a second \"caddy run\" of the same config, and %s goes on without it: no key can be revoked", s.Path, f.Store.Holder)
 	case f.Store.Held:
-		return fail(restart, "nobody answers at %s, and %s holds the store: no key can be revoked", f.endpoint(), f.Store.Holder)
+		return fail(f.withoutSocket(), "nobody answers at %s, and %s holds the store: no key can be revoked", f.endpoint(), f.Store.Holder)
 	case a.Guessed:
 		return fail("name it with --address", "no gateway answers at %s, and the config that names the admin endpoint cannot be read", f.endpoint())
 	case s.Path != "" && s.Err == nil && s.Mode.Type() != fs.ModeSocket:
@@ -31,6 +31,14 @@ func checkSocket(f *Facts) lines {
 	default:
 		return fail(startsIt, "no gateway answers at %s", f.endpoint())
 	}
+}
+
+// withoutSocket says how to manage a gateway whose socket was taken away.
+func (f *Facts) withoutSocket() string {
+	if f.Socket.Second == "" {
+		return restart
+	}
+	return "it takes its socket back within seconds; if not, " + restart + ". Until then: caddy keygate list --address unix/" + Quote(f.Socket.Second)
 }
 
 // judgeMode looks at who else may connect: on Linux, whoever may write to a
@@ -51,7 +59,7 @@ func (f *Facts) judgeTCP() lines {
 	if f.Elsewhere {
 		return fail(closed, "keys can be managed from another machine, such as this one, at %s", f.endpoint())
 	}
-	if slices.ContainsFunc(f.AdminAt, func(l Listener) bool { return l.At.Addr().IsUnspecified() }) {
+	if slices.ContainsFunc(f.AdminAt, func(l Listener) bool { return l.At.TCP.Addr().IsUnspecified() }) {
 		return fail(closed, "whoever reaches this machine may manage keys, as the admin endpoint listens on all its addresses (%s)", f.AdminAt[0].At)
 	}
 	return ok("a gateway answers at %s", f.endpoint())

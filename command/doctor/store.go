@@ -40,6 +40,10 @@ func checkHealth(f *Facts) lines {
 
 func (f *Facts) afterWarning(warning string) string {
 	switch {
+	case strings.Contains(warning, "in use by"):
+		return "see \"Another process has the address\" in docs/operators.md"
+	case strings.Contains(warning, "made a new key store"):
+		return "see \"The store is new and empty\" in docs/operators.md"
 	case f.Fleet:
 		return "see \"The engine of a fleet is away\" in docs/operators.md; restart no gateway meanwhile"
 	case strings.Contains(warning, syscall.ENOSPC.Error()):

@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +55,7 @@ type Store struct {
 	tracking *redis.Tracking
 	names    names
 	name     string // of the store, which no other has
+	made     bool   // by this process
 	replicas int
 
 	keys   *cache[apikey.ID, apikey.Grant]
@@ -132,9 +135,9 @@ func (s *Store) create(existing bool) error {
 	if existing {
 		how = "find"
 	}
-	n := &s.names
+	n, name := &s.names, rand.Text()
 	m, err := s.conn.Run(createScript, []string{n.meta, n.ids, n.opaque, n.limits},
-		[]string{schemaVersion, time.Now().UTC().Format(time.RFC3339), rand.Text(), how})
+		[]string{schemaVersion, time.Now().UTC().Format(time.RFC3339), name, how})
 	if err != nil {
 		return err
 	}
@@ -148,8 +151,19 @@ func (s *Store) create(existing bool) error {
 	if schema := there[0]; schema != schemaVersion {
 		return fmt.Errorf("%w (schema %s, this one knows %s)", keystore.ErrNewer, schema, schemaVersion)
 	}
-	s.name = there[1]
+	s.name, s.made = there[1], there[1] == name
 	return nil
+}
+
+// About implements [keystore.Store].
+func (s *Store) About() keystore.About {
+	config := s.conn.Config()
+	place := strings.Join(config.Addresses, ", ")
+	if config.Master != "" {
+		place = config.Master + " of the sentinels " + place
+	}
+	schema, _ := strconv.Atoi(schemaVersion) // a number
+	return keystore.About{Kind: "redis", Place: place + ", prefix " + s.conn.Prefix(), Schema: schema, Made: s.made}
 }
 
 // errNone is why a store that has to exist is not opened.

@@ -1,14 +1,13 @@
-package caddymodule
+package stores
 
 import (
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/socialpatra/keygate/caddymodule/stores"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/redisstore"
 )
@@ -23,25 +22,14 @@ func (f fleetState) State() redisstore.State { return f.state }
 
 func (fleetState) Close() error { return nil }
 
-// noLimits are limits that nobody charges.
-type noLimits struct{ stores.Limits }
-
-func (noLimits) Close() {}
+// ofOneMachine is a store without an engine.
+type ofOneMachine struct{ keystore.Store }
 
 // fleetMetrics are what is told while these stores are open, by name.
 func fleetMetrics(t *testing.T, open ...keystore.Store) map[string]float64 {
 	t.Helper()
-	for i, store := range open {
-		location := t.Name() + string(rune('a'+i))
-		if _, _, err := openStores.LoadOrNew(location, func() (caddy.Destructor, error) {
-			return &openStore{store: store, limits: noLimits{}, stop: make(chan struct{})}, nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		defer openStores.Delete(location)
-	}
 	found := make(chan prometheus.Metric, 100)
-	fleetCollector{}.Collect(found)
+	FleetCollector(slices.Values(open)).Collect(found)
 	close(found)
 	told := make(map[string]float64)
 	names := map[*prometheus.Desc]string{awayDesc: "away", heartbeatDesc: "heartbeat", gatewaysDesc: "gateways", skewDesc: "skew", evictedDesc: "evicted"}
@@ -74,7 +62,7 @@ func TestFleetMetricsTellTheWorst(t *testing.T) {
 		"gone, then": {[]redisstore.State{gone, ill}, map[string]float64{"away": 1, "gateways": 2, "skew": -0.007, "evicted": 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			open := []keystore.Store{&pruneRecorder{}} // of one machine
+			open := []keystore.Store{ofOneMachine{}}
 			for _, state := range test.states {
 				open = append(open, fleetState{state: state})
 			}

@@ -1,17 +1,20 @@
-package caddymodule
+package stores
 
 import (
+	"iter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/redisstore"
 )
 
-// fleetCollector reports what this gateway knows of its fleets' engines. There
+// FleetCollector reports what this gateway knows of its fleets' engines. There
 // may be several, for example while a config with other options is loaded; then
-// it reports the worst value. Without a fleet it reports nothing.
-type fleetCollector struct{}
+// it reports the worst value. Without a fleet it reports nothing. It iterates over
+// the stores that are open.
+type FleetCollector iter.Seq[keystore.Store]
 
 var (
 	awayDesc = prometheus.NewDesc("caddy_keygate_engine_away",
@@ -27,25 +30,25 @@ var (
 )
 
 // Describe implements [prometheus.Collector].
-func (fleetCollector) Describe(descs chan<- *prometheus.Desc) {
+func (FleetCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{awayDesc, heartbeatDesc, gatewaysDesc, skewDesc, evictedDesc} {
 		descs <- desc
 	}
 }
 
 // Collect implements [prometheus.Collector].
-func (fleetCollector) Collect(found chan<- prometheus.Metric) {
+func (open FleetCollector) Collect(found chan<- prometheus.Metric) {
 	var worst redisstore.State
 	n := 0
-	openStores.Range(func(_, value any) bool {
-		fleet, ok := value.(*openStore).store.(interface{ State() redisstore.State })
+	for store := range open {
+		fleet, ok := store.(interface{ State() redisstore.State })
 		if !ok {
-			return true
+			continue
 		}
 		state := fleet.State()
 		if n++; n == 1 {
 			worst = state
-			return true
+			continue
 		}
 		worst.Away = worst.Away || state.Away
 		if state.Heartbeat < 0 || worst.Heartbeat >= 0 && state.Heartbeat > worst.Heartbeat {
@@ -56,8 +59,7 @@ func (fleetCollector) Collect(found chan<- prometheus.Metric) {
 			worst.Skew = state.Skew
 		}
 		worst.Evicted = max(worst.Evicted, state.Evicted)
-		return true
-	})
+	}
 	if n == 0 {
 		return
 	}

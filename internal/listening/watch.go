@@ -1,0 +1,253 @@
+package listening
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/socialpatra/keygate/internal/processes"
+)
+
+// watchEvery is how soon a taken socket is noticed.
+const watchEvery = time.Second
+
+// secondName is added to the path of a Unix socket for its second name, by which
+// it can get the first one back.
+const secondName = ".keygate"
+
+// Watch looks after the addresses on which this process listens. It gives each
+// Unix socket a second name. If another process takes the first away, which
+// Caddy does when it starts on the same path, and ends, the socket gets it back.
+// What it cannot mend it tells in the log and by Taken.
+type Watch struct {
+	logger *zap.Logger
+	shared bool // ports may be shared with other processes
+
+	mu    sync.Mutex
+	known map[uint64]bool // the listeners of all processes when own was read
+	own   map[uint64]bool
+	kept  map[string]keptSocket
+	taken map[Address]int // and by which process, 0 if it is not known
+
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+// keptSocket is a socket of this process.
+type keptSocket struct {
+	file fs.FileInfo
+	name string // its second name; "" if it could get none
+}
+
+// NewWatch starts a watch. With shared, a TCP port that another process also
+// listens on is as it should be.
+func NewWatch(logger *zap.Logger, shared bool) *Watch {
+	w := newWatch(logger, shared)
+	w.stopped.Go(w.run)
+	return w
+}
+
+func newWatch(logger *zap.Logger, shared bool) *Watch {
+	return &Watch{
+		logger: logger, shared: shared,
+		kept: make(map[string]keptSocket), taken: make(map[Address]int),
+		stop: make(chan struct{}),
+	}
+}
+
+func (w *Watch) run() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-tick.C:
+			w.Look()
+		}
+	}
+}
+
+// Close ends the watch and removes the second names.
+func (w *Watch) Close() {
+	close(w.stop)
+	w.stopped.Wait()
+	w.drop()
+}
+
+func (w *Watch) drop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for path := range w.kept {
+		w.forget(path)
+	}
+}
+
+// Taken returns an error for each address of this process that another one has
+// too, or has taken away.
+func (w *Watch) Taken() []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found []error
+	for _, address := range slices.SortedFunc(maps.Keys(w.taken), func(a, b Address) int { return strings.Compare(a.String(), b.String()) }) {
+		found = append(found, &TakenError{address, w.taken[address]})
+	}
+	return found
+}
+
+// Look compares the addresses of this process with what there is now. The watch
+// does so every second.
+func (w *Watch) Look() {
+	if all, err := listeners(); err == nil {
+		w.look(all)
+	}
+}
+
+func (w *Watch) look(all []listener) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.update(all) {
+		return
+	}
+	taken := make(map[Address]int)
+	paths := make(map[string]bool)
+	for _, l := range all {
+		switch {
+		case !w.own[l.inode]:
+		case l.Path != "":
+			paths[l.Path] = true
+			if pid, lost := w.keep(l.Path, w.sharedPath(l.Path, all)); lost {
+				taken[l.Address] = pid
+			}
+		case !w.shared:
+			if by := takenBy(l.Address, all, w.own); by != nil {
+				taken[l.Address] = by.PID
+			}
+		}
+	}
+	for path := range w.kept {
+		if !paths[path] { // this process has closed it
+			w.forget(path)
+		}
+	}
+	w.tell(taken)
+	w.taken = taken
+}
+
+// update reads which listeners are this process's own, if there are others than
+// before: a process may have very many open files.
+func (w *Watch) update(all []listener) bool {
+	now := make(map[uint64]bool, len(all))
+	for _, l := range all {
+		now[l.inode] = true
+	}
+	if w.own != nil && maps.Equal(now, w.known) {
+		return true
+	}
+	own, err := inodesOf("self")
+	if err != nil {
+		return false
+	}
+	maps.DeleteFunc(own, func(inode uint64, _ bool) bool { return !now[inode] })
+	w.known, w.own = now, own
+	return true
+}
+
+// sharedPath reports whether another process listens on a socket that was made
+// with the same path. The path leads to one of the two.
+func (w *Watch) sharedPath(path string, all []listener) bool {
+	return slices.ContainsFunc(all, func(l listener) bool { return l.Path == path && !w.own[l.inode] })
+}
+
+// keep sees to it that the path leads to the socket of this process. It returns
+// whether the path is lost, and to which process. Who has made a socket is not
+// always who listens: systemd makes them for others.
+func (w *Watch) keep(path string, shared bool) (by int, lost bool) {
+	there, err := os.Lstat(path)
+	kept, known := w.kept[path]
+	switch {
+	case err == nil && !known && !shared:
+		w.remember(path, there)
+		return 0, false
+	case err == nil && known && os.SameFile(there, kept.file):
+		return 0, false
+	}
+	if err == nil { // it may be something else
+		switch pid, alive := accepterOf(path); {
+		case alive && pid == os.Getpid(): // this process has made it anew
+			w.forget(path)
+			w.remember(path, there)
+			return 0, false
+		case alive:
+			return pid, true
+		case there.Mode()&fs.ModeSocket == 0:
+			return 0, true
+		}
+	}
+	if !known || kept.name == "" || !giveBack(kept.name, path) {
+		return 0, true
+	}
+	w.logger.Warn("a socket of this process had lost its name to another process, and has it again", zap.String("socket", path))
+	return 0, false
+}
+
+// remember gives a socket its second name.
+func (w *Watch) remember(path string, file fs.FileInfo) {
+	name := path + secondName
+	if old, err := os.Lstat(name); err == nil && old.Mode()&fs.ModeSocket != 0 && !os.SameFile(old, file) {
+		_ = os.Remove(name) // of a process that was killed
+	}
+	_ = os.Link(path, name)
+	if made, err := os.Lstat(name); err != nil || !os.SameFile(made, file) {
+		name = "" // the folder is not ours, or the name is taken
+	}
+	w.kept[path] = keptSocket{file, name}
+}
+
+func (w *Watch) forget(path string) {
+	if name := w.kept[path].name; name != "" {
+		_ = os.Remove(name)
+	}
+	delete(w.kept, path)
+}
+
+// giveBack makes the path lead to the socket that has the second name. The
+// rename leaves no moment without a socket.
+func giveBack(second, path string) bool {
+	next := second + ".next"
+	_ = os.Remove(next)
+	if os.Link(second, next) != nil {
+		return false
+	}
+	if os.Rename(next, path) != nil {
+		_ = os.Remove(next)
+		return false
+	}
+	return true
+}
+
+// tell logs what has become of the addresses.
+func (w *Watch) tell(taken map[Address]int) {
+	for address, by := range taken {
+		if before, known := w.taken[address]; known && before == by {
+			continue
+		}
+		fields := []zap.Field{zap.Stringer("address", address), zap.String("by", processes.Name(by))}
+		if address.Path != "" {
+			w.logger.Error("another process has taken away a socket of this one: stop that process, and this one has it again within seconds", fields...)
+		} else {
+			w.logger.Error("another process listens where this one does, and the two answer by turns: stop one of them", fields...)
+		}
+	}
+	for address := range w.taken {
+		if _, still := taken[address]; !still {
+			w.logger.Info("no other process has this address any more", zap.Stringer("address", address))
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// openWithLittle is what a process with little address space does: it opens the
+// store, changes it, reads it back and says how it went.
+func openWithLittle(path, limit string) error {
+	bytes, err := strconv.ParseUint(limit, 10, 64)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: bytes, Max: bytes}); err != nil {
+		return err
+	}
+	b, err := OpenBolt(path)
+	if err != nil {
+		return err
+	}
+	if err := b.SetBrand("acme"); err != nil {
+		return err
+	}
+	keys, err := b.Check(func(_ string, problem error) { fmt.Println(problem) })
+	if err != nil {
+		return err
+	}
+	fmt.Println(keys, "keys;", strings.Join(b.About().Warnings, "; "))
+	return b.Close()
+}
+
+// The store opens with any address space in which Go itself runs, and says what
+// it lacks.
+func TestLittleAddressSpace(t *testing.T) {
+	if limit := os.Getenv("KEYGATE_TEST_ADDRESS_SPACE"); limit != "" {
+		if err := openWithLittle(os.Getenv("KEYGATE_TEST_STORE"), limit); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for _, test := range []struct {
+		limit uint64 // in MiB; 0: none
+		want  string
+	}{
+		{0, "3 keys; \n"},
+		{16 << 10, "3 keys; \n"},
+		{6 << 10, "3 keys; 1024 MiB of address space are mapped ahead, not 8192"},
+		{1600, "3 keys; 256 MiB of address space are mapped ahead, not 8192"},
+	} {
+		t.Run(fmt.Sprint(test.limit), func(t *testing.T) {
+			path := writeStore(t, 3)
+			limit := test.limit << 20
+			if limit == 0 {
+				limit = ^uint64(0)
+			}
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestLittleAddressSpace$", "-test.v")
+			cmd.Env = append(os.Environ(), "KEYGATE_TEST_STORE="+path, "KEYGATE_TEST_ADDRESS_SPACE="+strconv.FormatUint(limit, 10))
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), test.want) {
+				t.Errorf("%v: %s; want %s", err, out, test.want)
+			}
+		})
+	}
+}
+
+// Whatever is refused, the next smaller reservation is tried, to none.
+func TestReservations(t *testing.T) {
+	path := writeStore(t, 1)
+	const tooLarge = 1 << 47 // all that there is of 128 TiB
+	for _, test := range []struct {
+		reservations []int
+		warned       string // "": not at all
+		err          error
+	}{
+		{[]int{0}, "", nil},
+		{[]int{tooLarge, 0}, "0 MiB of address space are mapped ahead, not 134217728", nil},
+		{[]int{tooLarge, tooLarge, 64 << 20, 0}, "64 MiB", nil},
+		{[]int{tooLarge, tooLarge}, "", syscall.ENOMEM},
+	} {
+		b := newBolt(path)
+		err := b.openReserving(path, test.reservations)
+		if !errors.Is(err, test.err) {
+			t.Errorf("%v: %v, want %v", test.reservations, err, test.err)
+		}
+		if got := strings.Join(b.about.Warnings, ""); !strings.HasPrefix(got, test.warned) || (got == "") != (test.warned == "") {
+			t.Errorf("%v: warned %q, want %s", test.reservations, got, test.warned)
+		}
+		if err == nil {
+			b.db.Close()
+		}
+	}
+	if all := reservations(); all[len(all)-1] != 0 {
+		t.Errorf("the last of %v is not nothing", all)
+	}
+}
+
+// A file system that does not lock files is told as such.
+func TestNoLocksAdvice(t *testing.T) {
+	info, err := os.Stat(writeStore(t, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, errno := range []syscall.Errno{syscall.ENOLCK, syscall.EOPNOTSUPP, syscall.ENOTSUP, syscall.ENOSYS} {
+		if err := explainOpen(errno, info); !errors.Is(err, errno) || !strings.Contains(err.Error(), "does not lock files") || !strings.Contains(err.Error(), "on a disk of this machine") {
+			t.Errorf("%v: %v", errno, err)
+		}
+	}
+	if err := explainOpen(syscall.EIO, info); strings.Contains(err.Error(), "lock") {
+		t.Error(err)
+	}
+}
+
+func TestOpenExisting(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "data", "keygate.db")
+	if _, err := OpenExistingBolt(path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v, want that there is none", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v was made, %v", left, err)
+	}
+	for _, made := range []bool{true, false} {
+		b := openTest(t, path)
+		if about := b.About(); about.Made != made || about.Place != path || about.Kind != "bbolt" || about.Schema != schemaVersion || about.Warnings != nil {
+			t.Errorf("it is %+v, want made %t", about, made)
+		}
+		b.Close()
+	}
+	b, err := OpenExistingBolt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	t.Chdir(dir)
+	if b, err := ReadBolt(filepath.Join("data", "..", "data", "keygate.db")); err == nil {
+		t.Errorf("two have it open: %v", b.Close())
+	}
+	if got := newBolt(filepath.Join("data", "keygate.db")).About().Place; got != path {
+		t.Errorf("a relative path is told as %s, want %s", got, path)
+	}
+}
