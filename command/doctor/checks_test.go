@@ -20,7 +20,7 @@ func at(s string) listening.Address { return listening.Address{TCP: netip.MustPa
 // healthy are the facts of a gateway in good order.
 func healthy() *Facts {
 	gateway := Process{PID: 4711, Name: "process 4711 (caddy)", UID: 41998, GID: 41998}
-	running := map[string]any{"apps": map[string]any{"http": map[string]any{"servers": map[string]any{"srv0": map[string]any{"listen": []any{":443"}}}}}}
+	running := map[string]any{"apps": map[string]any{"http": map[string]any{"servers": map[string]any{"srv0": map[string]any{"listen": []any{":443"}, "automatic_https": map[string]any{"disable_redirects": true}}}}}}
 	return &Facts{
 		Gateway: Gateway{
 			Now: now, Flags: " --address unix//run/keygate/admin.sock",
@@ -46,8 +46,7 @@ func healthy() *Facts {
 	}
 }
 
-// Where nothing is wrong, each check says ok, once, and nothing to do. A redirect
-// is in the way of nobody here, as the site has no name and no TLS of its own.
+// Where nothing is wrong, each check says ok, once, and nothing to do.
 func TestHealthy(t *testing.T) {
 	f := healthy()
 	lines := Examine(f)
@@ -58,7 +57,7 @@ func TestHealthy(t *testing.T) {
 		if line.Check != Names()[i] || line.Found == "" || (line.Outcome == OK) != (line.Do == "") {
 			t.Errorf("%+v", line)
 		}
-		if line.Outcome != OK && line.Check != "redirects" {
+		if line.Outcome != OK {
 			t.Errorf("%+v", line)
 		}
 	}
@@ -73,6 +72,9 @@ func TestFaults(t *testing.T) {
 		f.Store.Held, f.Store.Holder, f.Ports = false, Process{}, nil
 		f.Socket.Err, f.Socket.DialErr = fs.ErrNotExist, fs.ErrNotExist
 		f.Store.Glance = &keystore.Glance{Schema: 2}
+	}
+	alone := func(f *Facts) {
+		f.Process.PID, f.Store.Holder.PID, f.Ports[0].By[0].PID = 1, 1, 1
 	}
 	fleet := func(f *Facts) { f.Fleet, f.StorePath, f.Store = true, "", Store{} }
 	for _, test := range []struct {
@@ -162,6 +164,7 @@ func TestFaults(t *testing.T) {
 		{"store to read", func(f *Facts) { f.Files[0].Mode |= 0o004 }, "permissions", Fail, "chmod o-r"},
 		{"store to read, in a private folder", func(f *Facts) { f.Files[0].Mode |= 0o004; f.Files[0].Private = true }, "permissions", OK, ""},
 		{"store of its group", func(f *Facts) { f.Files[0].Mode |= 0o040 }, "permissions", OK, ""},
+		{"store of the folder's owner, and another runs", func(f *Facts) { f.Process.UID = 41999 }, "permissions", Fail, "chown 41999:"},
 		{"store of root", func(f *Facts) { f.Files[0].UID = 0 }, "permissions", Fail, "chown 41998:"},
 		{"store of root, stopped", func(f *Facts) { stopped(f); f.Files[0].UID = 0 }, "permissions", Fail, "chown 41998:"},
 		{"store of another, run by root", func(f *Facts) { f.Process.UID = 0 }, "permissions", OK, ""},
@@ -174,8 +177,8 @@ func TestFaults(t *testing.T) {
 		{"folder of another group", func(f *Facts) { f.Files[1].Mode |= 0o020; f.Files[1].GID = 50 }, "permissions", Fail, "chmod go-w /var/lib/keygate"},
 		{"folder of its group", func(f *Facts) { f.Files[1].Mode |= 0o020 }, "permissions", OK, ""},
 		{"folder of its group, stopped", func(f *Facts) { stopped(f); f.Files[1].Mode |= 0o020 }, "permissions", OK, ""},
-		{"alone in a container", func(f *Facts) { f.Process.PID = 1; f.Files[1].Mode |= 0o077; f.Files[3].Mode |= 0o022 }, "permissions", OK, "container"},
-		{"alone, store of another", func(f *Facts) { f.Process.PID = 1; f.Files[0].UID = 0 }, "permissions", Fail, "chown"},
+		{"alone in a container", func(f *Facts) { alone(f); f.Files[1].Mode |= 0o077; f.Files[3].Mode |= 0o022 }, "permissions", OK, "container"},
+		{"alone, store of another", func(f *Facts) { alone(f); f.Files[0].UID = 0 }, "permissions", Fail, "chown"},
 		{"config in /tmp", func(f *Facts) { f.Files[3].Mode = fs.ModeDir | fs.ModeSticky | 0o777 }, "permissions", OK, ""},
 		{"unseen", func(f *Facts) { f.Files[0].Err = fs.ErrPermission }, "permissions", Skipped, "as root"},
 		{"nothing known", func(f *Facts) { f.Files = nil }, "permissions", Skipped, "--config"},
@@ -190,6 +193,11 @@ func TestFaults(t *testing.T) {
 		{"nothing of a network", func(f *Facts) { f.Disk.Type = "fuse.ntfs" }, "disk", OK, ""},
 		{"not told", func(f *Facts) { f.DiskErr = errors.New("this system does not tell") }, "disk", Skipped, "df -h"},
 
+		{"nearly the same", func(f *Facts) {
+			fleet(f)
+			f.Admin.Skewed, f.Admin.Date, f.Admin.Away = true, 5*time.Second, -5*time.Second
+		}, "clock", OK, "; nothing in the store"},
+		{"stopped", stopped, "clock", OK, "nothing in the store is from the future"},
 		{"gateway ahead", func(f *Facts) { f.Admin.Date = 6 * time.Second }, "clock", Fail, "6s ahead of this machine's"},
 		{"gateway behind", func(f *Facts) { f.Admin.Date = -6 * time.Second }, "clock", Fail, "6s behind this machine's"},
 		{"engine", func(f *Facts) { fleet(f); f.Admin.Skewed, f.Admin.Away = true, -time.Hour }, "clock", Fail, "1h0m0s behind the engine's"},
@@ -213,6 +221,8 @@ func TestFaults(t *testing.T) {
 		{"not for this user", func(f *Facts) { f.BackupErr = fs.ErrPermission }, "backups", Skipped, "as the user"},
 		{"none", func(f *Facts) { f.Backup = nil }, "backups", Fail, "caddy keygate backup /var/backups/keygate/"},
 		{"bad", func(f *Facts) { f.BackupBad = keystore.ErrDamaged }, "backups", Fail, "cannot be restored"},
+		{"from the same minute", func(f *Facts) { f.Backup.ModTime = now.Add(time.Minute) }, "backups", OK, ""},
+		{"unreadable", func(f *Facts) { f.Backup.Err = errors.New("it is gone") }, "backups", Fail, "it is gone"},
 		{"old", func(f *Facts) { f.Backup.ModTime = now.Add(-25*time.Hour - time.Second) }, "backups", Fail, "25h0m0s old"},
 		{"old enough", func(f *Facts) { f.Backup.ModTime = now.Add(-25 * time.Hour) }, "backups", OK, ""},
 		{"from the future", func(f *Facts) { f.Backup.ModTime = now.Add(time.Hour) }, "backups", Fail, "from the future"},
@@ -220,16 +230,72 @@ func TestFaults(t *testing.T) {
 		t.Run(test.check+" "+test.name, func(t *testing.T) {
 			f := healthy()
 			test.spoil(f)
+			told := false
 			for _, line := range Examine(f) {
-				if line.Outcome != OK && line.Do == "" || line.Outcome == OK && line.Do != "" {
-					t.Errorf("what to do is wrong: %+v", line)
+				if (line.Outcome == OK) != (line.Do == "") || line.Found == "" {
+					t.Errorf("what is or what to do is wrong: %+v", line)
 				}
 				if line.Check != test.check {
+					if line.Outcome == Fail && f.Admin.Answers { // else others fail as well
+						t.Errorf("it is told as another fault: %+v", line)
+					}
 					continue
 				}
-				if line.Outcome != test.want || !strings.Contains(line.Found+" "+line.Do, test.words) {
-					t.Errorf("%+v, want %s with %q", line, test.want, test.words)
+				if line.Outcome != test.want || told && test.want == OK {
+					t.Errorf("%+v, want %s", line, test.want)
 				}
+				told = told || strings.Contains(line.Found+" "+line.Do, test.words)
+			}
+			if !told {
+				t.Errorf("no line has %q: %+v", test.words, Examine(f))
+			}
+		})
+	}
+}
+
+// Of a fleet's gateway there is no file: what is about one is left out.
+func TestFleet(t *testing.T) {
+	f := healthy()
+	f.Fleet, f.StorePath, f.Store = true, "", Store{}
+	f.Admin.Skewed = true
+	var names []string
+	for _, line := range Examine(f) {
+		names = append(names, line.Check)
+		if line.Outcome == Fail {
+			t.Errorf("%+v", line)
+		}
+	}
+	if want := "health socket ports permissions clock config redirects log_filter backups"; strings.Join(names, " ") != want {
+		t.Errorf("checks are %q, want %s", names, want)
+	}
+}
+
+// What is missing is named, by what would bring it.
+func TestLacks(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		facts Facts
+		needs need
+		words string
+	}{
+		{"on another machine", Facts{Elsewhere: true}, needsHere | needsFile | needsAnswer | needsConfig, "on the machine of the gateway"},
+		{"no store known", Facts{}, needsHere | needsFile | needsAnswer, "or the store with --db"},
+		{"store below a folder", Facts{Gateway: Gateway{StorePath: "./keys.db"}}, needsFile, "./keys.db below a folder of the gateway"},
+		{"a file alone", Facts{}, needsAnswer | needsConfig, "a file alone"},
+		{"no answer", Facts{Gateway: Gateway{Admin: Admin{Name: "a"}}}, needsAnswer | needsConfig, "see socket"},
+		{"no config", Facts{Gateway: Gateway{Admin: Admin{Name: "a", Answers: true}}}, needsAnswer | needsConfig, "--config"},
+		{"nothing", Facts{Gateway: Gateway{Admin: Admin{Name: "a", Answers: true}, Config: Config{Adapted: 1}}, Store: Store{Path: "/keys.db"}}, needsAnswer | needsConfig | needsFile | needsHere, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := test.facts.lacks(test.needs)
+			if test.words == "" {
+				if got != nil {
+					t.Errorf("%+v", got)
+				}
+				return
+			}
+			if len(got) != 1 || got[0].Outcome != Skipped || !strings.Contains(got[0].Found+" "+got[0].Do, test.words) {
+				t.Errorf("%+v, want %q", got, test.words)
 			}
 		})
 	}
