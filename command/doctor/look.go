@@ -206,6 +206,9 @@ func (f *Facts) add(path string, as use) *File {
 // owner and group.
 func isPrivate(path string) bool {
 	const others = 0o001
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
 	for folder := filepath.Dir(path); ; folder = filepath.Dir(folder) {
 		info, err := os.Stat(folder)
 		if err == nil && info.Mode().Perm()&others == 0 {
