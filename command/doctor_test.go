@@ -14,6 +14,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/command/doctor"
 	"github.com/socialpatra/keygate/internal/apitest"
+	"github.com/socialpatra/keygate/keystore/storetest"
 )
 
 // examine runs the doctor, and returns its lines.
@@ -48,8 +49,13 @@ func TestDoctorOverAStoreThatFailsOnce(t *testing.T) {
 	// The store is named by the config of the folder, as this API tells of none.
 	writeDoctored(t, "keygate {\n store bbolt "+f.File+".copy\n}\n")
 	calls := 0
+	at := strings.TrimPrefix(f.URL, "http://")
+	// A config that happens to be in the folder is none of a gateway that is named.
+	f.Store = &storetest.Failing{Store: f.Open()}
+	wantLine(t, examine(t, "--address", at), "config", doctor.Skipped, "--config")
+	f.Store.Close()
 	f.Each(true, func(n int) {
-		lines := examine(t, "--address", strings.TrimPrefix(f.URL, "http://"))
+		lines := examine(t, "--address", at, "--config", "Caddyfile")
 		told := slices.ContainsFunc(lines, func(l doctor.Line) bool {
 			return l.Outcome != doctor.OK && strings.Contains(l.Found, apitest.ErrPlug.Error())
 		})
@@ -91,7 +97,7 @@ func TestDoctorShowsNoSecret(t *testing.T) {
 			if err := os.WriteFile("Caddyfile", []byte(config), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			for _, flags := range [][]string{{"--address", "127.0.0.1:1"}, {"--config", "Caddyfile"}, nil} {
+			for _, flags := range [][]string{{"--address", "127.0.0.1:1", "--config", "Caddyfile"}, {"--config", "Caddyfile"}, nil} {
 				o := person{}.run(append([]string{"doctor"}, flags...)...)
 				if strings.Contains(o.stdout+o.stderr, secret) {
 					t.Errorf("%q: %s%s", flags, o.stdout, o.stderr)
@@ -108,7 +114,7 @@ func TestDoctorShowsNoSecret(t *testing.T) {
 func TestDoctorShowsNoToken(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeDoctored(t, "keygate {\n store bbolt ./"+someToken+".db\n}\n")
-	o := person{}.run("doctor", "--address", "127.0.0.1:1")
+	o := person{}.run("doctor", "--address", "127.0.0.1:1", "--config", "Caddyfile")
 	if strings.Contains(o.stdout+o.stderr, someToken[len(someToken)-20:]) || !strings.Contains(o.stdout, "(a token)") {
 		t.Error(o.stdout, o.stderr)
 	}
@@ -137,6 +143,51 @@ func TestDoctorChangesNothing(t *testing.T) {
 	wantLine(t, examine(t, "--backups", "backups"), "backups", doctor.Fail, "cannot be restored")
 	wantLine(t, examine(t, "--config", "none"), "config", doctor.Fail, "cannot be loaded")
 	wantRefusal(t, person{}.run("doctor", "--db", "empty.db", "--config", "Caddyfile"), "--db excludes")
+}
+
+// The files that a config relies on are looked at, wherever it names them.
+func TestDoctorLooksAtNamedFiles(t *testing.T) {
+	folder := t.TempDir()
+	t.Chdir(folder)
+	const document = "openapi: 3.0.3\ninfo: {title: t, version: '1'}\npaths: {}\n"
+	for _, name := range []string{"user", "password", "sentinel_user", "sentinel_password", "client.key", "api.yaml"} {
+		if err := errors.Join(os.WriteFile(name, []byte(document), 0o600), os.Chmod(name, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := strings.ReplaceAll(`{
+	keygate {
+		store redis localhost:1 {
+			sentinel mymaster
+			username {file.DIR/user}
+			password {file.DIR/password}
+			sentinel_username {file.DIR/sentinel_user}
+			sentinel_password {file.DIR/sentinel_password}
+			tls {
+				cert DIR/client.pem
+				key DIR/client.key
+			}
+		}
+	}
+}
+:1 {
+	keygate {
+		public GET /
+		openapi api.yaml
+	}
+}
+`, "DIR", folder)
+	if err := os.WriteFile("Caddyfile", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines := examine(t, "--config", "Caddyfile", "--address", "127.0.0.1:1")
+	for _, name := range []string{"user", "password", "sentinel_user", "sentinel_password", "client.key"} {
+		wantLine(t, lines, "permissions", doctor.Fail, "chmod 600 "+filepath.Join(folder, name))
+	}
+	wantLine(t, lines, "permissions", doctor.Fail, "chmod go-w "+filepath.Join(folder, "api.yaml"))
+	if slices.ContainsFunc(lines, func(l doctor.Line) bool { return l.Check == "store" || l.Check == "disk" }) {
+		t.Errorf("a fleet has no file: %+v", lines)
+	}
 }
 
 func tree(t *testing.T, folder string) string {

@@ -39,7 +39,11 @@ func (c *cli) findGateway(ctx context.Context, api *client.Client) (*doctor.Gate
 		g.StorePath, g.Flags = path, " --db "+doctor.Quote(path)
 		return g, err
 	}
-	c.readConfigFile(&g.Config)
+	if c.target.config != "" || c.target.address == "" {
+		c.readConfigFile(&g.Config) // one in this folder is none of a gateway that is named
+	} else {
+		g.Config.Reload = "systemctl reload keygate"
+	}
 	address, err := c.target.adminAddress()
 	if err != nil && c.target.address == "" && g.Config.Broken != "" {
 		g.Admin.Guessed = true

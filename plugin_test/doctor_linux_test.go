@@ -262,7 +262,7 @@ func TestDoctorOfShippedConfigs(t *testing.T) {
 	for _, config := range []string{readFile(t, "deploy/Caddyfile"), readFile(t, "Caddyfile.example"), readManifest(t).caddyfile(t)} {
 		g := idleGateway(t)
 		g.writeConfig(t, config)
-		e := g.doctor(t, "--address", "127.0.0.1:1")
+		e := g.doctor(t, "--config", "Caddyfile", "--address", "127.0.0.1:1")
 		for _, check := range []string{"redirects", "log_filter"} {
 			for _, f := range e[check] {
 				if f.Outcome == "fail" {
