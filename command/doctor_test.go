@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,4 +204,50 @@ func tree(t *testing.T, folder string) string {
 		t.Fatal(err)
 	}
 	return seen.String()
+}
+
+// A document that a config in JSON names may change where the config does not.
+func TestDoctorComparesRoutes(t *testing.T) {
+	folder := t.TempDir()
+	t.Chdir(folder)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	document := func(path string) string {
+		return "openapi: 3.0.3\ninfo: {title: t, version: '1'}\nsecurity: [{key: [posts:read]}]\npaths:\n  " + path + ":\n    get: {responses: {'200': {description: fine}}}\n" +
+			"components: {securitySchemes: {key: {type: oauth2, flows: {clientCredentials: {tokenUrl: /t, scopes: {'posts:read': read}}}}}}\n"
+	}
+	write("api.yaml", document("/v1/posts"))
+	config := `{"apps":{"http":{"servers":{"s":{"listen":["127.0.0.1:1"],"routes":[{"handle":[{"handler":"keygate","openapi":[{"file":"` + filepath.Join(folder, "api.yaml") + `"}]}]}]}}}}}`
+	write("caddy.json", config)
+	mappings, err := readConfig("caddy.json", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := adminapi.New(adminapi.Options{Store: openStore(t), Brand: "patra", Mappings: mappings, Now: func() time.Time { return cliNow }})
+	silent := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/config/":
+			w.Write([]byte(config))
+		case r.URL.Path == adminapi.RoutesPath && silent:
+			adminapi.Refuse(w, http.StatusServiceUnavailable, errors.New("somebody pulled the plug"))
+		default:
+			api.ServeHTTP(w, r)
+		}
+	}))
+	defer server.Close()
+	args := []string{"--config", "caddy.json", "--address", server.Listener.Addr().String()}
+	wantLine(t, examine(t, args...), "config", doctor.OK, "what runs is what is in "+filepath.Join(folder, "caddy.json"))
+	write("api.yaml", document("/v1/queue"))
+	wantLine(t, examine(t, args...), "config", doctor.Fail, "caddy reload --config "+filepath.Join(folder, "caddy.json")+" --address "+args[3]+" --force")
+	silent = true
+	wantLine(t, examine(t, args...), "config", doctor.Skipped, "somebody pulled the plug")
+	if err := os.Remove("api.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	wantLine(t, examine(t, args...), "config", doctor.Fail, "cannot be loaded any more")
 }
