@@ -136,6 +136,7 @@ func TestFaults(t *testing.T) {
 		{"not for this user", func(f *Facts) { gone(f); f.Socket.DialErr = fs.ErrPermission }, "socket", Skipped, "as root"},
 		{"no socket", func(f *Facts) { stopped(f); f.Socket.Err, f.Socket.Mode = nil, 0o644 }, "socket", Fail, "is no socket"},
 		{"something else", func(f *Facts) { stopped(f); f.Admin.Problem = "what answers is not Caddy's admin API" }, "socket", Fail, "--address"},
+		{"hung", func(f *Facts) { f.Admin.Answers, f.Admin.Problem = false, "no answer came within 10s" }, "socket", Fail, "systemctl restart keygate; if that takes long"},
 		{"where is unknown", func(f *Facts) { stopped(f); f.Admin.Guessed = true; f.Socket = Socket{} }, "socket", Fail, "--address"},
 		{"for all", func(f *Facts) { f.Socket.Mode |= 0o006; f.Files[2].Mode |= 0o055 }, "socket", Fail, "chmod 600"},
 		{"for all, in a private folder", func(f *Facts) { f.Socket.Mode |= 0o006 }, "socket", OK, ""},

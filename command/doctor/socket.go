@@ -18,6 +18,8 @@ func checkSocket(f *Facts) lines {
 		return f.judgeMode()
 	case errors.Is(s.DialErr, fs.ErrPermission) || errors.Is(s.Err, fs.ErrPermission):
 		return skipped(asRoot, "this user may not speak to %s", f.endpoint())
+	case a.Problem != "" && f.Store.Held && f.Process.PID == f.Store.Holder.PID:
+		return fail(restart+"; if that takes long, systemctl kill -s KILL keygate", "%s accepts at %s, and gives no answer: %s", f.Process, f.endpoint(), a.Problem)
 	case a.Problem != "":
 		return fail("name the admin endpoint of the gateway with --address, or the config that has it with --config", "%s", a.Problem)
 	case f.Store.Held && s.Path != "" && errors.Is(s.Err, fs.ErrNotExist):
