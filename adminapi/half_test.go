@@ -165,6 +165,6 @@ func failuresHandler(f *apitest.Failures) http.Handler {
 // importObserver keeps how many keys an import is said to have made.
 type importObserver struct{ f *apitest.Failures }
 
-func (o importObserver) KeysImported(keys int, _ string)       { o.f.Told += keys }
-func (importObserver) KeyChanged(string, string, string)       {}
-func (importObserver) WorkspaceChanged(string, string, string) {}
+func (o importObserver) KeysImported(keys int, _ keystore.Actor)       { o.f.Told += keys }
+func (importObserver) KeyChanged(string, string, keystore.Actor)       {}
+func (importObserver) WorkspaceChanged(string, string, keystore.Actor) {}

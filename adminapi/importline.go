@@ -39,6 +39,7 @@ func (line *importedKey) key(brand string, now time.Time) (apikey.Key, error) {
 		AllowedOrigins: line.AllowedOrigins,
 		AllowedIPs:     line.AllowedIPs,
 		CreatedAt:      line.CreatedAt,
+		CreatedBy:      line.CreatedBy,
 		Disabled:       line.Disabled,
 		RotatedFrom:    line.RotatedFrom,
 		ReplacedBy:     line.ReplacedBy,

@@ -29,7 +29,7 @@ func (im *importer) store() (int, error) {
 		}
 		err := im.call.store.CreateAll(batch, im.call.actor(), im.progressFrom(imported, len(keys)))
 		if err != nil && imported > 0 {
-			im.call.observer.KeysImported(imported, im.call.via)
+			im.call.observer.KeysImported(imported, im.call.actor())
 			return 0, fmt.Errorf("%w; %d of %d keys were imported before: import the file again with keep_going for the others", err, imported, len(keys))
 		}
 		if err != nil {
@@ -38,7 +38,7 @@ func (im *importer) store() (int, error) {
 		imported += len(batch)
 	}
 	if imported > 0 {
-		im.call.observer.KeysImported(imported, im.call.via)
+		im.call.observer.KeysImported(imported, im.call.actor())
 	}
 	if imported > importBatch {
 		im.keys = nil

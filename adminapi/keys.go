@@ -35,7 +35,7 @@ func (a *call) create(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	now := a.now()
-	key := apikey.Key{CreatedAt: now.UTC().Truncate(time.Second)}
+	key := apikey.Key{CreatedAt: now.UTC().Truncate(time.Second), CreatedBy: a.by}
 	if req.Workspace != nil {
 		key.Workspace = *req.Workspace
 	}

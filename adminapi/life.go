@@ -117,6 +117,7 @@ func (a *call) rotate(r *http.Request) (any, int, error) {
 			return err
 		}
 		next.SetToken(a.brand, newID, hash)
+		next.CreatedBy = a.by
 		return old.Rotate(next, now, overlap)
 	})
 	if err != nil {

@@ -42,7 +42,7 @@ func fullBodies(id string) map[string]struct {
 // importLine is a line with every member of an export.
 func importLine(id, more string) string {
 	return `{"id":"` + id + `","prefix":"patra_` + id + `","workspace":"acme","name":"n","description":"d","scopes":["posts:read"],"status":"active",` +
-		`"created_at":"2026-11-23T10:00:00Z","expires_at":null,"revoked_at":null,"last_used_at":null,"limits":{"per_minute":9,"per_day":9,"burst":9},` +
+		`"created_at":"2026-11-23T10:00:00Z","created_by":"Ada","expires_at":null,"revoked_at":null,"last_used_at":null,"limits":{"per_minute":9,"per_day":9,"burst":9},` +
 		`"allowed_origins":["https://a.example"],"allowed_ips":["203.0.113.7"],"rotated_from":"","replaced_by":"","disabled":false,` +
 		`"hash":"sha256:` + strings.Repeat("ab", 32) + `",` + more + `}`
 }

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -87,9 +88,9 @@ type Limits interface {
 
 // Observer is notified of changes after they have taken effect.
 type Observer interface {
-	KeyChanged(action, keyID, via string)
-	KeysImported(keys int, via string)
-	WorkspaceChanged(action, workspace, via string)
+	KeyChanged(action, keyID string, by keystore.Actor)
+	KeysImported(keys int, by keystore.Actor)
+	WorkspaceChanged(action, workspace string, by keystore.Actor)
 }
 
 // Server serves the API on one store: for Caddy's admin endpoint and, without a
@@ -224,16 +225,17 @@ func (o operation) do(c *call, r *http.Request) (body any, status int, err error
 type call struct {
 	*Server
 	via         string
+	by          string               // who makes the change, as it says itself; "" if it does not
 	replication keystore.Replication // of the change that the call makes
 	progress    func(done, all int)  // of an import; nil if nobody asked for it
 }
 
 func (c *call) actor() keystore.Actor {
-	return keystore.Actor{At: c.now().UTC(), Via: c.via, Replication: &c.replication}
+	return keystore.Actor{At: c.now().UTC(), Via: c.via, By: c.by, Claimed: c.by != "", Replication: &c.replication}
 }
 
 func (c *call) changed(action string, id apikey.ID) {
-	c.observer.KeyChanged(action, id.String(), c.via)
+	c.observer.KeyChanged(action, id.String(), c.actor())
 }
 
 func (s *Server) flush() {
@@ -246,6 +248,23 @@ func (s *Server) forget(id apikey.ID) {
 	if s.limits != nil {
 		s.limits.Forget(id)
 	}
+}
+
+// ByHeader says who makes a change, as the caller says of itself: 1 to 200
+// characters by the rules for names, percent-encoded as in a path.
+const ByHeader = "Keygate-By"
+
+// actorOf reads ByHeader. A request without it is by nobody in particular.
+func actorOf(r *http.Request) (string, error) {
+	values := r.Header.Values(ByHeader)
+	if len(values) == 0 {
+		return "", nil
+	}
+	by, err := url.PathUnescape(values[0])
+	if err != nil || len(values) > 1 {
+		return "", &apikey.FieldError{Field: "the header " + ByHeader, Problem: "does not parse", Accepted: "one name, percent-encoded"}
+	}
+	return by, apikey.CheckActor(by)
 }
 
 // ReplicatedHeader is set on the answer to a change if the store waits for
@@ -261,7 +280,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, resource methods)
 		s.fail(w, r, &methodError{r.Method})
 		return
 	}
-	c := &call{Server: s, via: s.viaOf(r)}
+	by, err := actorOf(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	c := &call{Server: s, via: s.viaOf(r), by: by}
 	if r.URL.Path == ImportPath {
 		// Caddy allows a request ten seconds, which is too short for a gigabyte.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not supported offline
@@ -380,6 +404,6 @@ func statusOf(err error) int {
 // nobody is an Observer that does nothing.
 type nobody struct{}
 
-func (nobody) KeyChanged(string, string, string)       {}
-func (nobody) KeysImported(int, string)                {}
-func (nobody) WorkspaceChanged(string, string, string) {}
+func (nobody) KeyChanged(string, string, keystore.Actor)       {}
+func (nobody) KeysImported(int, keystore.Actor)                {}
+func (nobody) WorkspaceChanged(string, string, keystore.Actor) {}

@@ -96,7 +96,7 @@ func (a *call) limitWorkspace(r *http.Request) (any, int, error) {
 	if err := a.store.SetWorkspaceLimits(name, &limits, a.actor()); err != nil {
 		return nil, 0, err
 	}
-	a.observer.WorkspaceChanged("limit", name, a.via)
+	a.observer.WorkspaceChanged("limit", name, a.actor())
 	return a.workspace(name), http.StatusOK, nil
 }
 
@@ -109,7 +109,7 @@ func (a *call) unlimitWorkspace(r *http.Request) (any, int, error) {
 	if err := a.store.SetWorkspaceLimits(name, nil, a.actor()); err != nil {
 		return nil, 0, err
 	}
-	a.observer.WorkspaceChanged("unlimit", name, a.via)
+	a.observer.WorkspaceChanged("unlimit", name, a.actor())
 	return nil, http.StatusNoContent, nil
 }
 

@@ -52,7 +52,7 @@ func scribble(v reflect.Value) {
 // that replaces it.
 var notInherited = map[string]bool{
 	"ID": true, "Prefix": true, "Hash": true, "Opaque": true,
-	"CreatedAt": true, "RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true,
+	"CreatedAt": true, "CreatedBy": true, "RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true,
 }
 
 func TestHeirHasEverySetting(t *testing.T) {
@@ -72,7 +72,7 @@ func TestHeirHasEverySetting(t *testing.T) {
 
 // fixed are the fields that no change of a key touches.
 var fixed = map[string]bool{
-	"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "CreatedAt": true,
+	"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "CreatedAt": true, "CreatedBy": true,
 }
 
 func TestKeepFixed(t *testing.T) {

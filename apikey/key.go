@@ -43,6 +43,7 @@ type Key struct {
 	AllowedIPs     []string // canonical, see [ParseIP]; empty: anywhere
 
 	CreatedAt time.Time
+	CreatedBy string // who made it, see [CheckActor]; "" if nobody said
 	ExpiresAt time.Time
 	RevokedAt time.Time
 	Disabled  bool

@@ -119,6 +119,7 @@ func TestRecordJSON(t *testing.T) {
 	full.ExpiresAt, full.RevokedAt = later.Add(time.Hour), later.Add(2*time.Hour)
 	full.AllowedOrigins, full.AllowedIPs = []string{"https://shop.example"}, []string{"203.0.113.7", "10.0.0.0/8"}
 	full.RotatedFrom, full.ReplacedBy = ID([]byte("000000000000")), ID([]byte("zzzzzzzzzzzz"))
+	full.CreatedBy = "Ada"
 
 	for _, tt := range []struct {
 		name     string
@@ -131,7 +132,7 @@ func TestRecordJSON(t *testing.T) {
 			time.Time{},
 			`{"id":"7Hk2Qp9aX3bC","prefix":"patra_7Hk2Qp9aX3bC","workspace":"acme","name":"Zapier - product launches",` +
 				`"description":"","scopes":["media:upload","posts:write"],"status":"active",` +
-				`"created_at":"2026-11-23T10:00:00Z","expires_at":null,"revoked_at":null,"last_used_at":null,` +
+				`"created_at":"2026-11-23T10:00:00Z","created_by":"","expires_at":null,"revoked_at":null,"last_used_at":null,` +
 				`"limits":{"per_minute":60,"per_day":10000,"burst":60},` +
 				`"allowed_origins":[],"allowed_ips":[],"rotated_from":"","replaced_by":""}`,
 		},
@@ -139,7 +140,7 @@ func TestRecordJSON(t *testing.T) {
 			"everything set", full, later,
 			`{"id":"7Hk2Qp9aX3bC","prefix":"patra_7Hk2Qp9aX3bC","workspace":"acme","name":"Zapier - product launches",` +
 				`"description":"für Übersee","scopes":["media:upload","posts:write"],"status":"revoked",` +
-				`"created_at":"2026-11-23T10:00:00Z","expires_at":"2026-12-01T13:00:00Z","revoked_at":"2026-12-01T14:00:00Z","last_used_at":"2026-12-01T12:00:00Z",` +
+				`"created_at":"2026-11-23T10:00:00Z","created_by":"Ada","expires_at":"2026-12-01T13:00:00Z","revoked_at":"2026-12-01T14:00:00Z","last_used_at":"2026-12-01T12:00:00Z",` +
 				`"limits":{"per_minute":60,"per_day":10000,"burst":60},` +
 				`"allowed_origins":["https://shop.example"],"allowed_ips":["203.0.113.7","10.0.0.0/8"],"rotated_from":"000000000000","replaced_by":"zzzzzzzzzzzz"}`,
 		},
@@ -148,7 +149,7 @@ func TestRecordJSON(t *testing.T) {
 			Key{},
 			time.Time{},
 			`{"id":"","prefix":"","workspace":"","name":"","description":"","scopes":[],"status":"active",` +
-				`"created_at":"0001-01-01T00:00:00Z","expires_at":null,"revoked_at":null,"last_used_at":null,` +
+				`"created_at":"0001-01-01T00:00:00Z","created_by":"","expires_at":null,"revoked_at":null,"last_used_at":null,` +
 				`"limits":{"per_minute":0,"per_day":0,"burst":0},` +
 				`"allowed_origins":[],"allowed_ips":[],"rotated_from":"","replaced_by":""}`,
 		},

@@ -99,14 +99,14 @@ func (k *Key) Clone() Key {
 func (k *Key) Heir() Key {
 	h := k.Clone()
 	h.ID, h.Prefix, h.Hash, h.Opaque = ID{}, "", Hash{}, false
-	h.CreatedAt, h.RevokedAt, h.Disabled = time.Time{}, time.Time{}, false
+	h.CreatedAt, h.CreatedBy, h.RevokedAt, h.Disabled = time.Time{}, "", time.Time{}, false
 	h.RotatedFrom, h.ReplacedBy = ID{}, ID{}
 	return h
 }
 
-// KeepFixed restores from old what no change may touch: identity, workspace and
-// creation time.
+// KeepFixed restores from old what no change may touch: identity, workspace, and
+// when and by whom it was made.
 func (k *Key) KeepFixed(old *Key) {
 	k.ID, k.Prefix, k.Hash, k.Opaque = old.ID, old.Prefix, old.Hash, old.Opaque
-	k.Workspace, k.CreatedAt = old.Workspace, old.CreatedAt
+	k.Workspace, k.CreatedAt, k.CreatedBy = old.Workspace, old.CreatedAt, old.CreatedBy
 }

@@ -31,6 +31,11 @@ func (k *Key) NormalizeChange(old *Key) error {
 			return err
 		}
 	}
+	if k.CreatedBy != old.CreatedBy {
+		if err := checkText("created_by", k.CreatedBy, 0, MaxActorLen); err != nil {
+			return err
+		}
+	}
 	scopes, err := normalScopes(k.Scopes)
 	if err != nil {
 		return err

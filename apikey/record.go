@@ -14,6 +14,7 @@ type Record struct {
 	Scopes         []string   `json:"scopes"`
 	Status         Status     `json:"status"`
 	CreatedAt      time.Time  `json:"created_at"`
+	CreatedBy      string     `json:"created_by"` // "" if nobody said
 	ExpiresAt      *time.Time `json:"expires_at"`
 	RevokedAt      *time.Time `json:"revoked_at"`
 	LastUsedAt     *time.Time `json:"last_used_at"`
@@ -36,6 +37,7 @@ func (k *Key) Record(now, lastUsed time.Time) Record {
 		Scopes:         append([]string{}, k.Scopes...),
 		Status:         k.Status(now),
 		CreatedAt:      storedTime(k.CreatedAt),
+		CreatedBy:      k.CreatedBy,
 		ExpiresAt:      timeOrNever(k.ExpiresAt),
 		RevokedAt:      timeOrNever(k.RevokedAt),
 		LastUsedAt:     timeOrNever(lastUsed),

@@ -12,7 +12,12 @@ const (
 	MaxWorkspaceLen   = 64
 	MaxNameLen        = 100
 	MaxDescriptionLen = 500
+	MaxActorLen       = 200
 )
+
+// CheckActor accepts the name of who makes a change: 1 to 200 characters by the
+// rules for names. The error is a [*FieldError] about "by".
+func CheckActor(by string) error { return checkText("by", by, 1, MaxActorLen) }
 
 // checkText accepts text for people: one line in which every character can be
 // seen. Lengths are in characters.

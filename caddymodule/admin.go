@@ -130,20 +130,20 @@ func unavailableError(err error) error {
 // changeLog reports changes by the admin API to the log and as events of an app.
 type changeLog struct{ app *App }
 
-func (o changeLog) KeyChanged(action, keyID, via string) {
-	o.app.logger.Info("key changed", zap.String("action", action), zap.String("key_id", keyID), zap.String("via", via))
-	o.app.events.keyChanged(action, keyID, via)
+func (o changeLog) KeyChanged(action, keyID string, by keystore.Actor) {
+	o.app.logger.Info("key changed", zap.String("action", action), zap.String("key_id", keyID), zap.String("via", by.Via), zap.String("by", by.By))
+	o.app.events.keyChanged(action, keyID, by)
 }
 
-func (o changeLog) WorkspaceChanged(action, workspace, via string) {
-	o.app.logger.Info("workspace changed", zap.String("action", action), zap.String("workspace", workspace), zap.String("via", via))
+func (o changeLog) WorkspaceChanged(action, workspace string, by keystore.Actor) {
+	o.app.logger.Info("workspace changed", zap.String("action", action), zap.String("workspace", workspace), zap.String("via", by.Via), zap.String("by", by.By))
 }
 
 // KeysImported writes a single line, because a line for each key would flood the
 // log. The audit trail has every key.
-func (o changeLog) KeysImported(keys int, via string) {
-	o.app.logger.Info("keys imported", zap.Int("keys", keys), zap.String("via", via))
-	o.app.events.keysImported(keys, via)
+func (o changeLog) KeysImported(keys int, by keystore.Actor) {
+	o.app.logger.Info("keys imported", zap.Int("keys", keys), zap.String("via", by.Via), zap.String("by", by.By))
+	o.app.events.keysImported(keys, by)
 }
 
 // reportFailure logs a failure as Caddy's admin endpoint does. Failures of the

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // Events of Caddy's events app. Their data contains no token, hash or path.
@@ -14,8 +15,8 @@ const (
 	// unknown). If a key was authenticated, it also has key_id and workspace.
 	eventDenied = "keygate.denied"
 
-	// eventKeyChanged has the data action, such as "revoke", key_id, and via, the
-	// interface that the change came through. An import is a single event, with
+	// eventKeyChanged has the data action, such as "revoke", key_id, via, the
+	// interface that the change came through, and by, who made it, or "". An import is a single event, with
 	// keys (int), the number of keys, instead of key_id.
 	eventKeyChanged = "keygate.key_changed"
 )
@@ -49,16 +50,16 @@ func (e *events) denied(r *http.Request, v *verdict) {
 	e.app.Emit(e.ctx, eventDenied, data)
 }
 
-func (e *events) keyChanged(action, keyID, via string) {
+func (e *events) keyChanged(action, keyID string, by keystore.Actor) {
 	if !e.app.ShouldEmit(eventKeyChanged) {
 		return
 	}
-	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": action, "key_id": keyID, "via": via})
+	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": action, "key_id": keyID, "via": by.Via, "by": by.By})
 }
 
-func (e *events) keysImported(keys int, via string) {
+func (e *events) keysImported(keys int, by keystore.Actor) {
 	if !e.app.ShouldEmit(eventKeyChanged) {
 		return
 	}
-	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": "import", "keys": keys, "via": via})
+	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": "import", "keys": keys, "via": by.Via, "by": by.By})
 }

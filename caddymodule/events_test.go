@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/keystore"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
@@ -101,7 +102,7 @@ func TestEvents(t *testing.T) {
 		t.Helper()
 		return askJSON(t, "POST", "http://"+admin+path, body, "")
 	}
-	created := post("/keygate/keys", `{"workspace":"acme","name":"n","scopes":["posts:read"]}`)
+	created := askJSON(t, "POST", "http://"+admin+"/keygate/keys", `{"workspace":"acme","name":"n","scopes":["posts:read"]}`, "", "Keygate-By", "Grace%20Hopper")
 	token, _ := created["token"].(string)
 	record, _ := created["key"].(map[string]any)
 	askJSON(t, "GET", "http://"+site+"/v1/posts", "", "")
@@ -117,8 +118,8 @@ func TestEvents(t *testing.T) {
 	app, _ := val.(*App)
 	core, logged := observer.New(zap.InfoLevel)
 	app.logger = zap.New(core)
-	changeLog{app}.KeysImported(3, "api 127.0.0.1")
-	changeLog{app}.WorkspaceChanged("limit", "acme", "api 127.0.0.1")
+	changeLog{app}.KeysImported(3, keystore.Actor{Via: "api 127.0.0.1", By: "Ada"})
+	changeLog{app}.WorkspaceChanged("limit", "acme", keystore.Actor{Via: "api 127.0.0.1"})
 	app.events.denied(httpRequest("GET", "/", nil), &verdict{reason: access.MissingKey})
 	unknown := httpRequest("GET", "/", nil)
 	client("@")(unknown)
@@ -127,7 +128,7 @@ func TestEvents(t *testing.T) {
 	for _, entry := range logged.All() {
 		told = append(told, fmt.Sprint(entry.Message, " ", entry.ContextMap()))
 	}
-	if want := []string{"keys imported map[keys:3 via:api 127.0.0.1]", "workspace changed map[action:limit via:api 127.0.0.1 workspace:acme]"}; !slices.Equal(told, want) {
+	if want := []string{"keys imported map[by:Ada keys:3 via:api 127.0.0.1]", "workspace changed map[action:limit by: via:api 127.0.0.1 workspace:acme]"}; !slices.Equal(told, want) {
 		t.Errorf("logged %q, want %q", told, want)
 	}
 
@@ -139,11 +140,11 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	want := []map[string]any{
-		{"name": "keygate.key_changed", "module": "keygate", "action": "create", "key_id": id, "via": "api 127.0.0.1"},
+		{"name": "keygate.key_changed", "module": "keygate", "action": "create", "key_id": id, "via": "api 127.0.0.1", "by": "Grace Hopper"},
 		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "missing_key", "status": 401, "client_ip": "127.0.0.1"},
 		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "route_not_mapped", "status": 403, "client_ip": "127.0.0.1", "key_id": id, "workspace": "acme"},
-		{"name": "keygate.key_changed", "module": "keygate", "action": "revoke", "key_id": id, "via": "api 127.0.0.1"},
-		{"name": "keygate.key_changed", "module": "keygate", "action": "import", "keys": 3, "via": "api 127.0.0.1"},
+		{"name": "keygate.key_changed", "module": "keygate", "action": "revoke", "key_id": id, "via": "api 127.0.0.1", "by": ""},
+		{"name": "keygate.key_changed", "module": "keygate", "action": "import", "keys": 3, "via": "api 127.0.0.1", "by": "Ada"},
 		{"name": "keygate.denied", "module": "keygate", "reason": "missing_key", "status": 401, "client_ip": "203.0.113.7"},
 		{"name": "keygate.denied", "module": "keygate", "reason": "invalid_key", "status": 401, "client_ip": ""},
 	}
@@ -152,8 +153,9 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// askJSON sends a request, with a token unless that is "", and decodes the answer.
-func askJSON(t *testing.T, method, url, body, token string) map[string]any {
+// askJSON sends a request, with a token unless that is "" and headers as name and
+// value in turn, and decodes the answer.
+func askJSON(t *testing.T, method, url, body, token string, headers ...string) map[string]any {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -162,6 +164,9 @@ func askJSON(t *testing.T, method, url, body, token string) map[string]any {
 	r.Header.Set("Content-Type", "application/json")
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -70,6 +71,10 @@ type OpenAPI struct {
 	// What operations need that say nothing of security. Default: they are denied.
 	Default *OpenAPIDefault `json:"default,omitempty"`
 
+	// Schemes of the document that are not the keys' and of which `caddy keygate
+	// lint` need not speak. They change no route. Default: none.
+	OtherSchemes []string `json:"other_schemes,omitempty"`
+
 	// A digest of the document, so that a config whose document has changed is
 	// a changed config: Caddy leaves out a reload to the one that it runs. The
 	// Caddyfile adapter fills it in; it is not checked. Default: none.
@@ -97,7 +102,7 @@ func (o *OpenAPI) read() (*openapi.Document, error) {
 
 // options returns how the document is read.
 func (o *OpenAPI) options() (openapi.Options, error) {
-	options := openapi.Options{Scheme: o.Scheme, BasePath: o.BasePath}
+	options := openapi.Options{Scheme: o.Scheme, BasePath: o.BasePath, OtherSchemes: o.OtherSchemes}
 	seen := make(map[string]bool)
 	for _, m := range o.ScopeMap {
 		mapping := openapi.ScopeMapping(m)
@@ -127,6 +132,7 @@ func (o *OpenAPI) options() (openapi.Options, error) {
 //		base_path <path>
 //		scope_map <scope of the document> <scopes...>
 //		scope_map <file of such lines>
+//		other_schemes <names...>
 //		default   authenticated|public|deny
 //		default   scope <scopes>
 //	}
@@ -142,7 +148,7 @@ func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
-		if seen[option] && option != "scope_map" {
+		if seen[option] && option != "scope_map" && option != "other_schemes" {
 			return caddyargs.Repeated(d, "openapi "+option)
 		}
 		seen[option] = true
@@ -154,10 +160,15 @@ func (h *Handler) unmarshalOpenAPI(d *caddyfile.Dispenser) error {
 			err = caddyargs.Checked(d, &o.BasePath, openapi.CheckBasePath, "base_path <path>, such as /v1")
 		case "scope_map":
 			err = o.unmarshalScopeMap(d)
+		case "other_schemes":
+			names := d.RemainingArgs()
+			if o.OtherSchemes = append(o.OtherSchemes, names...); len(names) == 0 {
+				err = caddyargs.WrongCount(d, "other_schemes <names...>, of the document's securitySchemes")
+			}
 		case "default":
 			err = o.unmarshalDefault(d)
 		default:
-			err = d.Errf("unrecognized openapi option '%s'; accepted: scheme, base_path, scope_map, default", option)
+			err = d.Errf("unrecognized openapi option '%s'; accepted: scheme, base_path, scope_map, other_schemes, default", option)
 		}
 		if err != nil {
 			return err
@@ -192,7 +203,8 @@ func resolve(path, caddyfile string) (string, error) {
 // mapping reads the documents and builds the table.
 func (h *Handler) mapping() (adminapi.Mapping, error) {
 	g := adminapi.Mapping{Header: h.Header}
-	routes := accessRoutes(h.Routes)
+	written := accessRoutes(h.Routes)
+	routes := slices.Clone(written)
 	for i := range h.OpenAPI {
 		document, err := h.OpenAPI[i].read()
 		if err != nil {
@@ -207,7 +219,7 @@ func (h *Handler) mapping() (adminapi.Mapping, error) {
 	}
 	table, err := access.NewTable(append(routes, crossings...))
 	if errors.Is(err, access.ErrNoRoutes) && len(g.Documents) > 0 {
-		return adminapi.Mapping{}, nothingMapped(g.Documents[0])
+		return adminapi.Mapping{}, &openapi.NothingMappedError{Documents: g.Documents, Written: written, Header: h.Header}
 	}
 	if err != nil {
 		return adminapi.Mapping{}, err
@@ -218,14 +230,6 @@ func (h *Handler) mapping() (adminapi.Mapping, error) {
 		CORS:               !h.CORS.off(),
 	}
 	return g, nil
-}
-
-// nothingMapped is the error of a gateway whose documents have no operation
-// that anybody may call.
-func nothingMapped(d *openapi.Document) error {
-	first := &d.Operations[0]
-	return fmt.Errorf("openapi %s: none of the %d operations can be mapped, such as %s: %s %s: %s; caddy keygate lint with the name of the document prints all of them, and what to write in the openapi block",
-		d.File, len(d.Operations), first.Source, first.Method, first.Path, first.Problem.Text)
 }
 
 // maxLogged is how many operations or routes one line of the log names.

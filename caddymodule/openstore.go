@@ -49,7 +49,13 @@ type openStore struct {
 
 func acquireStore(store stores.Module, logger *zap.Logger, now func() time.Time) (*openStore, error) {
 	val, _, err := openStores.LoadOrNew(store.Location(), func() (caddy.Destructor, error) {
-		return openNewStore(store, logger, now)
+		e, err := openNewStore(store, logger, now)
+		if err != nil {
+			return nil, err
+		}
+		_, shared := store.(stores.Shared)
+		e.listening = listening.NewWatch(logger, shared)
+		return e, nil
 	})
 	if err != nil {
 		return nil, err
@@ -77,8 +83,6 @@ func openNewStore(module stores.Module, logger *zap.Logger, now func() time.Time
 		_ = store.Close()
 		return nil, err
 	}
-	_, shared := module.(stores.Shared)
-	e.listening = listening.NewWatch(logger, shared)
 	e.stopped.Go(e.keepPruning)
 	e.stopped.Go(e.keepCheckingSockets)
 	return e, nil

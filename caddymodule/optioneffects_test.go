@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,20 @@ func asking(request, header string, change func(*apikey.Key), read func(*exchang
 }
 
 func nothing(*exchange) string { return "" }
+
+// remarked counts what lint says of operations that are routes.
+func remarked(t *testing.T, h *Handler) string {
+	t.Helper()
+	n := 0
+	d, err := h.OpenAPI[0].read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range d.Operations {
+		n += len(o.Remarks)
+	}
+	return strconv.Itoa(n)
+}
 
 func code(x *exchange) string {
 	var p problem
@@ -209,6 +224,7 @@ var effects = []effect{
 	{"OpenAPIDefault.access", named(`,"default":{"access":"deny"}`), named(`,"default":{"access":"public"}`), asking("GET /v1/b", "", nil, code), "403 route_not_mapped", "200 "},
 	{"OpenAPIDefault.scopes", named(`,"default":{"scopes":["posts:write"]}`), named(`,"default":{"scopes":["posts:read"]}`), asking("GET /v1/b", "", nil, code), "403 insufficient_scope", "200 "},
 	{"OpenAPIDefault.or_scopes", named(`,"default":{"scopes":["posts:write"]}`), named(`,"default":{"scopes":["posts:write"],"or_scopes":[["posts:read"]]}`), asking("GET /v1/b", "", nil, code), "403 insufficient_scope", "200 "},
+	{"OpenAPI.other_schemes", named(``), named(`,"other_schemes":["session"]`), remarked, "1", "0"},
 	{"OpenAPI.digest", handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"key"}]`), handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"key","digest":"of another"}]`), asking("GET /v1/posts", "", nil, code), "200 ", "200 "},
 }
 

@@ -33,8 +33,8 @@ paths: {/a: {get: {security: [{first: []}]}}, /b: {get: {security: [{second: []}
 	"names.yaml": `openapi: 3.1.0
 info: {title: names, version: "1"}
 servers: [{url: /v1}]
-components: {securitySchemes: {key: {type: http, scheme: bearer}}}
-paths: {/a: {get: {security: [{key: [read.posts]}]}}, /b: {get: {}}, /c: {get: {security: [{key: ["posts:read"]}]}}}
+components: {securitySchemes: {key: {type: http, scheme: bearer}, session: {type: apiKey, in: cookie, name: s}}}
+paths: {/a: {get: {security: [{key: [read.posts]}]}}, /b: {get: {}}, /c: {get: {security: [{key: ["posts:read"], session: []}]}}}
 `,
 }
 
@@ -142,6 +142,9 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{handler(`"openapi":[{"file":"testdata/none.yaml"}]`), "testdata/none.yaml"},
 		{handler(`"openapi":[{"file":"{env.KEYGATE_NOT_SET}"}]`), "is empty"},
 		{handler(`"openapi":[{"file":"testdata/api.yaml","scheme":"none"}]`), "none"},
+		{handler(`"openapi":[{"file":"testdata/api.yaml","other_schemes":["other"]}]`), ""},
+		{handler(`"openapi":[{"file":"testdata/api.yaml","other_schemes":["othr"]}]`), `"othr" of other_schemes is not declared`},
+		{handler(`"openapi":[{"file":"testdata/api.yaml","other_schemes":["key"]}]`), `"key" of other_schemes is that of the keys`},
 		{handler(`"routes":[]`), "route"},
 		{route(`"methods":["GET"],"path":"/status","access":"public"`), "route 2"},
 		{route(`"methods":["GET"],"path":"/a"`), "scope"},

@@ -27,8 +27,8 @@ func (c *cli) auditCommand() *cobra.Command {
 		Use:   "audit",
 		Short: "Shows who changed what, and when",
 		Long: `Shows every change of keys, the newest first, all of them unless --key or --limit
-say less: when it was made, which fields changed from what to what, and through
-which door it came. Times are UTC. The history of a deleted key stays.
+say less: when it was made, which fields changed from what to what, who made it
+and which way it came. A name is claimed if nobody but the caller itself said so. Times are UTC. The history of a deleted key stays.
 
 With --json the result is {"entries":[{…}],"next_cursor":""}; the cursor is empty
 when nothing follows.`,
@@ -76,7 +76,7 @@ func (c *cli) audit(ctx context.Context, api *client.Client, query url.Values, l
 }
 
 // auditPages is the table of `caddy keygate audit`. A narrow terminal first
-// leaves out the interface that a change came through, and last what changed.
+// leaves out who made a change, and last what changed.
 func (c *cli) auditPages() *pageTable[keystore.AuditEntry] {
 	return &pageTable[keystore.AuditEntry]{
 		Console: c.Console,
@@ -86,7 +86,7 @@ func (c *cli) auditPages() *pageTable[keystore.AuditEntry] {
 				{Title: "ACTION", Rank: 2},
 				{Title: "KEY", Rank: 3},
 				{Title: "CHANGED", Least: 24, Rank: 1},
-				{Title: "VIA", Least: 7, Rank: 4},
+				{Title: "WHO", Least: 7, Rank: 4},
 			},
 			Width:  c.Width,
 			Colour: c.Colour,
@@ -99,7 +99,7 @@ func (c *cli) auditPages() *pageTable[keystore.AuditEntry] {
 // auditRows gives each changed field a line of its own, below the first. A change
 // is either of a key or of a workspace.
 func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
-	first := []term.Cell{auditTime(e.At, c.Now()), {Text: e.Action, Colour: actionColour(e.Action)}, {Text: e.Key.String() + e.Workspace}, {}, {Text: e.Via}}
+	first := []term.Cell{auditTime(e.At, c.Now()), {Text: e.Action, Colour: actionColour(e.Action)}, {Text: e.Key.String() + e.Workspace}, {}, {Text: auditWho(e)}}
 	rows := [][]term.Cell{first}
 	for i, field := range slices.Sorted(maps.Keys(e.Changes)) {
 		change := e.Changes[field]
@@ -111,6 +111,19 @@ func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
 		}
 	}
 	return rows
+}
+
+// auditWho says who made a change, whether nobody but the caller said so, and
+// which way it came.
+func auditWho(e *keystore.AuditEntry) string {
+	switch {
+	case e.By == "":
+		return e.Via
+	case e.Claimed:
+		return e.By + " (claimed), " + e.Via
+	default:
+		return e.By + ", " + e.Via
+	}
 }
 
 func auditTime(at, now time.Time) term.Cell {

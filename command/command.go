@@ -50,6 +50,7 @@ type cli struct {
 	*term.Console
 	target target
 	json   bool
+	by     *string // who makes a change; nil: the login name
 }
 
 // buildCommand turns cmd into the command `caddy keygate`.
@@ -80,6 +81,7 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 	flags.VarP(placeFlag{&c.target.adapter, "adapter"}, "adapter", "a", "Config adapter `name`, where the config file does not tell it")
 	flags.Var(placeFlag{&c.target.db, "db"}, "db", "Store `file` to work on directly; no process may hold it")
 	flags.BoolVar(&c.json, "json", false, "Print JSON")
+	flags.Var(textFlag{&c.by, "by"}, "by", "Who makes the change, for the history, 1 to 200 characters (default your login `name`)")
 
 	subcommands := []*cobra.Command{
 		c.createCommand(),
@@ -130,7 +132,13 @@ func (c *cli) run(run func(ctx context.Context, api *client.Client, args []strin
 
 // client returns a client that connects to the target on its first call.
 func (c *cli) client(to target) *client.Client {
-	return &client.Client{Find: to.place, Now: c.Now, Warn: c.Note}
+	by := &c.User
+	if c.by != nil {
+		by = c.by
+	} else if apikey.CheckActor(c.User) != nil {
+		by = nil // nobody has typed it
+	}
+	return &client.Client{Find: to.place, Now: c.Now, Warn: c.Note, By: by}
 }
 
 // runOn is run for subcommands whose argument is one key, by ID or prefix.

@@ -25,6 +25,7 @@ type person struct {
 	width   int
 	watched int // width of the terminal that stderr is
 	colour  bool
+	login   string
 }
 
 type outcome struct {
@@ -47,7 +48,7 @@ func (p person) runCaddy(args ...string) outcome {
 	buildCommand(keygate, &term.Console{
 		In: strings.NewReader(p.types), Out: &out, Err: &errs,
 		Answers: p.answers, Width: p.width, Watched: p.watched, Colour: p.colour,
-		Now: func() time.Time { return cliNow },
+		Now: func() time.Time { return cliNow }, User: p.login,
 	})
 	root.AddCommand(keygate)
 	root.SetArgs(args)

@@ -10,6 +10,7 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
+	"github.com/socialpatra/keygate/access/openapi"
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule"
@@ -55,18 +56,29 @@ func loadConfig(file, adapter string) (*configFile, error) {
 }
 
 func (c *configFile) mappings() ([]adminapi.Mapping, error) {
-	var mappings []adminapi.Mapping
+	mappings, nothing, err := c.read()
+	if err == nil && len(nothing) > 0 {
+		err = fmt.Errorf("%s: %w", c.name, nothing[0])
+	}
+	return mappings, err
+}
+
+// read returns what the gateways map, and those that map nothing.
+func (c *configFile) read() (mappings []adminapi.Mapping, nothing []*openapi.NothingMappedError, err error) {
 	for _, encoded := range findHandlers(c.tree) {
 		g, err := caddymodule.MappingOf(encoded)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name, err)
+		if n, ok := errors.AsType[*openapi.NothingMappedError](err); ok {
+			nothing = append(nothing, n)
+		} else if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", c.name, err)
+		} else {
+			mappings = append(mappings, g)
 		}
-		mappings = append(mappings, g)
 	}
-	if len(mappings) == 0 {
-		return nil, fmt.Errorf("%s %w", c.name, errNoHandler)
+	if len(mappings)+len(nothing) == 0 {
+		return nil, nil, fmt.Errorf("%s %w", c.name, errNoHandler)
 	}
-	return mappings, nil
+	return mappings, nothing, nil
 }
 
 // workspaceLimits returns what the config lets all keys of a workspace do

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +15,6 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/command/client"
-	"github.com/socialpatra/keygate/command/term"
-	"github.com/socialpatra/keygate/internal/english"
 )
 
 func (c *cli) lintCommand() *cobra.Command {
@@ -25,26 +23,30 @@ func (c *cli) lintCommand() *cobra.Command {
 		Short: "Finds what does not fit between config, OpenAPI documents and keys",
 		Long: `Reads a config file, by default the Caddyfile in this folder, and the OpenAPI
 documents that it names, and prints what does not fit, one finding a line, with
-file and line. No Caddy needs to run. With --db, or with --address for a Caddy
+its place and what to do. No Caddy needs to run. With --db, or with --address for a Caddy
 that runs, it looks at the scopes and limits of the keys as well.
 
 Of an OpenAPI document alone (.yaml, .yml, or .json) it prints what a gateway
 would not map, and then a block for the Caddyfile that maps more of it. Read the
 block before you use it: the names of scopes in it are proposals.
 
-  no_security        an operation that says nothing of who may call; it is denied
-  ambiguous_path     an operation with a path that no request may have
-  unmappable         an operation that no route can stand for; it is denied
-  unused_scope       a scope that no route needs
-  unknown_route      a route of the config that no operation matches
-  shadowed           an operation that a route of the config comes before
-  read_scope_writes  a method that writes, for keys that may only read
-  key_header         the document sends keys in a header that is not accepted
-  cost_too_high      a route that costs more than a key can ever pay
-  unsafe_cache       a cache that may give the answer to one key to another
-  unused_scope_map   a scope_map that no operation needs
-  merged_scopes      a scope of keys that stands for several of the document
-  useless_key_scope  a scope that keys hold and that opens nothing
+  no_security          an operation that says nothing of who may call; it is denied
+  ambiguous_path       an operation with a path that no request may have
+  unmappable           an operation that no route can stand for; it is denied
+  wider_route          a denied operation that a wider route would serve
+  dropped_alternative  an alternative of security that no key can meet
+  other_scheme         a requirement of a scheme that is not the keys'
+  colon_name           a segment such as :id in a document, which is that text
+  unused_scope         a scope that no route needs
+  unknown_route        a route of the config that no operation matches
+  shadowed             an operation that a route of the config comes before
+  read_scope_writes    a method that writes, for keys that may only read
+  useless_key_scope    a scope that keys hold and that opens nothing
+  key_header           the document sends keys in a header that is not accepted
+  unused_scope_map     a scope_map that no operation needs
+  merged_scopes        a scope of keys that stands for several of the document
+  cost_too_high        a route that costs more than a key can ever pay
+  unsafe_cache         a cache that may give the answer to one key to another
 
 The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 		Example: `  $ caddy keygate lint
@@ -63,34 +65,38 @@ The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 			if isDocument(file, c.target.adapter) {
 				return c.lintDocument(file)
 			}
-			findings, err := c.lint(ctx, api, file)
+			r, err := c.lint(ctx, api, file)
 			if err != nil {
 				return err
 			}
-			if err := c.printFindings(findings, ""); err != nil || len(findings) == 0 {
-				return err
-			}
-			return fmt.Errorf("found %s", english.Plural(len(findings), "thing"))
+			return c.printReport(r)
 		}),
 	}
 }
 
-func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint.Finding, error) {
+func (c *cli) lint(ctx context.Context, api *client.Client, file string) (r report, err error) {
 	config, err := loadConfig(file, c.target.adapter)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	mappings, err := config.mappings()
+	mappings, empty, err := config.read()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	checked := make([]lint.Mapping, len(mappings))
-	for i, g := range mappings {
-		checked[i] = lint.Mapping{Documents: g.Documents, Header: g.Header}
+	var checked []lint.Mapping
+	for _, g := range mappings {
+		m := lint.Mapping{Documents: g.Documents, Header: g.Header}
 		for _, route := range g.Policy.Table.Routes() {
 			if !route.Imported {
-				checked[i].Routes = append(checked[i].Routes, route)
+				m.Routes = append(m.Routes, route)
 			}
+		}
+		checked = append(checked, m)
+	}
+	for _, n := range empty {
+		checked = append(checked, lint.Mapping{Routes: n.Written, Documents: n.Documents, Header: n.Header})
+		if r.nothing == nil {
+			r.nothing = fmt.Errorf("%s: %w", config.name, n)
 		}
 	}
 	var held []lint.HeldScope
@@ -102,16 +108,19 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) ([]lint
 		api.Find = to.place
 		var resp adminapi.ScopesResponse
 		if err := api.Call(ctx, http.MethodGet, adminapi.ScopesPath, nil, &resp); err != nil {
-			return nil, err
+			return r, err
 		}
 		for _, h := range resp.Held {
 			held = append(held, lint.HeldScope{Scope: h.Scope, Keys: h.Keys, Count: h.Count})
 		}
 		purses = func(yield func(lint.Purse) bool) { failed = eachPurse(ctx, api, yield) }
 	}
-	findings := lint.Check(checked, held)
-	findings = append(findings, lint.Costs(checked, config.workspaceLimits(), purses)...)
-	return append(findings, lint.Caches(findCaches(config.tree))...), failed
+	r.findings = slices.Concat(
+		lint.Check(checked, held),
+		lint.Costs(checked, config.workspaceLimits(), purses),
+		lint.Caches(findCaches(config.tree)),
+	)
+	return r, failed
 }
 
 // eachPurse yields what the keys of the store can pay. Keys that are refused
@@ -138,56 +147,9 @@ func (c *cli) lintDocument(file string) error {
 	if c.target.db != "" || c.target.address != "" {
 		return errors.New("--db and --address are for a config; a document alone has no keys")
 	}
-	findings, block, err := lintDocument(file)
+	r, err := lintDocument(file)
 	if err != nil {
 		return err
 	}
-	if err := c.printFindings(findings, block); err != nil || len(findings) == 0 {
-		return err
-	}
-	return fmt.Errorf("found %s: %s", english.Plural(len(findings), "thing"), byCode(findings))
-}
-
-// printFindings writes lines as compilers do, which editors can follow, and then
-// the block for a config, if there is one.
-func (c *cli) printFindings(findings []lint.Finding, block string) error {
-	if c.json {
-		if findings == nil {
-			findings = []lint.Finding{}
-		}
-		return c.PrintJSON(struct {
-			Findings []lint.Finding `json:"findings"`
-			Block    string         `json:"block,omitempty"`
-		}{findings, block})
-	}
-	for _, f := range findings {
-		where := ""
-		if f.Where != "" {
-			where = f.Where + ": "
-		}
-		if err := c.Say("%s%s: %s", where, f.Code, f.Problem); err != nil {
-			return err
-		}
-	}
-	if block == "" {
-		return nil
-	}
-	if len(findings) > 0 {
-		block = "\n# In keygate { … }:\n" + block
-	} else {
-		block = "# In keygate { … }:\n" + block
-	}
-	for line := range strings.Lines(block) {
-		if err := c.printLine(strings.TrimSuffix(line, "\n")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// printLine writes a line of a config, whose indent is of tabs.
-func (c *cli) printLine(line string) error {
-	text := strings.TrimLeft(line, "\t")
-	_, err := fmt.Fprintln(c.Out, line[:len(line)-len(text)]+term.Visible(text))
-	return err
+	return c.printReport(r)
 }

@@ -2,10 +2,10 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/socialpatra/keygate/access/lint"
@@ -36,40 +36,43 @@ func isDocument(file, adapter string) bool {
 
 // lintDocument finds what a gateway with this document alone would not map, and
 // the options that would help.
-func lintDocument(file string) (findings []lint.Finding, block string, err error) {
+func lintDocument(file string) (r report, err error) {
 	document, proposal, err := openapi.Propose(file)
 	if err != nil {
-		return nil, "", err
+		return r, err
 	}
 	g := lint.Mapping{Documents: []*openapi.Document{document}, Header: document.KeyHeader}
-	findings = slices.DeleteFunc(lint.Check([]lint.Mapping{g}, nil), func(f lint.Finding) bool {
+	r.findings = slices.DeleteFunc(lint.Check([]lint.Mapping{g}, nil), func(f lint.Finding) bool {
 		return f.Code == lint.UnusedScope && f.Where == "" // of the catalogue: a document need not use all of it
 	})
-	return findings, openapiBlock(document, proposal), nil
+	if document.IsNothing() {
+		nothing := openapi.NothingMappedError{Documents: g.Documents}
+		r.nothing = errors.New(nothing.Summary())
+	}
+	r.block = openapiBlock(document, proposal)
+	return r, nil
 }
 
 // openapiBlock is what to write in keygate for a document.
 func openapiBlock(d *openapi.Document, p openapi.Proposal) string {
 	var b strings.Builder
-	if header := word(d.KeyHeader); header != "" {
+	if header := openapi.Word(d.KeyHeader); header != "" {
 		b.WriteString("header " + header + "\n")
 	}
-	file := word(d.File)
+	file := openapi.Word(d.File)
 	if file == "" {
 		return "# the name of the document cannot be written in a Caddyfile; give it another\n"
 	}
 	b.WriteString("openapi " + file)
 	var lines []string
-	if scheme := word(p.Options.Scheme); scheme != "" {
+	if scheme := openapi.Word(p.Options.Scheme); scheme != "" {
 		lines = append(lines, "scheme "+scheme)
 	}
-	for _, m := range p.Options.ScopeMap {
-		source := word(m.Source)
-		if source == "" {
-			p.Unmapped = append(p.Unmapped, m.Source)
-			continue
-		}
-		lines = append(lines, "scope_map "+source+" "+strings.Join(m.Scopes, " "))
+	if base := openapi.Word(p.Options.BasePath); base != "" {
+		lines = append(lines, "base_path "+base)
+	}
+	for i := range p.Options.ScopeMap {
+		lines = append(lines, p.Options.ScopeMap[i].Line())
 	}
 	for _, scope := range p.Unmapped {
 		lines = append(lines, "# scope_map is to be written by hand for "+apikey.Quote(strings.ReplaceAll(scope, "{$", "{ $")))
@@ -81,39 +84,4 @@ func openapiBlock(d *openapi.Document, p openapi.Proposal) string {
 		b.WriteString(" {\n\t" + strings.Join(lines, "\n\t") + "\n}")
 	}
 	return b.String() + "\n"
-}
-
-// word returns a text as one word of a Caddyfile; "" where it cannot be one.
-// Between backquotes nothing is escaped, but variables of the environment are
-// put in before anything is read.
-func word(text string) string {
-	switch {
-	case text == "" || strings.Contains(text, "`") || strings.Contains(text, "{$") || strings.ContainsFunc(text, isControl):
-		return ""
-	case strings.ContainsAny(text, " \"'{}#<\\") || !isASCII(text):
-		return "`" + text + "`"
-	}
-	return text
-}
-
-func isControl(c rune) bool { return c < ' ' || 0x7f <= c && c < 0xa0 || c == '\ufeff' }
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(c rune) bool { return c >= 0x80 })
-}
-
-// byCode counts findings: "2 no_security, 1 unmappable".
-func byCode(findings []lint.Finding) string {
-	counts := make(map[lint.Code]int)
-	var codes []lint.Code
-	for _, f := range findings {
-		if counts[f.Code]++; counts[f.Code] == 1 {
-			codes = append(codes, f.Code)
-		}
-	}
-	var parts []string
-	for _, code := range codes {
-		parts = append(parts, strconv.Itoa(counts[code])+" "+string(code))
-	}
-	return strings.Join(parts, ", ")
 }

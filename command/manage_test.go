@@ -14,7 +14,12 @@ import (
 // newKey creates a key and returns its ID.
 func newKey(t *testing.T, args ...string) string {
 	t.Helper()
-	o := person{}.run(append([]string{"create", "--workspace", "acme", "--name", "x", "--scope", "posts:read", "-q"}, args...)...)
+	return person{}.newKey(t, args...)
+}
+
+func (p person) newKey(t *testing.T, args ...string) string {
+	t.Helper()
+	o := p.run(append([]string{"create", "--workspace", "acme", "--name", "x", "--scope", "posts:read", "-q"}, args...)...)
 	id, ok := apikey.Parse("patra", strings.TrimSpace(o.stdout))
 	if !ok {
 		t.Fatalf("no token: %+v", o)

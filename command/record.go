@@ -25,6 +25,9 @@ func (c *cli) describe(k *apikey.Record) []byte {
 	line("Scopes", strings.Join(k.Scopes, ", "))
 	line("Status", string(k.Status))
 	line("Created", term.FullTime(&k.CreatedAt, now))
+	if k.CreatedBy != "" {
+		line("Created by", k.CreatedBy)
+	}
 	line("Expires", term.FullTime(k.ExpiresAt, now))
 	if k.RevokedAt != nil {
 		line("Revoked", term.FullTime(k.RevokedAt, now))

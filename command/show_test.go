@@ -108,7 +108,7 @@ func TestCommandAudit(t *testing.T) {
 			"limits":     {From: map[string]any{"per_minute": 60, "burst": 60}, To: map[string]any{"per_minute": 1_000_000, "burst": 60}},
 			"name":       {From: "\x1b]0;pwn\a", To: "a\u202eb"},
 		}},
-		{Seq: 7, At: cliNow.Add(-50 * time.Hour), Via: "api 127.0.0.1:51234", Action: "create", Key: id, Changes: map[string]keystore.Change{
+		{Seq: 7, At: cliNow.Add(-50 * time.Hour), Via: "api 127.0.0.1:51234", By: "Ada", Claimed: true, Action: "create", Key: id, Changes: map[string]keystore.Change{
 			"scopes": {From: nil, To: []string{"posts:read", "posts:write"}},
 		}},
 	}})
@@ -118,20 +118,20 @@ func TestCommandAudit(t *testing.T) {
 		want  string
 	}{
 		{"no terminal", 0, `
-WHEN                              ACTION           KEY           CHANGED                                                         VIA
+WHEN                              ACTION           KEY           CHANGED                                                         WHO
 unknown                           (damaged entry)  7Hk2Qp9aX3bC
 2026-11-23 10:00:00 (2 h ago)     update           7Hk2Qp9aX3bC  expires_at: never → 2027-01-01T00:00:00Z                        unix /run/caddy/admin.sock
                                                                  limits: burst 60, per_minute 60 → burst 60, per_minute 1000000
                                                                  name: \x1b]0;pwn\a → a\u202eb
-2026-11-21 10:00:00 (2 days ago)  create           7Hk2Qp9aX3bC  scopes: none → posts:read posts:write                           api 127.0.0.1:51234
+2026-11-21 10:00:00 (2 days ago)  create           7Hk2Qp9aX3bC  scopes: none → posts:read posts:write                           Ada (claimed), api 127.0.0.1:51234
 `},
 		{"ordinary", 80, `
-WHEN        ACTION           KEY           CHANGED                   VIA
+WHEN        ACTION           KEY           CHANGED                   WHO
 unknown     (damaged entry)  7Hk2Qp9aX3bC
 2 h ago     update           7Hk2Qp9aX3bC  expires_at: never → 202…  unix /run/…
                                            limits: burst 60, per_m…
                                            name: \x1b]0;pwn\a → a\…
-2 days ago  create           7Hk2Qp9aX3bC  scopes: none → posts:re…  api 127.0.…
+2 days ago  create           7Hk2Qp9aX3bC  scopes: none → posts:re…  Ada (claim…
 `},
 	}
 	for _, test := range tests {

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
 )
 
 func TestCommandWorkspaceByEveryDoor(t *testing.T) {
@@ -115,5 +117,45 @@ func TestCommandInit(t *testing.T) {
 	(person{}).mustRun(t, "show", id, "--db", store)
 	if got := (person{}).mustRun(t, "init", "--db", dir+"/b.db", "--json"); got != `{"file":"`+dir+`/b.db"}`+"\n" {
 		t.Errorf("init prints %q", got)
+	}
+}
+
+// Who makes a change is who has logged in, unless --by says another; a login name
+// that is none is left out, one that was typed is refused.
+func TestCommandBy(t *testing.T) {
+	for _, test := range []struct {
+		login string
+		args  []string
+		by    string
+	}{
+		{"ada", nil, "ada"},
+		{"ada", []string{"--by", "Grace Hopper"}, "Grace Hopper"},
+		{"", nil, ""},
+		{"a\nb", nil, ""},
+		{"a\nb", []string{"--by", "für 100 %"}, "für 100 %"},
+	} {
+		for _, door := range doors(t) {
+			who := person{login: test.login}
+			id := who.newKey(t, append(slices.Clone(door.args), test.args...)...)
+			who.mustRun(t, append(append([]string{"revoke", id}, door.args...), test.args...)...)
+			var trail adminapi.AuditResponse
+			if err := json.Unmarshal([]byte(who.mustRun(t, append([]string{"audit", "--json"}, door.args...)...)), &trail); err != nil || len(trail.Entries) < 2 {
+				t.Fatalf("%s: %+v, %v", door.name, trail, err)
+			}
+			for _, e := range trail.Entries[:2] { // two doors lead to one store
+				if e.By != test.by || e.Claimed != (test.by != "") {
+					t.Errorf("%s: %+v is in the trail as %+v", door.name, test, e)
+				}
+			}
+			var record apikey.Record
+			if err := json.Unmarshal([]byte(who.mustRun(t, append([]string{"show", id, "--json"}, door.args...)...)), &record); err != nil || record.CreatedBy != test.by {
+				t.Errorf("%s: %+v made %+v, %v", door.name, test, record, err)
+			}
+			if shown := who.mustRun(t, append([]string{"show", id}, door.args...)...); strings.Contains(shown, "Created by   "+test.by+"\n") != (test.by != "") {
+				t.Errorf("%s: show prints %s", door.name, shown)
+			}
+			wantRefusal(t, who.run(append([]string{"revoke", id, "--by", "a\nb"}, door.args...)...), "by: has the control character U+000A")
+			wantRefusal(t, who.run(append([]string{"revoke", id, "--by", ""}, door.args...)...), "by: is empty")
+		}
 	}
 }

@@ -32,12 +32,13 @@ func addAudit(tx *bolt.Tx, action string, from, to *apikey.Key, by Actor) error 
 	if k == nil {
 		k = to
 	}
-	return putAudit(tx, newAudit(action, k.ID, by), changed)
+	return putAudit(tx, by.Entry(action, k.ID), changed)
 }
 
-// newAudit returns an entry without its changes and its sequence number.
-func newAudit(action string, id apikey.ID, by Actor) AuditEntry {
-	return AuditEntry{At: by.At.UTC(), Via: by.Via, Action: action, Key: id}
+// Entry returns an entry of the trail about a change by the actor, without its
+// changes and its sequence number.
+func (a Actor) Entry(action string, id apikey.ID) AuditEntry {
+	return AuditEntry{At: a.At.UTC(), Via: a.Via, By: a.By, Claimed: a.Claimed, Action: action, Key: id}
 }
 
 // putAudit appends an entry to the trail. changed holds its changes as
@@ -73,10 +74,20 @@ func encodeAudit(e AuditEntry, changed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the audit entry: %w", err)
 	}
 	const room = 128 // for the names, the number, the time and the ID
-	b := newSealed(room + len(via) + len(action) + len(changed))
+	b := newSealed(room + len(via) + len(e.By) + len(action) + len(changed))
 	b = strconv.AppendUint(append(b, `{"seq":`...), e.Seq, 10)
 	b = e.At.AppendFormat(append(b, `,"at":"`...), time.RFC3339Nano)
 	b = append(append(b, `","via":`...), via...)
+	if e.By != "" {
+		by, err := json.Marshal(e.By)
+		if err != nil {
+			return nil, fmt.Errorf("the audit entry: %w", err)
+		}
+		b = append(append(b, `,"by":`...), by...)
+	}
+	if e.Claimed {
+		b = append(b, `,"by_claimed":true`...)
+	}
 	b = append(append(b, `,"action":`...), action...)
 	if !e.Key.IsZero() {
 		b = append(append(b, `,"key_id":"`...), e.Key.String()...)

@@ -33,7 +33,7 @@ func TestEncodeAudit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			entry := newAudit(`a"b`, full.ID, by)
+			entry := by.Entry(`a"b`, full.ID)
 			entry.Seq = 1<<64 - 1
 			value, err := encodeAudit(entry, changed)
 			if err != nil {

@@ -34,6 +34,7 @@ const (
 	fieldRotatedFrom    protowire.Number = 17 // bytes, an ID
 	fieldReplacedBy     protowire.Number = 18 // bytes, an ID
 	fieldOpaque         protowire.Number = 19 // varint, 1
+	fieldCreatedBy      protowire.Number = 20 // string; since schema 3
 )
 
 // hashSHA256 is the only hash algorithm so far.
@@ -70,7 +71,7 @@ func appendKey(b []byte, k *apikey.Key) []byte {
 	if k.Opaque {
 		b = appendVarint(b, fieldOpaque, 1)
 	}
-	return b
+	return appendString(b, fieldCreatedBy, k.CreatedBy)
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {

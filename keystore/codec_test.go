@@ -115,12 +115,13 @@ type frozenKey struct {
 // frozenKeys have each field in one of them. A field that is new comes in a key of
 // its own: the records that there are stay as they are.
 func frozenKeys(t *testing.T) []frozenKey {
-	opaque := testKey(t)
-	opaque.Opaque = true
+	opaque, made := testKey(t), testKey(t)
+	opaque.Opaque, made.CreatedBy = true, "Ada Lovelace"
 	return []frozenKey{
 		{"least key", testKey(t), goldenKey},
 		{"full key", fullKey(t), goldenFullKey},
 		{"opaque key", opaque, goldenOpaqueKey},
+		{"key of somebody", made, goldenKeyOfSomebody},
 	}
 }
 

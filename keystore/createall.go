@@ -125,5 +125,5 @@ func (batch *keyBatch) put(tx *bolt.Tx, k apikey.Key) error {
 		return err
 	}
 	batch.changed = appendChanges(batch.changed[:0], &batch.nothing, &batch.values, true, false)
-	return putAudit(tx, newAudit("import", k.ID, batch.by), batch.changed)
+	return putAudit(tx, batch.by.Entry("import", k.ID), batch.changed)
 }

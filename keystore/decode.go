@@ -119,6 +119,8 @@ func setKeyBytes(k *apikey.Key, field protowire.Number, v []byte) bool {
 		k.AllowedOrigins = append(k.AllowedOrigins, string(v))
 	case fieldAllowedIPs:
 		k.AllowedIPs = append(k.AllowedIPs, string(v))
+	case fieldCreatedBy:
+		k.CreatedBy = string(v)
 	case fieldRotatedFrom:
 		copy(k.RotatedFrom[:], v)
 	case fieldReplacedBy:

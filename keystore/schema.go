@@ -27,6 +27,7 @@ var (
 var buckets = [][][]byte{
 	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
 	{bucketTogether, bucketTogetherUsage, bucketMinutes},
+	{}, // a field of the key record
 }
 
 // Names in the bucket meta.
@@ -39,7 +40,7 @@ var (
 var magic = []byte("keygate key store")
 
 // schemaVersion is raised when an older Keygate could misread the file.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // writeSchema creates the buckets of an empty store.
 func writeSchema(tx *bolt.Tx) error {

@@ -236,6 +236,11 @@ type Actor struct {
 	At  time.Time
 	Via string // "api 127.0.0.1:51234", "unix /run/caddy/admin.sock", "offline"
 
+	// By is who it is, see [apikey.CheckActor], or "" if nobody said. Claimed
+	// means that By is only what the caller says of itself.
+	By      string
+	Claimed bool
+
 	// Replication, unless nil, is filled in by a successful change if the store
 	// waits for replicas. Other calls leave it alone.
 	Replication *Replication
@@ -250,6 +255,8 @@ type AuditEntry struct {
 	Seq     uint64            `json:"seq"` // grows with every change of the store
 	At      time.Time         `json:"at"`
 	Via     string            `json:"via"`
+	By      string            `json:"by,omitempty"`         // who, if somebody said
+	Claimed bool              `json:"by_claimed,omitempty"` // nobody but the caller itself said who
 	Action  string            `json:"action"`
 	Key     apikey.ID         `json:"key_id,omitzero"`
 	Changes map[string]Change `json:"changes,omitempty"` // by field of the JSON record

@@ -146,7 +146,7 @@ func putLimits(tx *bolt.Tx, workspace string, old, now *apikey.WorkspaceLimits, 
 	if err != nil {
 		return err
 	}
-	e := newAudit(action, apikey.ID{}, by)
+	e := by.Entry(action, apikey.ID{})
 	e.Workspace = workspace
 	return putAudit(tx, e, changed)
 }

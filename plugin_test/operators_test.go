@@ -1,9 +1,11 @@
 package plugin_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,6 +59,50 @@ func TestOperatorsCommandsExist(t *testing.T) {
 		if help[name] == "" {
 			t.Errorf("the page does not use caddy keygate %s", name)
 		}
+	}
+}
+
+// What the page says that the log says is in the code, word by word, or is a word
+// of the system.
+func TestOperatorsQuoteTheLog(t *testing.T) {
+	var code strings.Builder
+	if err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		switch name := entry.Name(); {
+		case err != nil:
+			return err
+		case entry.IsDir() && (name == "plugin_test" || name == "bench" || strings.HasPrefix(name, ".") && name != ".."):
+			return filepath.SkipDir
+		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			code.Write(text)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	system := []string{"no space left on device", "too many open files", "Accept error"}
+	quoted := 0
+	for _, table := range strings.Split(readFile(t, "docs/operators.md"), "| the log says | do |\n|---|---|\n")[1:] {
+		for row := range strings.Lines(table) {
+			said, _, ok := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+			if !strings.HasPrefix(row, "| ") || !ok {
+				break
+			}
+			for _, quote := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(said, -1) {
+				for _, words := range strings.Split(quote[1], "…") {
+					if words = strings.TrimSpace(words); !slices.Contains(system, words) && !strings.Contains(code.String(), words) {
+						t.Errorf("nothing in the code says %q", words)
+					}
+					quoted++
+				}
+			}
+		}
+	}
+	if quoted < 15 {
+		t.Errorf("only %d quotes of the log are found", quoted)
 	}
 }
 

@@ -60,6 +60,7 @@ func checkPurses(costly []*access.Route, keys iter.Seq[Purse], f *findings) {
 	type poor struct {
 		shown []string
 		count int
+		raise string // the command for the first of them
 	}
 	found := make([]poor, len(costly))
 	for key := range keys {
@@ -67,6 +68,9 @@ func checkPurses(costly []*access.Route, keys iter.Seq[Purse], f *findings) {
 			limit, name := most(key.Limits)
 			if r.Cost <= limit || r.Access == access.Scoped && !r.Scopes.HeldBy(key.Scopes) {
 				continue
+			}
+			if found[i].count == 0 {
+				found[i].raise = fmt.Sprintf("caddy keygate update %s%s", key.ID, raised(key.Limits, r.Cost))
 			}
 			if found[i].count++; found[i].count <= shownKeys {
 				found[i].shown = append(found[i].shown, fmt.Sprintf("%s, whose %s is %d", key.ID, name, limit))
@@ -79,10 +83,24 @@ func checkPurses(costly []*access.Route, keys iter.Seq[Purse], f *findings) {
 			if n > shownKeys {
 				more = fmt.Sprintf(" and %d more", n-shownKeys)
 			}
-			f.add(TooCostly, r.Source, "%s costs %d, more than these keys can ever pay: %s%s; lower the cost, or raise their limits with caddy keygate update",
-				r, r.Cost, strings.Join(found[i].shown, "; "), more)
+			f.add(TooCostly, r.Source, "%s costs %d, more than these keys can ever pay: %s%s; lower the cost, or raise their limits: %s",
+				r, r.Cost, strings.Join(found[i].shown, "; "), more, found[i].raise)
 		}
 	}
+}
+
+// raised returns the flags that let a key with these limits pay the cost.
+func raised(l apikey.Limits, cost int) (flags string) {
+	if int(l.PerMinute) < cost {
+		flags += fmt.Sprintf(" --per-minute %d", cost)
+	}
+	if int(l.Burst) < cost {
+		flags += fmt.Sprintf(" --burst %d", cost)
+	}
+	if int(l.PerDay) < cost {
+		flags += fmt.Sprintf(" --per-day %d", cost)
+	}
+	return flags
 }
 
 // most returns the most that one request may cost within limits of which 0 is

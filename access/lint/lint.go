@@ -52,22 +52,35 @@ type Finding struct {
 // Code is a kind of mismatch.
 type Code string
 
-// The codes. The first three are spelt as the kinds of [openapi.Problem].
+// The codes. Those that are kinds of [openapi.Problem] and [openapi.Remark] are
+// spelt as these.
 const (
-	NoSecurity      Code = "no_security"       // an operation that does not say what it needs
-	AmbiguousPath   Code = "ambiguous_path"    // an operation that no request can reach
-	Unmappable      Code = "unmappable"        // an operation that becomes no route
-	UnusedScope     Code = "unused_scope"      // a scope that no route needs
-	UnknownRoute    Code = "unknown_route"     // a written route that no operation matches
-	Shadowed        Code = "shadowed"          // an imported route that a written one takes requests from
-	ReadScopeWrites Code = "read_scope_writes" // a write method that a read scope opens
-	UselessKeyScope Code = "useless_key_scope" // a scope that keys hold and no route needs
-	KeyHeader       Code = "key_header"        // a header that a document has for keys, and the gateway does not read
-	UnusedScopeMap  Code = "unused_scope_map"  // a scope_map that no operation needs
-	MergedScopes    Code = "merged_scopes"     // a scope of keys that stands for several of a document
-	TooCostly       Code = "cost_too_high"     // a route that costs more than a key can ever pay
-	UnsafeCache     Code = "unsafe_cache"      // a cache that may give the answer to one key to another
+	NoSecurity      Code = "no_security"         // an operation that does not say what it needs
+	AmbiguousPath   Code = "ambiguous_path"      // an operation that no request can reach
+	Unmappable      Code = "unmappable"          // an operation that becomes no route
+	Dropped         Code = "dropped_alternative" // an alternative that no key can meet
+	OtherScheme     Code = "other_scheme"        // a requirement that is not the key's, and not checked
+	ColonName       Code = "colon_name"          // a segment such as :id in a document
+	WiderRoute      Code = "wider_route"         // a denied operation that a wider route would serve
+	UnusedScope     Code = "unused_scope"        // a scope that no route needs
+	UnknownRoute    Code = "unknown_route"       // a written route that no operation matches
+	Shadowed        Code = "shadowed"            // an imported route that a written one takes requests from
+	ReadScopeWrites Code = "read_scope_writes"   // a write method that a read scope opens
+	UselessKeyScope Code = "useless_key_scope"   // a scope that keys hold and no route needs
+	KeyHeader       Code = "key_header"          // a header that a document has for keys, and the gateway does not read
+	UnusedScopeMap  Code = "unused_scope_map"    // a scope_map that no operation needs
+	MergedScopes    Code = "merged_scopes"       // a scope of keys that stands for several of a document
+	TooCostly       Code = "cost_too_high"       // a route that costs more than a key can ever pay
+	UnsafeCache     Code = "unsafe_cache"        // a cache that may give the answer to one key to another
 )
+
+// Codes returns all of them.
+func Codes() []Code {
+	return []Code{
+		NoSecurity, AmbiguousPath, Unmappable, WiderRoute, Dropped, OtherScheme, ColonName, UnusedScope, UnknownRoute,
+		Shadowed, ReadScopeWrites, UselessKeyScope, KeyHeader, UnusedScopeMap, MergedScopes, TooCostly, UnsafeCache,
+	}
+}
 
 // Check returns what does not fit, in the order of files, lines and codes, and
 // each finding once. Rules that compare with documents are only for mappings
@@ -78,6 +91,8 @@ func Check(mappings []Mapping, held []HeldScope) []Finding {
 	for i := range mappings {
 		s := newSite(&mappings[i])
 		s.checkOperations(&all)
+		s.checkRemarks(&all)
+		s.checkWider(&all)
 		s.checkWritten(&all)
 		s.checkShadowed(&all)
 		s.checkWrites(&all)

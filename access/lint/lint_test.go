@@ -73,6 +73,10 @@ func with(d *openapi.Document, change func(*openapi.Document)) *openapi.Document
 	return d
 }
 
+func declared(scope, source string) openapi.DeclaredScope {
+	return openapi.DeclaredScope{Scope: scope, Source: source, Keys: []string{scope}}
+}
+
 func gateway(routes []access.Route, documents ...*openapi.Document) Mapping {
 	return Mapping{Routes: routes, Documents: documents}
 }
@@ -129,7 +133,7 @@ func TestCheckInOrder(t *testing.T) {
 		"GET /v1/status public",
 	), func(d *openapi.Document) {
 		d.KeyHeader, d.SchemeSource = "X-Api-Key", "api.yaml:40"
-		d.Declared = []openapi.DeclaredScope{{Scope: "posts:read", Source: "api.yaml:41"}, {Scope: "feeds:read", Source: "api.yaml:42"}}
+		d.Declared = []openapi.DeclaredScope{declared("posts:read", "api.yaml:41"), declared("feeds:read", "api.yaml:42")}
 	})
 	site := gateway(written(
 		"GET /v1/files/{file} media:upload",
@@ -140,15 +144,15 @@ func TestCheckInOrder(t *testing.T) {
 	held := []HeldScope{{Scope: "posts:read", Keys: ids, Count: 2}, {Scope: "posts:wrte", Keys: ids, Count: 3}}
 
 	want := []string{
-		` useless_key_scope posts:wrte is held by 3 keys and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC, 000000000001, …`,
+		` useless_key_scope posts:wrte is held by 3 keys and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC, 000000000001, …; give each the scopes that it is to have: caddy keygate update 7Hk2Qp9aX3bC --scope <scopes>`,
 		`Caddyfile:3 unknown_route GET /v1/Status is in no document; write it as GET /v1/status (api.yaml:10): case counts, and so does a slash at the end`,
 		`Caddyfile:4 unknown_route PUT /v1/posts is in no document, only with GET, POST; correct the method, or remove the route`,
-		`api.yaml:3 shadowed GET /v1/posts/{id} loses some requests to the route GET /v1/posts/drafts (Caddyfile:2), which needs posts:write where the document has posts:read; make them the same, unless that is meant`,
+		`api.yaml:3 shadowed GET /v1/posts/{id} loses some requests to the route GET /v1/posts/drafts (Caddyfile:2), which needs posts:write where the document has posts:read; if that is not meant, remove the route or make it narrower`,
 		`api.yaml:5 read_scope_writes POST /v1/posts/search can write and is open to keys with posts:read alone; name a scope for writing`,
 		`api.yaml:6 no_security GET /v1/me: is wrong`,
 		`api.yaml:7 ambiguous_path GET /v1//feeds: is wrong`,
 		`api.yaml:9 unmappable TRACE /v1/posts: is wrong`,
-		`api.yaml:40 key_header clients are told to send their key in X-Api-Key, which is not read; add header X-Api-Key to the gateway`,
+		`api.yaml:40 key_header clients are told to send their key in X-Api-Key, which is not read; write in keygate: header X-Api-Key`,
 		`api.yaml:42 unused_scope feeds:read is declared, and no route needs it; name it where it is needed, or remove it`,
 	}
 	// The same site twice says nothing new.
@@ -219,7 +223,7 @@ func TestNothingToFind(t *testing.T) {
 		"no gateway": nil,
 		"no routes":  {gateway(nil, document())},
 		"all agrees": {gateway(written("GET /a x:read"), with(document("PUT /a x:write", "HEAD /a !no_security"), func(d *openapi.Document) {
-			d.Declared = []openapi.DeclaredScope{{Scope: "x:read", Source: "api.yaml:9"}, {Scope: "x:write", Source: "api.yaml:10"}}
+			d.Declared = []openapi.DeclaredScope{declared("x:read", "api.yaml:9"), declared("x:write", "api.yaml:10")}
 		}))},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package lint
 import (
 	"strings"
 
+	"github.com/socialpatra/keygate/access/openapi"
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -21,16 +22,25 @@ func (s *site) checkOperations(f *findings) {
 func (s *site) checkScopeMap(f *findings) {
 	for _, d := range s.Documents {
 		for _, m := range d.UnusedMappings {
-			f.add(UnusedScopeMap, d.File, "scope_map %s is for no operation; remove it, or mend its spelling", apikey.Quote(m.Source))
+			f.add(UnusedScopeMap, d.File, "a scope_map is for no operation; mend its spelling, or remove from the openapi block: %s", lineOf(m))
 		}
 		for _, m := range d.Merged {
 			var sources []string
 			for _, source := range m.Sources {
 				sources = append(sources, apikey.Quote(source))
 			}
-			f.add(MergedScopes, d.File, "%s stands for %s: whoever holds it for one may do what the others are for; give each a scope of its own by scope_map", m.Scope, strings.Join(sources, ", "))
+			f.add(MergedScopes, d.File, "%s stands for %s: whoever holds it for one may do what the others are for; give each a scope of its own in the scope_map lines of the openapi block", m.Scope, strings.Join(sources, ", "))
 		}
 	}
+}
+
+// lineOf returns a mapping as it is written; of a config in JSON it may be one
+// that no line can have.
+func lineOf(m openapi.ScopeMapping) string {
+	if line := m.Line(); line != "" {
+		return line
+	}
+	return "scope_map " + apikey.Quote(m.Source)
 }
 
 // checkHeader finds headers that clients are told to send keys in, and that
@@ -40,9 +50,9 @@ func (s *site) checkHeader(f *findings) {
 		switch {
 		case d.KeyHeader == "" || d.KeyHeader == s.Header:
 		case s.Header == "":
-			f.add(KeyHeader, d.SchemeSource, "clients are told to send their key in %s, which is not read; add header %[1]s to the gateway", d.KeyHeader)
+			f.add(KeyHeader, d.SchemeSource, "clients are told to send their key in %s, which is not read; write in keygate: header %[1]s", d.KeyHeader)
 		default:
-			f.add(KeyHeader, d.SchemeSource, "clients are told to send their key in %s, but %s is read; write header %[1]s in the gateway in place of header %[2]s", d.KeyHeader, s.Header)
+			f.add(KeyHeader, d.SchemeSource, "clients are told to send their key in %s, but %s is read; write in place of that in keygate: header %[1]s", d.KeyHeader, s.Header)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func TestKeyHeader(t *testing.T) {
 		"none":       one(keyHeader("", "")),
 		"not needed": one(keyHeader("X-Api-Key", "")),
 		"the same":   one(keyHeader("X-Api-Key", "X-Api-Key")),
-		"not read":   one(keyHeader("", "X-Api-Key"), "api.yaml:7: clients are told to send their key in X-Api-Key, which is not read; add header X-Api-Key to the gateway"),
-		"another":    one(keyHeader("X-Key", "X-Api-Key"), "api.yaml:7: clients are told to send their key in X-Api-Key, but X-Key is read; write header X-Api-Key in the gateway in place of header X-Key"),
+		"not read":   one(keyHeader("", "X-Api-Key"), "api.yaml:7: clients are told to send their key in X-Api-Key, which is not read; write in keygate: header X-Api-Key"),
+		"another":    one(keyHeader("X-Key", "X-Api-Key"), "api.yaml:7: clients are told to send their key in X-Api-Key, but X-Key is read; write in place of that in keygate: header X-Api-Key"),
 	})
 }

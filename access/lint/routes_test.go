@@ -3,6 +3,8 @@ package lint
 import (
 	"strings"
 	"testing"
+
+	"github.com/socialpatra/keygate/access"
 )
 
 func TestUnknownRoutes(t *testing.T) {
@@ -55,33 +57,40 @@ func spellings(path string) (lines []string) {
 }
 
 func TestShadowed(t *testing.T) {
-	const meant = "; make them the same, unless that is meant"
+	const meant = "; if that is not meant, remove the route or make it narrower"
 	change := func(g Mapping, cost int, websocket bool) Mapping {
 		g.Routes[0].Cost, g.Routes[0].WebSocket = cost, websocket
 		return g
 	}
 	noSource := gateway(written("GET /a x:y"), document("GET /a x:y"))
 	noSource.Routes[0].Source = ""
+	deny := gateway(written("GET /a x:y"), document("GET /a x:y"))
+	deny.Routes[0].Access, deny.Routes[0].Scopes = access.Denied, nil
 	check(t, []Code{Shadowed}, map[string]lintTest{
 		"nothing":         one(gateway(written("GET /a x:y"), document("GET /b x:y", "PUT /a x:y"))),
 		"no route":        one(gateway(written("GET /a x:y"), document("GET /a !no_security"))),
-		"after a problem": one(gateway(written("* /* x:y"), document("GET /a !no_security", "GET /b x:y")), "api.yaml:2: GET /b is never reached: it loses all requests to the route * /* (Caddyfile:1), which needs the same: x:y"),
+		"after a problem": one(gateway(written("* /* x:y"), document("GET /a !no_security", "GET /b x:y")), "api.yaml:2: GET /b is never reached: it loses all requests to the route * /* (Caddyfile:1), which needs the same: x:y"+meant),
 		"cost 2":          one(change(gateway(written("GET /a x:y"), document("GET /a x:y")), 2, false), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs x:y, cost 2 where the document has x:y"+meant),
-		"the same":        one(gateway(written("GET,PUT /{a} x:y"), document("GET /a x:y")), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET,PUT /{a} (Caddyfile:1), which needs the same: x:y"),
-		"some, the same":  one(gateway(written("GET /me authenticated"), document("GET /{id} authenticated")), "api.yaml:1: GET /{id} loses some requests to the route GET /me (Caddyfile:1), which needs the same: any valid key"),
+		"the same":        one(gateway(written("GET,PUT /{a} x:y"), document("GET /a x:y")), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET,PUT /{a} (Caddyfile:1), which needs the same: x:y"+meant),
+		"some, the same":  one(gateway(written("GET /me authenticated"), document("GET /{id} authenticated")), "api.yaml:1: GET /{id} loses some requests to the route GET /me (Caddyfile:1), which needs the same: any valid key"+meant),
 		"access":          one(gateway(written("GET /me public"), document("GET /me x:y")), "api.yaml:1: GET /me is never reached: it loses all requests to the route GET /me (Caddyfile:1), which needs no key where the document has x:y"+meant),
 		"any key, none":   one(gateway(written("GET /me public"), document("GET /me authenticated")), "api.yaml:1: GET /me is never reached: it loses all requests to the route GET /me (Caddyfile:1), which needs no key where the document has any valid key"+meant),
-		"alternatives":    one(gateway(written("GET /a b:x | c:x a:x"), document("GET /a a:x c:x | b:x")), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs the same: b:x | c:x a:x"),
+		"alternatives":    one(gateway(written("GET /a b:x | c:x a:x"), document("GET /a a:x c:x | b:x")), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs the same: b:x | c:x a:x"+meant),
 		"all of, any of":  one(gateway(written("GET /a a:x b:x"), document("GET /a a:x | b:x")), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs a:x b:x where the document has a:x | b:x"+meant),
 		"cost":            one(change(gateway(written("GET /a x:y"), document("GET /a x:y")), 5, false), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs x:y, cost 5 where the document has x:y"+meant),
-		"cost 1 is 0":     one(change(gateway(written("GET /a x:y"), document("GET /a x:y")), 1, false), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs the same: x:y"),
+		"cost 1 is 0":     one(change(gateway(written("GET /a x:y"), document("GET /a x:y")), 1, false), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs the same: x:y"+meant),
 		"websocket":       one(change(gateway(written("GET /a x:y"), document("GET /a x:y")), 0, true), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs x:y, websocket where the document has x:y"+meant),
-		"no source":       one(noSource, "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a, which needs the same: x:y"),
-		"both methods":    one(gateway(written("GET,HEAD /a x:y"), document("GET /a x:y")), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET,HEAD /a (Caddyfile:1), which needs the same: x:y"),
+		"denied":          one(deny, "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a (Caddyfile:1), which needs what nobody has where the document has x:y"+meant),
+		"no source":       one(noSource, "api.yaml:1: GET /a is never reached: it loses all requests to the route GET /a, which needs the same: x:y"+meant),
+		"that of another": one(gateway(written("GET,PUT /a/b x:z"), document("GET /a/{id} x:y", "GET /a/b x:z", "PUT /a/{id} x:y")),
+			"api.yaml:2: GET /a/b is never reached: it loses all requests to the route GET,PUT /a/b (Caddyfile:1), which needs the same: x:z"+meant,
+			"api.yaml:3: PUT /a/{id} loses some requests to the route GET,PUT /a/b (Caddyfile:1), which needs x:z where the document has x:y"+meant),
+		"that of one denied": one(gateway(written("GET /a/{x}.csv x:z"), document("GET /a/{id} x:y", "GET /a/{y}.csv !no_security"))),
+		"both methods":       one(gateway(written("GET,HEAD /a x:y"), document("GET /a x:y")), "api.yaml:1: GET /a is never reached: it loses all requests to the route GET,HEAD /a (Caddyfile:1), which needs the same: x:y"+meant),
 		"several": one(gateway(written("HEAD /a public", "GET /* x:y"), document("GET /a x:y", "GET /b x:y")),
-			"api.yaml:1: GET /a is never reached: it loses all requests to the route GET /* (Caddyfile:2), which needs the same: x:y",
+			"api.yaml:1: GET /a is never reached: it loses all requests to the route GET /* (Caddyfile:2), which needs the same: x:y"+meant,
 			"api.yaml:1: GET /a loses some requests to the route HEAD /a (Caddyfile:1), which needs no key where the document has x:y"+meant,
-			"api.yaml:2: GET /b is never reached: it loses all requests to the route GET /* (Caddyfile:2), which needs the same: x:y"),
+			"api.yaml:2: GET /b is never reached: it loses all requests to the route GET /* (Caddyfile:2), which needs the same: x:y"+meant),
 	})
 }
 

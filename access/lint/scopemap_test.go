@@ -14,8 +14,8 @@ func TestScopeMap(t *testing.T) {
 	d.Merged = []openapi.MergedScope{{Scope: "x:read", Sources: []string{"a.b", "c d"}}}
 	got := Check([]Mapping{gateway(nil, d)}, nil)
 	want := []Finding{
-		{MergedScopes, "api.yaml", `x:read stands for "a.b", "c d": whoever holds it for one may do what the others are for; give each a scope of its own by scope_map`},
-		{UnusedScopeMap, "api.yaml", `scope_map "Admin\n" is for no operation; remove it, or mend its spelling`},
+		{MergedScopes, "api.yaml", `x:read stands for "a.b", "c d": whoever holds it for one may do what the others are for; give each a scope of its own in the scope_map lines of the openapi block`},
+		{UnusedScopeMap, "api.yaml", `a scope_map is for no operation; mend its spelling, or remove from the openapi block: scope_map "Admin\n"`},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("found %q\nwant %q", got, want)

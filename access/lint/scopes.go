@@ -33,10 +33,14 @@ func (n needed) checkDeclared(mappings []Mapping, f *findings) {
 		for _, d := range g.Documents {
 			here := make(map[string]bool) // each flow may declare it again
 			for _, s := range d.Declared {
-				if !n[s.Scope] && !here[s.Scope] {
+				missing := slices.ContainsFunc(s.Keys, func(scope string) bool { return !n[scope] })
+				if missing && !here[s.Scope] {
 					f.add(UnusedScope, s.Source, "%s is declared, and no route needs it; name it where it is needed, or remove it", s.Scope)
 				}
-				declared[s.Scope], here[s.Scope] = true, true
+				here[s.Scope] = true
+				for _, scope := range s.Keys {
+					declared[scope] = true
+				}
 			}
 		}
 	}
@@ -46,7 +50,7 @@ func (n needed) checkDeclared(mappings []Mapping, f *findings) {
 	}
 	for _, info := range catalogue {
 		if !n[info.Scope] && !declared[info.Scope] {
-			f.add(UnusedScope, "", "%s is in the catalogue, and no route needs it; add a route for what it opens, or give it to no key", info.Scope)
+			f.add(UnusedScope, "", "%s is in the catalogue, and no route needs it; add a route for what it opens", info.Scope)
 		}
 	}
 }
@@ -61,7 +65,7 @@ func (n needed) checkHeld(held []HeldScope, f *findings) {
 		if h.Count != 1 {
 			keys = fmt.Sprintf("%d keys", h.Count)
 		}
-		f.add(UselessKeyScope, "", "%s is held by %s and opens nothing%s: %s", h.Scope, keys, n.didYouMean(h.Scope), listKeys(h))
+		f.add(UselessKeyScope, "", "%s is held by %s and opens nothing%s: %s%s", h.Scope, keys, n.didYouMean(h.Scope), listKeys(h), updateLine(h))
 	}
 }
 
@@ -74,6 +78,13 @@ func listKeys(h HeldScope) string {
 		names = append(names, "…")
 	}
 	return strings.Join(names, ", ")
+}
+
+func updateLine(h HeldScope) string {
+	if len(h.Keys) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; give each the scopes that it is to have: caddy keygate update %s --scope <scopes>", h.Keys[0])
 }
 
 func (n needed) didYouMean(scope string) string {

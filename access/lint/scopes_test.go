@@ -25,14 +25,14 @@ func catalogueBut(but ...string) []access.Route {
 
 func declaring(d *openapi.Document, scopes ...string) *openapi.Document {
 	for i, s := range scopes {
-		d.Declared = append(d.Declared, openapi.DeclaredScope{Scope: s, Source: "api.yaml:" + string(rune('5'+i))})
+		d.Declared = append(d.Declared, declared(s, "api.yaml:"+string(rune('5'+i))))
 	}
 	return d
 }
 
 func TestUnusedScopes(t *testing.T) {
 	const (
-		inCatalogue = " is in the catalogue, and no route needs it; add a route for what it opens, or give it to no key"
+		inCatalogue = " is in the catalogue, and no route needs it; add a route for what it opens"
 		isDeclared  = " is declared, and no route needs it; name it where it is needed, or remove it"
 	)
 	check(t, []Code{UnusedScope}, map[string]lintTest{
@@ -58,14 +58,14 @@ func TestHeldScopes(t *testing.T) {
 	}
 	check(t, []Code{UselessKeyScope}, map[string]lintTest{
 		"opens something":   held(HeldScope{"posts:write", ids, 2}),
-		"one key":           held(HeldScope{"feeds:read", ids[:1], 1}, ": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
-		"all named":         held(HeldScope{"feeds:read", ids, 2}, ": feeds:read is held by 2 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001"),
-		"more":              held(HeldScope{"feeds:read", ids, 1234}, ": feeds:read is held by 1234 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001, …"),
+		"one key":           held(HeldScope{"feeds:read", ids[:1], 1}, ": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"+update),
+		"all named":         held(HeldScope{"feeds:read", ids, 2}, ": feeds:read is held by 2 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001"+update),
+		"more":              held(HeldScope{"feeds:read", ids, 1234}, ": feeds:read is held by 1234 keys and opens nothing: 7Hk2Qp9aX3bC, 000000000001, …"+update),
 		"by none":           held(HeldScope{"feeds:read", nil, 0}),
-		"misspelt":          held(HeldScope{"posts:wrte", ids[:1], 1}, ": posts:wrte is held by 1 key and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC"),
-		"misspelt, of ours": held(HeldScope{"x:thing", ids[:1], 1}, ": x:thing is held by 1 key and opens nothing (did you mean x:things?): 7Hk2Qp9aX3bC"),
-		"near the useless":  held(HeldScope{"feeds:rad", ids[:1], 1}, ": feeds:rad is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"),
-		"by no gateway":     {held: []HeldScope{{"posts:write", ids[:1], 1}}, want: []string{": posts:write is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"}},
+		"misspelt":          held(HeldScope{"posts:wrte", ids[:1], 1}, ": posts:wrte is held by 1 key and opens nothing (did you mean posts:write?): 7Hk2Qp9aX3bC"+update),
+		"misspelt, of ours": held(HeldScope{"x:thing", ids[:1], 1}, ": x:thing is held by 1 key and opens nothing (did you mean x:things?): 7Hk2Qp9aX3bC"+update),
+		"near the useless":  held(HeldScope{"feeds:rad", ids[:1], 1}, ": feeds:rad is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"+update),
+		"by no gateway":     {held: []HeldScope{{"posts:write", ids[:1], 1}}, want: []string{": posts:write is held by 1 key and opens nothing: 7Hk2Qp9aX3bC" + update}},
 		"of another gateway": {
 			gateways: []Mapping{gateway(none), gateway(nil, document("GET /c feeds:read"))},
 			held:     []HeldScope{{"feeds:read", ids, 2}},
@@ -73,7 +73,9 @@ func TestHeldScopes(t *testing.T) {
 		"never reached": {
 			gateways: []Mapping{gateway(none, document("GET /a feeds:read"))},
 			held:     []HeldScope{{"feeds:read", ids[:1], 1}},
-			want:     []string{": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC"},
+			want:     []string{": feeds:read is held by 1 key and opens nothing: 7Hk2Qp9aX3bC" + update},
 		},
 	})
 }
+
+const update = "; give each the scopes that it is to have: caddy keygate update 7Hk2Qp9aX3bC --scope <scopes>"

@@ -10,7 +10,7 @@ import (
 // checkShadowed finds imported routes that written ones take requests from.
 func (s *site) checkShadowed(f *findings) {
 	for _, t := range s.takings {
-		if t.operation.Problem != nil {
+		if t.operation.Problem != nil || !t.whole && s.has(t.operation.Method, t.written) {
 			continue
 		}
 		r := t.operation.Route
@@ -21,10 +21,26 @@ func (s *site) checkShadowed(f *findings) {
 		is, takes := needsOf(r), needsOf(t.written)
 		need := "which needs the same: " + takes
 		if !needSame(r, t.written) {
-			need = "which needs " + takes + " where the document has " + is + "; make them the same, unless that is meant"
+			need = "which needs " + takes + " where the document has " + is
 		}
-		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s", r, what, t.written, inSource(t.written), need)
+		f.add(Shadowed, r.Source, "%s %s to the route %s%s, %s; if that is not meant, remove the route or make it narrower", r, what, t.written, inSource(t.written), need)
 	}
+}
+
+// has reports whether an operation has the very requests of a written route with
+// its method. No other operation had any of them then, of which the route could
+// take some.
+func (s *site) has(method string, r *access.Route) bool {
+	if s.shapes == nil {
+		s.shapes = make(map[string]bool)
+		for _, o := range s.operations {
+			s.shapes[o.Method+" "+view{}.pattern(spelt(o))] = true
+		}
+	}
+	if !slices.Contains(r.Methods, method) && !slices.Contains(r.Methods, "*") {
+		return false
+	}
+	return s.shapes[method+" "+view{}.pattern(r.Pattern)]
 }
 
 func inSource(r *access.Route) string {
@@ -59,6 +75,8 @@ func needsOf(r *access.Route) string {
 		needs = "no key"
 	case access.Authenticated:
 		needs = "any valid key"
+	case access.Denied:
+		needs = "what nobody has"
 	default:
 		needs = r.Scopes.String()
 	}

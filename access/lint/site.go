@@ -12,6 +12,7 @@ type site struct {
 	operations []*openapi.Operation // of all documents
 	takings    []taking
 	covered    map[*openapi.Operation]bool // a written route takes it as a whole
+	shapes     map[string]bool             // methods and patterns of operations, see has
 }
 
 func newSite(g *Mapping) *site {

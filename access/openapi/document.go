@@ -28,6 +28,10 @@ type Options struct {
 
 	// Default is for operations that say nothing of security. nil: they are denied.
 	Default *Default
+
+	// OtherSchemes are not the keys', as whoever reads the document knows: no
+	// [Remark] says so again. They change no route.
+	OtherSchemes []string
 }
 
 // Document is what a document says of a backend's operations.
@@ -38,7 +42,8 @@ type Document struct {
 	Operations []Operation // in the order of the document
 
 	// Declared are the scopes that the flows of an oauth2 scheme declare, in
-	// the order of the document.
+	// the order of the document, but for those that operations need and no key can
+	// hold.
 	Declared []DeclaredScope
 
 	// UnusedMappings are those of Options.ScopeMap that no operation needed.
@@ -46,6 +51,9 @@ type Document struct {
 
 	// Merged are the scopes that stand for several of the document, sorted.
 	Merged []MergedScope
+
+	// Scheme is the name of the keys' scheme; "" if none can be.
+	Scheme string
 
 	// KeyHeader is where clients are told to send the key, if the scheme is an
 	// apiKey in a header other than Authorization, canonical: "X-Api-Key".
@@ -66,6 +74,18 @@ type Operation struct {
 	// can be no such request. Problem then says why.
 	Route   *access.Route
 	Problem *Problem
+
+	// Remarks are what the document says of the operation and no route does. Those
+	// of one security are shared by all operations that have it.
+	Remarks []Remark
+}
+
+// Remark is what a document says in a place, and the gateway does not do. Its
+// text is for people, and says what to do.
+type Remark struct {
+	Kind   Kind
+	Source string // file and line
+	Text   string
 }
 
 // Problem is why an operation is denied. Its text is for people, and
@@ -75,20 +95,25 @@ type Problem struct {
 	Text string
 }
 
-// Kind is what is wrong with an operation.
+// Kind is what is wrong with an operation, or to be known of it.
 type Kind string
 
-// The kinds of problems.
+// The kinds of problems, and those of remarks.
 const (
 	NoSecurity Kind = "no_security"    // neither the operation nor the document says what it needs
 	Ambiguous  Kind = "ambiguous_path" // no request may have such a path
 	Unmappable Kind = "unmappable"     // a method, path, scope or scheme that a route cannot have
+
+	Dropped     Kind = "dropped_alternative" // one that no key can meet
+	OtherScheme Kind = "other_scheme"        // a requirement that the gateway does not check
+	ColonName   Kind = "colon_name"          // a segment such as :id, which is that very text
 )
 
 // DeclaredScope is a scope that a document declares.
 type DeclaredScope struct {
 	Scope  string
 	Source string
+	Keys   []string // the scopes that keys hold for it
 }
 
 // Routes returns the routes of all operations that have one, denied ones too.

@@ -26,12 +26,15 @@ type reader struct {
 	schemes map[string]*scheme // by name; those of the first file
 	names   []string           // theirs, in the order of the document
 	fixed   bool               // whether the base path is given, and servers do not matter
+	choose  bool               // what the document leaves open, see load
+	differ  bool               // paths of servers do, where that is to be chosen
 }
 
 // file is a file that was read.
 type file struct {
 	name string // relative to the folder of the document, with slashes
 	root *yaml.Node
+	json bool // see where
 }
 
 func (f *file) at(line int) string { return f.name + ":" + strconv.Itoa(line) }
@@ -59,7 +62,7 @@ func (r *reader) open(name, where, what string) (*file, error) {
 
 	f := &file{name: filepath.ToSlash(name)}
 	parse := f.parseYAML
-	if isJSON(name, text) {
+	if f.json = isJSON(name, text); f.json {
 		parse = f.parseJSON
 	}
 	if f.root, err = parse(text); err != nil {

@@ -82,6 +82,9 @@ func describe(document *Document) string {
 	b.WriteByte('\n')
 	for i := range document.Operations {
 		op := &document.Operations[i]
+		for _, r := range op.Remarks {
+			fmt.Fprintf(&b, "%s %s: %s %s: %s\n", op.Method, op.Path, r.Kind, r.Source, r.Text)
+		}
 		if op.Problem != nil {
 			fmt.Fprintf(&b, "%s %s: %s %s: %s\n", op.Method, op.Path, op.Problem.Kind, op.Source, op.Problem.Text)
 			continue

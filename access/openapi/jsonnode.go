@@ -23,7 +23,7 @@ func (f *file) parseJSON(text []byte) (*yaml.Node, error) {
 	}
 	j := &jsonReader{file: f, text: text, dec: json.NewDecoder(bytes.NewReader(text)), line: 1}
 	j.dec.UseNumber()
-	return j.value(0)
+	return j.value(0, true)
 }
 
 // jsonReader makes nodes of the tokens of a valid text.
@@ -33,9 +33,12 @@ type jsonReader struct {
 	dec  *json.Decoder
 	line int // where the last token is; no token has a line break in it
 	read int // offset of its end
+	last int // offset of the end of the last key or item, see where
 }
 
-func (j *jsonReader) value(depth int) (*yaml.Node, error) {
+// value reads a value, or a key. It has a place of its own in the text unless it is
+// the value of a key.
+func (j *jsonReader) value(depth int, own bool) (*yaml.Node, error) {
 	token, err := j.dec.Token()
 	if err != nil {
 		return nil, fail(j.file.at(j.line), "is not JSON: %s", err)
@@ -44,7 +47,10 @@ func (j *jsonReader) value(depth int) (*yaml.Node, error) {
 	j.line += bytes.Count(j.text[j.read:end], []byte("\n"))
 	j.read = end
 
-	n := &yaml.Node{Kind: yaml.ScalarNode, Line: j.line}
+	if own {
+		j.last = end
+	}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Line: j.line, Column: j.last}
 	switch v := token.(type) {
 	case string:
 		n.Tag, n.Value = "!!str", v
@@ -66,15 +72,17 @@ func (j *jsonReader) value(depth int) (*yaml.Node, error) {
 
 // content reads the keys and values, or the items, up to the closing bracket.
 func (j *jsonReader) content(n *yaml.Node, depth int) error {
+	isKey := true
 	for j.dec.More() {
 		if depth == maxDepth {
 			return j.file.depthError(n.Line)
 		}
-		child, err := j.value(depth + 1)
+		child, err := j.value(depth+1, n.Kind == yaml.SequenceNode || isKey)
 		if err != nil {
 			return err
 		}
 		n.Content = append(n.Content, child)
+		isKey = !isKey
 	}
 	_, err := j.dec.Token()
 	return err

@@ -19,7 +19,7 @@ func newPlace(f *file, n *yaml.Node) place {
 	return place{f, n}
 }
 
-func (p place) where() string { return p.file.at(p.node.Line) }
+func (p place) where() string { return p.file.where(p.node) }
 
 // text returns what a node says that is a string.
 func (p place) text() (string, bool) {

@@ -107,17 +107,21 @@ func (o *operation) build(p *policy) Operation {
 	if op.Route, op.Problem = o.route(p); op.Problem != nil {
 		op.Route = o.denied()
 	}
+	op.Remarks = p.needsOf(o.security).remarks
+	if own := o.remarks(); own != nil {
+		op.Remarks = append(own, op.Remarks...)
+	}
 	return op
 }
 
 func (o *operation) route(p *policy) (*access.Route, *Problem) {
 	if o.method == http.MethodTrace {
-		return nil, &Problem{Unmappable, "the gateway refuses TRACE, whatever the route"}
+		return nil, &Problem{Unmappable, "the gateway refuses TRACE, whatever the route; remove it from the document"}
 	}
 	if !isServed(o.method) {
-		return nil, &Problem{Unmappable, "the gateway refuses the method " + apikey.Quote(o.method) + ", whatever the route"}
+		return nil, &Problem{Unmappable, "the gateway refuses the method " + apikey.Quote(o.method) + ", whatever the route; remove it from the document"}
 	}
-	pattern, problem := toPattern(o.path)
+	pattern, problem := toPattern(o.method, o.path)
 	if problem != nil {
 		return nil, problem
 	}
@@ -129,11 +133,23 @@ func (o *operation) route(p *policy) (*access.Route, *Problem) {
 		Source:    o.source,
 		Imported:  true,
 	}
-	if route.Access, route.Scopes, problem = o.security.needs(p); problem != nil {
-		return nil, problem
+	// First what no line of the openapi block mends: who follows the advice for the
+	// rest is not to meet another one.
+	probe := *route
+	probe.Access = access.Public
+	if err := probe.Check(); err != nil {
+		return nil, &Problem{Unmappable, err.Problem + o.byHand()}
 	}
+	n := p.needsOf(o.security)
+	switch {
+	case n.byHand:
+		return nil, &Problem{n.problem.Kind, n.problem.Text + o.byHand()}
+	case n.problem != nil:
+		return nil, n.problem
+	}
+	route.Access, route.Scopes = n.access, n.scopes
 	if err := route.Check(); err != nil {
-		return nil, &Problem{Unmappable, err.Problem}
+		return nil, &Problem{Unmappable, err.Problem + o.byHand()}
 	}
 	return route, nil
 }

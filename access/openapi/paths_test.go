@@ -10,10 +10,13 @@ import (
 func TestPatterns(t *testing.T) {
 	const (
 		ambiguous = "ambiguous_path: every request with such a path is refused: The path has "
-		query     = ", as what follows is a query or a fragment; write the path without it"
+		elsewhere = "; serve it at another path"
+		byHand    = "; write its route in keygate, with what it needs in place of deny: deny GET "
+		strictest = ", with what the strictest of its operations needs"
 		chars     = "; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment"
 	)
 	tests := map[string]string{
+		"/{a}{b}.{c*}*/x{d}{e}":   `unmappable: pattern "/{a}{b}.{c_}*/x{d}{e}" has the segment "{a}{b}.{c_}*", where nothing tells where one name ends; accepted: text between two names, such as {a}-{b}` + byHand + "/{a}.{c_}/x{d}",
 		"/":                       "GET / public",
 		"/a/":                     "GET /a/ public",
 		"/a.b~c_d:e@f!g":          "GET /a.b~c_d:e@f!g public",
@@ -29,31 +32,32 @@ func TestPatterns(t *testing.T) {
 		"/posts/{id}:publish":     "GET /posts/{id}:publish public",
 		"/v{version}/a":           "GET /v{version}/a public",
 		"/users/{id?}":            "GET /users/{id_} public",
-		"/{a}{b}":                 `unmappable: pattern "/{a}{b}" has the segment "{a}{b}", where nothing tells where one name ends; accepted: text between two names, such as {a}-{b}`,
-		"/{{a}}":                  `unmappable: pattern "/{p_a}}" has the segment "{p_a}}"; accepted: {name} with or without text around it, or a final * as a whole segment`,
-		"/a{b":                    `unmappable: pattern "/a{b" has the segment "a{b"; accepted: {name} of letters, digits, - and _, starting with a letter`,
-		"/{a/b}":                  `unmappable: pattern "/{a/b}" has the segment "{a"; accepted: {name} of letters, digits, - and _, starting with a letter`,
-		"/*/a":                    `unmappable: pattern "/*/a" has a * that is not at the end; accepted there: {name}, for one segment`,
-		"/*/":                     `unmappable: pattern "/*/" has a * that is not at the end; accepted there: {name}, for one segment`,
-		"/a*":                     `unmappable: pattern "/a*" has the segment "a*"; accepted: {name} with or without text around it, or a final * as a whole segment`,
-		"/a%20b":                  `unmappable: pattern "/a%20b" has the segment "a%20b", and patterns are not percent-encoded; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name}`,
-		"/a b":                    `unmappable: pattern "/a b" has the segment "a b"` + chars,
-		"/é":                      `unmappable: pattern "/\u00e9" has the segment "\u00e9"` + chars,
-		"/a[0]":                   `unmappable: pattern "/a[0]" has the segment "a[0]"` + chars,
-		"/a?b=c":                  `unmappable: requests with such a path go to "/a"` + query,
-		"/a/{b}#c":                `unmappable: requests with such a path go to "/a/{name}"` + query,
-		"//a":                     ambiguous + "an empty segment (//). Send it with single slashes.",
-		"/a//":                    ambiguous + "an empty segment (//). Send it with single slashes.",
-		"/a/../b":                 ambiguous + "a . or .. segment. Send the path that it leads to.",
-		"/.":                      ambiguous + "a . or .. segment. Send the path that it leads to.",
-		"/a;b={c}":                ambiguous + "a semicolon, as it is or percent-encoded. Send the path without it.",
-		`/a\b`:                    ambiguous + "a backslash, as it is or percent-encoded. Send the path without it.",
-		"/a%2Fb":                  ambiguous + "a percent-encoded slash (%2F). Send the path without it.",
-		"/a%41":                   ambiguous + "a letter, a digit or one of - . _ ~ in percent-encoded form. Send these characters as they are.",
-		"/a%":                     ambiguous + "a % that two hexadecimal digits do not follow. Percent-encode the path again.",
-		"/a\tb":                   ambiguous + "a control character, as it is or percent-encoded. Send the path without it.",
-		"/a/{b}//{c}.{d}":         ambiguous + "an empty segment (//). Send it with single slashes.",
-		strings.Repeat("/a", 600): `unmappable: pattern "` + strings.Repeat("/a", 32) + `"… has 1200 bytes; accepted: at most 1024`,
+		"/{a}{b}":                 `unmappable: pattern "/{a}{b}" has the segment "{a}{b}", where nothing tells where one name ends; accepted: text between two names, such as {a}-{b}` + byHand + "/{a}",
+		"/{{a}}":                  `unmappable: pattern "/{p_a}}" has the segment "{p_a}}"; accepted: {name} with or without text around it, or a final * as a whole segment` + elsewhere,
+		"/a{b":                    `unmappable: pattern "/a{b" has the segment "a{b"; accepted: {name} of letters, digits, - and _, starting with a letter` + elsewhere,
+		"/{a/b}":                  `unmappable: pattern "/{a/b}" has the segment "{a"; accepted: {name} of letters, digits, - and _, starting with a letter` + elsewhere,
+		"/*/a":                    `unmappable: pattern "/*/a" has a * that is not at the end; accepted there: {name}, for one segment` + byHand + "/{any}/a",
+		"/*/":                     `unmappable: pattern "/*/" has a * that is not at the end; accepted there: {name}, for one segment` + byHand + "/{any}/",
+		"/a*":                     `unmappable: pattern "/a*" has the segment "a*"; accepted: {name} with or without text around it, or a final * as a whole segment` + byHand + "/a{any}",
+		"/a%20b":                  `unmappable: pattern "/a%20b" has the segment "a%20b", and patterns are not percent-encoded; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name}` + elsewhere,
+		"/a b":                    `unmappable: pattern "/a b" has the segment "a b"` + chars + elsewhere,
+		"/é":                      `unmappable: pattern "/\u00e9" has the segment "\u00e9"` + chars + elsewhere,
+		"/a[0]":                   `unmappable: pattern "/a[0]" has the segment "a[0]"` + chars + elsewhere,
+		"/a?b=c":                  `unmappable: what clients send is "GET /a", as what follows is a query, which no route looks at; write the path as "/a"` + strictest,
+		"/a/{b}#c":                `unmappable: what clients send is "GET /a/{b}", as what follows is a fragment, which clients do not send; write the path as "/a/{b}"` + strictest,
+		"/{a?}/{b#}#{c}":          `unmappable: what clients send is "GET /{a?}/{b#}", as what follows is a fragment, which clients do not send; write the path as "/{a?}/{b#}"` + strictest,
+		"//a":                     ambiguous + "an empty segment (//). Send it with single slashes" + elsewhere,
+		"/a//":                    ambiguous + "an empty segment (//). Send it with single slashes" + elsewhere,
+		"/a/../b":                 ambiguous + "a . or .. segment. Send the path that it leads to" + elsewhere,
+		"/.":                      ambiguous + "a . or .. segment. Send the path that it leads to" + elsewhere,
+		"/a;b={c}":                ambiguous + "a semicolon, as it is or percent-encoded. Send the path without it" + elsewhere,
+		`/a\b`:                    ambiguous + "a backslash, as it is or percent-encoded. Send the path without it" + elsewhere,
+		"/a%2Fb":                  ambiguous + "a percent-encoded slash (%2F). Send the path without it" + elsewhere,
+		"/a%41":                   ambiguous + "a letter, a digit or one of - . _ ~ in percent-encoded form. Send these characters as they are" + elsewhere,
+		"/a%":                     ambiguous + "a % that two hexadecimal digits do not follow. Percent-encode the path again" + elsewhere,
+		"/a\tb":                   ambiguous + "a control character, as it is or percent-encoded. Send the path without it" + elsewhere,
+		"/a/{b}//{c}.{d}":         ambiguous + "an empty segment (//). Send it with single slashes" + elsewhere,
+		strings.Repeat("/a", 600): `unmappable: pattern "` + strings.Repeat("/a", 32) + `"… has 1200 bytes; accepted: at most 1024` + elsewhere,
 	}
 	for path, want := range tests {
 		t.Run(path[:min(len(path), 20)], func(t *testing.T) {

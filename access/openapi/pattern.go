@@ -9,15 +9,15 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// toPattern makes the pattern of a route from a path template (OpenAPI 3.1.1
+// toPattern makes the pattern of a route from the path template of an operation (OpenAPI 3.1.1
 // §4.8.8). What else a pattern cannot have is left to [access.Route.Check].
-func toPattern(path string) (string, *Problem) {
-	requested, found := cutQuery(mapTemplate(path, one))
-	if found {
-		return "", &Problem{Unmappable, fmt.Sprintf("requests with such a path go to %s, as what follows is a query or a fragment; write the path without it", apikey.Quote(showNames(requested)))}
+func toPattern(method, path string) (string, *Problem) {
+	requested, after := cutQuery(path)
+	if after != "" {
+		return "", &Problem{Unmappable, fmt.Sprintf("what clients send is %s, as what follows is %s; write the path as %s, with what the strictest of its operations needs", apikey.Quote(method+" "+requested), after, apikey.Quote(requested))}
 	}
-	if problem := access.CheckPath(example(requested)); problem != "" {
-		return "", &Problem{Ambiguous, "every request with such a path is refused: " + problem}
+	if problem := access.CheckPath(example(mapTemplate(path, one))); problem != "" {
+		return "", &Problem{Ambiguous, "every request with such a path is refused: " + strings.TrimSuffix(problem, ".") + "; serve it at another path"}
 	}
 	names := make(map[string]bool)
 	segments := strings.Split(path, "/")
@@ -28,12 +28,22 @@ func toPattern(path string) (string, *Problem) {
 }
 
 // cutQuery returns what clients request for a path that has a query or a
-// fragment in it, and whether it has.
-func cutQuery(path string) (requested string, found bool) {
-	if i := strings.IndexAny(path, "?#"); i >= 0 {
-		return path[:i], true
+// fragment in it, and what that is; "" where it has none.
+func cutQuery(path string) (requested, after string) {
+	inName := false
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c == '{' && strings.Contains(path[i:], "}"):
+			inName = true
+		case c == '}':
+			inName = false
+		case c == '?' && !inName:
+			return path[:i], "a query, which no route looks at"
+		case c == '#' && !inName:
+			return path[:i], "a fragment, which clients do not send"
+		}
 	}
-	return path, false
+	return path, ""
 }
 
 // aName stands for a parameter while a path template is taken apart.
@@ -41,12 +51,11 @@ const aName = "\x00"
 
 func one(string) string { return aName }
 
-func showNames(path string) string { return strings.ReplaceAll(path, aName, "{name}") }
-
 // deniedPattern makes a pattern that has every request for a path template. It
 // is "" where no request can have such a path.
 func deniedPattern(path string) string {
-	path, _ = cutQuery(mapTemplate(path, one))
+	path, _ = cutQuery(path)
+	path = mapTemplate(path, one)
 	if access.CheckPath(example(path)) != "" {
 		return ""
 	}

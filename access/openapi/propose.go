@@ -14,44 +14,61 @@ import (
 type Proposal struct {
 	Options Options
 
-	// Unmapped are scopes of the document that are in another form and that have
-	// to be mapped by hand: those with a star, which would be a pattern.
+	// Unmapped are scopes of the document that are in another form, and that no
+	// line of a Caddyfile can be for alone: with a star, which would be a pattern, or
+	// with characters that no word of it has.
 	Unmapped []string
 }
 
 // Propose reads a document without options, and says which would help: the
-// scheme that most operations name, a scope for each that is in another form,
+// scheme that most operations name, the base path of most where servers differ, a
+// scope for each that is in another form,
 // and that operations without security need any valid key. None of them opens an
 // operation to who may not call it by the document: no two scopes become one.
 func Propose(path string) (*Document, Proposal, error) {
-	d, p, several, err := load(path, Options{}, true)
+	var proposal Proposal
+	d, p, err := load(path, &proposal.Options, true)
 	if err != nil {
 		return nil, Proposal{}, err
 	}
-	var proposal Proposal
-	if several {
-		proposal.Options.Scheme = p.scheme
-	}
-	taken := make(map[string]bool)
-	scopes := slices.Sorted(maps.Keys(p.seen))
-	for _, scope := range scopes {
-		taken[scope] = apikey.CheckScope(scope) == nil
-	}
-	for _, scope := range scopes {
-		switch {
-		case taken[scope]:
-		case scope == "" || strings.Contains(scope, "*"):
+	for _, scope := range slices.Sorted(maps.Keys(p.seen)) {
+		if areScopes(p.seen[scope]) {
+			continue
+		}
+		if m := p.proposed(scope); m.Line() != "" {
+			proposal.Options.ScopeMap = append(proposal.Options.ScopeMap, m)
+		} else {
 			proposal.Unmapped = append(proposal.Unmapped, scope)
-		default:
-			target := proposeScope(scope, taken)
-			taken[target] = true
-			proposal.Options.ScopeMap = append(proposal.Options.ScopeMap, ScopeMapping{scope, []string{target}})
 		}
 	}
 	if slices.ContainsFunc(d.Operations, func(o Operation) bool { return o.Problem != nil && o.Problem.Kind == NoSecurity }) {
 		proposal.Options.Default = &Default{Access: access.Authenticated}
 	}
 	return d, proposal, nil
+}
+
+// proposed returns a mapping for a scope that is in another form, and in none
+// that another scope of the document has; an empty one where it would be a
+// pattern.
+func (p *policy) proposed(scope string) ScopeMapping {
+	if p.proposals == nil {
+		p.proposals = make(map[string]ScopeMapping)
+		taken := make(map[string]bool)
+		for _, mapped := range p.seen {
+			for _, s := range mapped {
+				taken[s] = true
+			}
+		}
+		for _, source := range slices.Sorted(maps.Keys(p.seen)) {
+			if source == "" || strings.Contains(source, "*") || areScopes(p.seen[source]) {
+				continue
+			}
+			target := proposeScope(source, taken)
+			taken[target] = true
+			p.proposals[source] = ScopeMapping{source, []string{target}}
+		}
+	}
+	return p.proposals[scope]
 }
 
 // proposeScope makes a scope that is not taken of one in another form: of a URL

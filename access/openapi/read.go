@@ -32,21 +32,23 @@ const (
 //
 // Operations that can be no route are no error: each has its Problem.
 func Read(path string, o Options) (*Document, error) {
-	d, _, _, err := load(path, o, false)
+	d, _, err := load(path, &o, false)
 	return d, err
 }
 
-// load does the work of Read. With choose it takes the scheme that most
-// operations name where several could be that of the keys.
-func load(path string, o Options, choose bool) (d *Document, p *policy, several bool, err error) {
+// load does the work of Read. With choose it sets the options that the document
+// leaves open: the scheme that most operations name where several could be that
+// of the keys, and the base path of most where servers differ in theirs.
+func load(path string, o *Options, choose bool) (d *Document, p *policy, err error) {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
-		return nil, nil, false, fail(path, "cannot be read: %s", reason(err))
+		return nil, nil, fail(path, "cannot be read: %s", reason(err))
 	}
 	defer root.Close()
 
 	r := &reader{
 		root:     root,
+		choose:   choose,
 		files:    make(map[string]*file),
 		left:     maxBytes,
 		digest:   sha256.New(),
@@ -55,53 +57,65 @@ func load(path string, o Options, choose bool) (d *Document, p *policy, several 
 	}
 	entry, err := r.open(filepath.Base(path), path, "the document")
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, err
 	}
 	d = &Document{File: path}
-	if p, several, err = r.read(d, entry, o, choose); err != nil {
-		return nil, nil, false, err
+	if p, err = r.read(d, entry, o); err != nil {
+		return nil, nil, err
 	}
 	d.Digest = hex.EncodeToString(r.digest.Sum(nil))
-	return d, p, several, nil
+	return d, p, nil
 }
 
 // read fills in the document from its first file.
-func (r *reader) read(d *Document, entry *file, o Options, choose bool) (p *policy, several bool, err error) {
+func (r *reader) read(d *Document, entry *file, o *Options) (*policy, error) {
 	doc, err := r.mapping(entry.whole(), "the document")
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if err := checkVersion(doc); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if err := r.readSchemes(doc); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	operations, err := r.operations(doc, o.BasePath)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	want := o.Scheme
-	if choose && want == "" {
-		want, several = r.mostNamed(operations)
+	if r.differ {
+		o.BasePath, r.visits = mostUsed(operations), 0
+		if operations, err = r.operations(doc, o.BasePath); err != nil {
+			return nil, err
+		}
 	}
-	s, err := r.scheme(doc, want)
+	if r.choose && o.Scheme == "" {
+		o.Scheme = r.mostNamed(operations)
+	}
+	s, err := r.scheme(doc, o.Scheme)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	d.KeyHeader, d.SchemeSource = s.header, s.where
-	if d.Declared, err = r.declaredScopes(s); err != nil {
-		return nil, false, err
+	d.Scheme, d.KeyHeader, d.SchemeSource = s.name, s.header, s.where
+	declared, err := r.declaredScopes(s)
+	if err != nil {
+		return nil, err
 	}
-	p = newPolicy(s.name, o)
+	if err := r.checkOthers(doc, s, o.OtherSchemes); err != nil {
+		return nil, err
+	}
+	p := newPolicy(s.name, *o)
+	p.places = r.placesOfSchemes()
+	p.learn(operations)
 	d.Operations = make([]Operation, len(operations))
 	for i := range operations {
 		d.Operations[i] = operations[i].build(p)
 	}
 	denyAlike(d.Operations)
 	denyLookAlikes(d)
+	d.Declared = p.declared(declared)
 	d.UnusedMappings, d.Merged = p.unused(), p.merged()
-	return p, several, nil
+	return p, nil
 }
 
 var version = regexp.MustCompile(`^3\.[012]\.\d+(-.+)?$`)

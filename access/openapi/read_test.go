@@ -73,8 +73,8 @@ openapi.yaml:27 HEAD /v1/status -> HEAD /v1/status public
 openapi.yaml:28 OPTIONS /v1/status -> OPTIONS /v1/status public
 openapi.yaml:30 GET /v1/live -> GET /v1/live posts:read websocket
 openapi.yaml:31 PATCH /v1/live -> PATCH /v1/live posts:read
-openapi.yaml:32 PUT /v1/live -> unmappable: no requirement names the scheme "oauth"
-openapi.yaml:33 TRACE /v1/live -> unmappable: the gateway refuses TRACE, whatever the route
+openapi.yaml:32 PUT /v1/live -> unmappable: no requirement names the scheme "oauth"; write its route in keygate, with what it needs in place of deny: deny PUT /v1/live
+openapi.yaml:33 TRACE /v1/live -> unmappable: the gateway refuses TRACE, whatever the route; remove it from the document
 `
 
 func TestRead(t *testing.T) {
@@ -91,11 +91,12 @@ func TestRead(t *testing.T) {
 		File:         path,
 		Digest:       hex.EncodeToString(sum[:]),
 		Operations:   d.Operations,
+		Scheme:       "oauth",
 		SchemeSource: "openapi.yaml:37",
 		Declared: []openapi.DeclaredScope{
-			{Scope: "posts:read", Source: "openapi.yaml:43"},
-			{Scope: "posts:write", Source: "openapi.yaml:44"},
-			{Scope: "posts:approve", Source: "openapi.yaml:46"},
+			{"posts:read", "openapi.yaml:43", []string{"posts:read"}},
+			{"posts:write", "openapi.yaml:44", []string{"posts:write"}},
+			{"posts:approve", "openapi.yaml:46", []string{"posts:approve"}},
 		},
 	}
 	if !reflect.DeepEqual(d, want) {
@@ -151,7 +152,7 @@ func TestJSONLines(t *testing.T) {
     , "get"
       : {"security": []}}}}
 `}, openapi.Options{})
-	const want = `openapi.json:6 GET /😀 -> unmappable: pattern "/\U0001f600" has the segment "\U0001f600"; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment
+	const want = `openapi.json:6 GET /😀 -> unmappable: pattern "/\U0001f600" has the segment "\U0001f600"; accepted in a segment: A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) + , = : @, or {name} for any one segment; serve it at another path
 openapi.json:8 POST /b -> POST /b public cost=7
 openapi.json:11 GET /b -> GET /b public
 `

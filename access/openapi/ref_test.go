@@ -148,7 +148,7 @@ func TestRefElsewhere(t *testing.T) {
 		},
 		"security":    {"paths:\n  /a:\n    get: {security: {$ref: a.yaml}}\n", "openapi.yaml:4: security is no list"},
 		"requirement": {key + "paths:\n  /a:\n    get: {security: [$ref: a.yaml]}\n", `openapi.yaml:5: security scheme "$ref" is not declared; accepted: "key"`},
-		"schemes":     {"components: {securitySchemes: {$ref: a.yaml}}\npaths: {}\n", `openapi.yaml:2: security scheme "$ref" is no mapping of keys to values`},
+		"schemes":     {"components: {securitySchemes: {$ref: a.yaml}}\npaths: {}\n", `openapi.yaml:2: $ref "a.yaml" cannot be read: `},
 		"servers":     {"servers:\n - $ref: a.yaml\npaths: {}\n", "openapi.yaml:3: server has no url; accepted: a URL such as https://api.example.com/v1, or /v1; or set base_path"},
 		"paths twice": {"paths:\n  $ref: '#/x'\n  /a: {}\nx:\n  /a: {}\n", `openapi.yaml:4: "/a" is also in what the $ref refers to, at openapi.yaml:6; accepted: one of them`},
 		"servers twice": {
@@ -234,4 +234,24 @@ func TestFileBounds(t *testing.T) {
 			t.Errorf("%d bytes: Read = %v, want %s", size, err, want)
 		}
 	}
+}
+
+// Security schemes may be in another file: each, all of them, or all components.
+func TestSchemesElsewhere(t *testing.T) {
+	const head, paths = "openapi: 3.1.0\nsecurity: [{key: [a:b]}]\npaths: {/a: {get: {}}}\n", "key: {type: http, scheme: bearer}\n"
+	for name, files := range map[string]map[string]string{
+		"each":       {"openapi.yaml": head + "components: {securitySchemes: {key: {$ref: 'more/s.yaml#/key'}}}\n", "more/s.yaml": paths},
+		"all":        {"openapi.yaml": head + "components: {securitySchemes: {$ref: 'more/s.yaml'}}\n", "more/s.yaml": paths},
+		"components": {"openapi.yaml": head + "components: {$ref: 'more/c.yaml'}\n", "more/c.yaml": "securitySchemes: {$ref: 's.yaml'}\n", "more/s.yaml": paths},
+		"beside":     {"openapi.yaml": head + "components: {securitySchemes: {other: {type: http, scheme: basic}, $ref: 'more/s.yaml'}}\n", "more/s.yaml": paths},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := mustRead(t, files, openapi.Options{})
+			if got := outcome(&d.Operations[0]); got != "GET /a a:b" || d.Scheme != "key" {
+				t.Errorf("it becomes %s by %q", got, d.Scheme)
+			}
+		})
+	}
+	refused(t, map[string]string{"openapi.yaml": head + "components: {securitySchemes: {key: {}, $ref: s.yaml}}\n", "s.yaml": paths}, openapi.Options{},
+		`openapi.yaml:4: "key" is also in what the $ref refers to, at s.yaml:1; accepted: one of them`)
 }

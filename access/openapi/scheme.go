@@ -21,27 +21,34 @@ type scheme struct {
 
 // readSchemes reads the security schemes that the document declares.
 func (r *reader) readSchemes(doc *mapping) error {
-	m := doc
+	all := layers{doc}
 	for _, key := range []string{"components", "securitySchemes"} {
-		f := m.get(key)
-		if f == nil {
-			return nil
+		f, err := all.get(key)
+		if f == nil || err != nil {
+			return err
 		}
-		var err error
-		if m, err = r.mapping(f.value, key); err != nil {
+		if all, err = r.layers(f.value, key); err != nil {
 			return err
 		}
 	}
-	for i := range m.fields {
-		f := &m.fields[i]
-		l, err := r.layers(f.value, "security scheme "+apikey.Quote(f.name()))
-		if err != nil {
-			return err
+	for _, m := range all {
+		for i := range m.fields {
+			f := &m.fields[i]
+			if f.name() == "$ref" {
+				continue
+			}
+			if _, err := all.get(f.name()); err != nil {
+				return err // twice
+			}
+			l, err := r.layers(f.value, "security scheme "+apikey.Quote(f.name()))
+			if err != nil {
+				return err
+			}
+			s := newScheme(l[len(l)-1])
+			s.name, s.where = f.name(), f.where()
+			r.schemes[s.name] = s
+			r.names = append(r.names, s.name)
 		}
-		s := newScheme(l[len(l)-1])
-		s.name, s.where = f.name(), f.where()
-		r.schemes[s.name] = s
-		r.names = append(r.names, s.name)
 	}
 	return nil
 }
@@ -106,14 +113,35 @@ func (r *reader) scheme(doc *mapping, want string) (*scheme, error) {
 	}
 }
 
+func (r *reader) placesOfSchemes() map[string]string {
+	places := make(map[string]string)
+	for name, s := range r.schemes {
+		places[name] = s.where
+	}
+	return places
+}
+
+// checkOthers refuses names of other schemes that are none.
+func (r *reader) checkOthers(doc *mapping, keys *scheme, others []string) error {
+	for _, name := range others {
+		switch {
+		case r.schemes[name] == nil:
+			return fail(doc.where(), "security scheme %s of other_schemes is not declared; accepted: %s", apikey.Quote(name), r.declaredNames())
+		case name == keys.name:
+			return fail(keys.where, "security scheme %s of other_schemes is that of the keys; accepted: others", apikey.Quote(name))
+		}
+	}
+	return nil
+}
+
 // mostNamed returns the scheme that most operations name of those that can be
-// that of the keys, and whether there are several; "" where there are not.
-func (r *reader) mostNamed(operations []operation) (name string, several bool) {
+// that of the keys; "" where there are not several.
+func (r *reader) mostNamed(operations []operation) (name string) {
 	named := make(map[string]int)
 	for i := range operations {
 		if s := operations[i].security; s != nil {
 			for _, requirement := range s.requirements {
-				for name := range requirement {
+				for name := range requirement.scopes {
 					named[name]++
 				}
 			}
@@ -130,9 +158,9 @@ func (r *reader) mostNamed(operations []operation) (name string, several bool) {
 		}
 	}
 	if can < 2 {
-		return "", false
+		return ""
 	}
-	return name, true
+	return name
 }
 
 func (r *reader) declaredNames() string {
@@ -191,7 +219,7 @@ func (r *reader) declaredScopes(s *scheme) ([]DeclaredScope, error) {
 		for i := range fields {
 			if scope := fields[i].name(); !seen[scope] {
 				seen[scope] = true
-				declared = append(declared, DeclaredScope{scope, fields[i].where()})
+				declared = append(declared, DeclaredScope{Scope: scope, Source: fields[i].where()})
 			}
 		}
 	}

@@ -37,7 +37,7 @@ type MergedScope struct {
 
 // Check refuses what cannot be a mapping. Options that come from elsewhere have
 // passed it.
-func (m *ScopeMapping) Check() error {
+func (m ScopeMapping) Check() error {
 	stars := strings.Count(m.Source, "*")
 	switch {
 	case m.Source == "":
@@ -59,7 +59,7 @@ func (m *ScopeMapping) Check() error {
 }
 
 // captures returns what the star of Source stands for in a scope.
-func (m *ScopeMapping) captures(scope string) (text string, ok bool) {
+func (m ScopeMapping) captures(scope string) (text string, ok bool) {
 	before, after, star := strings.Cut(m.Source, "*")
 	if !star || scope == m.Source {
 		return "*", scope == m.Source
@@ -84,16 +84,22 @@ func (d Default) Check() error {
 type policy struct {
 	scheme   string
 	fallback Default
+	said     bool           // whether somebody gave the fallback
 	mappings []ScopeMapping // the most specific first
 	order    []int          // where each was given
 	used     []bool         // each of mappings
 	seen     map[string][]string
+	others   []string          // schemes that are known not to be the keys'
+	places   map[string]string // of schemes
+
+	proposals map[string]ScopeMapping // by scope; nil until one is asked for
+	needs     map[*security]*needs
 }
 
 func newPolicy(scheme string, o Options) *policy {
-	p := &policy{scheme: scheme, fallback: Default{Access: access.Denied}, used: make([]bool, len(o.ScopeMap)), seen: make(map[string][]string)}
+	p := &policy{scheme: scheme, fallback: Default{Access: access.Denied}, used: make([]bool, len(o.ScopeMap)), seen: make(map[string][]string), others: o.OtherSchemes, needs: make(map[*security]*needs)}
 	if o.Default != nil {
-		p.fallback = *o.Default
+		p.fallback, p.said = *o.Default, true
 	}
 	for i := range o.ScopeMap {
 		p.order = append(p.order, i)
@@ -109,30 +115,64 @@ func newPolicy(scheme string, o Options) *policy {
 	return p
 }
 
-// scopes returns what keys hold for a scope of the document.
+// learn sees the scopes of all operations before any is built, so that what is
+// proposed for one is none of another.
+func (p *policy) learn(operations []operation) {
+	known := make(map[*security]bool)
+	for i := range operations {
+		s := operations[i].security
+		if s == nil || known[s] || s.isPublic() || s.isForAnyKey(p.scheme) {
+			continue
+		}
+		known[s] = true
+		for i := range s.requirements {
+			for _, scope := range s.requirements[i].scopes[p.scheme] {
+				p.scopes(scope)
+			}
+		}
+	}
+}
+
+// scopes returns what keys hold for a scope that an operation needs.
 func (p *policy) scopes(scope string) []string {
 	if mapped, ok := p.seen[scope]; ok {
 		return mapped
 	}
-	mapped := []string{scope}
-	best := -1
-	for i := range p.mappings {
-		if _, ok := p.mappings[i].captures(scope); ok {
-			best = i
-			break
-		}
-	}
-	if best >= 0 {
-		m := &p.mappings[best]
-		text, _ := m.captures(scope)
-		p.used[best] = true
-		mapped = nil
-		for _, target := range m.Scopes {
-			mapped = append(mapped, strings.Replace(target, "*", text, 1))
-		}
+	mapped, by := p.mapped(scope)
+	if by >= 0 {
+		p.used[by] = true
 	}
 	p.seen[scope] = mapped
 	return mapped
+}
+
+// mapped returns what keys hold for a scope, and by which of mappings; -1 where it
+// is taken as it is.
+func (p *policy) mapped(scope string) (mapped []string, by int) {
+	for i := range p.mappings {
+		m := &p.mappings[i]
+		if text, ok := m.captures(scope); ok {
+			for _, target := range m.Scopes {
+				mapped = append(mapped, strings.Replace(target, "*", text, 1))
+			}
+			return mapped, i
+		}
+	}
+	return []string{scope}, -1
+}
+
+// declared fills in what keys hold for scopes that the document declares. Those
+// that an operation needs and no key can hold are left out: they are told where
+// they are needed.
+func (p *policy) declared(all []DeclaredScope) []DeclaredScope {
+	var told []DeclaredScope
+	for _, d := range all {
+		d.Keys, _ = p.mapped(d.Scope)
+		if _, needed := p.seen[d.Scope]; !needed || areScopes(d.Keys) {
+			told = append(told, d)
+		}
+	}
+	return told
 }
 
 // unused returns the mappings that no scope needed, as they were given.

@@ -127,9 +127,9 @@ func TestAdditionalOperations(t *testing.T) {
 	d := mustRead(t, one(text), openapi.Options{})
 	const want = `openapi.yaml:4 GET /{id} -> GET /{id} public
 openapi.yaml:4 QUERY /{id} -> QUERY /{id} public
-openapi.yaml:7 COPY /a -> unmappable: the gateway refuses the method "COPY", whatever the route
-openapi.yaml:8 get /a -> unmappable: the gateway refuses the method "get", whatever the route
-openapi.yaml:9 * /a -> unmappable: the gateway refuses the method "*", whatever the route
+openapi.yaml:7 COPY /a -> unmappable: the gateway refuses the method "COPY", whatever the route; remove it from the document
+openapi.yaml:8 get /a -> unmappable: the gateway refuses the method "get", whatever the route; remove it from the document
+openapi.yaml:9 * /a -> unmappable: the gateway refuses the method "*", whatever the route; remove it from the document
 `
 	if got := operations(d); got != want {
 		t.Errorf("operations:\n%s", got)

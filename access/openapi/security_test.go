@@ -34,9 +34,12 @@ func operationWith(keys string) map[string]string {
 }
 
 func TestSecurity(t *testing.T) {
-	const notAScope = ` is not a scope; accepted: resource:action, such as posts:write, of a-z, 0-9, _ and -, each part starting with a letter, at most 64 characters; or map it by scope_map in the openapi block`
+	const (
+		notAScope = ` is no scope that keys can hold (resource:action, such as posts:write); `
+		byHand    = "; write its route in keygate, with what it needs in place of deny: deny GET /a"
+	)
 	tests := map[string]struct{ security, want string }{
-		"none":                     {"", "no_security: neither the operation nor the document says what requests need; add security, or security: [] if it is public, or default to the openapi block"},
+		"none":                     {"", "no_security: neither the operation nor the document says what requests need; add security, or security: [] if it is public, or write in the openapi block: default authenticated"},
 		"empty":                    {"[]", "GET /a public"},
 		"optional":                 {"[{bearer: [a:b]}, {}]", "GET /a public"},
 		"any key":                  {"[{bearer: []}]", "GET /a authenticated"},
@@ -49,13 +52,14 @@ func TestSecurity(t *testing.T) {
 		"set twice":                {"[{bearer: [a:b, c:d]}, {bearer: [c:d, a:b]}]", "GET /a a:b c:d"},
 		"for others too":           {"[{basic: []}, {bearer: [a:b]}, {query: []}]", "GET /a a:b"},
 		"with another":             {"[{basic: [x], bearer: [a:b]}]", "GET /a a:b"},
-		"for others only":          {"[{basic: []}, {query: []}]", `unmappable: no requirement names the scheme "bearer"`},
-		"no scope of ours":         {"[{bearer: [Admin]}]", `unmappable: scopes: "Admin"` + notAScope},
+		"for others only":          {"[{basic: []}, {query: []}]", `unmappable: no requirement names the scheme "bearer"` + byHand},
+		"no scope of ours":         {"[{bearer: [Admin]}]", `unmappable: "Admin"` + notAScope + "write in the openapi block: scope_map Admin api:admin"},
+		"several no scopes":        {"[{bearer: [Admin, a:b, x y, Admin]}]", `unmappable: "Admin", "x y" are no scopes that keys can hold (resource:action, such as posts:write); ` + "write in the openapi block: scope_map Admin api:admin; scope_map `x y` x:y"},
 		"one of them no scope":     {"[{bearer: [Admin]}, {bearer: [a:b]}]", "GET /a a:b"},
-		"part of it no scope":      {"[{bearer: [a:b, '*']}]", `unmappable: scopes: "*"` + notAScope},
-		"too many alternatives":    {"[" + lines(17, "{bearer: [a:s%d]}, ") + "]", "unmappable: has 17 alternatives of scopes; accepted: at most 16"},
+		"part of it no scope":      {"[{bearer: [a:b, '*']}]", `unmappable: "*"` + notAScope + "give it another name in the document, as no scope_map line can be for it alone"},
+		"too many alternatives":    {"[" + lines(17, "{bearer: [a:s%d]}, ") + "]", "unmappable: has 17 alternatives of scopes; accepted: at most 16" + byHand},
 		"just enough alternatives": {"[" + lines(16, "{bearer: [a:b%d]}, ") + "{bearer: [a:b0]}]", "GET /a " + strings.TrimSuffix(lines(16, "a:b%d | "), " | ")},
-		"too many scopes":          {"[{bearer: [" + lines(65, "a:s%d, ") + "]}]", "unmappable: has 65 scopes, more than a key can hold; accepted: at most 64"},
+		"too many scopes":          {"[{bearer: [" + lines(65, "a:s%d, ") + "]}]", "unmappable: has 65 scopes, more than a key can hold; accepted: at most 64" + byHand},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +87,7 @@ paths:
 	const want = `openapi.yaml:19 GET /a -> GET /a a:b
 openapi.yaml:20 POST /a -> POST /a public
 openapi.yaml:21 PUT /a -> PUT /a authenticated
-openapi.yaml:22 TRACE /a -> unmappable: the gateway refuses TRACE, whatever the route
+openapi.yaml:22 TRACE /a -> unmappable: the gateway refuses TRACE, whatever the route; remove it from the document
 `
 	if got := operations(d); got != want {
 		t.Errorf("operations:\n%s\nwant:\n%s", got, want)
@@ -160,7 +164,7 @@ func TestScheme(t *testing.T) {
 
 func TestNoSchemeCanBe(t *testing.T) {
 	d := mustRead(t, one(schemes+"paths:\n  /a: {get: {security: [{query: []}]}, put: {security: []}}\n"), openapi.Options{})
-	const want = `openapi.yaml:17 GET /a -> unmappable: no requirement names a scheme that keys can be for; accepted: http bearer, apiKey in a header, oauth2 or openIdConnect
+	const want = `openapi.yaml:17 GET /a -> unmappable: no requirement names a scheme that keys can be for; accepted: http bearer, apiKey in a header, oauth2 or openIdConnect; write its route in keygate, with what it needs in place of deny: deny GET /a
 openapi.yaml:17 PUT /a -> PUT /a public
 `
 	if got := operations(d); got != want {

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 
@@ -36,12 +37,31 @@ func (r *reader) basePath(f *field, inherited string) (string, error) {
 		switch {
 		case err != nil:
 			return "", err
+		case i > 0 && b != base && r.choose:
+			r.differ = true
+			continue
 		case i > 0 && b != base:
 			return "", fail(p.where(), "server has the path %s, and one before it %s; set base_path to the one that the backend gets", apikey.Quote(b), apikey.Quote(base))
 		}
 		base = b
 	}
 	return base, nil
+}
+
+// mostUsed returns the base path that most operations have, of as many the first,
+// as it is given.
+func mostUsed(operations []operation) (most string) {
+	count := make(map[string]int)
+	for i := range operations {
+		count[operations[i].base]++
+	}
+	best := 0
+	for i := range operations {
+		if base := operations[i].base; count[base] > best {
+			most, best = base, count[base]
+		}
+	}
+	return cmp.Or(most, "/")
 }
 
 // serverPath returns the path of the url of a server (OpenAPI 3.1.1 §4.8.5).

@@ -55,6 +55,7 @@ type Client struct {
 	MakesStore bool                             // create the store file if it does not exist
 	TakesLong  bool                             // calls may last as long as something moves
 	Silent     bool                             // do not warn about damage when opening a store
+	By         *string                          // who makes changes; nil: nobody in particular
 
 	link *link // nil before the first call
 }
@@ -170,6 +171,9 @@ func (c *Client) exchange(ctx context.Context, caller *http.Client, method, path
 		}
 		if sent.Progress != nil {
 			req = askProgress(req, sent.Progress, watch)
+		}
+		if c.By != nil && method != http.MethodGet {
+			req.Header.Set(adminapi.ByHeader, url.PathEscape(*c.By))
 		}
 		if c.link.origin != "" {
 			req.Header.Set("Origin", c.link.origin)

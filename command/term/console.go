@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ type Console struct {
 	Watched  int  // columns of the terminal at Err; 0: Err is no terminal
 	Colour   bool
 	Now      func() time.Time
+	User     string // the login name of who types; "" if it is not known
 }
 
 func System() *Console {
@@ -47,6 +49,7 @@ func System() *Console {
 		Err:     os.Stderr,
 		Answers: term.IsTerminal(int(os.Stdin.Fd())),
 		Now:     time.Now,
+		User:    loginName(),
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		c.Terminal = true
@@ -57,6 +60,18 @@ func System() *Console {
 		c.Watched, _, _ = term.GetSize(fd)
 	}
 	return c
+}
+
+// loginName returns who has logged in: with sudo, the one who typed it.
+func loginName() string {
+	if name := os.Getenv("SUDO_USER"); name != "" && os.Geteuid() == 0 {
+		return name
+	}
+	who, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return who.Username
 }
 
 // Note prints a line that is not part of the result, to Err.

@@ -38,6 +38,7 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 			"scopes":          []any{"posts:read"},
 			"status":          "active",
 			"created_at":      Start.Add(-time.Duration(i) * time.Minute).Format(time.RFC3339),
+			"created_by":      "",
 			"expires_at":      nil,
 			"revoked_at":      nil,
 			"last_used_at":    nil,
@@ -56,6 +57,9 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 		if i%3 == 1 {
 			line["allowed_ips"] = []any{fmt.Sprintf("10.%d.%d.0/24", i/256, i%256)}
 			line["expires_at"] = "2100-01-02T03:04:05Z"
+		}
+		if i%4 == 3 {
+			line["created_by"] = fmt.Sprintf("Ada %d", i)
 		}
 		switch i % 11 {
 		case 2:
@@ -100,7 +104,7 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 			Workspace: line["workspace"].(string), Name: line["name"].(string), Description: line["description"].(string), Scopes: texts("scopes"),
 			Limits:         apikey.Limits{PerMinute: uint32(i + 2), PerDay: uint32(i + 3), Burst: uint32(i + 1)},
 			AllowedOrigins: texts("allowed_origins"), AllowedIPs: texts("allowed_ips"),
-			CreatedAt: when("created_at"), ExpiresAt: when("expires_at"), RevokedAt: when("revoked_at"), Disabled: line["disabled"].(bool),
+			CreatedAt: when("created_at"), CreatedBy: line["created_by"].(string), ExpiresAt: when("expires_at"), RevokedAt: when("revoked_at"), Disabled: line["disabled"].(bool),
 			RotatedFrom: ref("rotated_from"), ReplacedBy: ref("replaced_by"),
 		})
 	}

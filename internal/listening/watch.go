@@ -24,7 +24,7 @@ const secondName = ".keygate"
 // Watch looks after the addresses on which this process listens. It gives each
 // Unix socket a second name. If another process takes the first away, which
 // Caddy does when it starts on the same path, and ends, the socket gets it back.
-// What it cannot mend it tells in the log and by Taken.
+// What it cannot mend it tells in the log and by Taken. A nil Watch watches nothing.
 type Watch struct {
 	logger *zap.Logger
 	shared bool // ports may be shared with other processes
@@ -76,6 +76,9 @@ func (w *Watch) run() {
 
 // Close ends the watch and removes the second names.
 func (w *Watch) Close() {
+	if w == nil {
+		return
+	}
 	close(w.stop)
 	w.stopped.Wait()
 	w.drop()
@@ -92,6 +95,9 @@ func (w *Watch) drop() {
 // Taken returns an error for each address of this process that another one has
 // too, or has taken away.
 func (w *Watch) Taken() []error {
+	if w == nil {
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var found []error

@@ -99,7 +99,9 @@ func newAudit(action string, from, to *apikey.Key, by keystore.Actor) (*keystore
 	if k == nil {
 		k = to
 	}
-	return &keystore.AuditEntry{At: by.At.UTC(), Via: by.Via, Action: action, Key: k.ID, Changes: changes}, nil
+	entry := by.Entry(action, k.ID)
+	entry.Changes = changes
+	return &entry, nil
 }
 
 // Create implements [keystore.Store].

@@ -5,6 +5,7 @@ package redisstore
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -197,5 +198,43 @@ func TestLacking(t *testing.T) {
 	server.Do("ACL", "SETUSER", "u", "resetkeys", "~{keygate}:*")
 	if got := s.conn.Lacking(); !slices.Equal(got, []string{"~keygate:*"}) {
 		t.Errorf("without a pattern: %q", got)
+	}
+}
+
+// A store of an older schema becomes this one and keeps what it has; a newer one
+// is refused, and stays as it is.
+func TestSchemas(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, config(server.Addr))
+	succeeds(t, func() error { return s.Create(testKey(1), by) })
+	for _, existing := range []bool{false, true} {
+		server.Do("HSET", s.names.meta, "schema", "1")
+		newer, err := Open(dial(t, config(server.Addr)), Config{Existing: existing})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k, err := newer.Get(testKey(1).ID); err != nil || k.Name != testKey(1).Name {
+			t.Errorf("the key is %+v, %v", k, err)
+		}
+		if about := newer.About(); about.Made || strconv.Itoa(about.Schema) != schemaVersion {
+			t.Errorf("it is %+v", about)
+		}
+		if got := server.Do("HGET", s.names.meta, "schema"); got != schemaVersion {
+			t.Errorf("the schema is %s", got)
+		}
+		if err := newer.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, schema := range []string{"3", "99", "x"} {
+			server.Do("HSET", s.names.meta, "schema", schema)
+			if s, err := Open(dial(t, config(server.Addr)), Config{Existing: existing}); !errors.Is(err, keystore.ErrNewer) {
+				_ = s.Close()
+				t.Errorf("schema %s: %v", schema, err)
+			}
+			if got := server.Do("HGET", s.names.meta, "schema"); got != schema {
+				t.Errorf("schema %s has become %s", schema, got)
+			}
+		}
 	}
 }

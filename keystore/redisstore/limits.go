@@ -119,7 +119,8 @@ func (s *Store) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits
 				return err
 			}
 		}
-		e := keystore.AuditEntry{At: by.At.UTC(), Via: by.Via, Action: "unlimit", Workspace: workspace}
+		e := by.Entry("unlimit", apikey.ID{})
+		e.Workspace = workspace
 		var old, now *apikey.WorkspaceLimits
 		if was, err := keystore.DecodeLimits(workspace, []byte(have)); err == nil {
 			old = &was

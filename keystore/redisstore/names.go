@@ -6,8 +6,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// schemaVersion changes when an older Keygate could misread what is stored.
-const schemaVersion = "1"
+// schemaVersion changes when an older Keygate could misread what is stored. 2:
+// records may have created_by, which gateways of 1 refuse to read.
+const schemaVersion = "2"
 
 // names are the names of the engine's keys. What belongs to one API key is in
 // the slot of its ID, all that is only for administration in one other slot.

@@ -150,8 +150,8 @@ return 1
 
 // createScript begins a store where there is none. KEYS: meta, ids, opaque,
 // limits. ARGV: schema, created, a name that no other store has, "create" or
-// "find". It returns the schema and the name that there are, none where none is
-// to be created.
+// "find". An older schema becomes this one, which only adds to it. It returns the
+// schema and the name that there are, none where none is to be created.
 var createScript = redis.NewScript(sizes + `
 local schema = redis.call('HGET', KEYS[1], 'schema')
 if not schema then
@@ -161,6 +161,11 @@ if not schema then
   if ARGV[4] ~= 'create' then return {} end
   schema = ARGV[1]
   redis.call('HSET', KEYS[1], 'schema', schema, 'created', ARGV[2], 'name', ARGV[3], 'seq', 0)
+end
+local older = tonumber(schema)
+if older and older < tonumber(ARGV[1]) then
+  schema = ARGV[1]
+  redis.call('HSET', KEYS[1], 'schema', schema)
 end
 if ARGV[4] == 'create' then
   sizes(KEYS[1], KEYS[2], KEYS[3])
