@@ -106,6 +106,7 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.checkCommand(),
 		c.compactCommand(),
 		c.healthCommand(),
+		c.doctorCommand(),
 		c.exportCommand(),
 		c.importCommand(),
 	}

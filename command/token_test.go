@@ -22,7 +22,7 @@ var completeArgs = map[string][]string{
 	"update": {importedKeyID, "--per-day", "7"}, "rotate": {importedKeyID}, "disable": {importedKeyID}, "enable": {importedKeyID},
 	"revoke": {importedKeyID}, "delete": {importedKeyID, "--yes"}, "explain": {importedKeyID, "--method", "GET", "--path", "/"},
 	"usage": {importedKeyID}, "scopes": {}, "routes": {}, "lint": {}, "workspace": {"acme"}, "audit": {}, "backup": {"backup.db"},
-	"restore": {"backup.db", "--yes"}, "init": {}, "check": {}, "compact": {}, "health": {}, "export": {}, "import": {"keys.jsonl"},
+	"restore": {"backup.db", "--yes"}, "init": {}, "check": {}, "compact": {}, "health": {}, "doctor": {}, "export": {}, "import": {"keys.jsonl"},
 }
 
 // A token that is typed in any place of any command is refused before anything

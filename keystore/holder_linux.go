@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,27 +17,43 @@ import (
 // lockHolder names the process that holds the lock on a file. It returns "" if
 // that is not known.
 func lockHolder(info fs.FileInfo) string {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return ""
-	}
-	f, err := os.Open("/proc/locks")
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	pid := lockPID(f, deviceName(uint64(stat.Dev)), stat.Ino) //nolint:unconvert // uint32 on some systems
-	if pid <= 0 {                                             // also for holders outside our PID namespace
+	pid, _, err := lockOn(info)
+	switch {
+	case err != nil, pid == 0:
 		return ""
 	}
 	return processes.Name(pid)
 }
 
+// lockHolderOf is [LockHolder] on this system.
+func lockHolderOf(path string) (pid int, held bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false, err
+	}
+	return lockOn(info)
+}
+
+// lockOn returns the process that holds the lock on a file, if one does: 0 for
+// one outside our PID namespace.
+func lockOn(info fs.FileInfo) (pid int, held bool, err error) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false, errors.New("the file has no inode")
+	}
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	pid, held = lockPID(f, deviceName(uint64(stat.Dev)), stat.Ino) //nolint:unconvert // uint32 on some systems
+	return max(pid, 0), held, nil
+}
+
 // lockPID returns the process that holds a lock on a file, from a list in the
-// form of /proc/locks, see proc_locks(5), or 0. Some file systems report another
+// form of /proc/locks, see proc_locks(5). Some file systems report another
 // device there than stat does. Then the inode alone decides.
-func lockPID(locks io.Reader, device string, inode uint64) int {
-	found := 0
+func lockPID(locks io.Reader, device string, inode uint64) (found int, held bool) {
 	for lines := bufio.NewScanner(locks); lines.Scan(); {
 		// 1: FLOCK ADVISORY WRITE 1234 fe:00:9978084 0 EOF
 		f := strings.Fields(lines.Text())
@@ -52,11 +69,11 @@ func lockPID(locks io.Reader, device string, inode uint64) int {
 			continue
 		}
 		if onDevice == device {
-			return pid
+			return pid, true
 		}
-		found = pid
+		found, held = pid, true
 	}
-	return found
+	return found, held
 }
 
 // deviceName returns major:minor in the form of /proc/locks. The bits are laid

@@ -16,6 +16,7 @@ func TestLockPID(t *testing.T) {
 5: FLOCK  ADVISORY  WRITE 106 00:2a:81 0 EOF
 6: FLOCK  ADVISORY  WRITE x fe:00:82 0 EOF
 7: FLOCK
+8: FLOCK  ADVISORY  WRITE -1 fe:00:83 0 EOF
 `
 	for _, tt := range []struct {
 		name  string
@@ -29,10 +30,12 @@ func TestLockPID(t *testing.T) {
 		{"reported for another device", 81, 106},
 		{"no number", 82, 0},
 		{"no lock", 7, 0},
+		{"a process elsewhere", 83, -1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := lockPID(strings.NewReader(locks), "fe:00", tt.inode); got != tt.want {
-				t.Errorf("process %d; want %d", got, tt.want)
+			got, held := lockPID(strings.NewReader(locks), "fe:00", tt.inode)
+			if got != tt.want || held != (tt.want != 0) {
+				t.Errorf("process %d, held %t; want %d", got, held, tt.want)
 			}
 		})
 	}

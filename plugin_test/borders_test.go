@@ -24,7 +24,7 @@ var rooms = []string{
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",
 	"/adminapi",
 	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule",
-	"/command/term", "/command/client", "/command",
+	"/command/term", "/command/client", "/command/doctor", "/command",
 	"",
 }
 

@@ -51,7 +51,11 @@ func startDeployed(t testing.TB) (g *gateway, metrics string) {
 		"\napi.example.com {", "\nhttp://:{$PORT} {",
 		"\nhttp://:9180 {", "\nhttp://:"+port+" {",
 		"127.0.0.1:9000", b.Addr)
-	return startCaddy(t, config), "http://127.0.0.1:" + port + "/metrics"
+	g = startCaddy(t, config)
+	if err := os.Chmod(g.Dir, 0o755); err != nil { // folders of tests may be open to the group
+		t.Fatal(err)
+	}
+	return g, "http://127.0.0.1:" + port + "/metrics"
 }
 
 func TestDeployedCaddyfiles(t *testing.T) {

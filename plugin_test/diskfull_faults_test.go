@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,6 +60,11 @@ func TestFullDisk(t *testing.T) {
 	if r := g.cli(t, "keygate", "health"); r.Code != 0 || !strings.Contains(r.Stderr, "warning: nothing was changed: the disk has refused changes since 20") || !strings.Contains(r.Stderr, "free space") {
 		t.Errorf("health on a full disk: %+v", r)
 	}
+	for check, words := range map[string]string{"health": "the disk has refused changes since", "disk": "a copy of the store takes"} {
+		if r := g.cli(t, "keygate", "doctor"); r.Code != 1 || !regexp.MustCompile(`(?m)^fail +`+check+` .*`+words+`.*df -h `+data).MatchString(r.Stdout) {
+			t.Errorf("the doctor does not tell of a full disk: %s", r.Stdout)
+		}
+	}
 	if n := len(g.allRecords(t)); n != before+made {
 		t.Errorf("there are %d keys, want %d", n, before+made)
 	}
@@ -71,6 +77,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	if r := g.cli(t, "keygate", "health"); r.Code != 0 || strings.Contains(r.Stderr, "warning") {
 		t.Errorf("health with room again: %+v", r)
+	}
+	if r := g.cli(t, "keygate", "doctor"); !regexp.MustCompile(`(?m)^ok +health `).MatchString(r.Stdout) || !regexp.MustCompile(`(?m)^ok +disk `).MatchString(r.Stdout) {
+		t.Errorf("with room again the doctor says %s", r.Stdout)
 	}
 	g.stop(t)
 	g.start(t)

@@ -16,7 +16,7 @@ import (
 // that is being loaded is to listen: on its admin endpoint, or for one of its
 // sites. site may be nil. The error wraps a [*listening.TakenError].
 func Refuse(ctx caddy.Context, sites *caddyhttp.App) error {
-	if err := listening.Check(parse(adminAddress(ctx))); err != nil {
+	if err := listening.Check(Parse(adminAddress(ctx))); err != nil {
 		return fmt.Errorf("%w, which this Caddy would take it from, so that nobody could manage that one: stop it first, "+
 			"give this one another admin address, or change the config of that one with caddy reload", err)
 	}
@@ -25,7 +25,7 @@ func Refuse(ctx caddy.Context, sites *caddyhttp.App) error {
 	}
 	for _, server := range sites.Servers {
 		for _, address := range server.Listen {
-			if err := listening.Check(parse(address)); err != nil {
+			if err := listening.Check(Parse(address)); err != nil {
 				return fmt.Errorf("%w: both would answer by turns, each with its own keys; stop that one first, or give this one another address", err)
 			}
 		}
@@ -53,9 +53,9 @@ func adminAddress(ctx caddy.Context) string {
 	return caddy.NewReplacer().ReplaceKnown(listen.String(), "")
 }
 
-// parse returns the addresses that one of Caddy's stands for, which may have
+// Parse returns the addresses that one of Caddy's stands for, which may have
 // several ports. What is neither a Unix socket nor TCP is none.
-func parse(address string) []listening.Address {
+func Parse(address string) []listening.Address {
 	parsed, err := caddy.ParseNetworkAddress(address)
 	if address == "" || err != nil {
 		return nil

@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 		"127.0.0.1:90000":         "[]",
 		"no port at all/:x:y:z:0": "[]",
 	} {
-		if got := fmt.Sprint(parse(address)); got != want {
+		if got := fmt.Sprint(Parse(address)); got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}

@@ -218,7 +218,7 @@ func (l *link) failure(became fate, err error) error {
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("this user may not speak to Caddy at %s; run the command as the user that Caddy runs as", l.place)
 		}
-		return fmt.Errorf("no Caddy answers at %s: start it, name it with --address or --config, or name a store that nobody serves with --db FILE", l.place)
+		return &unreachableError{l.place}
 	}
 	var timeout interface{ Timeout() bool }
 	if errors.Is(err, errStalled) {
@@ -227,6 +227,20 @@ func (l *link) failure(became fate, err error) error {
 		err = fmt.Errorf("no answer came within %s", callTimeout)
 	}
 	return fmt.Errorf("speaking to %s: %w%s", l.place, err, became)
+}
+
+// unreachableError says that nobody accepts connections.
+type unreachableError struct{ place string }
+
+func (e *unreachableError) Error() string {
+	return fmt.Sprintf("no Caddy answers at %s: start it, name it with --address or --config, or name a store that nobody serves with --db FILE", e.place)
+}
+
+// IsUnreachable reports whether err says that nobody accepts connections at the
+// place, in contrast to somebody who answers badly or not at all.
+func IsUnreachable(err error) bool {
+	_, ok := errors.AsType[*unreachableError](err)
+	return ok
 }
 
 // RefusalError is the refusal of a request by the admin API.

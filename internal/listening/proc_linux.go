@@ -132,6 +132,32 @@ func readNames(folder string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
+// ownersOf returns the processes that have each of some sockets open, as far as
+// this user may see them.
+func ownersOf(inodes []uint64) [][]int {
+	owners := make([][]int, len(inodes))
+	names, err := readNames("/proc")
+	if err != nil {
+		return owners
+	}
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		open, err := inodesOf(name)
+		if err != nil {
+			continue // it has ended, or is none of this user's
+		}
+		for i, inode := range inodes {
+			if open[inode] {
+				owners[i] = append(owners[i], pid)
+			}
+		}
+	}
+	return owners
+}
+
 // accepterOf connects to a Unix socket, and returns the process that listens
 // there, 0 if it is not known. Nobody does if ok is false.
 func accepterOf(path string) (pid int, ok bool) {
@@ -156,18 +182,8 @@ func accepterOf(path string) (pid int, ok bool) {
 // ownerOf returns the process that has a socket open, or 0 if this user may not
 // see it.
 func ownerOf(inode uint64) int {
-	names, err := readNames("/proc")
-	if err != nil {
-		return 0
-	}
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		if inodes, err := inodesOf(name); err == nil && inodes[inode] {
-			return pid
-		}
+	if owners := ownersOf([]uint64{inode})[0]; len(owners) > 0 {
+		return owners[0]
 	}
 	return 0
 }
