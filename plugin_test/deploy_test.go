@@ -39,15 +39,23 @@ func idleGateway(t testing.TB) *gateway {
 	return &gateway{Dir: dir, env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home}}
 }
 
+// madeStore makes an empty store, as deploy/Caddyfile wants there to be one, and
+// returns its path.
+func madeStore(t testing.TB) string {
+	t.Helper()
+	store := filepath.Join(t.TempDir(), "data", "keys.db")
+	idleGateway(t).mustCLI(t, "init", "--db", store)
+	return store
+}
+
 // startDeployed runs deploy/Caddyfile on other ports, with the usual backend
 // behind it. The metrics are at the URL that is returned.
 func startDeployed(t testing.TB) (g *gateway, metrics string) {
 	t.Helper()
-	b, port, store := startBackend(t), freePort(t), filepath.Join(t.TempDir(), "data", "keys.db")
-	idleGateway(t).mustCLI(t, "init", "--db", store)
+	b, port := startBackend(t), freePort(t)
 	config := substitute(t, readFile(t, "deploy/Caddyfile"),
 		"\tadmin unix//run/keygate/admin.sock|0600\n", "", // the harness has its own
-		"/var/lib/keygate/keys.db", store,
+		"/var/lib/keygate/keys.db", madeStore(t),
 		"\napi.example.com {", "\nhttp://:{$PORT} {",
 		"\nhttp://:9180 {", "\nhttp://:"+port+" {",
 		"127.0.0.1:9000", b.Addr)

@@ -92,7 +92,7 @@ func TestOperatorsQuoteTheLog(t *testing.T) {
 				break
 			}
 			for _, quote := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(said, -1) {
-				for _, words := range strings.Split(quote[1], "…") {
+				for words := range strings.SplitSeq(quote[1], "…") {
 					if words = strings.TrimSpace(words); !slices.Contains(system, words) && !strings.Contains(code.String(), words) {
 						t.Errorf("nothing in the code says %q", words)
 					}

@@ -76,7 +76,7 @@ func TestStopWithAClientThatDoesNotRead(t *testing.T) {
 	config := substitute(t, readFile(t, "deploy/Caddyfile"),
 		"\tadmin unix//run/keygate/admin.sock|0600\n", "", // the harness has its own
 		"grace_period 20s", "grace_period "+grace.String(),
-		"/var/lib/keygate/keys.db", "./data/keys.db",
+		"/var/lib/keygate/keys.db", madeStore(t),
 		"\napi.example.com {", "\nhttp://:{$PORT} {",
 		"\nhttp://:9180 {", "\nhttp://:"+freePort(t)+" {",
 		"127.0.0.1:9000", backend)

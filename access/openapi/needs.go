@@ -125,11 +125,18 @@ func areScopes(scopes []string) bool {
 	return !slices.ContainsFunc(scopes, func(s string) bool { return apikey.CheckScope(s) != nil })
 }
 
+// maxNamed is how many scopes a finding names. Each operation may have thousands.
+const maxNamed = 16
+
 // notScopes says of scopes in another form what to write.
 func (p *policy) notScopes(bad []string) string {
 	var named, lines []string
 	byHand := false
-	for _, scope := range bad {
+	for i, scope := range bad {
+		if i == maxNamed {
+			named = append(named, fmt.Sprintf("and %d more", len(bad)-i))
+			break
+		}
 		name := apikey.Quote(scope)
 		if mapped := p.scopes(scope); mapped[0] != scope {
 			name += ", which the scope_map makes " + apikey.Quote(strings.Join(mapped, " ")) + ","
@@ -148,7 +155,11 @@ func (p *policy) notScopes(bad []string) string {
 	if byHand {
 		return text + "give it another name in the document, as no scope_map line can be for it alone"
 	}
-	return text + "write in the openapi block: " + strings.Join(lines, "; ")
+	text += "write in the openapi block: " + strings.Join(lines, "; ")
+	if len(bad) > maxNamed {
+		text += "; and so on, as caddy keygate lint prints it of the document alone"
+	}
+	return text
 }
 
 // remarkOthers says of other schemes in a requirement that the gateway looks at
