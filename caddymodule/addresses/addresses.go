@@ -26,7 +26,7 @@ func Refuse(ctx caddy.Context, sites *caddyhttp.App) error {
 	for _, server := range sites.Servers {
 		for _, address := range server.Listen {
 			if err := listening.Check(Parse(address)); err != nil {
-				return fmt.Errorf("%w: both would answer by turns, each with its own keys; stop that one first, or give this one another address", err)
+				return fmt.Errorf("%w: stop that one first, or give this one another address; two Caddys that share an address answer by turns, each with its own keys", err)
 			}
 		}
 	}
