@@ -31,14 +31,15 @@ func life(ctx context.Context, server string) error {
 		return err
 	}
 	days, description := 90, "Made by a generated client"
-	made, err := api.CreateKeyWithResponse(ctx, client.NewKey{
+	who := "Ada%20Lovelace"
+	made, err := api.CreateKeyWithResponse(ctx, &client.CreateKeyParams{KeygateBy: &who}, client.NewKey{
 		Workspace: "acme", Name: "Zapier", Description: &description, Scopes: []client.Scope{"posts:write", "posts:read"}, ExpiresInDays: &days,
 	})
 	if err != nil || made.JSON201 == nil {
 		return failed("create", err, made.Body)
 	}
 	key := made.JSON201.Key
-	if key.ExpiresAt == nil || time.Until(*key.ExpiresAt) < 89*24*time.Hour || key.Limits.PerMinute != 60 || key.LastUsedAt != nil {
+	if key.ExpiresAt == nil || time.Until(*key.ExpiresAt) < 89*24*time.Hour || key.Limits.PerMinute != 60 || key.CreatedBy != "Ada Lovelace" || key.LastUsedAt != nil {
 		return failed("create", nil, made.Body)
 	}
 	etag := made.HTTPResponse.Header.Get("ETag")

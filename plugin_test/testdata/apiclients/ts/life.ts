@@ -21,10 +21,10 @@ const settings: components["schemas"]["NewKey"] = {
   scopes: ["posts:write", "posts:read"],
   expires_in_days: 90,
 };
-const made = await api.POST("/keygate/keys", { body: settings });
+const made = await api.POST("/keygate/keys", { params: { header: { "Keygate-By": "Ada%20Lovelace" } }, body: settings });
 ok("create", made.data !== undefined, made.error);
 const { key, token } = made.data;
-ok("create", token.startsWith(key.prefix) && key.limits.per_minute === 60 && key.expires_at !== null, key);
+ok("create", token.startsWith(key.prefix) && key.limits.per_minute === 60 && key.expires_at !== null && key.created_by === "Ada Lovelace", key);
 
 const path = { id: key.id };
 const etag = made.response.headers.get("ETag") ?? "";
