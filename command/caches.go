@@ -10,22 +10,23 @@ import (
 	"strings"
 
 	"github.com/socialpatra/keygate/access/lint"
+	"github.com/socialpatra/keygate/internal/jsontree"
 )
 
 // findCaches returns the cache handlers of a config that a request passes before
 // or after a keygate handler.
 func findCaches(tree any) []lint.Cache {
-	apps := member(tree, "apps")
-	w := cacheWalk{app: member(apps, "cache")}
-	servers, _ := member(member(apps, "http"), "servers").(map[string]any)
+	apps := jsontree.At(tree, "apps")
+	w := cacheWalk{app: jsontree.At(apps, "cache")}
+	servers := jsontree.Object(apps, "http", "servers")
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		server := servers[name]
-		w.named, _ = member(server, "named_routes").(map[string]any)
-		listen := stringsOf(member(server, "listen"))
+		w.named = jsontree.Object(server, "named_routes")
+		listen := jsontree.Texts(server, "listen")
 		w.seen = nil
-		w.routes(member(server, "routes"), passed{}, strings.Join(listen, " "))
+		w.routes(jsontree.At(server, "routes"), passed{}, strings.Join(listen, " "))
 		// Error routes get the request as any of the other routes left it.
-		w.routes(member(member(server, "errors"), "routes"), passed{identity: w.seen}, strings.Join(listen, " "))
+		w.routes(jsontree.At(server, "errors", "routes"), passed{identity: w.seen}, strings.Join(listen, " "))
 	}
 	return w.found
 }
@@ -50,16 +51,16 @@ type passed struct {
 // a terminal one.
 func (w *cacheWalk) routes(routes any, now passed, where string) passed {
 	groups := make(map[string]passed)
-	for _, route := range listOf(routes) {
+	for _, route := range jsontree.List(routes) {
 		at := now
-		if group, _ := member(route, "group").(string); group != "" {
+		if group := jsontree.Text(route, "group"); group != "" {
 			if _, again := groups[group]; !again {
 				groups[group] = now
 			}
 			at = groups[group]
 		}
 		behind := w.route(route, at, where)
-		if terminal, _ := member(route, "terminal").(bool); !terminal {
+		if !jsontree.IsTrue(route, "terminal") {
 			now.caches = append(slices.Clip(now.caches), behind.caches[len(at.caches):]...)
 			now.identity = append(slices.Clip(now.identity), behind.identity[len(at.identity):]...)
 		}
@@ -68,21 +69,21 @@ func (w *cacheWalk) routes(routes any, now passed, where string) passed {
 }
 
 func (w *cacheWalk) route(route any, p passed, where string) passed {
-	for _, matcher := range listOf(member(route, "match")) {
-		if hosts := stringsOf(member(matcher, "host")); len(hosts) > 0 {
+	for _, matcher := range jsontree.List(route, "match") {
+		if hosts := jsontree.Texts(matcher, "host"); len(hosts) > 0 {
 			where = strings.Join(hosts, " ")
 		}
 	}
-	for _, handler := range listOf(member(route, "handle")) {
+	for _, handler := range jsontree.List(route, "handle") {
 		p = w.handler(handler, p, where)
 	}
 	return p
 }
 
 func (w *cacheWalk) handler(handler any, p passed, where string) passed {
-	switch member(handler, "handler") {
+	switch jsontree.At(handler, "handler") {
 	case "keygate":
-		prefix, _ := member(handler, "identity_prefix").(string)
+		prefix := jsontree.Text(handler, "identity_prefix")
 		if prefix == "" {
 			prefix = "SocialPatra-"
 		}
@@ -99,7 +100,7 @@ func (w *cacheWalk) handler(handler any, p passed, where string) passed {
 			w.found = append(w.found, c)
 		}
 	case "invoke":
-		name, _ := member(handler, "name").(string)
+		name := jsontree.Text(handler, "name")
 		if w.depth++; w.depth < 32 {
 			p = w.route(w.named[name], p, where)
 		}
@@ -197,24 +198,4 @@ func decode(tree, v any) {
 	if encoded, err := json.Marshal(tree); err == nil {
 		_ = json.Unmarshal(encoded, v)
 	}
-}
-
-// member returns a member of an object, or nil.
-func member(v any, name string) any {
-	object, _ := v.(map[string]any)
-	return object[name]
-}
-
-func listOf(v any) []any {
-	list, _ := v.([]any)
-	return list
-}
-
-func stringsOf(v any) (found []string) {
-	for _, element := range listOf(v) {
-		if s, ok := element.(string); ok {
-			found = append(found, s)
-		}
-	}
-	return found
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule"
+	"github.com/socialpatra/keygate/internal/jsontree"
 )
 
 var errNoHandler = errors.New("has no keygate handler; add the keygate directive to a site")
@@ -84,15 +85,7 @@ func (c *configFile) read() (mappings []adminapi.Mapping, nothing []*openapi.Not
 // workspaceLimits returns what the config lets all keys of a workspace do
 // together.
 func (c *configFile) workspaceLimits() (limits apikey.WorkspaceLimits) {
-	value := c.tree
-	for _, name := range [...]string{"apps", "keygate", "workspace_limits"} {
-		members, _ := value.(map[string]any)
-		value = members[name]
-	}
-	encoded, err := json.Marshal(value)
-	if err == nil {
-		_ = json.Unmarshal(encoded, &limits) // what is wrong in it, Caddy refuses
-	}
+	decode(jsontree.At(c.tree, "apps", "keygate", "workspace_limits"), &limits) // what is wrong in it, Caddy refuses
 	return limits
 }
 

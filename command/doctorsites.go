@@ -11,6 +11,7 @@ import (
 
 	"github.com/socialpatra/keygate/caddymodule/addresses"
 	"github.com/socialpatra/keygate/command/doctor"
+	"github.com/socialpatra/keygate/internal/jsontree"
 	"github.com/socialpatra/keygate/internal/listening"
 )
 
@@ -21,8 +22,8 @@ func (c *cli) readSites(g *doctor.Gateway) {
 	if tree == nil {
 		tree = g.Config.Adapted
 	}
-	apps := member(tree, "apps")
-	servers, _ := member(member(apps, "http"), "servers").(map[string]any)
+	apps := jsontree.At(tree, "apps")
+	servers := jsontree.Object(apps, "http", "servers")
 	for name, server := range servers {
 		handlers := findHandlers(server)
 		if len(handlers) == 0 {
@@ -36,7 +37,7 @@ func (c *cli) readSites(g *doctor.Gateway) {
 			g.Config.Trusted = append(g.Config.Trusted, documentsOf(handler)...)
 		}
 		g.Sites = append(g.Sites, site)
-		for _, address := range stringsOf(member(server, "listen")) {
+		for _, address := range jsontree.Texts(server, "listen") {
 			for _, at := range addresses.Parse(address) {
 				if at.Path == "" {
 					g.Listen = append(g.Listen, at)
@@ -47,22 +48,22 @@ func (c *cli) readSites(g *doctor.Gateway) {
 	slices.SortFunc(g.Sites, func(a, b doctor.Site) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(g.Listen, func(a, b listening.Address) int { return a.TCP.Compare(b.TCP) })
 
-	store := member(member(apps, "keygate"), "store")
-	if module, _ := member(store, "module").(string); module == "redis" {
+	store := jsontree.At(apps, "keygate", "store")
+	if jsontree.Text(store, "module") == "redis" {
 		g.Fleet = true
 		g.Config.Secrets = secretsOf(store)
 	}
 	if g.Fleet {
 		g.StorePath = ""
-	} else if g.StorePath == "" && (len(g.Sites) > 0 || member(apps, "keygate") != nil) {
+	} else if g.StorePath == "" && (len(g.Sites) > 0 || jsontree.At(apps, "keygate") != nil) {
 		g.StorePath = storePathOf(store)
 	}
 }
 
 // documentsOf returns the files that decide about routes besides the config.
 func documentsOf(handler map[string]any) (files []string) {
-	for _, document := range listOf(handler["openapi"]) {
-		if file, _ := member(document, "file").(string); filepath.IsAbs(file) {
+	for _, document := range jsontree.List(handler["openapi"]) {
+		if file := jsontree.Text(document, "file"); filepath.IsAbs(file) {
 			files = append(files, file)
 		}
 	}
@@ -72,7 +73,7 @@ func documentsOf(handler map[string]any) (files []string) {
 // storePathOf returns the path of the store of a config, "" if it is not known
 // outside the gateway.
 func storePathOf(store any) string {
-	path, _ := member(store, "path").(string)
+	path := jsontree.Text(store, "path")
 	if path == "" {
 		return filepath.Join(caddy.AppDataDir(), "keygate", "keys.db")
 	}
@@ -84,12 +85,12 @@ var secretFile = regexp.MustCompile(`^\{file\.([^{}]+)\}$`)
 // secretsOf returns the files of the secrets of a fleet's store.
 func secretsOf(store any) (files []string) {
 	for _, name := range []string{"username", "password", "sentinel_username", "sentinel_password"} {
-		value, _ := member(store, name).(string)
+		value := jsontree.Text(store, name)
 		if m := secretFile.FindStringSubmatch(value); m != nil && filepath.IsAbs(m[1]) {
 			files = append(files, m[1])
 		}
 	}
-	if key, _ := member(member(store, "tls"), "key").(string); filepath.IsAbs(key) {
+	if key := jsontree.Text(store, "tls", "key"); filepath.IsAbs(key) {
 		files = append(files, key)
 	}
 	return files

@@ -49,7 +49,7 @@ one.`,
 func answered(from adminapi.HealthResponse) string {
 	keys := ""
 	if from.Store.Keys != nil {
-		keys = ", " + english.Count(*from.Store.Keys, "key", "keys")
+		keys = ", " + english.Plural(*from.Store.Keys, "key")
 	}
 	return fmt.Sprintf("process %d has the key store %s (%s%s)", from.PID, from.Store.Place, from.Store.Kind, keys)
 }

@@ -49,9 +49,9 @@ cursor is empty when nothing follows.`,
 }
 
 func (c *cli) list(ctx context.Context, api *client.Client, query url.Values, limit *int64) error {
-	var printer pagePrinter[apikey.Record]
 	found, filtered := 0, len(query) > 0
-	if printer = c.keyPages(); c.json {
+	var printer pagePrinter[apikey.Record] = c.keyPages()
+	if c.json {
 		printer = &pageJSON[apikey.Record]{out: c.Out, field: "keys"}
 	}
 	next, err := eachPage(query, limit, func(query url.Values) (string, error) {

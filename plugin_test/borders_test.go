@@ -18,7 +18,7 @@ import (
 // rooms are the packages of the plugin from the bottom to the top: each may
 // import those before it, and no others.
 var rooms = []string{
-	"/internal/celltable", "/internal/english", "/internal/headers", "/internal/logthrottle", "/internal/processes", "/internal/listening",
+	"/internal/celltable", "/internal/english", "/internal/headers", "/internal/jsontree", "/internal/logthrottle", "/internal/processes", "/internal/listening",
 	"/apikey",
 	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/keystore",
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",

@@ -120,7 +120,7 @@ func roomsImported(t testing.TB) map[string][]string {
 		switch {
 		case path == modulePath:
 			return "keygate"
-		case !ours, regexp.MustCompile(`^(bench|docs|plugin_test|cmd/mutate|cmd/build)\b|test$|^internal/(english|headers|logthrottle|processes|keyfields|readers|unotify|testing)\b`).MatchString(name):
+		case !ours, regexp.MustCompile(`^(bench|docs|plugin_test|cmd/mutate|cmd/build)\b|test$|^internal/(english|headers|jsontree|logthrottle|processes|keyfields|readers|unotify|testing)\b`).MatchString(name):
 			return ""
 		}
 		return name

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/socialpatra/keygate/internal/jsontree"
 	"github.com/socialpatra/keygate/internal/listening"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -28,7 +29,7 @@ func healthy() *Facts {
 			StorePath: "/var/lib/keygate/keys.db",
 			Config:    Config{File: "/etc/keygate/Caddyfile", Reload: "caddy reload --config /etc/keygate/Caddyfile", Adapted: running, Running: running},
 			Listen:    []listening.Address{at("[::]:443")},
-			Sites:     []Site{{Name: "srv0", Server: in(running, "apps", "http", "servers", "srv0")}},
+			Sites:     []Site{{Name: "srv0", Server: jsontree.At(running, "apps", "http", "servers", "srv0")}},
 			Backups:   "/var/backups/keygate",
 		},
 		Process: gateway,

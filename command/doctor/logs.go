@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/socialpatra/keygate/internal/jsontree"
 )
 
 // checkLogFilter asks whether tokens get into logs. Caddy itself hides
@@ -34,27 +36,27 @@ func checkLogFilter(f *Facts) lines {
 // logsThatShow returns the logs that requests with a header get into as they are.
 func (f *Facts) logsThatShow(site Site, header string) (shown []string) {
 	names := []string{"http.log.error"}
-	if logs := in(site.Server, "logs"); logs != nil {
+	if logs := jsontree.At(site.Server, "logs"); logs != nil {
 		names = append(names, "http.log.access")
 		add := func(name string) {
 			if name != "" {
 				names = append(names, "http.log.access."+name, "http.log.error."+name)
 			}
 		}
-		add(textIn(logs, "default_logger_name"))
-		members(in(logs, "logger_names"), func(_ string, loggers any) {
+		add(jsontree.Text(logs, "default_logger_name"))
+		jsontree.Members(jsontree.At(logs, "logger_names"), func(_ string, loggers any) {
 			if name, ok := loggers.(string); ok {
 				add(name)
 			}
-			for _, name := range textsIn(loggers) {
+			for _, name := range jsontree.Texts(loggers) {
 				add(name)
 			}
 		})
 	}
 	all := map[string]any{"default": nil} // there is one, whatever the config says
-	members(in(f.tree(), "logging", "logs"), func(name string, log any) { all[name] = log })
-	members(all, func(name string, log any) {
-		if textIn(log, "writer", "output") == "discard" || hides(in(log, "encoder"), header) {
+	jsontree.Members(jsontree.At(f.tree(), "logging", "logs"), func(name string, log any) { all[name] = log })
+	jsontree.Members(all, func(name string, log any) {
+		if jsontree.Text(log, "writer", "output") == "discard" || hides(jsontree.At(log, "encoder"), header) {
 			return
 		}
 		if slices.ContainsFunc(names, func(logger string) bool { return takes(log, logger) }) {
@@ -67,7 +69,7 @@ func (f *Facts) logsThatShow(site Site, header string) (shown []string) {
 // takes reports whether a log takes what a logger writes: by the longest name that
 // it includes or excludes.
 func takes(log any, logger string) bool {
-	include, exclude := textsIn(log, "include"), textsIn(log, "exclude")
+	include, exclude := jsontree.Texts(log, "include"), jsontree.Texts(log, "exclude")
 	included, excluded := longest(include, logger), longest(exclude, logger)
 	return (len(include) == 0 || included > 0) && (excluded == 0 || included > excluded)
 }
@@ -89,13 +91,13 @@ func hides(encoder any, header string) bool {
 	if encoder == nil {
 		return false
 	}
-	if textIn(encoder, "format") == "filter" {
+	if jsontree.Text(encoder, "format") == "filter" {
 		for _, field := range []string{"request>headers>" + header, "request>headers", "request"} {
-			switch textIn(encoder, "fields", field, "filter") {
+			switch jsontree.Text(encoder, "fields", field, "filter") {
 			case "delete", "replace", "hash", "regexp", "multi_regexp":
 				return true
 			}
 		}
 	}
-	return hides(in(encoder, "wrap"), header)
+	return hides(jsontree.At(encoder, "wrap"), header)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/socialpatra/keygate/internal/jsontree"
 )
 
 // checkRedirects asks whether a key sent to http:// is answered as if nothing had
@@ -16,20 +18,20 @@ func checkRedirects(f *Facts) lines {
 	var found lines
 	var plain []string
 	for _, site := range f.Sites {
-		listen := textsIn(site.Server, "listen")
+		listen := jsontree.Texts(site.Server, "listen")
 		switch {
 		case f.isPlain(site):
 			if !slices.ContainsFunc(listen, isLoopback) {
 				plain = append(plain, strings.Join(listen, " "))
 			}
-		case isTrue(site.Server, "automatic_https", "disable"), isTrue(site.Server, "automatic_https", "disable_redirects"):
+		case jsontree.IsTrue(site.Server, "automatic_https", "disable"), jsontree.IsTrue(site.Server, "automatic_https", "disable_redirects"):
 		default:
 			hosts := hostsOf(site.Server)
 			if len(hosts) == 0 {
 				hosts = []string{""}
 			}
 			for _, host := range hosts {
-				if slices.Contains(textsIn(site.Server, "automatic_https", "skip"), host) || f.answersPlain(host, httpPort) {
+				if slices.Contains(jsontree.Texts(site.Server, "automatic_https", "skip"), host) || f.answersPlain(host, httpPort) {
 					continue
 				}
 				name := host
@@ -52,7 +54,7 @@ func checkRedirects(f *Facts) lines {
 }
 
 func port(tree any, name string, usual int) string {
-	if n, ok := in(tree, "apps", "http", name).(float64); ok && n > 0 {
+	if n, ok := jsontree.At(tree, "apps", "http", name).(float64); ok && n > 0 {
 		usual = int(n)
 	}
 	return strconv.Itoa(usual)
@@ -61,15 +63,15 @@ func port(tree any, name string, usual int) string {
 // isPlain reports whether a server speaks plain HTTP, as Caddy decides it: it has
 // no TLS and gets none by itself.
 func (f *Facts) isPlain(site Site) bool {
-	if len(listIn(site.Server, "tls_connection_policies")) > 0 {
+	if len(jsontree.List(site.Server, "tls_connection_policies")) > 0 {
 		return false
 	}
 	httpPort, httpsPort := port(f.tree(), "http_port", 80), port(f.tree(), "https_port", 443)
 	allOn := func(port string) bool {
-		return !slices.ContainsFunc(textsIn(site.Server, "listen"), func(address string) bool { return portOf(address) != port })
+		return !slices.ContainsFunc(jsontree.Texts(site.Server, "listen"), func(address string) bool { return portOf(address) != port })
 	}
 	switch {
-	case isTrue(site.Server, "automatic_https", "disable"), allOn(httpPort):
+	case jsontree.IsTrue(site.Server, "automatic_https", "disable"), allOn(httpPort):
 		return true
 	case allOn(httpsPort):
 		return false
@@ -82,17 +84,17 @@ func (f *Facts) isPlain(site Site) bool {
 // plain HTTP. It then comes before Caddy's own redirect.
 func (f *Facts) answersPlain(host, httpPort string) bool {
 	found := false
-	members(in(f.tree(), "apps", "http", "servers"), func(_ string, server any) {
-		if !slices.ContainsFunc(textsIn(server, "listen"), func(address string) bool { return portOf(address) == httpPort }) {
+	jsontree.Members(jsontree.At(f.tree(), "apps", "http", "servers"), func(_ string, server any) {
+		if !slices.ContainsFunc(jsontree.Texts(server, "listen"), func(address string) bool { return portOf(address) == httpPort }) {
 			return
 		}
-		for _, route := range listIn(server, "routes") {
-			sets := listIn(route, "match")
+		for _, route := range jsontree.List(server, "routes") {
+			sets := jsontree.List(route, "match")
 			if len(sets) == 0 {
 				found = true
 			}
 			for _, set := range sets {
-				names := textsIn(set, "host")
+				names := jsontree.Texts(set, "host")
 				only, _ := set.(map[string]any)
 				found = found || len(only) == 1 && (slices.Contains(names, host) || slices.ContainsFunc(names, func(pattern string) bool { return covers(pattern, host) }))
 			}
@@ -110,9 +112,9 @@ func covers(pattern, host string) bool {
 
 // hostsOf returns the names that the routes of a server match.
 func hostsOf(server any) (hosts []string) {
-	for _, route := range listIn(server, "routes") {
-		for _, set := range listIn(route, "match") {
-			hosts = append(hosts, textsIn(set, "host")...)
+	for _, route := range jsontree.List(server, "routes") {
+		for _, set := range jsontree.List(route, "match") {
+			hosts = append(hosts, jsontree.Texts(set, "host")...)
 		}
 	}
 	slices.Sort(hosts)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/socialpatra/keygate/internal/jsontree"
 )
 
 func parse(t *testing.T, text string) any {
@@ -109,7 +111,7 @@ func TestRedirects(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := &Facts{}
 			f.Config.Running = parse(t, `{"apps":{"http":{`+test.options+`"servers":{"srv0":`+test.server+test.others+`}}}}`)
-			f.Sites = []Site{{Name: "srv0", Server: in(f.Config.Running, "apps", "http", "servers", "srv0")}}
+			f.Sites = []Site{{Name: "srv0", Server: jsontree.At(f.Config.Running, "apps", "http", "servers", "srv0")}}
 			if got := checkRedirects(f); got[0].Outcome != test.want {
 				t.Errorf("%+v, want %s", got, test.want)
 			}
