@@ -1,12 +1,12 @@
 package adminapi
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/keystore"
 )
 
 // HealthResponse says that requests can be decided, and by whom. If they cannot,
@@ -47,7 +47,7 @@ func (a *call) health(*http.Request) (any, int, error) {
 		warnings = append(warnings, err.Error())
 	}
 	if keys := resp.Store.Keys; about.Made && keys != nil && *keys == 0 {
-		warnings = append(warnings, fmt.Sprintf("made a new key store at %s, which has no keys: if there should be some, correct the path or mount the volume, then restart", about.Place))
+		warnings = append(warnings, "made a new key store at "+about.Place+keystore.AdviceMade)
 	}
 	if a.warnings != nil {
 		for _, err := range a.warnings() {
@@ -65,9 +65,6 @@ func (a *call) countKeys() *int {
 	if counts == nil {
 		return nil
 	}
-	keys := 0
-	for _, n := range counts {
-		keys += n
-	}
+	keys := keystore.Total(counts)
 	return &keys
 }

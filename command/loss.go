@@ -87,11 +87,7 @@ func (c *cli) warnOfReturns(then, now keystore.Store) error {
 		}
 		q.After = page.Next
 	}
-	total := 0
-	for _, n := range now.Counts(c.Now()) {
-		total += n
-	}
-	if lost := total - common; lost > 0 {
+	if lost := keystore.Total(now.Counts(c.Now())) - common; lost > 0 {
 		c.Note("warning: %s not in the backup, and will be refused", english.Count(lost, "key is", "keys are"))
 	}
 	return nil

@@ -1,5 +1,10 @@
 package keystore
 
+import "github.com/socialpatra/keygate/apikey"
+
+// AdviceMade follows what is said of a store that was made, see [About].
+const AdviceMade = ", which has no keys: if there should be some, correct the path or mount the volume, then restart"
+
 // About says which store it is, for logs, metrics, and whoever asks which of
 // several stores has answered. It has no secret.
 type About struct {
@@ -12,4 +17,12 @@ type About struct {
 
 	// Warnings tell what is not as it should be with the place, and what to do.
 	Warnings []string
+}
+
+// Total returns how many keys there are, of what [Store.Counts] returns.
+func Total(counts map[apikey.Status]int) (keys int) {
+	for _, n := range counts {
+		keys += n
+	}
+	return keys
 }

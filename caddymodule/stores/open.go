@@ -23,15 +23,12 @@ func Open(module Module, logger *zap.Logger) (keystore.Store, error) {
 	for _, warning := range about.Warnings {
 		logger.Warn("the key store is open, but not as it should be", zap.String("store", about.Place), zap.String("warning", warning))
 	}
-	keys := 0
-	for _, n := range store.Counts(time.Now()) {
-		keys += n
-	}
+	keys := keystore.Total(store.Counts(time.Now()))
 	fields := []zap.Field{
 		zap.String("store", about.Place), zap.String("kind", about.Kind), zap.Int("schema", about.Schema), zap.Int("keys", keys),
 	}
 	if about.Made {
-		logger.Warn("made a new key store, which has no keys: if there should be some, correct the path or mount the volume, then restart", fields...)
+		logger.Warn("made a new key store"+keystore.AdviceMade, fields...)
 	} else {
 		logger.Info("the key store is open", fields...)
 	}
