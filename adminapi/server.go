@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -230,14 +229,6 @@ type call struct {
 	progress    func(done, all int)  // of an import; nil if nobody asked for it
 }
 
-func (c *call) actor() keystore.Actor {
-	return keystore.Actor{At: c.now().UTC(), Via: c.via, By: c.by, Claimed: c.by != "", Replication: &c.replication}
-}
-
-func (c *call) changed(action string, id apikey.ID) {
-	c.observer.KeyChanged(action, id.String(), c.actor())
-}
-
 func (s *Server) flush() {
 	if s.limits != nil {
 		s.limits.Flush()
@@ -248,23 +239,6 @@ func (s *Server) forget(id apikey.ID) {
 	if s.limits != nil {
 		s.limits.Forget(id)
 	}
-}
-
-// ByHeader says who makes a change, as the caller says of itself: 1 to 200
-// characters by the rules for names, percent-encoded as in a path.
-const ByHeader = "Keygate-By"
-
-// actorOf reads ByHeader. A request without it is by nobody in particular.
-func actorOf(r *http.Request) (string, error) {
-	values := r.Header.Values(ByHeader)
-	if len(values) == 0 {
-		return "", nil
-	}
-	by, err := url.PathUnescape(values[0])
-	if err != nil || len(values) > 1 {
-		return "", &apikey.FieldError{Field: "the header " + ByHeader, Problem: "does not parse", Accepted: "one name, percent-encoded"}
-	}
-	return by, apikey.CheckActor(by)
 }
 
 // ReplicatedHeader is set on the answer to a change if the store waits for
@@ -352,20 +326,6 @@ func Refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // fails only if nobody reads the answer
-}
-
-// viaOf says for the audit trail how a request arrived.
-func (s *Server) viaOf(r *http.Request) string {
-	if s.via != "" {
-		return s.via
-	}
-	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(interface {
-		Network() string
-		String() string
-	}); ok && addr.Network() == "unix" {
-		return "unix " + addr.String()
-	}
-	return "api " + r.RemoteAddr
 }
 
 // errNoRoute refuses a path that the API does not have.

@@ -152,7 +152,7 @@ var anyKey = regexp.MustCompile(`(patra_)?[0-9A-Za-z]{12}(_[0-9A-Za-z]{38})?`)
 
 // What a command says of a call that was cut off, it knows. It is done as if
 // nothing had been, where sending it again is safe: for all that only reads, for
-// what is no change the second time, and for what was not made for certain. All
+// what changes nothing the second time, and for what was not made for certain. All
 // else it sends once, and says that the outcome is unknown.
 func TestCommandCutOff(t *testing.T) {
 	f := apitest.NewFailures(t, func(f *apitest.Failures) http.Handler {

@@ -273,16 +273,3 @@ func has(line string, words []string) bool {
 	}
 	return true
 }
-
-func await(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("there is no %s after %v", what, patience)
-		}
-	}
-}

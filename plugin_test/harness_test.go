@@ -177,6 +177,21 @@ func (g *gateway) awaitReady(t testing.TB) {
 	}
 }
 
+// await polls until ok, and fails the test if that takes too long. what completes
+// "there is no …".
+func await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("there is no %s after %v", what, patience)
+		}
+	}
+}
+
 // stop asks the process to end, and fails the test unless it does so soon and
 // well. A process that has ended already is left at that.
 func (g *gateway) stop(t testing.TB) {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // nameBytes are all that a header name may have (RFC 9110 §5.6.2).
@@ -151,20 +150,13 @@ func startNameGateway(t *testing.T, options, servers, backend string) *nameGatew
 // awaitCertificate returns when TLS is served, which Caddy is ready before.
 func (g *nameGateway) awaitCertificate(t testing.TB) {
 	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for {
+	await(t, "TLS on "+g.tls, func() bool {
 		conn, err := tls.Dial("tcp", "127.0.0.1:"+g.tls, attackTLS("h2"))
 		if err == nil {
 			conn.Close()
-			return
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal(err)
-		}
-	}
+		return err == nil
+	})
 }
 
 func (g *nameGateway) send(protocol string, r wireRequest) (response, error) {

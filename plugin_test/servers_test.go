@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // startNginxServer runs nginx with one server block until the test ends.
@@ -33,19 +32,13 @@ access_log off; client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t;
 // awaitListener returns once something listens.
 func awaitListener(t testing.TB, addr string) {
 	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for {
-		if conn, err := net.Dial("tcp", addr); err == nil {
+	await(t, "listener on "+addr, func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
 			conn.Close()
-			return
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("nothing listens on %s", addr)
-		}
-	}
+		return err == nil
+	})
 }
 
 // runBackend runs a program until the test ends.

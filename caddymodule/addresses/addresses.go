@@ -23,12 +23,14 @@ func Refuse(ctx caddy.Context, sites *caddyhttp.App) error {
 	if sites == nil {
 		return nil
 	}
+	var all []listening.Address
 	for _, server := range sites.Servers {
 		for _, address := range server.Listen {
-			if err := listening.Check(Parse(address)); err != nil {
-				return fmt.Errorf("%w: stop that one first, or give this one another address; two Caddys that share an address answer by turns, each with its own keys", err)
-			}
+			all = append(all, Parse(address)...)
 		}
+	}
+	if err := listening.Check(all); err != nil {
+		return fmt.Errorf("%w: stop that one first, or give this one another address; two Caddys that share an address answer by turns, each with its own keys", err)
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (w *Watch) Taken() []error {
 	return found
 }
 
-// Look compares the addresses of this process with what there is now. The watch
+// Look compares the addresses of this process with those of all others. The watch
 // does so every second.
 func (w *Watch) Look() {
 	if all, err := listeners(); err == nil {
