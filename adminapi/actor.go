@@ -39,8 +39,24 @@ func (s *Server) viaOf(r *http.Request) string {
 	return "api " + r.RemoteAddr
 }
 
+// identify notes who calls, and how: what the authority says, or what the caller
+// says of itself.
+func (c *call) identify(r *http.Request) (err error) {
+	if a := c.authority; a != nil {
+		c.by, c.via = a.Actor, a.Via
+		return nil
+	}
+	c.by, err = actorOf(r)
+	c.via = c.viaOf(r)
+	return err
+}
+
 func (c *call) actor() keystore.Actor {
-	return keystore.Actor{At: c.now().UTC(), Via: c.via, By: c.by, Claimed: c.by != "", Replication: &c.replication}
+	actor := keystore.Actor{At: c.now().UTC(), Via: c.via, By: c.by, Claimed: c.by != "", Replication: &c.replication}
+	if a := c.authority; a != nil {
+		actor.Claimed, actor.MaxLive = false, a.Bounds.Keys
+	}
+	return actor
 }
 
 func (c *call) changed(action string, id apikey.ID) {

@@ -99,6 +99,9 @@ func (a *call) namedKey(req *ExplainRequest) (*access.Identified, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.find(id); err != nil {
+		return nil, err
+	}
 	grant, found, err := a.store.Lookup(id)
 	switch {
 	case err != nil:
@@ -131,6 +134,9 @@ func (a *call) policyFor(q *access.Request) access.Policy {
 		policy = a.mappings[chosen].Policy
 	}
 	policy.Keys = a.store
+	if _, ok := a.authority.one(); ok {
+		policy.Keys = visibleGrants{a.store, a.authority}
+	}
 	return policy
 }
 

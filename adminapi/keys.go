@@ -36,8 +36,12 @@ func (a *call) create(r *http.Request) (any, int, error) {
 	}
 	now := a.now()
 	key := apikey.Key{CreatedAt: now.UTC().Truncate(time.Second), CreatedBy: a.by}
-	if req.Workspace != nil {
-		key.Workspace = *req.Workspace
+	var err error
+	if key.Workspace, err = a.workspaceFor(&req); err != nil {
+		return nil, 0, err
+	}
+	if a.authority != nil {
+		a.authority.Bounds.complete(&req)
 	}
 	if err := req.apply(&key, now); err != nil {
 		return nil, 0, err
@@ -46,14 +50,17 @@ func (a *call) create(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	if !req.AllowUnknownScope {
-		if err := apikey.CheckKnown(key.Scopes, routeScopes(a.mappings)); err != nil {
+		if err := apikey.CheckKnown(key.Scopes, a.knownScopes()); err != nil {
 			return nil, 0, err
 		}
+	}
+	if err := a.within(&key); err != nil {
+		return nil, 0, err
 	}
 	token, id, hash := apikey.Generate(a.brand)
 	key.SetToken(a.brand, id, hash)
 	if err := a.store.Create(key, a.actor()); err != nil {
-		return nil, 0, err
+		return nil, 0, counted(err)
 	}
 	a.changed("create", key.ID)
 	return tagged{TokenResponse{Key: key.Record(now, time.Time{}), Token: token}, etag(&key)}, http.StatusCreated, nil
@@ -63,6 +70,12 @@ func (a *call) list(r *http.Request) (any, int, error) {
 	q, err := a.listQuery(r)
 	if err != nil {
 		return nil, 0, err
+	}
+	if workspace, ok := a.authority.one(); ok {
+		if q.Workspace != "" && q.Workspace != workspace {
+			return ListResponse{Keys: []apikey.Record{}}, http.StatusOK, nil
+		}
+		q.Workspace = workspace
 	}
 	a.flush()
 	page, err := a.store.List(q)

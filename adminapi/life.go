@@ -28,10 +28,12 @@ func (a *call) update(r *http.Request) (any, int, error) {
 		if err := k.NormalizeChange(&old); err != nil {
 			return err
 		}
-		if req.Scopes == nil || req.AllowUnknownScope {
-			return nil // the key has this value already, so it was accepted once
+		if req.Scopes != nil && !req.AllowUnknownScope { // what the key has already was accepted once
+			if err := apikey.CheckKnown(k.Scopes, a.knownScopes()); err != nil {
+				return err
+			}
 		}
-		return apikey.CheckKnown(k.Scopes, routeScopes(a.mappings))
+		return a.within(k)
 	})
 }
 
@@ -54,7 +56,7 @@ func (a *call) disable(r *http.Request) (any, int, error) {
 func (a *call) enable(r *http.Request) (any, int, error) {
 	return a.change(r, "enable", func(k *apikey.Key) error {
 		k.Disabled = false
-		return nil
+		return a.within(k)
 	})
 }
 
@@ -83,7 +85,7 @@ func (a *call) edit(r *http.Request, action string, edit func(*apikey.Key) error
 		return edit(k)
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, counted(err)
 	}
 	a.changed(action, id)
 	body, status, err := a.one(&key)
@@ -118,10 +120,13 @@ func (a *call) rotate(r *http.Request) (any, int, error) {
 		}
 		next.SetToken(a.brand, newID, hash)
 		next.CreatedBy = a.by
-		return old.Rotate(next, now, overlap)
+		if err := old.Rotate(next, now, overlap); err != nil {
+			return err
+		}
+		return a.within(next)
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, counted(err)
 	}
 	a.changed("rotate", id)
 	return tagged{TokenResponse{Key: successor.Record(now, time.Time{}), Token: token}, etag(&successor)}, http.StatusCreated, nil

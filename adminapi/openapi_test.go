@@ -78,6 +78,7 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("DELETE"+acme, "").want(t, 204)
 	s.send("DELETE /keygate/workspaces/-", "").want(t, 400)
 	s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready"`)
+	s.send("GET /keygate/policy", "").want(t, 200, `{"workspace":"*","actor":"","may":["list"`)
 	s.send("GET /keygate/openapi.yaml", "").want(t, 200, "openapi: 3.1.0")
 	s.send("GET /keygate/openapi.yaml?a=b", "").want(t, 400)
 	s.send("GET /keygate/scopes", "").want(t, 200)
@@ -90,7 +91,7 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("POST /keygate/check?deep=1", "").want(t, 400)
 	exported := s.send("GET /keygate/export", "").want(t, 200).body
 	s.send("GET /keygate/backup", "").want(t, 200)
-	for _, name := range []string{"check", "export", "backup", "health", "scopes"} {
+	for _, name := range []string{"check", "export", "backup", "health", "policy", "scopes"} {
 		s.send("GET /keygate/"+name+"?deep=1", "").want(t, 400, `deep\": is not a parameter`)
 	}
 	s.send("POST /keygate/import", `{"nonsense":1}`).want(t, 400)

@@ -20,8 +20,16 @@ func (a *call) scopes(*http.Request) (any, int, error) {
 			}
 		}
 	}
-	var resp ScopesResponse
+	may := func(string) bool { return true }
+	if a.authority != nil {
+		accepted := a.authority.Bounds.accepted(routeScopes(a.mappings))
+		may = func(scope string) bool { return slices.Contains(accepted, scope) }
+	}
+	resp := ScopesResponse{Scopes: []ScopeInfo{}}
 	add := func(scope, description string, known bool) {
+		if !may(scope) {
+			return
+		}
 		routes := opens[scope]
 		slices.Sort(routes)
 		resp.Scopes = append(resp.Scopes, ScopeInfo{
@@ -55,6 +63,16 @@ func (a *call) scopes(*http.Request) (any, int, error) {
 		}
 	}
 	return resp, http.StatusOK, nil
+}
+
+// knownScopes returns the scopes that keys may hold besides those of the
+// catalogue, unless a bound forbids it.
+func (c *call) knownScopes() []string {
+	known := routeScopes(c.mappings)
+	if c.authority != nil {
+		known = append(known, c.authority.Bounds.Scopes...)
+	}
+	return known
 }
 
 // maxHolders is how many keys are listed for each scope.

@@ -152,25 +152,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // resources are the paths of the API, as openapi.yaml writes them.
 var resources = map[string]methods{
-	KeysPath:                        {"GET": queried((*call).list), "POST": plain((*call).create)},
-	KeysPath + "/{id}":              {"GET": plain((*call).show), "PATCH": plain((*call).update), "DELETE": plain((*call).remove)},
-	KeysPath + "/{id}/rotate":       {"POST": plain((*call).rotate)},
-	KeysPath + "/{id}/revoke":       {"POST": plain((*call).revoke)},
-	KeysPath + "/{id}/disable":      {"POST": plain((*call).disable)},
-	KeysPath + "/{id}/enable":       {"POST": plain((*call).enable)},
-	KeysPath + "/{id}/usage":        {"GET": queried((*call).usage)},
-	WorkspacesPath:                  {"GET": queried((*call).listWorkspaces)},
-	WorkspacesPath + "/{workspace}": {"GET": plain((*call).showWorkspace), "PATCH": plain((*call).limitWorkspace), "DELETE": plain((*call).unlimitWorkspace)},
+	KeysPath:                        {"GET": queried((*call).list).by(VerbList), "POST": plain((*call).create).by(VerbCreate)},
+	KeysPath + "/{id}":              {"GET": plain((*call).show).by(VerbList), "PATCH": plain((*call).update).by(VerbUpdate), "DELETE": plain((*call).remove).by(VerbDelete)},
+	KeysPath + "/{id}/rotate":       {"POST": plain((*call).rotate).by(VerbRotate)},
+	KeysPath + "/{id}/revoke":       {"POST": plain((*call).revoke).by(VerbRevoke)},
+	KeysPath + "/{id}/disable":      {"POST": plain((*call).disable).by(VerbDisable)},
+	KeysPath + "/{id}/enable":       {"POST": plain((*call).enable).by(VerbDisable)},
+	KeysPath + "/{id}/usage":        {"GET": queried((*call).usage).by(VerbUsage)},
+	WorkspacesPath:                  {"GET": queried((*call).listWorkspaces).overAll(VerbList)},
+	WorkspacesPath + "/{workspace}": {"GET": plain((*call).showWorkspace).overAll(VerbList), "PATCH": plain((*call).limitWorkspace).overAll(VerbUpdate), "DELETE": plain((*call).unlimitWorkspace).overAll(VerbUpdate)},
 	HealthPath:                      {"GET": plain((*call).health)},
-	ScopesPath:                      {"GET": plain((*call).scopes)},
+	PolicyPath:                      {"GET": plain((*call).policy).by(verbAny)},
+	ScopesPath:                      {"GET": plain((*call).scopes).by(verbAny)},
 	RoutesPath:                      {"GET": plain((*call).routes)},
-	ExplainPath:                     {"POST": plain((*call).explain)},
-	AuditPath:                       {"GET": queried((*call).audit)},
+	ExplainPath:                     {"POST": plain((*call).explain).by(VerbExplain)},
+	AuditPath:                       {"GET": queried((*call).audit).by(VerbHistory)},
 	CheckPath:                       {"GET": plain((*call).check), "POST": plain((*call).mend)},
 	ExportPath:                      {"GET": plain((*call).export)},
 	ImportPath:                      {"POST": queried((*call).importKeys)},
 	BackupPath:                      {"GET": plain((*call).backup)},
-	DocumentPath:                    {"GET": plain((*call).document)},
+	DocumentPath:                    {"GET": plain((*call).document).by(verbAny)},
 }
 
 // Paths of the API.
@@ -178,6 +179,7 @@ const (
 	KeysPath       = "/keygate/keys"
 	WorkspacesPath = "/keygate/workspaces"
 	HealthPath     = "/keygate/health"
+	PolicyPath     = "/keygate/policy"
 	ScopesPath     = "/keygate/scopes"
 	RoutesPath     = "/keygate/routes"
 	ExplainPath    = "/keygate/explain"
@@ -202,6 +204,21 @@ type operation struct {
 	// reads means that handle reads the query itself, by [eachParam]. Other
 	// operations accept no parameters.
 	reads bool
+
+	// Which callers with an authority may do it. verb is "" if none may;
+	// everywhere means that those of one workspace may not.
+	verb       Verb
+	everywhere bool
+}
+
+func (o operation) by(verb Verb) operation {
+	o.verb = verb
+	return o
+}
+
+func (o operation) overAll(verb Verb) operation {
+	o.verb, o.everywhere = verb, true
+	return o
 }
 
 type handleFunc func(*call, *http.Request) (body any, status int, err error)
@@ -224,7 +241,8 @@ func (o operation) do(c *call, r *http.Request) (body any, status int, err error
 type call struct {
 	*Server
 	via         string
-	by          string               // who makes the change, as it says itself; "" if it does not
+	authority   *Authority           // nil: everything
+	by          string               // who makes the change; "" if nobody said
 	replication keystore.Replication // of the change that the call makes
 	progress    func(done, all int)  // of an import; nil if nobody asked for it
 }
@@ -248,18 +266,18 @@ const ReplicatedHeader = "Keygate-Replicated"
 
 // serve answers one request of a resource.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, resource methods) {
-	op, ok := resource[r.Method]
-	if !ok {
-		w.Header().Set("Allow", resource.allow())
-		s.fail(w, r, &methodError{r.Method})
-		return
+	c := &call{Server: s, authority: authorityOf(r)}
+	op, err := c.choose(resource, r)
+	if wrong, ok := errors.AsType[*methodError](err); ok {
+		w.Header().Set("Allow", wrong.allow)
 	}
-	by, err := actorOf(r)
+	if err == nil {
+		err = c.identify(r)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	c := &call{Server: s, via: s.viaOf(r), by: by}
 	if r.URL.Path == ImportPath {
 		// Caddy allows a request ten seconds, which is too short for a gigabyte.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTimeout)) // not supported offline
@@ -274,6 +292,32 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, resource methods)
 	}
 }
 
+// choose returns the operation that a request asks for. For a caller with an
+// authority there is only what authorities may do, and a key in the path must
+// exist for the caller.
+func (c *call) choose(resource methods, r *http.Request) (operation, error) {
+	there := maps.Clone(resource)
+	maps.DeleteFunc(there, func(_ string, o operation) bool { return !c.authority.has(o) })
+	op, ok := there[r.Method]
+	switch {
+	case len(there) == 0:
+		return op, errNoRoute
+	case !ok:
+		return op, &methodError{r.Method, there.allow()}
+	}
+	if err := c.authority.may(op.verb); err != nil {
+		return op, err
+	}
+	if r.PathValue("id") == "" {
+		return op, nil
+	}
+	id, err := keyID(r)
+	if err != nil {
+		return op, err
+	}
+	return op, c.find(id)
+}
+
 // write writes a successful answer. If it returns an error other than a
 // *BrokenStreamError, an error can still be sent as the answer.
 func (c *call) write(w http.ResponseWriter, status int, body any) error {
@@ -285,6 +329,14 @@ func (c *call) write(w http.ResponseWriter, status int, body any) error {
 		w.Header().Set("ETag", tagged.etag)
 		body = tagged.body
 	}
+	if answer, ok := w.(*Answer); ok {
+		answer.Status, answer.Body = status, body
+		return nil
+	}
+	return writeBody(w, status, body)
+}
+
+func writeBody(w http.ResponseWriter, status int, body any) error {
 	if body == nil {
 		w.WriteHeader(status)
 		return nil
@@ -314,6 +366,10 @@ func (c *call) write(w http.ResponseWriter, status int, body any) error {
 // that the answer does not look complete.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf(err)
+	if answer, ok := w.(*Answer); ok {
+		answer.Status, answer.Err = status, err
+		return
+	}
 	s.failed(r, status, err)
 	if broken := (*BrokenStreamError)(nil); errors.As(err, &broken) {
 		panic(http.ErrAbortHandler)
@@ -332,7 +388,7 @@ func Refuse(w http.ResponseWriter, status int, err error) {
 var errNoRoute = errors.New("no such resource; openapi.yaml in Keygate's repository lists those of the admin API")
 
 // methodError refuses a method that a resource does not have.
-type methodError struct{ method string }
+type methodError struct{ method, allow string }
 
 func (e *methodError) Error() string { return fmt.Sprintf("%s is not served here", e.method) }
 
@@ -341,9 +397,13 @@ func statusOf(err error) int {
 	var state *apikey.StateError
 	var body *bodyError
 	var method *methodError
+	var bound *BoundError
+	var forbidden *ForbiddenError
 	switch {
 	case errors.As(err, &field), errors.Is(err, errTokenInURL):
 		return http.StatusBadRequest
+	case errors.As(err, &bound), errors.As(err, &forbidden):
+		return http.StatusForbidden
 	case errors.As(err, &body):
 		return body.status
 	case errors.Is(err, keystore.ErrNotFound), errors.Is(err, errNoRoute):

@@ -56,6 +56,7 @@ func (a *call) audit(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	q.Workspace, _ = a.authority.one()
 	page, err := a.store.Audit(q)
 	if err != nil {
 		return nil, 0, err

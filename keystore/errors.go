@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/socialpatra/keygate/apikey"
 )
@@ -82,3 +83,11 @@ func (e *ExistsError) Error() string {
 
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
+
+// TooManyError refuses a change after which a workspace would have more live keys
+// than [Actor.MaxLive]. Live is how many it has.
+type TooManyError struct{ Live, Max int }
+
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("the workspace has %d live keys of at most %d", e.Live, e.Max)
+}

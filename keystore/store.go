@@ -241,6 +241,10 @@ type Actor struct {
 	By      string
 	Claimed bool
 
+	// MaxLive is how many live keys (not revoked, not expired at At) the key's
+	// workspace may have after the change; 0: no bound.
+	MaxLive int
+
 	// Replication, unless nil, is filled in by a successful change if the store
 	// waits for replicas. Other calls leave it alone.
 	Replication *Replication
@@ -272,6 +276,8 @@ type Change struct {
 
 // AuditQuery selects audit entries. The zero AuditQuery is the newest page.
 type AuditQuery struct {
+	Workspace string // "": any workspace
+
 	Key    apikey.ID // zero: any key
 	Before uint64    // only entries with a smaller Seq; 0: from the newest
 	Limit  int       // maximum number of entries; 0: DefaultPage

@@ -20,10 +20,15 @@ func Count(n int, one, many string) string {
 }
 
 // Or joins alternatives: "closed, share or open".
-func Or(words []string) string {
+func Or(words []string) string { return join(words, " or ") }
+
+// And joins what holds together: "list keys, rotate keys and delete keys".
+func And(words []string) string { return join(words, " and ") }
+
+func join(words []string, before string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
 	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+	return strings.Join(words[:last], ", ") + before + words[last]
 }
