@@ -57,10 +57,14 @@ func (a *call) create(r *http.Request) (any, int, error) {
 	if err := a.within(&key); err != nil {
 		return nil, 0, err
 	}
-	token, id, hash := apikey.Generate(a.brand)
+	id, err := a.newID(r, key.Workspace)
+	if err != nil {
+		return nil, 0, err
+	}
+	token, hash := apikey.GenerateFor(a.brand, id)
 	key.SetToken(a.brand, id, hash)
 	if err := a.store.Create(key, a.actor()); err != nil {
-		return nil, 0, counted(err)
+		return nil, 0, once(r, id, counted(err))
 	}
 	a.changed("create", key.ID)
 	return tagged{TokenResponse{Key: key.Record(now, time.Time{}), Token: token}, etag(&key)}, http.StatusCreated, nil

@@ -77,6 +77,9 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("GET /keygate/workspaces/-", "").want(t, 400, "workspace")
 	s.send("DELETE"+acme, "").want(t, 204)
 	s.send("DELETE /keygate/workspaces/-", "").want(t, 400)
+	once := `{"workspace":"acme","name":"once","scopes":["posts:read"]}`
+	s.send("POST /keygate/keys", once, OnceHeader, "0123456789abcdef").want(t, 201)
+	s.send("POST /keygate/keys", once, OnceHeader, "0123456789abcdef").want(t, 409)
 	s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready"`)
 	s.send("GET /keygate/policy", "").want(t, 200, `{"workspace":"*","actor":"","may":["list"`)
 	s.send("GET /keygate/openapi.yaml", "").want(t, 200, "openapi: 3.1.0")

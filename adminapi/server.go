@@ -395,6 +395,7 @@ func (e *methodError) Error() string { return fmt.Sprintf("%s is not served here
 func statusOf(err error) int {
 	var field *apikey.FieldError
 	var state *apikey.StateError
+	var made *MadeError
 	var body *bodyError
 	var method *methodError
 	var bound *BoundError
@@ -410,7 +411,7 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.As(err, &method):
 		return http.StatusMethodNotAllowed
-	case errors.As(err, &state), errors.Is(err, keystore.ErrExists):
+	case errors.As(err, &state), errors.As(err, &made), errors.Is(err, keystore.ErrExists):
 		return http.StatusConflict
 	case errors.Is(err, errChanged):
 		return http.StatusPreconditionFailed

@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 )
 
@@ -17,6 +18,20 @@ type ID [IDLen]byte
 func NewID() ID {
 	var id ID
 	randomBase62(id[:])
+	return id
+}
+
+// IDFrom returns the ID that belongs to a text: always the same, and spread as a
+// random one. Nobody finds a text for an ID that is given.
+func IDFrom(text string) (id ID) {
+	for sum, n := sha256.Sum256([]byte(text)), 0; n < len(id); sum = sha256.Sum256(sum[:]) {
+		for _, b := range sum {
+			if b < 248 && n < len(id) { // see randomBase62
+				id[n] = base62[b%62]
+				n++
+			}
+		}
+	}
 	return id
 }
 

@@ -59,6 +59,12 @@ func isBrandChar(c byte) bool { return isLower(c) || isDigit(c) }
 // brand must be one that [CheckBrand] accepts.
 func Generate(brand string) (token string, id ID, hash Hash) {
 	id = NewID()
+	token, hash = GenerateFor(brand, id)
+	return token, id, hash
+}
+
+// GenerateFor is [Generate] for a key whose ID is known.
+func GenerateFor(brand string, id ID) (token string, hash Hash) {
 	b := make([]byte, 0, maxTokenLen)
 	b = fmt.Appendf(b, "%s_%s_", brand, id)
 	secret := len(b)
@@ -68,7 +74,7 @@ func Generate(brand string) (token string, id ID, hash Hash) {
 	b = append(b, sum[:]...)
 	token, hash = string(b), sha256.Sum256(b)
 	clear(b)
-	return token, id, hash
+	return token, hash
 }
 
 // Parse reports whether token is well formed: it checks the brand, the length,
