@@ -6,5 +6,6 @@ package keygate
 import (
 	// The modules of a config, and the command.
 	_ "github.com/socialpatra/keygate/caddymodule"
+	_ "github.com/socialpatra/keygate/caddymodule/selfservice"
 	_ "github.com/socialpatra/keygate/command"
 )

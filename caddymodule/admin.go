@@ -97,18 +97,26 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unavailableError(err)
 	}
-	app := val.(*App)
-	store, err := app.open()
+	api, err := val.(*App).API()
 	if err != nil {
 		return unavailableError(err)
 	}
-	app.serving.Do(func() { app.api = app.newAPI(store) })
-	app.api.ServeHTTP(w, r)
+	api.ServeHTTP(w, r)
 	return nil
 }
 
-// newAPI returns the admin API on the open store. It is made on the first call,
-// when all handlers of the config are provisioned.
+// API returns the admin API on the open store. It is made on the first call, when
+// all handlers of the config are provisioned. An error means that the store cannot
+// be opened.
+func (a *App) API() (*adminapi.Server, error) {
+	store, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	a.serving.Do(func() { a.api = a.newAPI(store) })
+	return a.api, nil
+}
+
 func (a *App) newAPI(store *openStore) *adminapi.Server {
 	return adminapi.New(adminapi.Options{
 		Store:           store.store,
@@ -154,6 +162,17 @@ func reportFailure(logger *zap.Logger, path string, status int, err error) {
 	} else {
 		caddy.Log().Named("admin.api").Error("request error", zap.Error(caddy.APIError{HTTPStatus: status, Err: err}), zap.Int("status_code", status))
 	}
+	reportStoreFailure(logger, path, err)
+}
+
+// ReportRefusal notes a refusal by keygate_console. Only failures of the store are
+// the operator's business.
+func (a *App) ReportRefusal(path string, status int, err error) {
+	a.logger.Debug("a request to keygate_console was refused", zap.String("path", path), zap.Int("status", status), zap.Error(err))
+	reportStoreFailure(a.logger, path, err)
+}
+
+func reportStoreFailure(logger *zap.Logger, path string, err error) {
 	if keystore.IsFailure(err) {
 		metrics.storeErrors.Inc()
 		adminFailing.Error(logger, time.Now(), "the key store cannot answer the admin API", zap.String("path", path), zap.Error(err))

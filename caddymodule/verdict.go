@@ -28,6 +28,10 @@ func verdictOf(d *access.Decision, instance string) verdict {
 	return v
 }
 
+// LetInByKey is a placeholder for handlers behind this one: it has a value only if
+// a key was found good for the request.
+const LetInByKey = "http.auth.keygate.key"
+
 var _ caddy.ReplacerFunc = (*verdict)(nil).placeholder
 
 // placeholder returns {http.auth.user.id}, {http.auth.user.workspace},
@@ -41,6 +45,8 @@ func (v *verdict) placeholder(key string) (any, bool) {
 		return v.instance, true
 	case !v.authenticated:
 		return nil, false
+	case key == LetInByKey:
+		return true, true
 	case key == "http.auth.user.id":
 		return v.id.String(), true
 	case key == "http.auth.user.workspace":

@@ -23,13 +23,13 @@ var rooms = []string{
 	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/keystore",
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",
 	"/adminapi",
-	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule",
+	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule", "/caddymodule/selfservice",
 	"/command/term", "/command/client", "/command/doctor", "/command",
 	"",
 }
 
 // withCaddy are the rooms that know Caddy.
-var withCaddy = []string{"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule", "/command", ""}
+var withCaddy = []string{"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule", "/caddymodule/selfservice", "/command", ""}
 
 type goPackage struct {
 	ImportPath    string
