@@ -106,7 +106,8 @@ type Server struct {
 	failed          func(*http.Request, int, error)
 	now             func() time.Time
 
-	mux *http.ServeMux
+	resources map[string]methods
+	mux       *http.ServeMux
 }
 
 // New returns the API on a store. It neither opens nor closes the store.
@@ -122,6 +123,7 @@ func New(o Options) *Server {
 		observer:        o.Observer,
 		failed:          o.Failed,
 		now:             o.Now,
+		resources:       resources,
 		mux:             http.NewServeMux(),
 	}
 	if s.observer == nil {
@@ -385,7 +387,7 @@ func Refuse(w http.ResponseWriter, status int, err error) {
 }
 
 // errNoRoute refuses a path that the API does not have.
-var errNoRoute = errors.New("no such resource; openapi.yaml in Keygate's repository lists those of the admin API")
+var errNoRoute = errors.New("no such resource; openapi.yaml lists those that there are")
 
 // methodError refuses a method that a resource does not have.
 type methodError struct{ method, allow string }

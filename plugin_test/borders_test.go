@@ -22,7 +22,7 @@ var rooms = []string{
 	"/apikey",
 	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/keystore",
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",
-	"/adminapi",
+	"/adminapi", "/console",
 	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule", "/caddymodule/selfservice",
 	"/command/term", "/command/client", "/command/doctor", "/command",
 	"",

@@ -1,5 +1,6 @@
 // Package headers knows which names of header fields backends treat as the same,
-// and takes fields off a request and gives them back.
+// and what Cache-Control says of sharing. It takes fields off a request and gives
+// them back.
 package headers
 
 import "strings"

@@ -1,0 +1,270 @@
+package console
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// createPage is the form for a new key, and the summary before it is made.
+type createPage struct {
+	shell
+	settings
+	Presets  []presetLink
+	Full     bool
+	Max      int
+	Live     int
+	NoPowers bool
+
+	// For the summary.
+	Access  []scopeBox
+	Ends    moment
+	Limits  []string
+	Places  placesPage
+	Warning string
+}
+
+// usualDays is how long a key works if neither visitor nor operator choose.
+const usualDays = 90
+
+// newKey shows the form.
+func (v *visit) newKey() error {
+	if !v.may(adminapi.VerbCreate) {
+		return v.show(http.StatusForbidden, "create", createPage{shell: v.shell("New key"), NoPowers: true})
+	}
+	q := v.r.URL.Query()
+	f := form{
+		Workspace: withoutToken(q.Get("workspace")), Scopes: presetScopes(q.Get("preset")), Nonce: newNonce(),
+		PerMinute: strconv.FormatInt(v.policy.PerMinute.Default, 10), PerDay: strconv.FormatInt(v.policy.PerDay.Default, 10),
+	}
+	switch days := v.policy.Expiry; {
+	case days.DefaultDays != nil:
+		f.Expiry = strconv.Itoa(*days.DefaultDays)
+	case days.MaxDays != nil:
+		f.Expiry = strconv.Itoa(min(usualDays, *days.MaxDays))
+	default:
+		f.Expiry = strconv.Itoa(usualDays)
+	}
+	return v.showForm(http.StatusOK, &f, nil)
+}
+
+// showForm shows the form with what was typed and what is to be corrected.
+func (v *visit) showForm(status int, f *form, found problems) error {
+	page := createPage{shell: v.shell("New key")}
+	var err error
+	if page.settings, err = v.settings(f, found, nil); err != nil {
+		return err
+	}
+	page.Presets = v.presets(v.r.URL.Query().Get("preset"))
+	if keys := v.policy.Keys; keys.Max != nil && keys.Live != nil {
+		page.Full, page.Live, page.Max = *keys.Live >= *keys.Max, *keys.Live, *keys.Max
+	}
+	return v.show(status, "create", page)
+}
+
+// createKey checks the form, shows the summary, or makes the key.
+func (v *visit) createKey() error {
+	if !v.may(adminapi.VerbCreate) {
+		return v.newKey()
+	}
+	f := formFrom(v.typed)
+	if f.Nonce == "" {
+		f.Nonce = newNonce()
+	}
+	req, found := f.check(&v.policy)
+	found = append(tokensIn(v.typed), found...)
+	switch step := v.typed.Get("step"); {
+	case step == "change":
+		return v.showForm(http.StatusOK, &f, nil)
+	case len(found) > 0:
+		return v.showForm(http.StatusUnprocessableEntity, &f, found)
+	case step == "create":
+		return v.make(&f, &req)
+	default:
+		return v.summary(&f, &req)
+	}
+}
+
+func (v *visit) make(f *form, req *adminapi.KeyRequest) error {
+	made, _, err := answered[adminapi.TokenResponse](v.do(http.MethodPost, adminapi.KeysPath, req, adminapi.OnceHeader, f.Nonce))
+	if again, ok := errors.AsType[*adminapi.MadeError](err); ok {
+		return v.made(again.ID.String())
+	}
+	if err != nil {
+		var found problems
+		if other := found.addError(err); other != nil {
+			return other
+		}
+		return v.showForm(http.StatusUnprocessableEntity, f, found)
+	}
+	return v.showToken(&made, nil)
+}
+
+// made tells that this form has made a key before.
+func (v *visit) made(id string) error {
+	page := madePage{shell: v.shell("This key is made already"), ID: id}
+	if k, err := ask[apikey.Record](v, keyPath(id, "")); err == nil {
+		page.Key = &k
+	}
+	return v.showSecret(http.StatusConflict, "made", page)
+}
+
+type madePage struct {
+	shell
+	ID  string
+	Key *apikey.Record // nil: it cannot be shown, or is gone
+}
+
+func (v *visit) summary(f *form, req *adminapi.KeyRequest) error {
+	page := createPage{shell: v.shell("Check the new key")}
+	var err error
+	if page.settings, err = v.settings(f, nil, nil); err != nil {
+		return err
+	}
+	for _, group := range page.Groups {
+		for _, box := range group.Scopes {
+			if box.Checked {
+				page.Access = append(page.Access, box)
+			}
+		}
+	}
+	page.Ends = moment{Text: "Never"}
+	if req.ExpiresInDays != nil {
+		at, err := apikey.ExpiryIn(*req.ExpiresInDays, v.at)
+		if err != nil {
+			return err
+		}
+		page.Ends = moment{at.Format("2006-01-02T15:04:05Z07:00"), fullTime(at), date(at) + ", in " + span(at.Sub(v.at))}
+	} else {
+		page.Warning = "This key never stops by itself. Give it an end if you can, so that it cannot be forgotten."
+	}
+	limits := apikey.Limits{PerMinute: uint32(v.policy.PerMinute.Default), PerDay: uint32(v.policy.PerDay.Default)}
+	if n := req.Limits.PerMinute; n != nil {
+		limits.PerMinute = uint32(*n)
+	}
+	if n := req.Limits.PerDay; n != nil {
+		limits.PerDay = uint32(*n)
+	}
+	limits.Burst = limits.PerMinute
+	if n := req.Limits.Burst; n != nil {
+		limits.Burst = uint32(*n)
+	}
+	page.Limits = limitWords(limits)
+	page.Places = placesPage{*req.AllowedOrigins, *req.AllowedIPs}
+	return v.show(http.StatusOK, "summary", page)
+}
+
+// placesPage says where a key may be used.
+type placesPage struct{ Origins, IPs []string }
+
+func limitWords(l apikey.Limits) []string {
+	words := []string{
+		countOf(uint64(l.PerMinute), "request") + " a minute",
+		countOf(uint64(l.PerDay), "request") + " a day",
+	}
+	if l.Burst != l.PerMinute {
+		words = append(words, number(l.Burst)+" at once at most")
+	}
+	return words
+}
+
+// newNonce tells one form from all others.
+func newNonce() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// tokenPage shows a token, once.
+type tokenPage struct {
+	shell
+	Key      apikey.Record
+	Token    string
+	Ends     moment
+	Old      *apikey.Record // that it replaces, if it does
+	OldEnds  moment
+	Examples []example
+}
+
+func (v *visit) showToken(made *adminapi.TokenResponse, old *apikey.Record) error {
+	page := tokenPage{shell: v.shell("Copy your new key"), Key: made.Key, Token: made.Token, Ends: v.moment(made.Key.ExpiresAt, "never"), Old: old}
+	page.Plain = true
+	if old != nil {
+		page.OldEnds = v.moment(old.ExpiresAt, "")
+	}
+	scopes, err := ask[adminapi.ScopesResponse](v, adminapi.ScopesPath)
+	if err != nil {
+		scopes = adminapi.ScopesResponse{} // the token must be shown now, with or without a good example
+	}
+	method, target := exampleRoute(scopes.Scopes, made.Key.Scopes)
+	page.Examples = examples(method, v.Host+target, made.Token)
+	return v.showSecret(http.StatusOK, "token", page)
+}
+
+// exampleRoute returns a request that a key with some scopes may make, best one
+// that only reads and needs no name of anything.
+func exampleRoute(known []adminapi.ScopeInfo, held []string) (method, target string) {
+	needs := make(map[string]bool) // of each route, whether the key has all scopes that it is listed with
+	var routes []string
+	for _, info := range known {
+		for _, route := range info.Routes {
+			if has, listed := needs[route]; !listed {
+				routes = append(routes, route)
+				needs[route] = slices.Contains(held, info.Scope)
+			} else {
+				needs[route] = has && slices.Contains(held, info.Scope)
+			}
+		}
+	}
+	best := -1
+	method, target = http.MethodGet, "/"
+	for _, route := range routes {
+		methods, pattern, _ := strings.Cut(route, " ")
+		first, _, _ := strings.Cut(methods, ",")
+		rank := 0
+		if first == http.MethodGet || first == "*" {
+			first, rank = http.MethodGet, 2
+		}
+		if !strings.ContainsAny(pattern, "{*") {
+			rank++
+		}
+		if needs[route] && rank > best {
+			best, method, target = rank, first, filledIn(pattern)
+		}
+	}
+	return method, target
+}
+
+// filledIn returns a path of a pattern.
+func filledIn(pattern string) string {
+	segments := strings.Split(pattern, "/")
+	for i, s := range segments {
+		if strings.ContainsAny(s, "{*") {
+			segments[i] = "1"
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// example is a request in one language.
+type example struct{ Name, Code string }
+
+func examples(method, target, token string) []example {
+	curl, python, js := "", "", ""
+	if method != http.MethodGet {
+		curl, python, js = " -X "+method, fmt.Sprintf("\n    method=%q,", method), fmt.Sprintf("\n  method: %q,", method)
+	}
+	return []example{
+		{"curl", fmt.Sprintf("curl%s %s \\\n  -H 'Authorization: Bearer %s'", curl, target, token)},
+		{"Python", fmt.Sprintf("import urllib.request\n\nrequest = urllib.request.Request(\n    %q,%s\n    headers={\"Authorization\": \"Bearer %s\"},\n)\nprint(urllib.request.urlopen(request).read().decode())", target, python, token)},
+		{"JavaScript", fmt.Sprintf("const answer = await fetch(%q, {%s\n  headers: { Authorization: \"Bearer %s\" },\n});\nconsole.log(await answer.text());", target, js, token)},
+	}
+}

@@ -1,0 +1,150 @@
+package console
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// errorPage says why there is no other page, and what to do.
+type errorPage struct {
+	shell
+	Say    []string
+	Reason string  // for whoever runs the site
+	Typed  []typed // what was typed, so that it is not lost
+	Again  bool    // it can be sent again
+}
+
+// typed is one field of a form.
+type typed struct {
+	Name, Label, Value string
+	Hidden             bool // of no interest to people
+}
+
+// refuse answers with the page about an error.
+func (v *visit) refuse(err error) {
+	refused, ok := errors.AsType[*refusal](err)
+	if !ok {
+		refused = &refusal{status: http.StatusInternalServerError, err: err}
+	}
+	page := errorPage{shell: v.shell("")}
+	page.Notice = ""
+	page.Title, page.Say, page.Reason = explained(refused)
+	if refused.status >= http.StatusInternalServerError {
+		page.addTyped(v.typed)
+	}
+	v.w.Header().Set("Cache-Control", "no-store")
+	if err := v.show(refused.status, "error", page); err != nil {
+		http.Error(v.w, "this page cannot be shown", http.StatusInternalServerError)
+	}
+}
+
+// explained says in words for people what an error means and what to do, and the
+// error itself where it helps whoever runs the site.
+func explained(e *refusal) (title string, say []string, reason string) {
+	switch {
+	case e.kind == "token":
+		return "There is a whole key in the address", []string{
+			"The address of this page must not hold a key: addresses are kept in histories and logs.",
+			"Treat that key as known to others. Look it up by its prefix, the part before the second underscore, and replace it by a new one.",
+		}, ""
+	case e.kind == "origin":
+		return "This form came from another site", []string{
+			"A page on another site tried to change keys here. Nothing was changed.",
+			"If it was you, open this page yourself and try again.",
+		}, ""
+	}
+	switch e.status {
+	case http.StatusNotFound:
+		return "There is nothing here", []string{"The key or page is not there, or belongs to another workspace. Look for it in the list."}, ""
+	case http.StatusForbidden:
+		return "You may not do this here", []string{"Ask whoever manages your workspace to do it, or to allow you to."}, e.Error()
+	case http.StatusMethodNotAllowed:
+		return "This does not work here", []string{"Go back and use the buttons of the page."}, ""
+	case http.StatusConflict:
+		return "This cannot be done with the key as it is", []string{capital(e.Error()) + "."}, ""
+	case http.StatusRequestEntityTooLarge:
+		return "This is too long", []string{"Go back and shorten what you typed."}, ""
+	case http.StatusBadRequest, http.StatusUnsupportedMediaType:
+		return "This address or form cannot be read", []string{"Go back and try again from the list of keys."}, e.Error()
+	case http.StatusServiceUnavailable:
+		return "The keys cannot be reached right now", []string{"Nothing was changed unless the text below says so. Try again in a minute.", "If it lasts, tell whoever runs this site."}, e.Error()
+	default:
+		return "Something went wrong", []string{"Try again. If it happens again, tell whoever runs this site."}, e.Error()
+	}
+}
+
+// Refuse answers a visitor without authority: whose session has ended, or who was
+// never signed in. If the request sends a form, what was typed is shown again, so
+// that it is not lost.
+func (p *Page) Refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
+	setHeaders(w.Header())
+	if serveAsset(w, r) {
+		return
+	}
+	page := errorPage{shell: p.shell("You are not signed in"), Say: []string{
+		"Your session may have ended. Sign in again, then open this page once more.",
+	}}
+	page.Reason = err.Error()
+	if apikey.ContainsToken(page.Reason) {
+		page.Reason = ""
+	}
+	if r.Method == http.MethodPost && p.guard.Check(r) == nil { // another site has typed nothing that is to be kept
+		if form, err := formOf(w, r); err == nil {
+			page.addTyped(form)
+		}
+	}
+	if page.Again {
+		page.Say = []string{"Your session may have ended. What you typed is below, and nothing is lost.", "Sign in again in another tab. Then come back here and send it again."}
+	}
+	if err := p.show(w, status, "error", page); err != nil {
+		http.Error(w, "this page cannot be shown", http.StatusInternalServerError)
+	}
+}
+
+// addTyped keeps the fields of a form on the page.
+func (page *errorPage) addTyped(form url.Values) {
+	names := slices.SortedFunc(maps.Keys(form), func(x, y string) int {
+		return (slices.Index(formFields, x)+len(formFields)+1)%(len(formFields)+1) - (slices.Index(formFields, y)+len(formFields)+1)%(len(formFields)+1)
+	})
+	for _, name := range names {
+		for _, value := range form[name] {
+			if value = withoutToken(value); value == "" && slices.Contains(formFields, name) {
+				continue
+			}
+			page.Typed = append(page.Typed, typed{name, typedLabel(name), value, !slices.Contains(formFields, name)})
+		}
+	}
+	page.Again = len(page.Typed) > 0
+}
+
+// typedLabel is what a field of a form is called.
+func typedLabel(name string) string {
+	switch name {
+	case "scopes":
+		return "Access"
+	case "expires_in_days":
+		return "Days"
+	case "allowed_origins":
+		return "Websites"
+	case "allowed_ips":
+		return "Addresses"
+	}
+	return capital(strings.ReplaceAll(name, "_", " "))
+}
+
+// addBound adds the bound that a rotation would exceed. It has no field of its
+// own: what is to be done is done elsewhere.
+func (p *problems) addBound(err error) error {
+	if bound, ok := errors.AsType[*adminapi.BoundError](err); ok {
+		p.add(bound.Field, sentence(bound.Problem, bound.Accepted))
+		return nil
+	}
+	return p.addError(err)
+}
