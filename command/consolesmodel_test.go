@@ -290,7 +290,7 @@ func TestConsolesAreAsCaddyRunsThem(t *testing.T) {
 	}()
 	dir := t.TempDir()
 	seen := make(map[string]int)
-	for n := range 400 {
+	for n := range 200 {
 		socket := filepath.Join(dir, fmt.Sprint(n)) // Caddy shares one between configs
 		m := &configMaker{Rand: rand.New(rand.NewPCG(20, uint64(n))), exact: n%2 == 0, service: service.Listener.Addr().String()}
 		workspaces := []string{"{http.request.header.X-W}", "{http.request.header.X-W}", "{http.request.header.x-w}", "{http.vars.v}", "{mapped}", "a-{http.request.header.X-V}"}

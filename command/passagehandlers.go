@@ -65,7 +65,9 @@ func (p *passage) handler(handler any, in states) states {
 		return in.each(func(s *state) { p.changeHeaders(s, jsontree.At(handler, "request")) })
 	case "vars":
 		return in.each(func(s *state) {
-			s.forget(func(name string) bool { return strings.Contains(name, `"expression"`) || strings.Contains(name, `"vars`) })
+			s.forget(func(name string) bool {
+				return strings.Contains(name, `"expression"`) || strings.Contains(name, `"vars`)
+			})
 			now := s.clone()
 			jsontree.Members(handler, func(name string, value any) {
 				text, _ := value.(string)
