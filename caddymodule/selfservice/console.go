@@ -228,11 +228,17 @@ func (c *Console) authority(r *http.Request) (*adminapi.Authority, error) {
 // errByKey refuses whoever comes with an API key.
 var errByKey = errors.New("an API key cannot manage keys; sign in, and send no key")
 
+// refused is a placeholder that has a value only if a keygate handler has refused
+// the request, and taken its key off.
+const refused = "http.auth.keygate.instance"
+
 // byKey reports whether a request has an API key, or a keygate handler has let it
-// in by one.
+// in by one, or has refused it.
 func byKey(r *http.Request, repl *caddy.Replacer) bool {
-	if _, ok := repl.Get(caddymodule.LetInByKey); ok {
-		return true
+	for _, name := range []string{caddymodule.LetInByKey, refused} {
+		if _, ok := repl.Get(name); ok {
+			return true
+		}
 	}
 	for _, values := range r.Header {
 		for _, value := range values {
