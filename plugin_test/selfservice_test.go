@@ -366,3 +366,25 @@ func TestRecipesAreDriven(t *testing.T) {
 		t.Errorf("a recipe is there twice")
 	}
 }
+
+// servePage puts the page of the recipe where its Caddyfile has it.
+func (c *console) servePage(t testing.TB) {
+	t.Helper()
+	if err := os.CopyFS(filepath.Join(c.Dir, "page"), os.DirFS("../docs/self-service/page")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The page is as short as it is said to be.
+func TestRecipePageIsShort(t *testing.T) {
+	if n := strings.Count(readFile(t, "docs/self-service/page/keys.js"), "\n"); n > 60 {
+		t.Errorf("keys.js has %d lines", n)
+	}
+	c := startConsole(t, recipe(t, "A page of your own", 0), startSessions(t), nil)
+	c.servePage(t)
+	for path, part := range map[string]string{"/settings/keys.html": `<script type="module" src="keys.js">`, "/settings/keys.js": "crypto.randomUUID()"} {
+		if resp := c.by(t, c.client, "GET", path, ""); resp.Status != http.StatusOK || !strings.Contains(resp.Body, part) {
+			t.Errorf("%s: %d %s", path, resp.Status, resp.Body)
+		}
+	}
+}
