@@ -17,7 +17,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // what the random configs have
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"       // what the random configs have
+	_ "github.com/socialpatra/keygate/caddymodule/selfservice" // Caddyfiles of other tests have its directive
 )
 
 // probe stands for keygate_console in a Caddy that runs: it notes what comes out

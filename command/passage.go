@@ -308,9 +308,10 @@ type state struct {
 	stripped  string              // the prefix that its path is without
 }
 
-func (s state) clone() state {
-	s.facts, s.cleaned, s.chosen, s.mapped = maps.Clone(s.facts), maps.Clone(s.cleaned), maps.Clone(s.chosen), maps.Clone(s.mapped)
-	return s
+func (s *state) clone() state {
+	c := *s
+	c.facts, c.cleaned, c.chosen, c.mapped = maps.Clone(s.facts), maps.Clone(s.cleaned), maps.Clone(s.chosen), maps.Clone(s.mapped)
+	return c
 }
 
 func (s *state) key() string {
@@ -333,8 +334,9 @@ func (s *state) forget(which func(name string) bool) {
 }
 
 // or is what is known of a request that is like s or like o.
-func (s state) or(o *state) state {
-	s = s.clone()
+func (s *state) or(o *state) state {
+	c := s.clone()
+	s = &c
 	maps.DeleteFunc(s.cleaned, func(name string, _ bool) bool { return !o.cleaned[name] })
 	s.signedIn, s.keyed = s.signedIn && o.signedIn, s.keyed && o.keyed
 	for name, chosen := range o.chosen {
@@ -345,7 +347,7 @@ func (s state) or(o *state) state {
 	}
 	s.asked, s.named, s.unknown = s.asked || o.asked, s.named || o.named, s.unknown || o.unknown
 	s.rewritten = s.rewritten || o.rewritten || s.stripped != o.stripped
-	return s
+	return c
 }
 
 // mapTo adds sources of a placeholder, each once.

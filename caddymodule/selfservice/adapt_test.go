@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/standard" // the directives around ours
 )
 
