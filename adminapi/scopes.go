@@ -42,7 +42,7 @@ func (a *call) scopes(*http.Request) (any, int, error) {
 	for _, info := range resp.Scopes {
 		known[info.Scope] = true
 	}
-	held, err := a.store.HeldScopes(maxHolders)
+	held, err := a.store.HeldScopes("", maxHolders)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/socialpatra/keygate/apikey"
 )
@@ -82,3 +83,14 @@ func (e *ExistsError) Error() string {
 
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
+
+// TooManyError says that a change would have added a live key to a workspace
+// beyond [Actor.MaxLive]. Nothing was changed.
+type TooManyError struct {
+	Live int // live keys of the workspace before the change
+	Max  int
+}
+
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("the workspace has %d live keys, and at most %d are allowed", e.Live, e.Max)
+}
