@@ -79,8 +79,8 @@ func (v *visit) createKey() error {
 	if f.Nonce == "" {
 		f.Nonce = newNonce()
 	}
-	req, found := f.check(&v.policy)
-	found = append(tokensIn(v.typed), found...)
+	found := tokensIn(v.typed)
+	req := f.check(&v.policy, found)
 	switch step := v.typed.Get("step"); {
 	case step == "change":
 		return v.showForm(http.StatusOK, &f, nil)
@@ -99,7 +99,7 @@ func (v *visit) make(f *form, req *adminapi.KeyRequest) error {
 		return v.made(again.ID.String())
 	}
 	if err != nil {
-		var found problems
+		found := make(problems)
 		if other := found.addError(err); other != nil {
 			return other
 		}

@@ -41,6 +41,8 @@ type checkWords struct {
 }
 
 // checkLabels are what each check asks.
+//
+//nolint:gosec // words, not credentials
 var checkLabels = map[string]string{
 	"shape":        "Is the request well formed?",
 	"preflight":    "Is it a browser asking ahead?",

@@ -47,7 +47,7 @@ type deedPage struct {
 func (v *visit) deedPage(d deed, k *apikey.Record, etag string) deedPage {
 	return deedPage{
 		shell: v.shell(d.title), Deed: d.name, Key: *k, Status: statusOf(k.Status), Used: v.moment(k.LastUsedAt, "never"), ETag: etag,
-		Can: d.can(v.actions(k)), NoPowers: !v.may(d.verb),
+		Can: d.can(v.actions(k)), NoPowers: !v.may(d.verb), Problems: make(problems),
 	}
 }
 

@@ -62,12 +62,11 @@ func (s sums) inWords(days int) string {
 		return fmt.Sprintf("No use in %s", english.Plural(days, "day"))
 	}
 	text := fmt.Sprintf("%s in %s", countOf(s.Total, "request"), english.Plural(days, "day"))
-	switch refused := s.Limited + s.Denied; {
-	case refused == 0:
+	refused := s.Limited + s.Denied
+	if refused == 0 {
 		return text + ", none refused"
-	default:
-		return fmt.Sprintf("%s, %s of them refused", text, number(refused))
 	}
+	return fmt.Sprintf("%s, %s of them refused", text, number(refused))
 }
 
 func countOf(n uint64, noun string) string {

@@ -56,7 +56,7 @@ type expiryChoice struct {
 // for a new one.
 func (v *visit) settings(f *form, found problems, current *apikey.Record) (settings, error) {
 	s := settings{
-		F: *f, Problems: found.sorted(), PerMinute: v.policy.PerMinute, PerDay: v.policy.PerDay, Origins: v.policy.Origins, IPs: v.policy.IPs,
+		F: *f, Problems: found, PerMinute: v.policy.PerMinute, PerDay: v.policy.PerDay, Origins: v.policy.Origins, IPs: v.policy.IPs,
 		ForAll: v.all() && current == nil, MaxDays: apikey.MaxExpiryDays, Never: !v.policy.Expiry.Required,
 	}
 	if v.policy.Expiry.MaxDays != nil {
