@@ -165,7 +165,7 @@ func (v *visit) expiries(f *form, current *apikey.Record, most int) []expiryChoi
 		list = append(list, expiryChoice{Value: strconv.Itoa(n), Label: english.Plural(n, "day"), Hint: "until " + date(v.at.AddDate(0, 0, n))})
 	}
 	list = append(list, expiryChoice{Value: expiryCustom, Label: "Another number of days"})
-	if !v.policy.Expiry.Required {
+	if !v.policy.Expiry.Required && (current == nil || current.ExpiresAt != nil) {
 		list = append(list, expiryChoice{Value: expiryNever, Label: "Never", Hint: "only if nothing else will do"})
 	}
 	for i := range list {

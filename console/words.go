@@ -58,7 +58,7 @@ func span(d time.Duration) string {
 		return "less than a minute"
 	case d < 2*time.Hour:
 		return english.Plural(int(d/time.Minute), "minute")
-	case d < 2*day:
+	case d < 36*time.Hour:
 		return english.Plural(int(d/time.Hour), "hour")
 	case d < 90*day:
 		return english.Plural(int(d/day), "day")
