@@ -20,10 +20,10 @@ func exampleSite(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend := freePort(t)
-	config := strings.NewReplacer("\n:8080 {", "\n:{$PORT} {", "\n:9000 {", "\n:"+backend+" {", "127.0.0.1:9000", "127.0.0.1:"+backend).Replace(string(text))
-	if strings.Count(config, backend) != 2 || !strings.Contains(config, "{$PORT}") {
-		t.Fatal("Caddyfile.example does not listen on :8080 and :9000 any more")
+	backend, settings := freePort(t), freePort(t)
+	config := strings.NewReplacer("\n:8080 {", "\n:{$PORT} {", "\n:8081 {", "\n:"+settings+" {", "\n:9000 {", "\n:"+backend+" {", "127.0.0.1:9000", "127.0.0.1:"+backend).Replace(string(text))
+	if strings.Count(config, backend) != 2 || !strings.Contains(config, "{$PORT}") || !strings.Contains(config, settings) {
+		t.Fatal("Caddyfile.example does not listen on :8080, :8081 and :9000 any more")
 	}
 	return config
 }

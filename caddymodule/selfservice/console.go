@@ -7,12 +7,14 @@
 package selfservice
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -20,6 +22,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule"
+	"github.com/socialpatra/keygate/console"
 )
 
 func init() {
@@ -84,6 +87,7 @@ type Console struct {
 
 	app   *caddymodule.App
 	cross *http.CrossOriginProtection
+	page  *console.Page // nil: there is none
 }
 
 // CaddyModule returns the Caddy module information.
@@ -103,7 +107,13 @@ func (c *Console) Provision(ctx caddy.Context) error {
 	c.app = app.(*caddymodule.App)
 	c.cross = http.NewCrossOriginProtection()
 	c.setDefaults()
-	return c.check()
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.Page == "on" {
+		c.page, err = console.New(console.Options{API: c.app.API, Base: strings.TrimSuffix(c.Base, "/"), Title: c.Title, Now: time.Now})
+	}
+	return err
 }
 
 // apiPath is where the API is below the base.
@@ -116,14 +126,27 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	authority, err := c.authority(r)
+	if below == apiPath || strings.HasPrefix(below, apiPath+"/") || c.page == nil {
+		if err != nil {
+			return c.refuse(w, r, http.StatusForbidden, err)
+		}
+		return c.serveAPI(w, r, below, authority)
+	}
+	inner := at(r, cmp.Or(below, "/"))
 	if err != nil {
-		return c.refuse(w, r, http.StatusForbidden, err)
+		c.app.ReportRefusal(r.URL.Path, http.StatusForbidden, err)
+		c.page.Refuse(w, inner, http.StatusForbidden, err)
+		return nil
 	}
-	resource, isAPI := strings.CutPrefix(below, apiPath+"/")
-	if !isAPI {
-		return c.refuse(w, r, http.StatusNotFound, errNothingHere)
-	}
-	return c.serveAPI(w, r, "/keygate/"+resource, authority)
+	c.page.Serve(w, inner, console.Visit{Authority: authority, Client: clientAddr(r), Host: cmp.Or(apiAddress(r), "https://api.example.com")})
+	return nil
+}
+
+// at returns the same request for another path.
+func at(r *http.Request, path string) *http.Request {
+	inner := r.Clone(r.Context())
+	inner.URL.Path, inner.URL.RawPath = path, ""
+	return inner
 }
 
 var errNothingHere = errors.New("there is nothing here; the API is below api/, and api/openapi.yaml lists what it has")
@@ -135,7 +158,11 @@ func (c *Console) below(p string) (string, bool) {
 	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
-func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, resource string, authority *adminapi.Authority) error {
+func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, below string, authority *adminapi.Authority) error {
+	resource, ok := strings.CutPrefix(below, apiPath+"/")
+	if !ok {
+		return c.refuse(w, r, http.StatusNotFound, errNothingHere)
+	}
 	if err := c.cross.Check(r); err != nil {
 		return c.refuse(w, r, http.StatusForbidden, errCrossOrigin)
 	}
@@ -143,9 +170,7 @@ func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, resource stri
 	if err != nil {
 		return c.refuse(w, r, http.StatusServiceUnavailable, err)
 	}
-	inner := r.Clone(r.Context())
-	inner.URL.Path, inner.URL.RawPath = resource, ""
-	answer := api.Do(authority, inner)
+	answer := api.Do(authority, at(r, "/keygate/"+resource))
 	if answer.Err != nil {
 		c.app.ReportRefusal(r.URL.Path, answer.Status, answer.Err)
 	}
