@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -137,14 +136,4 @@ func typedLabel(name string) string {
 		return "Addresses"
 	}
 	return capital(strings.ReplaceAll(name, "_", " "))
-}
-
-// addBound adds the bound that a rotation would exceed. It has no field of its
-// own: what is to be done is done elsewhere.
-func (p problems) addBound(err error) error {
-	if bound, ok := errors.AsType[*adminapi.BoundError](err); ok {
-		p.add(bound.Field, sentence(bound.Problem, bound.Accepted))
-		return nil
-	}
-	return p.addError(err)
 }

@@ -67,8 +67,17 @@ type problems map[string]string
 // problem is what is to be corrected in one field.
 type problem struct{ Field, Text string }
 
-// Anchor is the element that a link to the problem leads to.
-func (p problem) Anchor() string { return "f-" + p.Field }
+// Anchor is the element that a link to the problem leads to, or "" if the problem
+// is of no field.
+func (p problem) Anchor() string {
+	if p.Field == keysField {
+		return ""
+	}
+	return "f-" + p.Field
+}
+
+// keysField is the field of errors about how many keys there are.
+const keysField = "keys"
 
 func (p problems) add(field, text string) {
 	if p[field] == "" {
@@ -102,7 +111,7 @@ func (p problems) List() []problem {
 // formFields are the fields of all forms, in the order in which they are on a page.
 var formFields = []string{
 	"workspace", "name", "description", "scopes", "expiry", "expires_in_days", "per_minute", "per_day", "burst", "allowed_ips", "allowed_origins",
-	"overlap", "confirm", "method", "path", "ip", "origin", "keys",
+	"overlap", "confirm", "method", "path", "ip", "origin", keysField,
 }
 
 // addError adds what the API refused, at the field that it is about. It returns
@@ -115,6 +124,8 @@ func (p problems) addError(err error) error {
 		field, text = e.Field, sentence(e.Problem, e.Accepted)
 	}
 	switch field {
+	case keysField:
+		text = "The workspace has all the keys that it may have. Revoke or delete one, then try again."
 	case "expires_at":
 		field = "expiry"
 	case "limits.per_minute", "limits.per_day", "limits.burst":

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/socialpatra/keygate/adminapi"
@@ -41,6 +42,7 @@ type deedPage struct {
 	Overlaps []choice
 	Overlap  string
 	Ends     moment // when the old key expires anyway
+	Bound    string // why the key, as it is, may not be replaced here
 	Capped   bool   // the new key inherits an expiry
 }
 
@@ -170,7 +172,12 @@ func (v *visit) rotate() error {
 		page.Clash = true
 		return v.show(http.StatusPreconditionFailed, "rotate", page)
 	}
-	if other := page.Problems.addBound(err); other != nil {
+	if bound, ok := errors.AsType[*adminapi.BoundError](err); ok {
+		page.Bound = sentence(bound.Problem, bound.Accepted)
+		if bound.Field != keysField {
+			page.Bound = fieldLabel(bound.Field) + ": " + page.Bound
+		}
+	} else if other := page.Problems.addError(err); other != nil {
 		return other
 	}
 	return v.show(http.StatusUnprocessableEntity, "rotate", page)
