@@ -27,7 +27,9 @@ func everyPage(s *site) map[string]func() answer {
 		"expired":  s.has(3, ending(start.Add(time.Hour))),
 		"revoked":  s.has(4, revoked),
 		"soon":     s.has(5, ending(start.Add(9*24*time.Hour)), holding("posts:write", "posts:read", "media:upload", "invoices:read", "old:scope")),
-		"places":   s.has(6, func(k *apikey.Key) { k.AllowedIPs, k.AllowedOrigins, k.Description = []string{"203.0.113.0/24"}, []string{"https://shop.example"}, "ask Ada" }),
+		"places": s.has(6, func(k *apikey.Key) {
+			k.AllowedIPs, k.AllowedOrigins, k.Description = []string{"203.0.113.0/24"}, []string{"https://shop.example"}, "ask Ada"
+		}),
 	}
 	s.wait(2 * time.Hour)
 	s.used(ids["active"], 812, 3, 1)

@@ -73,7 +73,7 @@ func span(d time.Duration) string {
 		return english.Plural(int(d/time.Minute), "minute")
 	case d < 36*time.Hour:
 		return english.Plural(int(d/time.Hour), "hour")
-	case d < 90*day:
+	case d < 120*day:
 		return english.Plural(int(d/day), "day")
 	case d < 730*day:
 		return english.Plural(int(d/(30*day)), "month")
