@@ -80,7 +80,7 @@ func TestOneFormMakesOneKey(t *testing.T) {
 			tokens++
 			continue
 		}
-		a.want(http.StatusConflict, "This key is made already", "Sending the form again makes no second key", "Nightly report")
+		a.want(http.StatusConflict, "This key is made already", "Sending the form again makes no second key")
 	}
 	if tokens != 1 || s.count() != 1 {
 		t.Errorf("%d tokens, %d keys", tokens, s.count())
