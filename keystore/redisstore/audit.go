@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -34,6 +35,9 @@ func decodeAudit(member string) (keystore.AuditEntry, error) {
 func (s *Store) Audit(q keystore.AuditQuery) (keystore.AuditPage, error) {
 	if err := s.open(); err != nil {
 		return keystore.AuditPage{}, err
+	}
+	if q.Workspace != "" {
+		return keystore.AuditPage{}, keystore.Unavailable(errors.New("there are no trails of workspaces yet"))
 	}
 	limit := keystore.PageSize(q.Limit)
 	entries, err := s.auditOf(q, limit+1)

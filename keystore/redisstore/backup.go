@@ -85,7 +85,7 @@ func (s *Store) fill(f *keystore.Builder, seq uint64) error {
 		if err != nil || e.Seq > seq { // what is newer is of a change that may be missing
 			return nil //nolint:nilerr // Check tells of it
 		}
-		return f.Audit(e)
+		return f.Audit(e, keystore.AuditPlace{})
 	})
 }
 

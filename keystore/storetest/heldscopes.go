@@ -14,7 +14,7 @@ func testHeldScopes(t *testing.T, f Factory) {
 	s := f.New(t)
 	check := func(most int, held ...keystore.HeldScope) {
 		t.Helper()
-		got, err := s.HeldScopes(most)
+		got, err := s.HeldScopes("", most)
 		if err != nil || len(got) != len(held) || len(held) > 0 && !reflect.DeepEqual(got, held) {
 			t.Errorf("%+v, %v; want %+v", got, err, held)
 		}
