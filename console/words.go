@@ -56,7 +56,7 @@ func rounded(d time.Duration) time.Duration {
 	switch {
 	case d < 2*time.Hour-time.Minute/2:
 		return d.Round(time.Minute)
-	case d < 36*time.Hour-time.Hour/2:
+	case d < 2*day-time.Hour/2:
 		return d.Round(time.Hour)
 	default:
 		return d.Round(day)
@@ -71,7 +71,7 @@ func span(d time.Duration) string {
 		return "less than a minute"
 	case d < 2*time.Hour:
 		return english.Plural(int(d/time.Minute), "minute")
-	case d < 36*time.Hour:
+	case d < 2*day:
 		return english.Plural(int(d/time.Hour), "hour")
 	case d < 120*day:
 		return english.Plural(int(d/day), "day")
