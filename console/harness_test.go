@@ -109,8 +109,9 @@ func (s *site) has(n int, changes ...func(*apikey.Key)) apikey.ID {
 	return id
 }
 
-func named(name string) func(*apikey.Key)        { return func(k *apikey.Key) { k.Name = name } }
-func of(workspace string) func(*apikey.Key)      { return func(k *apikey.Key) { k.Workspace = workspace } }
+func named(name string) func(*apikey.Key)   { return func(k *apikey.Key) { k.Name = name } }
+func of(workspace string) func(*apikey.Key) { return func(k *apikey.Key) { k.Workspace = workspace } }
+
 func holding(scopes ...string) func(*apikey.Key) { return func(k *apikey.Key) { k.Scopes = scopes } }
 func ending(at time.Time) func(*apikey.Key)      { return func(k *apikey.Key) { k.ExpiresAt = at } }
 func disabled(k *apikey.Key)                     { k.Disabled = true }

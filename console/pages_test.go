@@ -290,6 +290,34 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// Browsers restore what was typed when somebody goes back to a form, if it may be
+// kept and its fields may be filled in.
+func TestFormsMayBeKept(t *testing.T) {
+	s := newSite(t)
+	path := "/keys/" + s.has(1).String()
+	for _, form := range []string{"/new", path + "/edit", path + "/explain"} {
+		got := s.get(form).want(http.StatusOK)
+		if cache := got.header.Get("Cache-Control"); cache != "private, no-cache" {
+			t.Errorf("%s: Cache-Control %q", form, cache)
+		}
+		fields := 0
+		for _, n := range append(got.elements("input"), got.elements("textarea")...) {
+			fields++
+			if attr(n, "autocomplete") == "off" {
+				t.Errorf("%s: %s is not restored", form, attr(n, "name"))
+			}
+		}
+		if fields < 3 {
+			t.Errorf("%s has %d fields", form, fields)
+		}
+	}
+	for _, other := range []string{"/", path, path + "/delete", path + "/rotate"} {
+		if cache := s.get(other).header.Get("Cache-Control"); cache != "no-store" {
+			t.Errorf("%s: Cache-Control %q", other, cache)
+		}
+	}
+}
+
 // A form is taken from this site alone, and only as a form.
 func TestFormsComeFromThisSite(t *testing.T) {
 	s := newSite(t)
