@@ -18,7 +18,7 @@ const checkPage = 1000
 // serving meanwhile, and yield may call it. Every problem wraps [ErrDamaged] or
 // [ErrNewer]. keys counts all key records, including those that do not verify.
 func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err error) {
-	c := checker{opaque: make(map[apikey.Hash]apikey.ID), gone: make(map[uint64]bool)}
+	c := checker{opaque: make(map[apikey.Hash]apikey.ID), told: make(map[uint64]bool)}
 	for _, part := range []struct {
 		bucket []byte
 		check  func(tx *bolt.Tx, name, value []byte) (string, error)
@@ -81,7 +81,7 @@ func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []
 type checker struct {
 	keys   int
 	opaque map[apikey.Hash]apikey.ID
-	gone   map[uint64]bool // entries of keys that the trail lacks
+	told   map[uint64]bool // audit entries of whose places a problem was told
 }
 
 func (c *checker) key(tx *bolt.Tx, name, value []byte) (string, error) {

@@ -43,7 +43,7 @@ func (c *checker) auditByKey(tx *bolt.Tx, name, value []byte) (string, error) {
 	}
 	id, seq := name[:apikey.IDLen], name[apikey.IDLen:]
 	if !has(tx, bucketAudit, seq) {
-		c.gone[binary.BigEndian.Uint64(seq)] = true
+		c.told[binary.BigEndian.Uint64(seq)] = true
 		return keyName(id), fmt.Errorf("%w: the audit trail of key %s lacks entry %d", ErrDamaged, keyName(id), binary.BigEndian.Uint64(seq))
 	}
 	if tx.Bucket(bucketAuditByWorkspace) == nil { // the store's schema is older than places
@@ -54,6 +54,7 @@ func (c *checker) auditByKey(tx *bolt.Tx, name, value []byte) (string, error) {
 		return keyName(id), fmt.Errorf("the workspace of audit entry %d: %w", binary.BigEndian.Uint64(seq), err)
 	}
 	if at.Number > 0 && !has(tx, bucketAuditByWorkspace, at.name()) {
+		c.told[binary.BigEndian.Uint64(seq)] = true
 		return keyName(id), fmt.Errorf("%w: audit entry %d is missing in the trail of workspace %s", ErrDamaged, binary.BigEndian.Uint64(seq), at.Workspace)
 	}
 	return "", nil
@@ -74,7 +75,7 @@ func (c *checker) auditByWorkspace(tx *bolt.Tx, name, value []byte) (string, err
 	if !ok { // its last number
 		return "", nil
 	}
-	if problem := wrongPlace(tx, at, seq); problem != "" && !c.gone[seq] {
+	if problem := wrongPlace(tx, at, seq); problem != "" && !c.told[seq] {
 		return at.Workspace, fmt.Errorf("%w: entry %d of the trail of workspace %s %s", ErrDamaged, at.Number, at.Workspace, problem)
 	}
 	return "", nil

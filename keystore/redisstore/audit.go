@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,7 +36,7 @@ func (s *Store) Audit(q keystore.AuditQuery) (keystore.AuditPage, error) {
 		return keystore.AuditPage{}, err
 	}
 	if q.Workspace != "" {
-		return keystore.AuditPage{}, keystore.Unavailable(errors.New("there are no trails of workspaces yet"))
+		return s.auditOfWorkspace(q)
 	}
 	limit := keystore.PageSize(q.Limit)
 	entries, err := s.auditOf(q, limit+1)
