@@ -239,6 +239,16 @@ func TestLostUpdates(t *testing.T) {
 	if k := s.key(id); k.Name != "second" || k.Description != "mine" || k.Limits.PerDay != 10_000 {
 		t.Errorf("%+v", k)
 	}
+	// Also if somebody is faster between the look at the key and its change.
+	form = s.get(path).form(path)
+	form.Set("name", "late")
+	s.race = func() {
+		s.store.Update(s.key(id).ID, "update", by, func(k *apikey.Key) error { k.Description = "faster"; return nil })
+	}
+	s.post(path, form).want(http.StatusPreconditionFailed, "faster", "late")
+	if k := s.key(id); k.Name != "second" || k.Description != "faster" {
+		t.Errorf("%+v", k)
+	}
 	// The same change twice is no clash of anything.
 	third := s.get(path).form(path)
 	third.Set("name", "third")
