@@ -79,9 +79,13 @@ func (v *visit) createKey() error {
 	if f.Nonce == "" {
 		f.Nonce = newNonce()
 	}
-	req, found := f.check(&v.policy)
-	found = append(tokensIn(v.typed), found...)
-	switch step := v.typed.Get("step"); {
+	found := tokensIn(v.typed)
+	req := f.check(&v.policy, found)
+	step := v.typed.Get("step")
+	if keys := v.policy.Keys; step != "create" && keys.Max != nil && keys.Live != nil && *keys.Live >= *keys.Max {
+		found.add(keysField, tooMany) // at the creation the API tells whether this form has made its key before
+	}
+	switch {
 	case step == "change":
 		return v.showForm(http.StatusOK, &f, nil)
 	case len(found) > 0:
@@ -99,7 +103,7 @@ func (v *visit) make(f *form, req *adminapi.KeyRequest) error {
 		return v.made(again.ID.String())
 	}
 	if err != nil {
-		var found problems
+		found := make(problems)
 		if other := found.addError(err); other != nil {
 			return other
 		}

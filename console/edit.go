@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -68,11 +69,12 @@ func (v *visit) saveKey() error {
 		return err
 	}
 	f := formFrom(v.typed)
-	req, found := f.check(&v.policy)
-	found = append(tokensIn(v.typed), found...)
-	found = slices.DeleteFunc(found, func(p problem) bool { // what stays as it is was accepted once
-		return p.Field == "name" && f.Name == k.Name || p.Field == "description" && f.Description == k.Description || p.Field == "scopes" && sameSet(f.Scopes, k.Scopes)
+	found := make(problems)
+	req := f.check(&v.policy, found)
+	maps.DeleteFunc(found, func(field, _ string) bool { // what stays as it is was accepted once
+		return field == "name" && f.Name == k.Name || field == "description" && f.Description == k.Description || field == "scopes" && sameSet(f.Scopes, k.Scopes)
 	})
+	maps.Copy(found, tokensIn(v.typed))
 	switch {
 	case f.ETag != etag:
 		return v.clash(&f)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/socialpatra/keygate/adminapi"
@@ -41,13 +42,14 @@ type deedPage struct {
 	Overlaps []choice
 	Overlap  string
 	Ends     moment // when the old key expires anyway
+	Bound    string // why this may not be done with the key as it is
 	Capped   bool   // the new key inherits an expiry
 }
 
 func (v *visit) deedPage(d deed, k *apikey.Record, etag string) deedPage {
 	return deedPage{
 		shell: v.shell(d.title), Deed: d.name, Key: *k, Status: statusOf(k.Status), Used: v.moment(k.LastUsedAt, "never"), ETag: etag,
-		Can: d.can(v.actions(k)), NoPowers: !v.may(d.verb),
+		Can: d.can(v.actions(k)), NoPowers: !v.may(d.verb), Problems: make(problems),
 	}
 }
 
@@ -97,6 +99,9 @@ func doing(name string) handler {
 			page.Clash = true
 			return v.show(answer.Status, "deed", page)
 		}
+		if page.Bound = boundWords(answer.Err); page.Bound != "" {
+			return v.show(http.StatusUnprocessableEntity, "deed", page)
+		}
 		if answer.Err != nil {
 			return &refusal{status: answer.Status, err: answer.Err}
 		}
@@ -105,6 +110,18 @@ func doing(name string) handler {
 		}
 		return v.seeOther("/keys/"+k.ID.String(), d.notice)
 	}
+}
+
+// boundWords says which bound a key exceeds as it is, or "" if the error is another.
+func boundWords(err error) string {
+	bound, ok := errors.AsType[*adminapi.BoundError](err)
+	switch {
+	case !ok:
+		return ""
+	case bound.Field == keysField:
+		return tooMany
+	}
+	return fieldLabel(bound.Field) + ": " + sentence(bound.Problem, bound.Accepted)
 }
 
 // rotation is the deed that makes a new key.
@@ -170,7 +187,10 @@ func (v *visit) rotate() error {
 		page.Clash = true
 		return v.show(http.StatusPreconditionFailed, "rotate", page)
 	}
-	if other := page.Problems.addBound(err); other != nil {
+	if page.Bound = boundWords(err); page.Bound != "" {
+		return v.show(http.StatusUnprocessableEntity, "rotate", page)
+	}
+	if other := page.Problems.addError(err); other != nil {
 		return other
 	}
 	return v.show(http.StatusUnprocessableEntity, "rotate", page)

@@ -139,7 +139,7 @@ type listRow struct {
 }
 
 // fewScopes is how many scopes a row shows.
-const fewScopes = 3
+const fewScopes = 2
 
 func (v *visit) list() error {
 	page := listPage{

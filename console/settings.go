@@ -56,7 +56,7 @@ type expiryChoice struct {
 // for a new one.
 func (v *visit) settings(f *form, found problems, current *apikey.Record) (settings, error) {
 	s := settings{
-		F: *f, Problems: found.sorted(), PerMinute: v.policy.PerMinute, PerDay: v.policy.PerDay, Origins: v.policy.Origins, IPs: v.policy.IPs,
+		F: *f, Problems: found, PerMinute: v.policy.PerMinute, PerDay: v.policy.PerDay, Origins: v.policy.Origins, IPs: v.policy.IPs,
 		ForAll: v.all() && current == nil, MaxDays: apikey.MaxExpiryDays, Never: !v.policy.Expiry.Required,
 	}
 	if v.policy.Expiry.MaxDays != nil {
@@ -135,8 +135,14 @@ func meaning(info *adminapi.ScopeInfo) string {
 	return scopeWords(info.Scope)
 }
 
-// scopeWords makes words of a scope that nobody has described.
+// scopeWords describes a scope that the API does not: one that may not be given
+// here any more, or that nobody has described.
 func scopeWords(scope string) string {
+	for _, info := range apikey.Catalogue() {
+		if info.Scope == scope {
+			return info.Description
+		}
+	}
 	resource, action, _ := strings.Cut(scope, ":")
 	return groupName(action) + " " + strings.ToLower(groupName(resource))
 }
@@ -165,7 +171,7 @@ func (v *visit) expiries(f *form, current *apikey.Record, most int) []expiryChoi
 		list = append(list, expiryChoice{Value: strconv.Itoa(n), Label: english.Plural(n, "day"), Hint: "until " + date(v.at.AddDate(0, 0, n))})
 	}
 	list = append(list, expiryChoice{Value: expiryCustom, Label: "Another number of days"})
-	if !v.policy.Expiry.Required {
+	if !v.policy.Expiry.Required && (current == nil || current.ExpiresAt != nil) {
 		list = append(list, expiryChoice{Value: expiryNever, Label: "Never", Hint: "only if nothing else will do"})
 	}
 	for i := range list {

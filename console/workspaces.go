@@ -28,7 +28,7 @@ func (v *visit) workspaces() error {
 	if !v.all() {
 		return errNoPage
 	}
-	page := workspacesPage{shell: v.shell("Workspaces"), NoPowers: !v.may(adminapi.VerbList)}
+	page := workspacesPage{shell: v.shell("Workspaces"), NoPowers: !v.may(adminapi.VerbList), Problems: make(problems)}
 	if page.NoPowers {
 		return v.show(http.StatusForbidden, "workspaces", page)
 	}
