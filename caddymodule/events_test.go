@@ -152,6 +152,7 @@ func TestEvents(t *testing.T) {
 		{"name": "keygate.key_leaked", "module": "keygate", "key_id": id, "workspace": "acme", "was": "active", "done": "revoked", "via": "api 127.0.0.1", "by": ""},
 		{"name": "keygate.key_leaked", "module": "keygate", "key_id": id, "workspace": "acme", "was": "revoked", "done": "reported", "via": "api 127.0.0.1", "by": ""},
 		{"name": "keygate.key_changed", "module": "keygate", "action": "import", "keys": 3, "via": "api 127.0.0.1", "by": "Ada"},
+		{"name": "keygate.key_leaked", "module": "keygate", "key_id": "", "workspace": "acme", "was": "active", "done": "reported", "via": "api 127.0.0.1", "by": ""},
 		{"name": "keygate.denied", "module": "keygate", "reason": "missing_key", "status": 401, "client_ip": "203.0.113.7"},
 		{"name": "keygate.denied", "module": "keygate", "reason": "invalid_key", "status": 401, "client_ip": ""},
 	}
