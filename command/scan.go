@@ -297,7 +297,7 @@ func (s *scan) printOne(t *foundToken) error {
 	}
 	where := fmt.Sprintf("%s:%d: %s", t.File, t.Line, t.Prefix)
 	if t.Line == 0 {
-		where = fmt.Sprintf("%s: %s in its name", t.File, t.Prefix)
+		where = fmt.Sprintf("%s (its name): %s", t.File, t.Prefix)
 	}
 	switch {
 	case t.Key != nil:

@@ -137,7 +137,7 @@ func TestScanOfNames(t *testing.T) {
 	}
 	o := person{}.run("scan", "in", "--address", at)
 	hidden, prefix := "in/(a name with a token)", apikey.Prefix("patra", id)
-	want := hidden + ": " + prefix + " in its name unknown\n" + hidden + ":1: " + prefix + " unknown\n"
+	want := hidden + " (its name): " + prefix + " unknown\n" + hidden + ":1: " + prefix + " unknown\n"
 	if lines := strings.SplitAfter(o.stdout, "\n"); o.failed || len(lines) != 5 || !strings.Contains(o.stdout, want) ||
 		!strings.Contains(o.stderr, "read 3 files, 0.0 MB, without 1 link or other special file: 4 tokens\n") {
 		t.Errorf("%+v\nwant among it %s", o, want)
