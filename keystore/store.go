@@ -99,8 +99,8 @@ type Keys interface {
 	// if another writer was faster. ID, Hash, Opaque, Prefix, Workspace and
 	// CreatedAt keep their values. If edit returns an error, Update returns it
 	// unchanged and stores nothing. If edit changes nothing, nothing is stored or
-	// recorded. action names the change in the audit trail: "update", "revoke",
-	// ….
+	// recorded, unless by has a Reason: then the trail says so all the same. action
+	// names the change in the audit trail: "update", "revoke", ….
 	Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error)
 
 	// Rotate stores a successor and the changed predecessor, both or neither. It
@@ -242,6 +242,9 @@ type Actor struct {
 	By      string
 	Claimed bool
 
+	// Reason is why, if there is more to say than the action says.
+	Reason string
+
 	// MaxLive is how many live keys the workspace of the key may have after a
 	// Create, Update or Rotate: keys that are neither revoked nor expired at At. 0
 	// means no bound. A change that would add to them beyond MaxLive changes nothing
@@ -266,6 +269,7 @@ type AuditEntry struct {
 	By      string            `json:"by,omitempty"`         // who, if somebody said
 	Claimed bool              `json:"by_claimed,omitempty"` // nobody but the caller itself said who
 	Action  string            `json:"action"`
+	Reason  string            `json:"reason,omitempty"` // why, if there is more to say
 	Key     apikey.ID         `json:"key_id,omitzero"`
 	Changes map[string]Change `json:"changes,omitempty"` // by field of the JSON record
 

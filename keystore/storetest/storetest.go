@@ -53,6 +53,7 @@ func Run(t *testing.T, f Factory) {
 		{"update keeps what never changes", testUpdateFixed},
 		{"update refused by edit", testUpdateRefused},
 		{"update of nothing", testUpdateNothing},
+		{"update with a reason", testReason},
 		{"rotate", testRotate},
 		{"rotate refused", testRotateRefused},
 		{"delete", testDelete},
