@@ -14,27 +14,29 @@ import (
 
 // List implements [keystore.Store]. Records that do not verify are left out. In
 // the rare statuses, revoked and disabled, it reads no other keys; for the rest
-// it reads until a page is full.
+// it reads until a page is full. In another order than that of IDs it reads every
+// key, or every one of the workspace.
 func (s *Store) List(q keystore.Query) (keystore.Page, error) {
-	var page keystore.Page
-	limit := keystore.PageSize(q.Limit)
-	err := s.eachRecord(q.Workspace, q.Status, q.After, limit+1, func(id apikey.ID, record []byte, last string) bool {
+	pager, err := keystore.NewPager(q)
+	if err != nil {
+		return keystore.Page{}, err
+	}
+	after, some := q.After, keystore.PageSize(q.Limit)+1
+	if q.Sort != keystore.SortID {
+		after, some = apikey.ID{}, pageLen
+	}
+	err = s.eachRecord(q.Workspace, q.Status, after, some, func(id apikey.ID, record []byte, last string) bool {
 		k, err := keystore.DecodeKey(id, record)
-		switch {
-		case err != nil, q.Status != "" && k.Status(q.Now) != q.Status, q.Workspace != "" && k.Workspace != q.Workspace:
+		if err != nil {
 			return true
-		case len(page.Keys) == limit:
-			page.Next = page.Keys[limit-1].ID
-			return false
 		}
-		at, _ := lastUsed(last) // one damaged record must not hide all keys; Check tells of it
-		page.Keys, page.LastUsed = append(page.Keys, k), append(page.LastUsed, at)
-		return true
+		at, err := lastUsed(last) // one damaged record must not hide all keys; Check tells of it
+		return pager.Add(k, keystore.LastUse{At: at, Damaged: err != nil})
 	})
 	if err != nil {
 		return keystore.Page{}, err
 	}
-	return page, nil
+	return pager.Page(), nil
 }
 
 // eachRecord yields, in the order of IDs, the records of keys that the index

@@ -1,0 +1,59 @@
+package keystore
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// factsOf returns the facts of a whole key.
+func (s *selection) factsOf(k *apikey.Key) facts {
+	return facts{
+		key:       apikey.Key{ID: k.ID, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt, Disabled: k.Disabled},
+		workspace: []byte(k.Workspace),
+		name:      []byte(k.Name),
+		prefix:    []byte(k.Prefix),
+		createdBy: []byte(k.CreatedBy),
+		holds:     slices.Contains(k.Scopes, s.q.Scope),
+	}
+}
+
+// factsIn reads the facts of a key from its record, which takes a tenth of the
+// time of decoding it. The texts are in the memory of value.
+func (s *selection) factsIn(id apikey.ID, value []byte) (f facts, err error) {
+	fields, err := unseal(bucketKeys, id[:], value)
+	if err != nil {
+		return facts{}, err
+	}
+	f.key.ID = id
+	err = eachField(fields, func(field protowire.Number, v uint64) bool {
+		return setKeyVarint(&f.key, field, v)
+	}, func(field protowire.Number, v []byte) bool {
+		switch field {
+		case fieldWorkspace:
+			f.workspace = v
+		case fieldName:
+			f.name = v
+		case fieldPrefix:
+			f.prefix = v
+		case fieldCreatedBy:
+			f.createdBy = v
+		case fieldScopes:
+			f.holds = f.holds || string(v) == s.q.Scope
+		}
+		return field <= fieldCreatedBy
+	})
+	return f, err
+}
+
+// choose returns the place of a key in the order, and whether it is selected and
+// behind where the page begins.
+func (s *selection) choose(f *facts, used LastUse) (place, bool) {
+	if !s.selects(f, used) {
+		return place{}, false
+	}
+	p := s.placeOf(f, used)
+	return p, s.follows(&p)
+}
