@@ -21,7 +21,9 @@ type selection struct {
 	name   []byte // q.Name, folded
 	after  place
 	begun  int64  // when the walk began, Unix seconds; only in SortLastUsed
-	folded []byte // scratch
+
+	folded []byte    // scratch
+	id     apikey.ID // scratch, so that its address needs no memory for every key
 }
 
 // LastUse is when a key was last used. The zero LastUse means never.

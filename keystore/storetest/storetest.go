@@ -63,6 +63,8 @@ func Run(t *testing.T, f Factory) {
 		{"pages of every size", testPageSizes},
 		{"list filters", testListFilters},
 		{"list while keys come and go", testListChanging},
+		{"list in every order", testListOrders},
+		{"list while keys move", testListMoving},
 		{"scopes that are held", testHeldScopes},
 		{"usage", testUsage},
 		{"usage never shrinks", testUsageGrows},
