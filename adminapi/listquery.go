@@ -68,7 +68,7 @@ func oneOf[T ~string](field, what string, value T, words []T) error {
 		accepted[i] = string(word)
 	}
 	last := len(accepted) - 1
-	return &apikey.FieldError{Field: field, Problem: printable(string(value)) + " is not " + what, Accepted: strings.Join(accepted[:last], ", ") + " or " + accepted[last]}
+	return &apikey.FieldError{Field: field, Problem: apikey.Quote(string(value)) + " is not " + what, Accepted: strings.Join(accepted[:last], ", ") + " or " + accepted[last]}
 }
 
 // about names the parameter in an error that names the field of a key.
@@ -102,7 +102,7 @@ func checkPart(text string) error {
 func yes(field string, dst *bool) func(value string) error {
 	return func(value string) error {
 		if *dst = value == "true"; !*dst {
-			return &apikey.FieldError{Field: field, Problem: printable(value) + " is not accepted", Accepted: "true; leave the parameter out otherwise"}
+			return &apikey.FieldError{Field: field, Problem: apikey.Quote(value) + " is not accepted", Accepted: "true; leave the parameter out otherwise"}
 		}
 		return nil
 	}
@@ -113,7 +113,7 @@ func span(field string, dst *time.Duration) func(value string) error {
 	return func(value string) error {
 		d, ok := parseSpan(value)
 		if *dst = d; !ok || d < time.Minute || d > maxSpan {
-			return &apikey.FieldError{Field: field, Problem: printable(value) + " is not a duration that is accepted", Accepted: fmt.Sprintf("1m to %dd, such as 30d, 36h or 1d12h", apikey.MaxExpiryDays)}
+			return &apikey.FieldError{Field: field, Problem: apikey.Quote(value) + " is not a duration that is accepted", Accepted: fmt.Sprintf("1m to %dd, such as 30d, 36h or 1d12h", apikey.MaxExpiryDays)}
 		}
 		return nil
 	}
