@@ -210,3 +210,73 @@ func (l *listed) change(at time.Time, still, used map[apikey.ID]bool) {
 		}
 	}
 }
+
+// testListDamaged lists what is left where some keys cannot be read.
+func testListDamaged(t *testing.T, f Factory) {
+	l := newListed(t, f, 20)
+	ids := l.ids()
+	damaged := []apikey.ID{ids[0], ids[7], ids[19]}
+	l.store = f.Tamper(t, l.store, Tampering{Damaged: damaged})
+	for _, id := range damaged {
+		delete(l.keys, id)
+	}
+	for _, sort := range append(keystore.Sorts(), keystore.SortID) {
+		for _, limit := range []int{1, 7, 20} {
+			for _, workspace := range []string{"", "acme"} {
+				q := keystore.Query{Now: now, Sort: sort, Limit: limit, Workspace: workspace}
+				var got []apikey.ID
+				for more := true; more; {
+					var ids []apikey.ID
+					ids, more = l.page(&q)
+					got = append(got, ids...)
+				}
+				if want := l.list(q, now); !slices.Equal(got, want) {
+					t.Errorf("list %s: %v; want %v", described(q), got, want)
+				}
+			}
+		}
+	}
+}
+
+// testListRefuses asks for pages that no store can have named.
+func testListRefuses(t *testing.T, f Factory) {
+	s := f.New(t)
+	create(t, s, newKey(t, 1), newKey(t, 2))
+	for _, q := range []keystore.Query{
+		{Sort: "id"}, {Sort: "Name"}, {Sort: "unheard-of"},
+		{AfterValue: "1"},
+		{After: keyID(1), AfterValue: "1"},
+		{Sort: keystore.SortName, AfterValue: "zapier"},
+		{Sort: keystore.SortName, After: keyID(1), AfterValue: "Zapier"},
+		{Sort: keystore.SortCreated, After: keyID(1)},
+		{Sort: keystore.SortCreated, After: keyID(1), AfterValue: "soon"},
+		{Sort: keystore.SortCreated, After: keyID(1), AfterValue: "01"},
+		{Sort: keystore.SortCreated, After: keyID(1), AfterValue: "1 1"},
+		{Sort: keystore.SortExpires, After: keyID(1), AfterValue: "9223372036854775807"},
+		{Sort: keystore.SortExpires, After: keyID(1), AfterValue: "-9223372036854775808"},
+		{Sort: keystore.SortExpires, After: keyID(1), AfterValue: "9223372036854775808"},
+		{Sort: keystore.SortExpires, After: keyID(1), AfterValue: "+1"},
+		{Sort: keystore.SortLastUsed, After: keyID(1), AfterValue: "1"},
+		{Sort: keystore.SortLastUsed, After: keyID(1), AfterValue: ""},
+		{Sort: keystore.SortLastUsed, After: keyID(1), AfterValue: "2 1"},
+		{Sort: keystore.SortLastUsed, After: keyID(1), AfterValue: " "},
+		{Sort: keystore.SortLastUsed, After: keyID(1), AfterValue: "1 x"},
+	} {
+		if page, err := s.List(q); err == nil || len(page.Keys) > 0 || q.Check() == nil {
+			t.Errorf("list %s: %d keys, %v, checked: %v", described(q), len(page.Keys), err, q.Check())
+		} else if keystore.IsFailure(err) {
+			t.Errorf("list %s: %v is a failure of the store", described(q), err)
+		}
+	}
+	for _, q := range []keystore.Query{
+		{Sort: keystore.SortName, After: keyID(1), AfterValue: ""},
+		{Sort: keystore.SortCreated, After: keyID(1), AfterValue: "-1"},
+		{Sort: keystore.SortExpires, After: keyID(1), AfterValue: ""},
+		{Sort: keystore.SortLastUsed, After: keyID(1), AfterValue: " 1"},
+		{Sort: keystore.SortLastUsed, After: keyID(1), AfterValue: "1 1"},
+	} {
+		if _, err := s.List(q); err != nil || q.Check() != nil {
+			t.Errorf("list %s: %v, checked: %v", described(q), err, q.Check())
+		}
+	}
+}

@@ -65,6 +65,8 @@ func Run(t *testing.T, f Factory) {
 		{"list while keys come and go", testListChanging},
 		{"list in every order", testListOrders},
 		{"list while keys move", testListMoving},
+		{"list what is not damaged", testListDamaged},
+		{"list refuses", testListRefuses},
 		{"scopes that are held", testHeldScopes},
 		{"usage", testUsage},
 		{"usage never shrinks", testUsageGrows},
