@@ -209,7 +209,10 @@ func TestAPIListCursors(t *testing.T) {
 			query := strings.Trim(order+"&"+filter, "&")
 			want, _ := s.firsts(query)
 			got, next, cursor := "", "", ""
-			for {
+			for pages := 0; ; pages++ {
+				if pages > len(keys) {
+					t.Fatalf("?%s does not end: %s", query, got)
+				}
 				page, after := s.firsts(query + "&limit=1&cursor=" + cursor)
 				if shown, same := other.firsts(query + "&limit=1&cursor=" + cursor); shown == page && after != "" && same != after {
 					t.Errorf("?%s: the cursor behind %s is %s, and %s where there are other keys", query, page, after, same)
