@@ -30,11 +30,13 @@ func newListed(t *testing.T, f Factory, keys int) *listed {
 	if err := l.store.CreateAll(all, by, nil); err != nil {
 		t.Fatal(err)
 	}
+	used := make(map[apikey.ID]time.Time)
 	for _, id := range l.ids() {
 		if l.r.IntN(3) > 0 {
-			l.use(id, ago(l.r))
+			used[id] = ago(l.r)
 		}
 	}
+	l.use(used)
 	return l
 }
 
@@ -50,12 +52,17 @@ func (l *listed) newKey() apikey.Key {
 // ids returns all IDs in their order.
 func (l *listed) ids() []apikey.ID { return l.list(keystore.Query{}, now) }
 
-func (l *listed) use(id apikey.ID, at time.Time) {
+// use uses keys, each at its time.
+func (l *listed) use(keys map[apikey.ID]time.Time) {
 	l.Helper()
-	saveUsage(l.T, l.store, apikey.Usage{ID: id, Day: apikey.DayOf(at), Allowed: 1, LastUsed: at.Unix()})
-	if k := l.keys[id]; at.After(k.used) {
-		k.used = at
+	var usage []apikey.Usage
+	for id, at := range keys {
+		usage = append(usage, apikey.Usage{ID: id, Day: apikey.DayOf(at), Allowed: 1, LastUsed: at.Unix()})
+		if k := l.keys[id]; at.After(k.used) {
+			k.used = at
+		}
 	}
+	saveUsage(l.T, l.store, usage...)
 }
 
 // page asks for a page and moves q to the next one. It reports whether there is
@@ -114,7 +121,7 @@ func testListOrders(t *testing.T, f Factory) {
 func testListMoving(t *testing.T, f Factory) {
 	l := newListed(t, f, 60)
 	stayed := 0
-	for range 12 {
+	for range 8 {
 		for _, sort := range append(keystore.Sorts(), keystore.SortID) {
 			q := anyQuery(l.r, sort)
 			if l.r.IntN(2) == 0 {
@@ -203,12 +210,14 @@ func (l *listed) change(at time.Time, still, used map[apikey.ID]bool) {
 	}
 	delete(still, id)
 	delete(used, id)
+	uses := make(map[apikey.ID]time.Time)
 	for range 8 {
 		if id := one(l.r, all...); l.keys[id] != nil {
-			l.use(id, at.Truncate(time.Minute))
+			uses[id] = at.Truncate(time.Minute)
 			delete(still, id)
 		}
 	}
+	l.use(uses)
 }
 
 // testListDamaged lists what is left where some keys cannot be read.
