@@ -1,24 +1,10 @@
 package keystore
 
 import (
-	"slices"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/socialpatra/keygate/apikey"
 )
-
-// factsOf returns the facts of a whole key.
-func (s *selection) factsOf(k *apikey.Key) facts {
-	return facts{
-		key:       apikey.Key{ID: k.ID, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt, Disabled: k.Disabled},
-		workspace: []byte(k.Workspace),
-		name:      []byte(k.Name),
-		prefix:    []byte(k.Prefix),
-		createdBy: []byte(k.CreatedBy),
-		holds:     slices.Contains(k.Scopes, s.q.Scope),
-	}
-}
 
 // factsIn reads the facts of a key from its record, which takes a tenth of the
 // time of decoding it. The texts are in the memory of value.

@@ -20,7 +20,7 @@ type ranked[T any] struct {
 
 // add takes an entry if it may be among the first. The name of p need not stay.
 func (f *firsts[T]) add(p *place, value T) {
-	if f.full && p.compare(&f.list[f.most-1].place) >= 0 {
+	if f.passes(p) {
 		return
 	}
 	f.list = append(f.list, ranked[T]{p.clone(), value})
@@ -28,6 +28,11 @@ func (f *firsts[T]) add(p *place, value T) {
 		f.sort()
 		f.full = true
 	}
+}
+
+// passes reports whether a place is known to be behind the first.
+func (f *firsts[T]) passes(p *place) bool {
+	return f.full && p.compare(&f.list[f.most-1].place) >= 0
 }
 
 // sorted returns the first entries in their order.

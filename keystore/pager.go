@@ -29,12 +29,24 @@ func NewPager(q Query) (*Pager, error) {
 	return &Pager{selection: s, limit: limit, found: firsts[listedKey]{most: limit + 1}}, nil
 }
 
-// Add takes a key, if the query selects it. In the order of IDs, keys must come in
-// that order. Add reports whether the page may need more keys.
-func (p *Pager) Add(k apikey.Key, used LastUse) (more bool) {
-	f := p.selection.factsOf(&k)
-	if at, ok := p.selection.choose(&f, used); ok {
-		p.found.add(&at, listedKey{k, used.At})
+// NeedsUse reports whether Add needs to know when keys were last used. Otherwise
+// the page has to be completed: reading the use of every key would take as long as
+// reading its record.
+func (p *Pager) NeedsUse() bool {
+	q := &p.selection.q
+	return q.asksUse() || q.Sort == SortID && !q.narrow() // of which hardly more are read than are shown
+}
+
+// Add takes the record of a key, if the query selects it and it verifies. In the
+// order of IDs, keys must come in that order. Add reports whether the page may
+// need more keys.
+func (p *Pager) Add(id apikey.ID, record []byte, used LastUse) (more bool) {
+	if f, err := p.selection.factsIn(id, record); err == nil {
+		if at, ok := p.selection.choose(&f, used); ok && !p.found.passes(&at) {
+			if k, err := decodeKey(id, record); err == nil {
+				p.found.add(&at, listedKey{k, used.At})
+			}
+		}
 	}
 	return p.selection.q.Sort != SortID || len(p.found.list) <= p.limit
 }

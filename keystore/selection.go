@@ -17,10 +17,10 @@ import (
 // selection decides for one query which keys are on its page, and where. It is not
 // safe for concurrent use.
 type selection struct {
-	q      Query
-	name   []byte // q.Name, folded
-	after  place
-	begun  int64  // when the walk began, Unix seconds; only in SortLastUsed
+	q     Query
+	name  []byte // q.Name, folded
+	after place
+	begun int64 // when the walk began, Unix seconds; only in SortLastUsed
 
 	folded []byte    // scratch
 	id     apikey.ID // scratch, so that its address needs no memory for every key

@@ -25,24 +25,45 @@ func (s *Store) List(q keystore.Query) (keystore.Page, error) {
 	if q.Sort != keystore.SortID {
 		after, some = apikey.ID{}, pageLen
 	}
-	err = s.eachRecord(q.Workspace, q.Status, after, some, func(id apikey.ID, record []byte, last string) bool {
-		k, err := keystore.DecodeKey(id, record)
-		if err != nil {
-			return true
-		}
+	withUse := pager.NeedsUse()
+	err = s.eachRecord(q.Workspace, q.Status, after, some, withUse, func(id apikey.ID, record []byte, last string) bool {
 		at, err := lastUsed(last) // one damaged record must not hide all keys; Check tells of it
-		return pager.Add(k, keystore.LastUse{At: at, Damaged: err != nil})
+		return pager.Add(id, record, keystore.LastUse{At: at, Damaged: err != nil})
 	})
 	if err != nil {
 		return keystore.Page{}, err
 	}
-	return pager.Page(), nil
+	page := pager.Page()
+	if !withUse {
+		err = s.addUse(&page)
+	}
+	return page, err
+}
+
+// addUse fills in when the keys of a page were last used.
+func (s *Store) addUse(page *keystore.Page) error {
+	var cmds []rueidis.Completed
+	for i := range page.Keys {
+		cmds = append(cmds, s.lastUseOf(page.Keys[i].ID))
+	}
+	for i, reply := range s.conn.DoMulti(cmds...) {
+		last, err := text(reply)
+		if err != nil && !errors.Is(err, redis.ErrForeign) {
+			return err
+		}
+		page.LastUsed[i], _ = lastUsed(last)
+	}
+	return nil
+}
+
+func (s *Store) lastUseOf(id apikey.ID) rueidis.Completed {
+	return s.conn.B().Hget().Key(s.names.useOf(id)).Field("last").Build()
 }
 
 // eachRecord yields, in the order of IDs, the records of keys that the index
-// has for a workspace and a status, both "" for any, and the text of when each
-// was last used. It reads so many at a time.
-func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.ID, some int, yield func(id apikey.ID, record []byte, last string) bool) error {
+// has for a workspace and a status, both "" for any, and, if asked for, the text
+// of when each was last used. It reads so many at a time.
+func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.ID, some int, withUse bool, yield func(id apikey.ID, record []byte, last string) bool) error {
 	some = min(some, pageLen)
 	for {
 		ids, more, err := s.idsAfter(workspace, status, after, some)
@@ -51,21 +72,28 @@ func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.
 		}
 		var cmds []rueidis.Completed
 		for _, id := range ids {
-			cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(id)).Build(),
-				s.conn.B().Hget().Key(s.names.useOf(id)).Field("last").Build())
+			cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(id)).Build())
+			if withUse {
+				cmds = append(cmds, s.lastUseOf(id))
+			}
 		}
 		replies := s.conn.DoMulti(cmds...)
+		each := len(replies) / len(ids)
 		for i, id := range ids {
-			record, err := text(replies[2*i])
+			record, err := text(replies[each*i])
 			if errors.Is(err, redis.ErrForeign) { // as one that does not verify
 				continue
 			}
 			if err != nil {
 				return err
 			}
-			last, err := text(replies[2*i+1])
-			if err != nil && !errors.Is(err, redis.ErrForeign) {
-				return err
+			last := ""
+			if withUse {
+				if last, err = text(replies[each*i+1]); errors.Is(err, redis.ErrForeign) {
+					last = unreadable
+				} else if err != nil {
+					return err
+				}
 			}
 			if record != "" && !yield(id, []byte(record), last) {
 				return nil
@@ -77,6 +105,10 @@ func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.
 		after = ids[len(ids)-1]
 	}
 }
+
+// unreadable is the text of a last use that another program has replaced. It is
+// no time.
+const unreadable = "unreadable"
 
 // idsAfter returns the next IDs that the index has, and whether there may be more.
 func (s *Store) idsAfter(workspace string, status apikey.Status, after apikey.ID, some int) (ids []apikey.ID, more bool, err error) {
@@ -115,7 +147,7 @@ func (s *Store) idsAfter(workspace string, status apikey.Status, after apikey.ID
 // HeldScopes implements [keystore.Store]. It reads every key.
 func (s *Store) HeldScopes(most int) ([]keystore.HeldScope, error) {
 	index := keystore.NewIndex()
-	err := s.eachRecord("", "", apikey.ID{}, pageLen, func(id apikey.ID, record []byte, _ string) bool {
+	err := s.eachRecord("", "", apikey.ID{}, pageLen, false, func(id apikey.ID, record []byte, _ string) bool {
 		if k, err := keystore.DecodeKey(id, record); err == nil {
 			if g, err := k.Grant(); err == nil {
 				index.Put(id, g, false)
