@@ -112,7 +112,7 @@ func yes(field string, dst *bool) func(value string) error {
 func span(field string, dst *time.Duration) func(value string) error {
 	return func(value string) error {
 		d, ok := parseSpan(value)
-		if *dst = d; !ok || d < time.Minute || d > maxSpan {
+		if *dst = d; !ok || d > maxSpan {
 			return &apikey.FieldError{Field: field, Problem: apikey.Quote(value) + " is not a duration that is accepted", Accepted: fmt.Sprintf("1m to %dd, such as 30d, 36h or 1d12h", apikey.MaxExpiryDays)}
 		}
 		return nil

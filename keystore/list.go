@@ -17,11 +17,23 @@ func (b *Bolt) List(q Query) (Page, error) {
 		return Page{}, err
 	}
 	l := &lister{selection: s, index: b.index, limit: pageSize(q.Limit)}
-	if err := b.view(l.read); err != nil {
+	err = b.view(func(tx *bolt.Tx) error {
+		l.read(tx)
+		if b.passed.Add(l.passed) >= manyRecords {
+			b.passed.Store(0)
+			dropPages(tx)
+		}
+		return nil
+	})
+	if err != nil {
 		return Page{}, err
 	}
 	return l.page, nil
 }
+
+// manyRecords is how many records lists pass before the pages that they are on,
+// some megabytes at least, are given back.
+const manyRecords = 10_000
 
 // lister fills one page.
 type lister struct {
@@ -30,29 +42,23 @@ type lister struct {
 	limit int
 
 	keys, use follower
+	passed    uint32 // records
 	page      Page
 }
 
-func (l *lister) read(tx *bolt.Tx) error {
+func (l *lister) read(tx *bolt.Tx) {
 	l.keys, l.use = follow(tx, bucketKeys), follow(tx, bucketLastUsed)
 	if l.q.Sort == SortID {
 		l.inOrder(tx)
 	} else {
 		l.sorted(tx)
 	}
-	return nil
 }
 
 // inOrder fills a page in the order of IDs.
 func (l *lister) inOrder(tx *bolt.Tx) {
 	q := &l.q
-	for id, record := range recordsAfter(tx, q.Workspace, q.After) {
-		if !l.hasStatus(id) {
-			continue
-		}
-		if record == nil {
-			record = l.keys.find(id)
-		}
+	for id, record := range l.recordsAfter(tx, q.After) {
 		if q.narrow() {
 			if _, ok := l.place(id, record); !ok {
 				continue
@@ -73,13 +79,7 @@ func (l *lister) inOrder(tx *bolt.Tx) {
 // sorted fills a page in another order.
 func (l *lister) sorted(tx *bolt.Tx) {
 	found := firsts[struct{}]{most: l.limit + 1}
-	for id, record := range recordsAfter(tx, l.q.Workspace, apikey.ID{}) {
-		if !l.hasStatus(id) {
-			continue
-		}
-		if record == nil {
-			record = l.keys.find(id)
-		}
+	for id, record := range l.recordsAfter(tx, apikey.ID{}) {
 		if p, ok := l.place(id, record); ok {
 			found.add(&p, struct{}{})
 		}
@@ -102,10 +102,11 @@ func (l *lister) add(k apikey.Key, used LastUse) {
 	l.page.Keys, l.page.LastUsed = append(l.page.Keys, k), append(l.page.LastUsed, used.At)
 }
 
-// hasStatus asks the index, which knows the status without reading a record. Of a
-// million keys, few may have it.
+// hasStatus asks the index, which knows the status without decoding a record. Of a
+// million keys, few may have it. A sorted list does not decode records before it
+// knows that they are on the page, and reading their facts takes less.
 func (l *lister) hasStatus(id apikey.ID) bool {
-	if l.q.Status == "" {
+	if l.q.Status == "" || l.q.Sort != SortID {
 		return true
 	}
 	g, ok := l.index.Lookup(id)
@@ -168,12 +169,12 @@ func (f *follower) find(id apikey.ID) []byte {
 	return f.value
 }
 
-// recordsAfter yields the IDs of all keys with their records, or those of one
-// workspace without, in order.
-func recordsAfter(tx *bolt.Tx, workspace string, after apikey.ID) func(yield func(apikey.ID, []byte) bool) {
+// recordsAfter yields the keys behind one, in order, with their records: those of
+// the workspace if the query names one, and only those that may have its status.
+func (l *lister) recordsAfter(tx *bolt.Tx, after apikey.ID) func(yield func(apikey.ID, []byte) bool) {
 	bucket, prefix := bucketKeys, []byte(nil)
-	if workspace != "" {
-		bucket, prefix = bucketWorkspaces, append([]byte(workspace), 0)
+	if l.q.Workspace != "" {
+		bucket, prefix = bucketWorkspaces, append([]byte(l.q.Workspace), 0)
 	}
 	start := prefix
 	if !after.IsZero() {
@@ -182,14 +183,18 @@ func recordsAfter(tx *bolt.Tx, workspace string, after apikey.ID) func(yield fun
 	return func(yield func(apikey.ID, []byte) bool) {
 		cursor := tx.Bucket(bucket).Cursor()
 		for name, record := cursor.Seek(start); bytes.HasPrefix(name, prefix) && name != nil; name, record = cursor.Next() {
-			id := name[len(prefix):]
-			if len(id) != apikey.IDLen || apikey.ID(id) == after {
+			l.passed++
+			if len(name) != len(prefix)+apikey.IDLen {
 				continue
 			}
-			if workspace != "" {
-				record = nil
+			id := apikey.ID(name[len(prefix):])
+			if id == after || !l.hasStatus(id) {
+				continue
 			}
-			if !yield(apikey.ID(id), record) {
+			if l.q.Workspace != "" {
+				record = l.keys.find(id)
+			}
+			if !yield(id, record) {
 				return
 			}
 		}
