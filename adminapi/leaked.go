@@ -88,7 +88,7 @@ func (req *LeakedRequest) check() ([]tokenscan.Find, error) {
 	case req.Then == "":
 		return nil, &apikey.FieldError{Field: "then", Problem: "is missing", Accepted: strings.Join(all, ", ")}
 	case !slices.Contains(all, req.Then):
-		return nil, &apikey.FieldError{Field: "then", Problem: printable(req.Then) + " is not accepted", Accepted: strings.Join(all, ", ")}
+		return nil, &apikey.FieldError{Field: "then", Problem: apikey.Quote(req.Then) + " is not accepted", Accepted: strings.Join(all, ", ")}
 	case req.Text == "":
 		return nil, &apikey.FieldError{Field: "text", Problem: "is missing", Accepted: "any text with tokens"}
 	}

@@ -80,7 +80,8 @@ type Keys interface {
 	// Get returns a whole key, or ErrNotFound.
 	Get(id apikey.ID) (apikey.Key, error)
 
-	// List returns keys in the order of their IDs.
+	// List returns the keys that a query selects, in its order. It returns the
+	// error of [Query.Check] for a query that says nothing.
 	List(Query) (Page, error)
 
 	// Create adds a key, which must be valid. It returns ErrExists if the ID is
@@ -206,15 +207,6 @@ type Upkeep interface {
 	Close() error
 }
 
-// Query selects keys. The zero Query is the first page of all keys.
-type Query struct {
-	Workspace string        // "": any workspace
-	Status    apikey.Status // "": any status
-	Now       time.Time     // the instant at which Status is evaluated
-	After     apikey.ID     // only IDs greater than this one, which need not exist any more
-	Limit     int           // maximum number of keys; 0: DefaultPage
-}
-
 // Page sizes of [Store.List] and [Store.Audit].
 const (
 	DefaultPage = 100
@@ -223,14 +215,6 @@ const (
 
 // UsageDays is for how many days the use of a key is kept and shown.
 const UsageDays = 400
-
-// Page is one page of a list. Next is the After of the next page, zero at the
-// end.
-type Page struct {
-	Keys     []apikey.Key
-	LastUsed []time.Time // of each key, see [Store.LastUsed]; also zero if it cannot be read
-	Next     apikey.ID
-}
 
 // Actor says who changes a key, when, and over which interface.
 type Actor struct {
