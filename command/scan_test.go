@@ -61,7 +61,9 @@ func TestScanSaysWhoseTokensAre(t *testing.T) {
 				"a/app.log": "\n\nkey=" + active + "\n" + dead + "\n",
 				"a/b/c.sql": "INSERT '" + forged + "'",
 			})
-			scan := func(args ...string) outcome { return person{}.run(append(append([]string{"scan"}, args...), door.args...)...) }
+			scan := func(args ...string) outcome {
+				return person{}.run(append(append([]string{"scan"}, args...), door.args...)...)
+			}
 			o := scan("a")
 			wantNoToken(t, o, active, dead, forged)
 			want := "a/app.log:3: " + activePrefix + ` active, acme, "Zapier <x>", last used never` + "\n" +
