@@ -103,7 +103,7 @@ func number(b []byte, digits, base int) (n int, ok bool) {
 		return 0, false
 	}
 	for _, c := range b[:digits] {
-		d := 0
+		var d int
 		switch {
 		case c >= '0' && c <= '9':
 			d = int(c - '0')
