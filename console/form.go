@@ -54,7 +54,7 @@ func tokensIn(typed url.Values) problems {
 	found := make(problems)
 	for name, values := range typed {
 		if slices.ContainsFunc(values, apikey.ContainsToken) {
-			found.add(name, "This had a whole key in it, which is secret. It is removed here. If others could see it, replace that key.")
+			found.add(name, "This had a whole key in it, which is secret. It is removed here. If others could see it, rotate that key.")
 		}
 	}
 	return found

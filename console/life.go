@@ -125,7 +125,7 @@ func boundWords(err error) string {
 }
 
 // rotation is the deed that makes a new key.
-var rotation = deed{"rotate", "Replace this key by a new one", "", adminapi.VerbRotate, http.MethodPost, func(a actions) bool { return a.Rotate }}
+var rotation = deed{"rotate", "Rotate the key", "", adminapi.VerbRotate, http.MethodPost, func(a actions) bool { return a.Rotate }}
 
 var overlaps = []choice{
 	{"0s", "Not at all: the old key stops at once"},

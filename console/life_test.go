@@ -71,7 +71,7 @@ func TestDeleteAsksForTheName(t *testing.T) {
 	s.post(path, form).want(http.StatusNotFound)
 }
 
-func TestReplace(t *testing.T) {
+func TestRotate(t *testing.T) {
 	s := newSite(t)
 	id := s.has(1, named("Bot")).String()
 	path := "/keys/" + id
@@ -87,21 +87,21 @@ func TestReplace(t *testing.T) {
 	if !ok || s.key(id).ReplacedBy != next || s.key(next.String()).CreatedBy != "ada" {
 		t.Fatalf("%q replaces it by %v", token, s.key(id).ReplacedBy)
 	}
-	again := s.post(path+"/rotate", form).want(http.StatusConflict, "replaced already, by "+next.String())
+	again := s.post(path+"/rotate", form).want(http.StatusConflict, "rotated already, to "+next.String())
 	if apikey.ContainsToken(again.body) || s.count() != 2 {
 		t.Errorf("%d keys", s.count())
 	}
-	s.get(path+"/rotate").want(http.StatusOK, "replaced already")
-	s.get(path).want(http.StatusOK, "Replaced by a new key", "not used yet", "ada replaced it by a new key").lacks("Something still uses it")
-	s.get("/keys/"+next.String()).want(http.StatusOK, "Replaces Bot")
-	// A key that was changed meanwhile is not replaced as it was.
+	s.get(path+"/rotate").want(http.StatusOK, "rotated already")
+	s.get(path).want(http.StatusOK, "Rotated to a new key", "not used yet", "ada rotated it").lacks("Something still uses it")
+	s.get("/keys/"+next.String()).want(http.StatusOK, "Rotated from Bot")
+	// A key that was changed meanwhile is not rotated as it was.
 	other := s.has(2).String()
 	form = s.get("/keys/" + other + "/rotate").form("/keys/" + other + "/rotate")
 	s.store.Update(s.key(other).ID, "update", by, func(k *apikey.Key) error { k.Name = "other"; return nil })
 	s.post("/keys/"+other+"/rotate", form).want(http.StatusPreconditionFailed, "changed this key meanwhile")
 	for _, n := range []int{3, 4} {
 		id := s.has(n, map[int]func(*apikey.Key){3: disabled, 4: revoked}[n]).String()
-		s.get("/keys/"+id+"/rotate").want(http.StatusOK, "Only an active key can be replaced")
+		s.get("/keys/"+id+"/rotate").want(http.StatusOK, "Only an active key can be rotated")
 		s.post("/keys/"+id+"/rotate", url.Values{"overlap": {"1h"}}).want(http.StatusConflict)
 	}
 }
@@ -207,6 +207,14 @@ func TestEdit(t *testing.T) {
 	if got := s.post(path, form); got.status != http.StatusPreconditionFailed {
 		t.Errorf("the form of the older version: %d", got.status)
 	}
+	// A scope that is no more is not dropped silently.
+	old := "/keys/" + s.has(3, holding("posts:read", "old:scope")).String() + "/edit"
+	form = s.get(old).want(http.StatusOK, "Scope old old:scope Not allowed here any more").form(old)
+	if got := s.post(old, form).want(http.StatusUnprocessableEntity); !strings.Contains(wordsAt(got, "scopes"), `may not have "old:scope". Untick it.`) {
+		t.Errorf("%s", wordsAt(got, "scopes"))
+	}
+	form["scopes"] = []string{"posts:read"}
+	s.post(old, form).want(http.StatusSeeOther)
 	s.get("/keys/"+s.has(2, revoked).String()+"/edit").want(http.StatusOK, "A revoked key never changes")
 }
 

@@ -149,8 +149,8 @@ var fields = []struct{ name, label string }{
 	{"limits", "Limits"},
 	{"allowed_origins", "Websites"},
 	{"allowed_ips", "Addresses"},
-	{"replaced_by", "Replaced by"},
-	{"rotated_from", "Replaces"},
+	{"replaced_by", "Rotated to"},
+	{"rotated_from", "Rotated from"},
 	{"revoked_at", "Revoked"},
 }
 
