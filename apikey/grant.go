@@ -16,6 +16,7 @@ type Grant struct {
 	State     State
 	ExpiresAt int64 // Unix nanoseconds; 0: never
 	Limits    Limits
+	Account   ID // see [Key.Account]
 
 	Workspace string
 	Scopes    *ScopeSet
@@ -54,6 +55,7 @@ func (k *Key) Grant() (Grant, error) {
 		Hash:      k.Hash,
 		ExpiresAt: unixNano(k.ExpiresAt),
 		Limits:    k.Limits,
+		Account:   k.Account,
 		Workspace: k.Workspace,
 		Scopes:    NewScopeSet(k.Scopes),
 	}
