@@ -144,7 +144,7 @@ func (w *twins) ask() error {
 	}
 	peeked, want := w.rotated.Peek(id, caps, cost, w.now), w.plain.Peek(key(0), w.caps, cost, w.now)
 	if peeked != want {
-		return fmt.Errorf("%s is told by Peek\n%+v; want\n%+v", id, peeked, want)
+		return fmt.Errorf("%q is told by Peek\n%+v; want\n%+v", id, peeked, want)
 	}
 	var got ratelimit.Result
 	if w.r.IntN(5) == 0 {
@@ -159,7 +159,7 @@ func (w *twins) ask() error {
 		}
 	}
 	if got != want {
-		return fmt.Errorf("%s is told\n%+v; want\n%+v", id, got, want)
+		return fmt.Errorf("%q is told\n%+v; want\n%+v", id, got, want)
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (w *twins) counts(t *testing.T) {
 		for d, u := range w.days {
 			all.Allowed, all.Limited, all.Denied = all.Allowed+u.Allowed, all.Limited+u.Limited, all.Denied+u.Denied
 			if all.Charged += u.Charged; u.Charged != 0 && d.id != key(0) {
-				t.Errorf("%s is charged %d itself", d.id, u.Charged)
+				t.Errorf("%q is charged %d itself", d.id, u.Charged)
 			}
 		}
 		return all
