@@ -16,7 +16,7 @@ type Grant struct {
 	State     State
 	ExpiresAt int64 // Unix nanoseconds; 0: never
 	Limits    Limits
-	Account   ID // see [Key.Account]
+	Account   ID // see [Key.Account]; zero for the key's own
 
 	Workspace string
 	Scopes    *ScopeSet
@@ -55,9 +55,11 @@ func (k *Key) Grant() (Grant, error) {
 		Hash:      k.Hash,
 		ExpiresAt: unixNano(k.ExpiresAt),
 		Limits:    k.Limits,
-		Account:   k.Account,
 		Workspace: k.Workspace,
 		Scopes:    NewScopeSet(k.Scopes),
+	}
+	if k.Account != k.ID {
+		g.Account = k.Account
 	}
 	switch {
 	case !k.RevokedAt.IsZero():

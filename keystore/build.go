@@ -87,7 +87,7 @@ func (f *Builder) Key(k *apikey.Key) error {
 
 // Usage adds what a key did on a day. The key must have been added.
 func (f *Builder) Usage(u apikey.Usage) error {
-	return f.put(func(tx *bolt.Tx) error { return saveUsage(tx, tx.Bucket(bucketUsage).Cursor(), u) })
+	return f.put(func(tx *bolt.Tx) error { return f.b.saveUsage(tx, tx.Bucket(bucketUsage).Cursor(), u) })
 }
 
 // LastUsed records when a key was last used. The usage record of that day need

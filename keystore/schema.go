@@ -28,6 +28,7 @@ var buckets = [][][]byte{
 	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
 	{bucketTogether, bucketTogetherUsage, bucketMinutes},
 	{}, // a field of the key record
+	{}, // the account in the key record
 }
 
 // Names in the bucket meta.
@@ -40,7 +41,7 @@ var (
 var magic = []byte("keygate key store")
 
 // schemaVersion is raised when an older Keygate could misread the file.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // writeSchema creates the buckets of an empty store.
 func writeSchema(tx *bolt.Tx) error {

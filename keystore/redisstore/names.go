@@ -7,8 +7,9 @@ import (
 )
 
 // schemaVersion changes when an older Keygate could misread what is stored. 2:
-// records may have created_by, which gateways of 1 refuse to read.
-const schemaVersion = "2"
+// records may have created_by, which gateways of 1 refuse to read. 3: they may
+// have an account.
+const schemaVersion = "3"
 
 // names are the names of the engine's keys. What belongs to one API key is in
 // the slot of its ID, all that is only for administration in one other slot.
