@@ -162,9 +162,7 @@ func (l *Limiter) Deny(id apikey.ID, caps Caps, now time.Time) Result {
 // Peek returns what Take would return, without charging or counting.
 func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result {
 	elapsed := now.Sub(l.start)
-	if caps.shared(id) {
-		id = caps.Account
-	}
+	id = caps.AccountOf(id)
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,6 +197,14 @@ type Caps struct {
 	// those of the key that was used last. Requests are counted for the key that
 	// is used.
 	Account apikey.ID
+}
+
+// AccountOf returns the key that is charged when the key id is used.
+func (c *Caps) AccountOf(id apikey.ID) apikey.ID {
+	if c.Account.IsZero() {
+		return id
+	}
+	return c.Account
 }
 
 func (c *Caps) alone() bool { return c.WorkspaceLimits == apikey.WorkspaceLimits{} }
