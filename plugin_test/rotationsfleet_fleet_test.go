@@ -95,6 +95,7 @@ func TestFleetRotationsShareAShare(t *testing.T) {
 	sameDay()
 	const quota = 60
 	fleet, server, c := startTwo(t, quota, "on_outage share", "stale_max 1m")
+	knowEachOther(t, server, len(fleet))
 	server.Stop()
 	defer server.Cont()
 	passed := 0
