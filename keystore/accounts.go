@@ -34,12 +34,10 @@ func newAccounts() accounts {
 	return accounts{homes: newInterned[home, home](), users: make(map[apikey.ID]uint32)}
 }
 
-// at returns the home that an entry refers to, which may be a workspace alone.
-func (a *accounts) at(ref uint32) home {
-	if ref&onAccount == 0 {
-		return home{workspace: ref}
-	}
-	return a.homes.at(ref &^ onAccount)
+// at returns the home that a reference is marked to be of.
+func (a *accounts) at(ref uint32) (workspace uint32, account apikey.ID) {
+	h := a.homes.at(ref &^ onAccount)
+	return h.workspace, h.account
 }
 
 func (a *accounts) acquire(h home) (ref uint32) {
@@ -49,20 +47,20 @@ func (a *accounts) acquire(h home) (ref uint32) {
 	return a.homes.acquire(h, h) | onAccount
 }
 
-// release is that of an interned value. It returns the home, of which the caller
-// has to release the workspace.
-func (a *accounts) release(ref uint32) home {
-	h := a.at(ref)
-	if ref&onAccount == 0 {
-		return h
+// release gives back a reference to a home or to a workspace alone. It returns the
+// workspace, which the caller has to release.
+func (a *accounts) release(ref uint32) (workspace uint32) {
+	if ref < onAccount {
+		return ref
 	}
+	workspace, account := a.at(ref)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.users[h.account]--; a.users[h.account] == 0 {
-		delete(a.users, h.account)
+	if a.users[account]--; a.users[account] == 0 {
+		delete(a.users, account)
 	}
 	a.homes.release(ref &^ onAccount)
-	return h
+	return workspace
 }
 
 // usersOf returns how many keys are on the account of another key, which need not

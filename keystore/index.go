@@ -105,17 +105,20 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 	if cell >= 0 {
 		e = s.entries.At(cell)
 	}
-	t, h := x.terms.at(e.terms), x.accounts.at(e.workspace)
+	t := x.terms.at(e.terms)
 	g := apikey.Grant{
 		Hash:      e.hash,
 		State:     t.state,
 		ExpiresAt: e.expiresAt,
 		Limits:    t.limits,
-		Account:   h.account,
-		Workspace: x.workspaces.at(h.workspace),
 		Scopes:    t.scopes,
 		Places:    x.places.at(e.places),
 	}
+	workspace := e.workspace
+	if workspace >= onAccount {
+		workspace, g.Account = x.accounts.at(workspace)
+	}
+	g.Workspace = x.workspaces.at(workspace)
 	s.mu.RUnlock()
 	return g, cell >= 0
 }
@@ -176,7 +179,7 @@ func (x *Index) Delete(id apikey.ID) {
 }
 
 func (x *Index) release(e *indexEntry) {
-	x.workspaces.release(x.accounts.release(e.workspace).workspace)
+	x.workspaces.release(x.accounts.release(e.workspace))
 	x.terms.release(e.terms)
 	x.places.release(e.places)
 }
