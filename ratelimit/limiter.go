@@ -48,10 +48,12 @@
 //
 // # Memory
 //
-// A key in use takes about 270 bytes. A workspace in use takes about 290 bytes
-// and its name. Tables are 70 to 88 % full: a key takes 250 bytes just before
-// they grow, and 280 after. Sweep drops idle keys and returns their memory. A
-// workspace without limits has no state.
+// A key in use takes about 270 bytes, and one that is on the account of another as
+// much again for the account, which all of those share. A deleted key keeps them
+// until its day is over. A workspace in use takes about 290 bytes and its name.
+// Tables are 70 to 88 % full: a key takes 250 bytes just before they grow, and 280
+// after. Sweep drops idle keys and returns their memory. A workspace without
+// limits has no state.
 package ratelimit
 
 import (
