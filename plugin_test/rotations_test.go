@@ -1,9 +1,12 @@
 package plugin_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -172,5 +175,64 @@ func TestUseIsOfEachKey(t *testing.T) {
 		if got := g.mustCLI(t, "usage", "--json", c.keys[n].ID); !strings.Contains(got, want) {
 			t.Errorf("key %d was used %s; want %s", n+1, got, want)
 		}
+	}
+}
+
+// Keys that are moved keep their account, also one of another system and its
+// successors, and where the first of them stays behind.
+func TestMovedRotationsShareOneQuota(t *testing.T) {
+	sameDay()
+	const foreign = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
+	g, _ := startSite(t)
+	write := func(lines ...string) string {
+		file := filepath.Join(t.TempDir(), "keys.jsonl")
+		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	g.mustCLI(t, "import", write(fmt.Sprintf(
+		`{"id":"7Hk2Qp9aX3bC","workspace":"acme","name":"n","scopes":["posts:read"],"hash":"sha256:%x","token_format":"opaque","limits":{"per_day":5}}`,
+		sha256.Sum256([]byte(foreign)))))
+	c := &chain{[]key{{ID: "7Hk2Qp9aX3bC"}}, []string{foreign}}
+	c.rotate(t, g, "1h")
+	c.rotate(t, g, "1h")
+	fifth := func(g *gateway) {
+		t.Helper()
+		passed := 0
+		for range 5 {
+			passed += c.use(t, g)
+		}
+		if passed != 5 {
+			t.Errorf("%d requests passed with %d keys, of a quota of 5", passed, len(c.keys))
+		}
+	}
+	fifth(g)
+	exported := strings.Split(strings.TrimSpace(g.mustCLI(t, "export")), "\n")
+	if len(exported) != 3 {
+		t.Fatalf("exported %q", exported)
+	}
+	for _, k := range c.keys {
+		g.mustCLI(t, "delete", "--yes", k.ID)
+	}
+	g.mustCLI(t, "import", write(exported...)) // which gives nothing back
+	if passed := c.use(t, g); passed != 0 {
+		t.Errorf("%d requests passed with keys that were deleted and imported again", passed)
+	}
+
+	other, _ := startSite(t)
+	var successors []string
+	for _, line := range exported {
+		if !strings.Contains(line, `"token_format":"opaque"`) {
+			successors = append(successors, line)
+		}
+	}
+	other.mustCLI(t, "import", write(successors...))
+	c.keys, c.tokens = c.keys[1:], c.tokens[1:]
+	fifth(other)
+	other.stop(t)
+	other.start(t)
+	if passed := c.use(t, other); passed != 0 {
+		t.Errorf("%d requests passed after a restart, with keys whose account is of no key", passed)
 	}
 }
