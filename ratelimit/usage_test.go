@@ -375,7 +375,12 @@ func TestForget(t *testing.T) {
 	if l.Sweep(noon); lenKeys(l) != 1 {
 		t.Errorf("%d keys are left, want the one that was charged", lenKeys(l))
 	}
-	if l.Sweep(noon.Add(day)); lenKeys(l) != 0 {
+	l.Deny(keyA, lim, noon.Add(day))
+	l.Forget(keyA)
+	if got := drain(l); len(got) != 0 {
+		t.Errorf("on the next day, %+v is saved", got)
+	}
+	if l.Sweep(noon.Add(2 * day)); lenKeys(l) != 0 {
 		t.Errorf("%d keys are left on the next day", lenKeys(l))
 	}
 }
