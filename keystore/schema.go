@@ -32,7 +32,7 @@ var buckets = [][][]byte{
 	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
 	{bucketTogether, bucketTogetherUsage, bucketMinutes},
 	{}, // a field of the key record
-	{bucketAuditByWorkspace},
+	{bucketAuditByWorkspace}, // and the account in the key record
 }
 
 // Names in the bucket meta.
