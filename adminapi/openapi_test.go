@@ -89,6 +89,11 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("GET /keygate/routes?deep=1", "").want(t, 400)
 	s.send("GET /keygate/audit", "").want(t, 200)
 	s.send("GET /keygate/audit?cursor=x", "").want(t, 400)
+	s.send("POST /keygate/leaked", `{"text":"nothing","then":"report"}`).want(t, 200, `{"found":[],"unknown":0}`)
+	s.send("POST /keygate/leaked", `{"text":"x","then":"look"}`).want(t, 200)
+	s.send("POST /keygate/leaked", `{"text":"x"}`).want(t, 400, "then: is missing")
+	s.send("POST /keygate/leaked", large).want(t, 413)
+	s.send("POST /keygate/leaked", `{}`, "Content-Type", "text/plain").want(t, 415)
 	s.send("GET /keygate/check", "").want(t, 200)
 	s.send("POST /keygate/check", "").want(t, 200, `"mended":0`)
 	s.send("POST /keygate/check?deep=1", "").want(t, 400)
@@ -129,7 +134,7 @@ func TestOpenAPIHasEveryField(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{"Key": reflect.TypeFor[apikey.Record](), "ExportedKey": reflect.TypeFor[exportedKey]()} {
 		var always []string
 		for _, field := range reflect.VisibleFields(typ) {
-			if tag := field.Tag.Get("json"); tag != "" && !strings.HasSuffix(tag, ",omitempty") {
+			if tag := field.Tag.Get("json"); tag != "" && !strings.Contains(tag, ",omit") {
 				always = append(always, tag)
 			}
 		}

@@ -16,6 +16,7 @@ type Grant struct {
 	State     State
 	ExpiresAt int64 // Unix nanoseconds; 0: never
 	Limits    Limits
+	Account   ID // see [Key.Account]; zero for the key's own
 
 	Workspace string
 	Scopes    *ScopeSet
@@ -47,6 +48,17 @@ func (g *Grant) Status(now time.Time) Status {
 	}
 }
 
+// Live reports whether a key is neither revoked nor expired at an instant. A
+// disabled key is live: whoever may enable it has it still.
+func (g *Grant) Live(at time.Time) bool {
+	return g.State != StateRevoked && (g.ExpiresAt == 0 || at.UnixNano() < g.ExpiresAt)
+}
+
+// Live is [Grant.Live] of a whole key.
+func (k *Key) Live(at time.Time) bool {
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || at.Before(k.ExpiresAt))
+}
+
 // Grant returns what decisions need to know of k. It fails if stored origins or
 // addresses do not parse: such a key must not pass.
 func (k *Key) Grant() (Grant, error) {
@@ -56,6 +68,9 @@ func (k *Key) Grant() (Grant, error) {
 		Limits:    k.Limits,
 		Workspace: k.Workspace,
 		Scopes:    NewScopeSet(k.Scopes),
+	}
+	if k.Account != k.ID {
+		g.Account = k.Account
 	}
 	switch {
 	case !k.RevokedAt.IsZero():

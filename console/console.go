@@ -87,14 +87,14 @@ var places = map[string]place{
 	"/new":               {get: (*visit).newKey, post: (*visit).createKey, form: true},
 	"/keys/{id}":         {get: (*visit).oneKey},
 	"/keys/{id}/edit":    {get: (*visit).editKey, post: (*visit).saveKey, form: true},
-	"/keys/{id}/rotate":  {get: (*visit).askRotate, post: (*visit).rotate},
-	"/keys/{id}/disable": {get: asking("disable"), post: doing("disable")},
-	"/keys/{id}/enable":  {get: asking("enable"), post: doing("enable")},
-	"/keys/{id}/revoke":  {get: asking("revoke"), post: doing("revoke")},
-	"/keys/{id}/delete":  {get: asking("delete"), post: doing("delete")},
+	"/keys/{id}/rotate":  {get: (*visit).askRotate, post: (*visit).rotate, form: true},
+	"/keys/{id}/disable": {get: asking("disable"), post: doing("disable"), form: true},
+	"/keys/{id}/enable":  {get: asking("enable"), post: doing("enable"), form: true},
+	"/keys/{id}/revoke":  {get: asking("revoke"), post: doing("revoke"), form: true},
+	"/keys/{id}/delete":  {get: asking("delete"), post: doing("delete"), form: true},
 	"/keys/{id}/explain": {get: (*visit).askExplain, post: (*visit).explain, form: true},
 	"/workspaces":        {get: (*visit).workspaces},
-	"/workspaces/{name}": {get: (*visit).workspace, post: (*visit).limitWorkspace},
+	"/workspaces/{name}": {get: (*visit).workspace, post: (*visit).limitWorkspace, form: true},
 	"/session":           {get: (*visit).session},
 }
 
@@ -143,9 +143,12 @@ func (v *visit) serve(at place, r *http.Request) {
 	if at.form {
 		v.w.Header().Set("Cache-Control", "private, no-cache")
 	}
-	err := v.begin()
-	if err == nil && r.Method == http.MethodPost {
-		err = v.readForm()
+	var err error
+	if r.Method == http.MethodPost {
+		err = v.readForm() // first, so that what was typed is known to whatever fails
+	}
+	if err == nil {
+		err = v.begin()
 	}
 	if err == nil {
 		err = do(v)

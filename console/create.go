@@ -45,15 +45,19 @@ func (v *visit) newKey() error {
 		Workspace: withoutToken(q.Get("workspace")), Scopes: presetScopes(q.Get("preset")), Nonce: newNonce(),
 		PerMinute: strconv.FormatInt(v.policy.PerMinute.Default, 10), PerDay: strconv.FormatInt(v.policy.PerDay.Default, 10),
 	}
+	f.Expiry = v.usualExpiry()
+	return v.showForm(http.StatusOK, &f, nil)
+}
+
+// usualExpiry returns the days that are chosen until the visitor chooses.
+func (v *visit) usualExpiry() string {
 	switch days := v.policy.Expiry; {
 	case days.DefaultDays != nil:
-		f.Expiry = strconv.Itoa(*days.DefaultDays)
+		return strconv.Itoa(*days.DefaultDays)
 	case days.MaxDays != nil:
-		f.Expiry = strconv.Itoa(min(usualDays, *days.MaxDays))
-	default:
-		f.Expiry = strconv.Itoa(usualDays)
+		return strconv.Itoa(min(usualDays, *days.MaxDays))
 	}
-	return v.showForm(http.StatusOK, &f, nil)
+	return strconv.Itoa(usualDays)
 }
 
 // showForm shows the form with what was typed and what is to be corrected.
@@ -79,9 +83,13 @@ func (v *visit) createKey() error {
 	if f.Nonce == "" {
 		f.Nonce = newNonce()
 	}
-	req, found := f.check(&v.policy)
-	found = append(tokensIn(v.typed), found...)
-	switch step := v.typed.Get("step"); {
+	found := tokensIn(v.typed)
+	req := f.check(&v.policy, found)
+	step := v.typed.Get("step")
+	if keys := v.policy.Keys; step != "create" && keys.Max != nil && keys.Live != nil && *keys.Live >= *keys.Max {
+		found.add(keysField, tooMany) // at the creation the API tells whether this form has made its key before
+	}
+	switch {
 	case step == "change":
 		return v.showForm(http.StatusOK, &f, nil)
 	case len(found) > 0:
@@ -99,7 +107,7 @@ func (v *visit) make(f *form, req *adminapi.KeyRequest) error {
 		return v.made(again.ID.String())
 	}
 	if err != nil {
-		var found problems
+		found := make(problems)
 		if other := found.addError(err); other != nil {
 			return other
 		}

@@ -2,8 +2,8 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,6 +33,9 @@ func (v *visit) editKey() error {
 	}
 	f := formOfKey(&k)
 	f.ETag = etag
+	if v.mayNotKeep(&k) != "" {
+		f.Expiry = v.usualExpiry()
+	}
 	return v.showEdit(http.StatusOK, &k, &f, nil, nil)
 }
 
@@ -68,11 +71,15 @@ func (v *visit) saveKey() error {
 		return err
 	}
 	f := formFrom(v.typed)
-	req, found := f.check(&v.policy)
-	found = append(tokensIn(v.typed), found...)
-	found = slices.DeleteFunc(found, func(p problem) bool { // what stays as it is was accepted once
-		return p.Field == "name" && f.Name == k.Name || p.Field == "description" && f.Description == k.Description || p.Field == "scopes" && sameSet(f.Scopes, k.Scopes)
+	found := make(problems)
+	req := f.check(&v.policy, found)
+	maps.DeleteFunc(found, func(field, _ string) bool { // what stays as it is was accepted once
+		return field == "name" && f.Name == k.Name || field == "description" && f.Description == k.Description
 	})
+	maps.Copy(found, tokensIn(v.typed))
+	if why := v.mayNotKeep(&k); why != "" && f.Expiry == expiryKeep {
+		found.add("expiry", why)
+	}
 	switch {
 	case f.ETag != etag:
 		return v.clash(&f)
@@ -93,8 +100,8 @@ func (v *visit) saveKey() error {
 	return v.seeOther("/keys/"+k.ID.String(), "saved")
 }
 
-// onlyChanges leaves out of a request what the key has already, so that a bound
-// that has become narrower meanwhile is about what is changed.
+// onlyChanges leaves out of a request the texts that the key has already: the rules
+// may have become narrower meanwhile.
 func onlyChanges(req *adminapi.KeyRequest, f *form, k *apikey.Record) {
 	if f.Name == k.Name {
 		req.Name = nil
@@ -102,15 +109,10 @@ func onlyChanges(req *adminapi.KeyRequest, f *form, k *apikey.Record) {
 	if f.Description == k.Description {
 		req.Description = nil
 	}
-	if sameSet(f.Scopes, k.Scopes) {
-		req.Scopes = nil
-	}
 	if req.Limits.Burst == nil && k.Limits.Burst != k.Limits.PerMinute { // emptied: as per_minute again
 		req.Limits.Burst = req.Limits.PerMinute
 	}
 }
-
-func sameSet(x, y []string) bool { return slices.Equal(sortedCopy(x), sortedCopy(y)) }
 
 // clash shows what somebody else has saved beside what was typed. The form keeps
 // what was typed; sending it again is about the newer version.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -48,13 +47,13 @@ func (v *visit) refuse(err error) {
 // explained says in words for people what an error means and what to do, and the
 // error itself where it helps whoever runs the site.
 func explained(e *refusal) (title string, say []string, reason string) {
-	switch {
-	case e.kind == "token":
+	switch e.kind {
+	case "token":
 		return "There is a whole key in the address", []string{
 			"The address of this page must not hold a key: addresses are kept in histories and logs.",
-			"Treat that key as known to others. Look it up by its prefix, the part before the second underscore, and replace it by a new one.",
+			"Treat that key as known to others. Look it up by its prefix, the part before the second underscore, and rotate it.",
 		}, ""
-	case e.kind == "origin":
+	case "origin":
 		return "This form came from another site", []string{
 			"A page on another site tried to change keys here. Nothing was changed.",
 			"If it was you, open this page yourself and try again.",
@@ -137,14 +136,4 @@ func typedLabel(name string) string {
 		return "Addresses"
 	}
 	return capital(strings.ReplaceAll(name, "_", " "))
-}
-
-// addBound adds the bound that a rotation would exceed. It has no field of its
-// own: what is to be done is done elsewhere.
-func (p *problems) addBound(err error) error {
-	if bound, ok := errors.AsType[*adminapi.BoundError](err); ok {
-		p.add(bound.Field, sentence(bound.Problem, bound.Accepted))
-		return nil
-	}
-	return p.addError(err)
 }

@@ -40,19 +40,21 @@ type checkWords struct {
 	Label, Outcome, Compared, Fix string
 }
 
-// checkLabels are what each check asks.
+// checkLabels are what each check is about.
+//
+//nolint:gosec // words, not credentials
 var checkLabels = map[string]string{
-	"shape":        "Is the request well formed?",
-	"preflight":    "Is it a browser asking ahead?",
-	"public_route": "Is the path open to everybody?",
-	"credential":   "Does it carry a key?",
-	"key":          "Is the key known?",
-	"status":       "Is the key active?",
-	"ip":           "May it come from this address?",
-	"origin":       "May it come from this website?",
-	"route":        "Is the path served?",
-	"scopes":       "Does the key have the access that the path needs?",
-	"limits":       "Is anything left of its limits?",
+	"shape":        "Form of the request",
+	"preflight":    "Question that a browser asks ahead",
+	"public_route": "Paths that are open to everybody",
+	"credential":   "Key in the request",
+	"key":          "Key known",
+	"status":       "Key active",
+	"ip":           "Address that it comes from",
+	"origin":       "Website that it comes from",
+	"route":        "Path",
+	"scopes":       "Access that the path needs",
+	"limits":       "Limits",
 }
 
 func (v *visit) explainPage(k *apikey.Record) explainPage {

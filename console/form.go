@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -50,117 +49,101 @@ func withoutToken(s string) string {
 }
 
 // tokensIn returns a problem for each field in which a token was typed.
-func tokensIn(typed url.Values) (found problems) {
+func tokensIn(typed url.Values) problems {
+	found := make(problems)
 	for name, values := range typed {
 		if slices.ContainsFunc(values, apikey.ContainsToken) {
-			found.add(name, "This had a whole key in it, which is secret. It is removed here. If others could see it, replace that key.")
+			found.add(name, "This had a whole key in it, which is secret. It is removed here. If others could see it, rotate that key.")
 		}
 	}
 	return found
 }
 
+// problems are what is to be corrected, by field. Of several things about a field
+// the first counts.
+type problems map[string]string
+
 // problem is what is to be corrected in one field.
 type problem struct{ Field, Text string }
 
-// Anchor is the element that a link to the problem leads to.
-func (p problem) Anchor() string { return "f-" + p.Field }
+// Anchor is the element that a link to the problem leads to, or "" if the problem
+// is of no field.
+func (p problem) Anchor() string {
+	if p.Field == keysField {
+		return ""
+	}
+	return "f-" + p.Field
+}
 
-type problems []problem
+// keysField is the field of errors about how many keys there are.
+const keysField = "keys"
 
-func (p *problems) add(field, text string) {
-	if p.On(field) == "" {
-		*p = append(*p, problem{field, text})
+func (p problems) add(field, text string) {
+	if p[field] == "" {
+		p[field] = text
 	}
 }
 
 // On returns what is to be corrected in a field, or "".
-func (p problems) On(field string) string {
-	for _, problem := range p {
-		if problem.Field == field {
-			return problem.Text
-		}
-	}
-	return ""
-}
+func (p problems) On(field string) string { return p[field] }
 
-// At returns what is to be corrected in a field, with an empty text if nothing is.
-func (p problems) At(field string) problem { return problem{field, p.On(field)} }
+// At returns the problem of a field. Its text is empty if there is none.
+func (p problems) At(field string) problem { return problem{field, p[field]} }
 
 // Any reports whether something is to be corrected in one of some fields.
 func (p problems) Any(fields ...string) bool {
-	return slices.ContainsFunc(p, func(one problem) bool { return slices.Contains(fields, one.Field) })
+	return slices.ContainsFunc(fields, func(field string) bool { return p[field] != "" })
 }
 
-// formFields are the fields of the form in the order in which they are on the page.
-var formFields = []string{
-	"workspace", "name", "description", "scopes", "expiry", "expires_in_days", "per_minute", "per_day", "burst", "allowed_origins", "allowed_ips", "overlap", "method", "path", "origin", "ip",
-	"keys",
-}
-
-func (p problems) sorted() problems {
-	slices.SortStableFunc(p, func(x, y problem) int {
+// List returns all problems in the order in which the fields are on the page.
+func (p problems) List() []problem {
+	var list []problem
+	for field, text := range p {
+		list = append(list, problem{field, text})
+	}
+	slices.SortFunc(list, func(x, y problem) int {
 		return slices.Index(formFields, x.Field) - slices.Index(formFields, y.Field)
 	})
-	return p
+	return list
 }
 
-// addError adds what the API refused, at the field that it is about. It returns
-// other errors.
-func (p *problems) addError(err error) error {
-	field, text := "", ""
-	if e, ok := errors.AsType[*apikey.FieldError](err); ok {
-		field, text = e.Field, sentence(e.Problem, e.Accepted)
-	} else if e, ok := errors.AsType[*adminapi.BoundError](err); ok {
-		field, text = e.Field, sentence(e.Problem, e.Accepted)
-	} else {
-		return err
-	}
-	switch field {
-	case "expires_at":
-		field = "expiry"
-	case "limits.per_minute", "limits.per_day", "limits.burst":
-		field = strings.TrimPrefix(field, "limits.")
-	}
-	if !slices.Contains(formFields, field) {
-		return err
-	}
-	p.add(field, text)
-	return nil
+// formFields are the fields of all forms, in the order in which they are on a page.
+var formFields = []string{
+	"workspace", "name", "description", "scopes", "expiry", "expires_in_days", "per_minute", "per_day", "burst", "allowed_ips", "allowed_origins",
+	"overlap", "confirm", "method", "path", "ip", "origin", keysField,
 }
 
-// check reads the settings that were typed, and finds all that is to be corrected
-// by the rules of keys and the bounds of the visitor. The API decides by the same
+// check reads the settings that were typed, and adds all that is to be corrected by the rules of keys and the bounds of the visitor. The API decides by the same
 // rules, and finds one thing at a time.
-func (f *form) check(policy *adminapi.PolicyResponse) (adminapi.KeyRequest, problems) {
-	var found problems
+func (f *form) check(policy *adminapi.PolicyResponse, found problems) adminapi.KeyRequest {
 	req := adminapi.KeyRequest{Name: &f.Name, Description: &f.Description, Scopes: &f.Scopes}
 	if policy.Workspace == adminapi.AllWorkspaces {
 		req.Workspace = &f.Workspace
-		try(&found, func(k *apikey.Key) { k.Workspace = f.Workspace })
+		try(found, func(k *apikey.Key) { k.Workspace = f.Workspace })
 	}
 	if f.Name == "" {
 		found.add("name", "Write a name. It is how you will know the key later.")
 	}
-	try(&found, func(k *apikey.Key) { k.Name = f.Name })
-	try(&found, func(k *apikey.Key) { k.Description = f.Description })
-	f.checkScopes(policy, &found)
-	f.checkExpiry(&req, policy, &found)
-	req.Limits = f.checkLimits(policy, &found)
+	try(found, func(k *apikey.Key) { k.Name = f.Name })
+	try(found, func(k *apikey.Key) { k.Description = f.Description })
+	f.checkScopes(policy, found)
+	f.checkExpiry(&req, policy, found)
+	req.Limits = f.checkLimits(policy, found)
 	origins, ips := lines(f.Origins), lines(f.IPs)
 	req.AllowedOrigins, req.AllowedIPs = &origins, &ips
-	checkList(&found, "allowed_origins", origins, policy.Origins, "Write at least one website, such as https://shop.example.", func(k *apikey.Key, list []string) { k.AllowedOrigins = list })
-	checkList(&found, "allowed_ips", ips, policy.IPs, "Write at least one address, such as 203.0.113.7.", func(k *apikey.Key, list []string) { k.AllowedIPs = list })
-	return req, found
+	checkList(found, "allowed_origins", origins, policy.Origins, "Write at least one website, such as https://shop.example.", func(k *apikey.Key, list []string) { k.AllowedOrigins = list })
+	checkList(found, "allowed_ips", ips, policy.IPs, "Write at least one address, such as 203.0.113.7.", func(k *apikey.Key, list []string) { k.AllowedIPs = list })
+	return req
 }
 
 // try finds what is wrong with one setting, in a key that is right otherwise.
-func try(found *problems, set func(*apikey.Key)) {
+func try(found problems, set func(*apikey.Key)) {
 	k := apikey.Key{Workspace: "w", Name: "n", Scopes: []string{"a:b"}}
 	set(&k)
 	_ = found.addError(k.Normalize()) // all its errors are about fields
 }
 
-func (f *form) checkScopes(policy *adminapi.PolicyResponse, found *problems) {
+func (f *form) checkScopes(policy *adminapi.PolicyResponse, found problems) {
 	if len(f.Scopes) == 0 {
 		found.add("scopes", "Tick at least one thing that the key may do.")
 		return
@@ -180,7 +163,7 @@ const (
 	expiryKeep   = "keep" // as the key has it, in a change
 )
 
-func (f *form) checkExpiry(req *adminapi.KeyRequest, policy *adminapi.PolicyResponse, found *problems) {
+func (f *form) checkExpiry(req *adminapi.KeyRequest, policy *adminapi.PolicyResponse, found problems) {
 	field, text := "expiry", f.Expiry
 	switch f.Expiry {
 	case expiryKeep:
@@ -210,7 +193,7 @@ func (f *form) checkExpiry(req *adminapi.KeyRequest, policy *adminapi.PolicyResp
 }
 
 // checkLimits reads the limits. An empty one gets its default.
-func (f *form) checkLimits(policy *adminapi.PolicyResponse, found *problems) *adminapi.LimitsRequest {
+func (f *form) checkLimits(policy *adminapi.PolicyResponse, found problems) *adminapi.LimitsRequest {
 	var req adminapi.LimitsRequest
 	read := func(field, text string, most int64) *int64 {
 		if text == "" {
@@ -236,7 +219,7 @@ func (f *form) checkLimits(policy *adminapi.PolicyResponse, found *problems) *ad
 }
 
 // checkList finds what is wrong with each line of a list.
-func checkList(found *problems, field string, list []string, presence adminapi.Presence, missing string, set func(*apikey.Key, []string)) {
+func checkList(found problems, field string, list []string, presence adminapi.Presence, missing string, set func(*apikey.Key, []string)) {
 	switch {
 	case presence == adminapi.Required && len(list) == 0:
 		found.add(field, missing)
@@ -245,9 +228,9 @@ func checkList(found *problems, field string, list []string, presence adminapi.P
 	}
 	var wrong []string
 	for _, line := range list {
-		var one problems
-		if try(&one, func(k *apikey.Key) { set(k, []string{line}) }); len(one) > 0 {
-			wrong = append(wrong, one[0].Text)
+		one := make(problems)
+		if try(one, func(k *apikey.Key) { set(k, []string{line}) }); len(one) > 0 {
+			wrong = append(wrong, one[field])
 		}
 	}
 	if len(wrong) > 0 {

@@ -13,20 +13,20 @@ import (
 
 // deeds are what was done with a key, as its history says it.
 var deeds = map[string]string{
-	"create":  "Made the key",
-	"import":  "Imported the key",
-	"update":  "Changed the settings",
-	"rotate":  "Replaced it by a new key",
-	"disable": "Disabled it",
-	"enable":  "Enabled it",
-	"revoke":  "Revoked it for good",
-	"delete":  "Deleted it",
+	"create":  "made the key",
+	"import":  "imported the key",
+	"update":  "changed the settings",
+	"rotate":  "rotated it",
+	"disable": "disabled it",
+	"enable":  "enabled it",
+	"revoke":  "revoked it for good",
+	"delete":  "deleted it",
 }
 
 func (v *visit) historyEntry(e *keystore.AuditEntry) historyEntry {
 	entry := historyEntry{At: momentAt(e.At, v.at), Who: e.By, Claimed: e.Claimed, Via: e.Via, What: deeds[e.Action]}
 	if entry.What == "" {
-		entry.What = capital(e.Action)
+		entry.What = e.Action
 	}
 	if e.Action == "create" || e.Action == "import" {
 		return entry // every setting changes from nothing

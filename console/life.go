@@ -41,13 +41,14 @@ type deedPage struct {
 	Overlaps []choice
 	Overlap  string
 	Ends     moment // when the old key expires anyway
+	Bound    string // why this may not be done with the key as it is
 	Capped   bool   // the new key inherits an expiry
 }
 
 func (v *visit) deedPage(d deed, k *apikey.Record, etag string) deedPage {
 	return deedPage{
 		shell: v.shell(d.title), Deed: d.name, Key: *k, Status: statusOf(k.Status), Used: v.moment(k.LastUsedAt, "never"), ETag: etag,
-		Can: d.can(v.actions(k)), NoPowers: !v.may(d.verb),
+		Can: d.can(v.actions(k)), NoPowers: !v.may(d.verb), Problems: make(problems),
 	}
 }
 
@@ -97,6 +98,9 @@ func doing(name string) handler {
 			page.Clash = true
 			return v.show(answer.Status, "deed", page)
 		}
+		if page.Bound = boundWords(answer.Err); page.Bound != "" {
+			return v.show(http.StatusUnprocessableEntity, "deed", page)
+		}
 		if answer.Err != nil {
 			return &refusal{status: answer.Status, err: answer.Err}
 		}
@@ -108,7 +112,7 @@ func doing(name string) handler {
 }
 
 // rotation is the deed that makes a new key.
-var rotation = deed{"rotate", "Replace this key by a new one", "", adminapi.VerbRotate, http.MethodPost, func(a actions) bool { return a.Rotate }}
+var rotation = deed{"rotate", "Rotate the key", "", adminapi.VerbRotate, http.MethodPost, func(a actions) bool { return a.Rotate }}
 
 var overlaps = []choice{
 	{"0s", "Not at all: the old key stops at once"},
@@ -170,7 +174,10 @@ func (v *visit) rotate() error {
 		page.Clash = true
 		return v.show(http.StatusPreconditionFailed, "rotate", page)
 	}
-	if other := page.Problems.addBound(err); other != nil {
+	if page.Bound = boundWords(err); page.Bound != "" {
+		return v.show(http.StatusUnprocessableEntity, "rotate", page)
+	}
+	if other := page.Problems.addError(err); other != nil {
 		return other
 	}
 	return v.show(http.StatusUnprocessableEntity, "rotate", page)

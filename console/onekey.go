@@ -74,9 +74,7 @@ func (v *visit) oneKey() error {
 	if page.Access, err = v.access(&k); err != nil {
 		return err
 	}
-	if page.Switch, err = v.switchover(&k); err != nil {
-		return err
-	}
+	page.Switch = v.switchover(&k)
 	if !k.RotatedFrom.IsZero() {
 		if from, err := ask[apikey.Record](v, keyPath(k.RotatedFrom.String(), "")); err == nil {
 			page.From = &from
@@ -139,14 +137,14 @@ type switchover struct {
 // used after its successor was made.
 const quiet = 24 * time.Hour
 
-func (v *visit) switchover(k *apikey.Record) (*switchover, error) {
+func (v *visit) switchover(k *apikey.Record) *switchover {
 	if k.ReplacedBy.IsZero() {
-		return nil, nil
+		return nil
 	}
 	s := &switchover{Next: k.ReplacedBy.String(), Used: v.moment(k.LastUsedAt, "never"), Ends: v.moment(k.ExpiresAt, ""), Ended: k.Status != apikey.Active}
 	next, err := ask[apikey.Record](v, keyPath(s.Next, ""))
 	if err != nil {
-		return s, nil // it is deleted, or cannot be shown: then nothing is claimed about it
+		return s // it is deleted, or cannot be shown: then nothing is claimed about it
 	}
 	s.Name, s.NextUsed = next.Name, v.moment(next.LastUsedAt, "not yet")
 	// The last use is known to the minute, and rounded down.
@@ -160,7 +158,7 @@ func (v *visit) switchover(k *apikey.Record) (*switchover, error) {
 	default:
 		s.StillUsed = true
 	}
-	return s, nil
+	return s
 }
 
 // history is a page of what was done with a key, the newest first.

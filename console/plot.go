@@ -62,12 +62,11 @@ func (s sums) inWords(days int) string {
 		return fmt.Sprintf("No use in %s", english.Plural(days, "day"))
 	}
 	text := fmt.Sprintf("%s in %s", countOf(s.Total, "request"), english.Plural(days, "day"))
-	switch refused := s.Limited + s.Denied; {
-	case refused == 0:
+	refused := s.Limited + s.Denied
+	if refused == 0 {
 		return text + ", none refused"
-	default:
-		return fmt.Sprintf("%s, %s of them refused", text, number(refused))
 	}
+	return fmt.Sprintf("%s, %s of them refused", text, number(refused))
 }
 
 func countOf(n uint64, noun string) string {
@@ -135,72 +134,46 @@ func pathData(path *strings.Builder) template.HTMLAttr {
 	return template.HTMLAttr(`d="` + path.String() + `"`) //nolint:gosec // written by bar alone
 }
 
-// plot is the picture of a key's use, with the numbers at its edges.
+// plot is the picture of a key's use. Its numbers and dates are beside it, so that
+// they keep their size.
 type plot struct {
-	Words                  string
-	Sums                   sums
-	Days                   []dayOfUse // the newest first, for the table
-	Allowed, Limited, Deny template.HTMLAttr
-	Width, Height          int
-	Left, Bottom           int
-	Lines                  []plotLine
-	Dates                  []plotDate
-	From, To               string
-	Empty                  bool
-}
-
-type plotLine struct {
-	Y     int
-	Label string
-}
-
-type plotDate struct {
-	X      int
-	Label  string
-	Anchor string // as SVG's text-anchor
+	Words                    string
+	Sums                     sums
+	Days                     []dayOfUse // with use, the newest first, for the table
+	Allowed, Limited, Denied template.HTMLAttr
+	Width, Height, Middle    int
+	Scale                    []string // from the top
+	Dates                    []string // from the left
+	Empty                    bool
 }
 
 const (
 	plotWidth  = 720
-	plotHeight = 160 // of the bars
-	plotLeft   = 56  // for the numbers
-	plotTop    = 12
-	plotFoot   = 24 // for the dates
+	plotHeight = 160
 )
 
 func plotOf(days []dayOfUse) plot {
-	s := sumOf(days)
-	n := len(days)
-	p := plot{
-		Words: s.inWords(n), Sums: s, Width: plotWidth, Height: plotTop + plotHeight + plotFoot, Left: plotLeft, Bottom: plotTop + plotHeight,
-		From: days[0].Label, To: days[n-1].Label, Empty: s.Total == 0,
-	}
+	s, n := sumOf(days), len(days)
+	p := plot{Words: s.inWords(n), Sums: s, Width: plotWidth, Height: plotHeight, Middle: plotHeight / 2, Empty: s.Total == 0}
 	top := roundUp(mostOf(days))
 	var allowed, limited, denied strings.Builder
-	step := float64(plotWidth-plotLeft) / float64(n)
-	width := max(2, int(step)-max(1, int(step)/5))
+	step := plotWidth / n
 	for i := range days {
-		d, x, y := &days[i], plotLeft+int(float64(i)*step), plotTop+plotHeight
+		d, y := &days[i], plotHeight
 		for _, part := range []struct {
 			path *strings.Builder
 			n    uint64
 		}{{&allowed, d.Allowed}, {&limited, d.Limited}, {&denied, d.Denied}} {
 			height := barHeight(part.n, top, plotHeight)
 			y -= height
-			bar(part.path, x, y, width, height)
+			bar(part.path, i*step+1, y, step-step/5-1, height)
 		}
 	}
-	p.Allowed, p.Limited, p.Deny = pathData(&allowed), pathData(&limited), pathData(&denied)
-	for _, share := range []uint64{0, 1, 2} {
-		if at := top * share / 2; share == 0 || at*2 == top*share {
-			p.Lines = append(p.Lines, plotLine{plotTop + plotHeight - int(float64(plotHeight)*float64(share)/2), number(at)})
-		}
-	}
-	middle := n / 2
-	p.Dates = []plotDate{
-		{plotLeft, days[0].Date.Format("2 Jan"), "start"},
-		{plotLeft + int(float64(middle)*step) + width/2, days[middle].Date.Format("2 Jan"), "middle"},
-		{plotWidth, days[n-1].Date.Format("2 Jan"), "end"},
+	p.Width = n * step
+	p.Allowed, p.Limited, p.Denied = pathData(&allowed), pathData(&limited), pathData(&denied)
+	p.Scale = []string{number(top), number(top / 2), "0"}
+	for _, i := range []int{0, n / 2, n - 1} {
+		p.Dates = append(p.Dates, days[i].Date.Format("2 Jan"))
 	}
 	for i := range days {
 		if d := days[n-1-i]; d.total() > 0 {
@@ -210,10 +183,13 @@ func plotOf(days []dayOfUse) plot {
 	return p
 }
 
-// roundUp returns the next number that reads well: 1, 2 or 5 and zeros.
+// roundUp returns the next even number that reads well: 1, 2, 4, 6 or 8 and zeros.
 func roundUp(n uint64) uint64 {
+	if n <= 2 {
+		return 2
+	}
 	for unit := uint64(1); ; unit *= 10 {
-		for _, digit := range []uint64{1, 2, 5} {
+		for _, digit := range []uint64{4, 6, 8, 10, 20} {
 			if digit*unit >= n {
 				return digit * unit
 			}

@@ -17,6 +17,7 @@ type settings struct {
 	Problems      problems
 	Groups        []scopeGroup
 	Expiries      []expiryChoice
+	ExpiryHint    string // why the key may not keep what it has; "" if it may
 	MaxDays       int
 	Never         bool // keys may have no expiry
 	PerMinute     adminapi.PolicyLimit
@@ -56,7 +57,7 @@ type expiryChoice struct {
 // for a new one.
 func (v *visit) settings(f *form, found problems, current *apikey.Record) (settings, error) {
 	s := settings{
-		F: *f, Problems: found.sorted(), PerMinute: v.policy.PerMinute, PerDay: v.policy.PerDay, Origins: v.policy.Origins, IPs: v.policy.IPs,
+		F: *f, Problems: found, PerMinute: v.policy.PerMinute, PerDay: v.policy.PerDay, Origins: v.policy.Origins, IPs: v.policy.IPs,
 		ForAll: v.all() && current == nil, MaxDays: apikey.MaxExpiryDays, Never: !v.policy.Expiry.Required,
 	}
 	if v.policy.Expiry.MaxDays != nil {
@@ -70,6 +71,9 @@ func (v *visit) settings(f *form, found problems, current *apikey.Record) (setti
 		return s, err
 	}
 	s.Groups = groupsOf(scopes.Scopes, f.Scopes, v.policy.Scopes)
+	if current != nil {
+		s.ExpiryHint = v.mayNotKeep(current)
+	}
 	s.Expiries = v.expiries(f, current, s.MaxDays)
 	s.LimitsOpen = found.Any("per_minute", "per_day", "burst")
 	s.PlacesOpen = found.Any("allowed_origins", "allowed_ips") || f.Origins != "" || f.IPs != "" || s.Origins == adminapi.Required || s.IPs == adminapi.Required
@@ -135,8 +139,14 @@ func meaning(info *adminapi.ScopeInfo) string {
 	return scopeWords(info.Scope)
 }
 
-// scopeWords makes words of a scope that nobody has described.
+// scopeWords describes a scope that the API does not: one that may not be given
+// here any more, or that nobody has described.
 func scopeWords(scope string) string {
+	for _, info := range apikey.Catalogue() {
+		if info.Scope == scope {
+			return info.Description
+		}
+	}
 	resource, action, _ := strings.Cut(scope, ":")
 	return groupName(action) + " " + strings.ToLower(groupName(resource))
 }
@@ -153,7 +163,7 @@ func (v *visit) expiries(f *form, current *apikey.Record, most int) []expiryChoi
 	slices.Sort(days)
 	days = slices.DeleteFunc(slices.Compact(days), func(n int) bool { return n > most })
 	var list []expiryChoice
-	if current != nil {
+	if current != nil && v.mayNotKeep(current) == "" {
 		keep := v.moment(current.ExpiresAt, "")
 		label := "Keep: it never expires"
 		if keep.ISO != "" {
@@ -165,7 +175,7 @@ func (v *visit) expiries(f *form, current *apikey.Record, most int) []expiryChoi
 		list = append(list, expiryChoice{Value: strconv.Itoa(n), Label: english.Plural(n, "day"), Hint: "until " + date(v.at.AddDate(0, 0, n))})
 	}
 	list = append(list, expiryChoice{Value: expiryCustom, Label: "Another number of days"})
-	if !v.policy.Expiry.Required {
+	if !v.policy.Expiry.Required && (current == nil || current.ExpiresAt != nil) {
 		list = append(list, expiryChoice{Value: expiryNever, Label: "Never", Hint: "only if nothing else will do"})
 	}
 	for i := range list {

@@ -41,13 +41,26 @@ func date(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
 // away says how far an instant is from now.
 func away(t, now time.Time) string {
 	if ahead := t.Sub(now); ahead > 0 {
-		return "in " + span(ahead)
+		return "in " + span(rounded(ahead))
 	}
 	gone := now.Sub(t)
 	if gone < time.Minute {
 		return "just now"
 	}
 	return span(gone) + " ago"
+}
+
+// rounded returns a duration to the nearest unit of those that span writes it in:
+// what was just chosen as 90 days is not 89.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d < 2*time.Hour-time.Minute/2:
+		return d.Round(time.Minute)
+	case d < 2*day-time.Hour/2:
+		return d.Round(time.Hour)
+	default:
+		return d.Round(day)
+	}
 }
 
 // span writes a duration in the largest unit of which there are two, or else in
@@ -60,7 +73,7 @@ func span(d time.Duration) string {
 		return english.Plural(int(d/time.Minute), "minute")
 	case d < 2*day:
 		return english.Plural(int(d/time.Hour), "hour")
-	case d < 90*day:
+	case d < 120*day:
 		return english.Plural(int(d/day), "day")
 	case d < 730*day:
 		return english.Plural(int(d/(30*day)), "month")
@@ -97,22 +110,6 @@ func capital(s string) string {
 	return string(unicode.ToUpper(r)) + s[size:]
 }
 
-// sentence makes a sentence of what the API says about a value.
-func sentence(problem, accepted string) string {
-	switch first, _, _ := strings.Cut(problem, " "); first {
-	case "is", "has", "holds", "contains", "needs", "never":
-		problem = "This " + problem
-	}
-	text := capital(problem)
-	if !strings.HasSuffix(text, "?)") {
-		text = strings.TrimSuffix(text, ".") + "."
-	}
-	if accepted != "" {
-		text += " What works: " + accepted + "."
-	}
-	return text
-}
-
 // lines returns what a field for several lines has, without what only divides
 // them.
 func lines(text string) []string {
@@ -136,8 +133,8 @@ var fields = []struct{ name, label string }{
 	{"limits", "Limits"},
 	{"allowed_origins", "Websites"},
 	{"allowed_ips", "Addresses"},
-	{"replaced_by", "Replaced by"},
-	{"rotated_from", "Replaces"},
+	{"replaced_by", "Rotated to"},
+	{"rotated_from", "Rotated from"},
 	{"revoked_at", "Revoked"},
 }
 

@@ -28,7 +28,7 @@ func (v *visit) workspaces() error {
 	if !v.all() {
 		return errNoPage
 	}
-	page := workspacesPage{shell: v.shell("Workspaces"), NoPowers: !v.may(adminapi.VerbList)}
+	page := workspacesPage{shell: v.shell("Workspaces"), NoPowers: !v.may(adminapi.VerbList), Problems: make(problems)}
 	if page.NoPowers {
 		return v.show(http.StatusForbidden, "workspaces", page)
 	}
@@ -78,9 +78,6 @@ type workspacePage struct {
 func workspacePath(name string) string { return adminapi.WorkspacesPath + "/" + url.PathEscape(name) }
 
 func (v *visit) workspace() error {
-	if !v.all() {
-		return errNoPage
-	}
 	w, err := ask[adminapi.WorkspaceRecord](v, workspacePath(v.r.PathValue("name")))
 	if err != nil {
 		return err
@@ -102,9 +99,6 @@ func (v *visit) workspacePage(w *adminapi.WorkspaceRecord) workspacePage {
 }
 
 func (v *visit) limitWorkspace() error {
-	if !v.all() {
-		return errNoPage
-	}
 	w, err := ask[adminapi.WorkspaceRecord](v, workspacePath(v.r.PathValue("name")))
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +17,8 @@ type Builder struct {
 	b    *Bolt
 	tx   *bolt.Tx
 	puts int // in tx
+
+	accounts map[apikey.ID]apikey.ID // of keys that are not their own
 }
 
 // buildBatch is how many records one transaction holds in memory.
@@ -32,7 +33,7 @@ func BuildFile(path, brand string, seq uint64, fill func(*Builder) error) (err e
 		return err
 	}
 	b.db.NoSync = true // nobody uses the file before it is complete
-	f := &Builder{b: b}
+	f := &Builder{b: b, accounts: make(map[apikey.ID]apikey.ID)}
 	defer func() {
 		if f.tx != nil {
 			err = errors.Join(err, f.tx.Rollback())
@@ -82,12 +83,41 @@ func (f *Builder) commit() error {
 
 // Key adds a key, without an audit entry.
 func (f *Builder) Key(k *apikey.Key) error {
+	if !k.Account.IsZero() {
+		f.accounts[k.ID] = k.Account
+	}
 	return f.put(func(tx *bolt.Tx) error { return putKey(tx, k) })
 }
 
-// Usage adds what a key did on a day. The key must have been added.
+// Usage adds what a key did on a day, once for each day. The key must have been
+// added, or those that are on its account. What another store charged to a key is
+// charged to its account here.
 func (f *Builder) Usage(u apikey.Usage) error {
-	return f.put(func(tx *bolt.Tx) error { return saveUsage(tx, tx.Bucket(bucketUsage).Cursor(), u) })
+	account, elsewhere := f.accounts[u.ID]
+	if !elsewhere || u.Charged == 0 {
+		return f.addUsage(u)
+	}
+	charge := apikey.Usage{ID: account, Day: u.Day, Charged: u.Charged}
+	u.Charged = 0
+	return errors.Join(f.addUsage(u), f.addUsage(charge))
+}
+
+func (f *Builder) addUsage(u apikey.Usage) error {
+	return f.put(func(tx *bolt.Tx) error {
+		name := usageKey(u.Day, u.ID)
+		if value := tx.Bucket(bucketUsage).Get(name); value != nil { // of the other keys on its account
+			have, err := decodeUsage(name, value)
+			if err != nil {
+				return err
+			}
+			u.Charged += have.Charged
+			u.Allowed += have.Allowed
+			u.Limited += have.Limited
+			u.Denied += have.Denied
+			u.LastUsed = max(u.LastUsed, have.LastUsed)
+		}
+		return tx.Bucket(bucketUsage).Put(name, encodeUsage(name, &u))
+	})
 }
 
 // LastUsed records when a key was last used. The usage record of that day need
@@ -110,8 +140,9 @@ func (f *Builder) WorkspaceLimits(workspace string, lim apikey.WorkspaceLimits) 
 	})
 }
 
-// Audit adds an audit entry with its own number.
-func (f *Builder) Audit(e AuditEntry) error {
+// Audit adds an audit entry with its own number, and its place in the trail of a
+// workspace, zero if it has none.
+func (f *Builder) Audit(e AuditEntry, at AuditPlace) error {
 	changed, err := json.Marshal(e.Changes)
 	if err != nil {
 		return fmt.Errorf("audit entry %d: %w", e.Seq, err)
@@ -120,14 +151,15 @@ func (f *Builder) Audit(e AuditEntry) error {
 		changed = nil
 	}
 	return f.put(func(tx *bolt.Tx) error {
-		fields, err := encodeAudit(e, changed)
-		if err != nil {
+		if err := putEntry(tx, e, at, changed); err != nil || at.Number == 0 {
 			return err
 		}
-		name := binary.BigEndian.AppendUint64(nil, e.Seq)
-		if err := tx.Bucket(bucketAudit).Put(name, seal(bucketAudit, name, fields)); err != nil || e.Key.IsZero() {
-			return err
-		}
-		return tx.Bucket(bucketAuditByKey).Put(append(e.Key[:], name...), nil)
+		return putPlaced(tx, at, e.Seq)
 	})
+}
+
+// AuditNumber says what the last number in the trail of a workspace was of which
+// no entry is left.
+func (f *Builder) AuditNumber(last AuditPlace) error {
+	return f.put(func(tx *bolt.Tx) error { return putLastNumber(tx, last) })
 }

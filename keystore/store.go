@@ -80,7 +80,8 @@ type Keys interface {
 	// Get returns a whole key, or ErrNotFound.
 	Get(id apikey.ID) (apikey.Key, error)
 
-	// List returns keys in the order of their IDs.
+	// List returns the keys that a query selects, in its order. It returns the
+	// error of [Query.Check] for a query that says nothing.
 	List(Query) (Page, error)
 
 	// Create adds a key, which must be valid. It returns ErrExists if the ID is
@@ -99,15 +100,16 @@ type Keys interface {
 	// if another writer was faster. ID, Hash, Opaque, Prefix, Workspace and
 	// CreatedAt keep their values. If edit returns an error, Update returns it
 	// unchanged and stores nothing. If edit changes nothing, nothing is stored or
-	// recorded. action names the change in the audit trail: "update", "revoke",
-	// ….
+	// recorded, unless by has a Reason: then the trail says so all the same. action
+	// names the change in the audit trail: "update", "revoke", ….
 	Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error)
 
 	// Rotate stores a successor and the changed predecessor, both or neither. It
 	// calls edit as Update does. successor starts with the settings of old; edit
 	// adds ID, Hash, Prefix and CreatedAt. The store keeps it in the same
-	// workspace and links the two by RotatedFrom and ReplacedBy. The audit trail
-	// gets a "create" of the successor and a "rotate" of the predecessor.
+	// workspace, on the same account, and links the two by RotatedFrom and
+	// ReplacedBy. The audit trail gets a "create" of the successor and a "rotate"
+	// of the predecessor.
 	Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.Key) error) (successor apikey.Key, err error)
 
 	// Delete removes a key and its use, or returns ErrNotFound. Its audit entries
@@ -116,10 +118,11 @@ type Keys interface {
 	// removes nothing. A key that cannot be read is removed only if check is nil.
 	Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error
 
-	// HeldScopes returns the scopes that keys hold, sorted, each with the number
-	// of keys that hold it. It lists up to most of these keys, the first by ID;
-	// most must be at least one. It may read every key.
-	HeldScopes(most int) ([]HeldScope, error)
+	// HeldScopes returns the scopes that the keys of a workspace hold, or all keys
+	// if workspace is "", sorted, each with the number of keys that hold it. It
+	// lists up to most of these keys, the first by ID; most must be at least one.
+	// It may read each of the keys.
+	HeldScopes(workspace string, most int) ([]HeldScope, error)
 }
 
 // Workspaces keeps the limits of single workspaces.
@@ -141,8 +144,11 @@ type Workspaces interface {
 // Use keeps counts of requests, and the state of minute buckets.
 type Use interface {
 	// SaveUsage stores totals of days, all or none. A stored total that is higher
-	// stays as it is. Usage of keys that do not exist is dropped. Usage of
-	// workspaces is kept whether they have keys or not.
+	// stays as it is. Usage of keys that do not exist is dropped, except for what
+	// is charged to them while other keys are on their account: that is stored,
+	// and outlives a deletion, if the store keeps it for UsageSince at all, and
+	// not limits of its own. Usage of workspaces is kept whether they have keys or
+	// not.
 	SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error
 
 	// UsageSince calls the functions with the use on a day and on later days,
@@ -205,15 +211,6 @@ type Upkeep interface {
 	Close() error
 }
 
-// Query selects keys. The zero Query is the first page of all keys.
-type Query struct {
-	Workspace string        // "": any workspace
-	Status    apikey.Status // "": any status
-	Now       time.Time     // the instant at which Status is evaluated
-	After     apikey.ID     // only IDs greater than this one, which need not exist any more
-	Limit     int           // maximum number of keys; 0: DefaultPage
-}
-
 // Page sizes of [Store.List] and [Store.Audit].
 const (
 	DefaultPage = 100
@@ -222,14 +219,6 @@ const (
 
 // UsageDays is for how many days the use of a key is kept and shown.
 const UsageDays = 400
-
-// Page is one page of a list. Next is the After of the next page, zero at the
-// end.
-type Page struct {
-	Keys     []apikey.Key
-	LastUsed []time.Time // of each key, see [Store.LastUsed]; also zero if it cannot be read
-	Next     apikey.ID
-}
 
 // Actor says who changes a key, when, and over which interface.
 type Actor struct {
@@ -241,8 +230,14 @@ type Actor struct {
 	By      string
 	Claimed bool
 
-	// MaxLive is how many live keys (not revoked, not expired at At) the key's
-	// workspace may have after the change; 0: no bound.
+	// Reason is why, if there is more to say than the action says.
+	Reason string
+
+	// MaxLive is how many live keys the workspace of the key may have after a
+	// Create, Update or Rotate: keys that are neither revoked nor expired at At. 0
+	// means no bound. A change that would add to them beyond MaxLive changes nothing
+	// and returns a [*TooManyError]. Any other change is made, however many there
+	// are. Of changes at the same time, no more succeed than there is room for.
 	MaxLive int
 
 	// Replication, unless nil, is filled in by a successful change if the store
@@ -256,12 +251,13 @@ type Replication struct{ Wanted, Have int }
 
 // AuditEntry is one change of one key or workspace. No entry holds a token or a hash.
 type AuditEntry struct {
-	Seq     uint64            `json:"seq"` // grows with every change of the store
+	Seq     uint64            `json:"seq"` // grows with every change of the store, or see AuditQuery
 	At      time.Time         `json:"at"`
 	Via     string            `json:"via"`
 	By      string            `json:"by,omitempty"`         // who, if somebody said
 	Claimed bool              `json:"by_claimed,omitempty"` // nobody but the caller itself said who
 	Action  string            `json:"action"`
+	Reason  string            `json:"reason,omitempty"` // why, if there is more to say
 	Key     apikey.ID         `json:"key_id,omitzero"`
 	Changes map[string]Change `json:"changes,omitempty"` // by field of the JSON record
 
@@ -275,12 +271,17 @@ type Change struct {
 }
 
 // AuditQuery selects audit entries. The zero AuditQuery is the newest page.
+//
+// With a Workspace, the trail is that of the workspace alone: of the limits of the
+// workspace, and of the keys that were in it at the time, also of deleted ones. The
+// numbers in the answer, and Before, then count only these entries, from 1 on, so
+// that they tell nothing of how much happens elsewhere. With a Key as well, the
+// answer is empty unless the last entry of the key is of that workspace.
 type AuditQuery struct {
-	Workspace string // "": any workspace
-
-	Key    apikey.ID // zero: any key
-	Before uint64    // only entries with a smaller Seq; 0: from the newest
-	Limit  int       // maximum number of entries; 0: DefaultPage
+	Key       apikey.ID // zero: any key
+	Workspace string    // "": any workspace
+	Before    uint64    // only entries with a smaller Seq; 0: from the newest
+	Limit     int       // maximum number of entries; 0: DefaultPage
 }
 
 // AuditPage is one page of the audit trail. Next is the Before of the next

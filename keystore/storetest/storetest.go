@@ -30,6 +30,10 @@ type Factory struct {
 	// Tamper closes a store, writes to its engine what the store never would,
 	// and opens it again. What is damaged there is no reason to fail.
 	Tamper func(t *testing.T, s keystore.Store, what Tampering) keystore.Store
+
+	// LimitsElsewhere says that the store's engine holds keys to their limits by
+	// counts of its own, so that what is charged need not outlive a key here.
+	LimitsElsewhere bool
 }
 
 // Run tests a store against the whole contract.
@@ -53,8 +57,11 @@ func Run(t *testing.T, f Factory) {
 		{"update keeps what never changes", testUpdateFixed},
 		{"update refused by edit", testUpdateRefused},
 		{"update of nothing", testUpdateNothing},
+		{"update with a reason", testReason},
 		{"rotate", testRotate},
 		{"rotate refused", testRotateRefused},
+		{"accounts", testAccounts},
+		{"charges outlive their key", testChargesOutliveTheirKey},
 		{"delete", testDelete},
 		{"delete refused by check", testDeleteRefused},
 		{"delete what is damaged", testDeleteDamaged},
@@ -63,7 +70,12 @@ func Run(t *testing.T, f Factory) {
 		{"pages of every size", testPageSizes},
 		{"list filters", testListFilters},
 		{"list while keys come and go", testListChanging},
+		{"list in every order", testListOrders},
+		{"list while keys move", testListMoving},
+		{"list what is not damaged", testListDamaged},
+		{"list refuses", testListRefuses},
 		{"scopes that are held", testHeldScopes},
+		{"scopes that a workspace holds", testHeldScopesOfWorkspace},
 		{"usage", testUsage},
 		{"usage never shrinks", testUsageGrows},
 		{"usage since a day", testUsageSince},
@@ -76,6 +88,12 @@ func Run(t *testing.T, f Factory) {
 		{"audit in pages", testAuditPages},
 		{"audit holds no secret", testAuditSecret},
 		{"audit of nothing", testAuditOfNothing},
+		{"trail of a workspace", testWorkspaceTrail},
+		{"trail of a workspace that is pruned", testWorkspaceTrailPruned},
+		{"trail of a workspace with damaged keys", testWorkspaceTrailDamaged},
+		{"bound of live keys", testMaxLive},
+		{"bound of live keys at once", testMaxLiveAtOnce},
+		{"bound of live keys at random", testMaxLiveModel},
 		{"check", testCheck},
 		{"check opaque hashes", testCheckSameHash},
 		{"prune", testPrune},
