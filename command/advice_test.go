@@ -152,6 +152,25 @@ var adviceCases = map[string]adviceCase{
 		t.Helper()
 		edit(inJSON, "media:upload is in the catalogue, and no route needs it; add a route for what it opens", catalogueSite(""), catalogueSite(`, {"methods": ["POST"], "path": "/media", "scopes": ["media:upload"]}`))(t, problem, s)
 	}},
+	"a header of the client's": {code: lint.ChosenByClient, json: consoleSite(askedFor, `"workspace": "{http.request.header.X-Workspace}", "actor": "ada"`), follow: edit(inJSON, "write {http.reverse_proxy.header.X-Workspace}", "http.request.header", "http.reverse_proxy.header")},
+	"a header that is deleted": {code: lint.ChosenByClient, json: consoleSite(askedFor, `"workspace": "{http.request.header.X-Workspace}", "actor": "ada"`), follow: func(t *testing.T, problem string, s *adviceSite) {
+		t.Helper()
+		edit(inJSON, "put request_header -X-Workspace where every request passes it", `"routes": [`, `"routes": [{"handle": [{"handler": "headers", "request": {"delete": ["X-Workspace"]}}]}, `)(t, problem, s)
+	}},
+	"a query of the client's":           {code: lint.ChosenByClient, json: consoleSite(askedFor, `"workspace": "{http.request.uri.query.w}", "actor": "ada"`), follow: edit(inJSON, "{http.reverse_proxy.header.X-Workspace} behind forward_auth", "{http.request.uri.query.w}", "{http.reverse_proxy.header.X-Workspace}")},
+	"a name of the client's own making": {code: lint.ChosenByClient, json: consoleSite(`{"handler": "vars"}`, `"workspace": "{http.request.tls.client.san.dns_names.0}", "actor": "ada"`, `{"client_authentication": {"mode": "require"}}`), follow: edit(inJSON, "write mode require_and_verify in client_auth, with the authority", `"mode": "require"`, `"mode": "require_and_verify", "ca": {"provider": "file", "pem_files": ["ca.pem"]}`)},
+	"nobody signs in":                   {code: lint.NoSignIn, json: consoleSite(`{"handler": "vars"}`, `"workspace": "*", "actor": "ada"`), follow: edit(inJSON, "put forward_auth, basic_auth or client_auth", `{"handler": "vars"}`, askedFor)},
+	"some sign in":                      {code: lint.NoSignIn, json: consoleSite(`{"handler": "subroute", "routes": [{"match": [{"path": ["/a/*"]}], "handle": [`+askedFor+`]}]}`, `"workspace": "acme", "actor": "ada", "base": "/a"`), follow: edit(inJSON, "for every path that it serves", `"match": [{"path": ["/a/*"]}], `, "")},
+	"a console for no request":          {code: lint.UselessConsole, json: consoleSite(`{"handler": "static_response"}`, `"workspace": "acme", "actor": "ada"`), follow: edit(inJSON, "put it before that", `{"handler": "static_response"}`, askedFor)},
+	"a console without its prefix":      {code: lint.UselessConsole, json: consoleSite(askedFor+`, {"handler": "rewrite", "strip_path_prefix": "/a"}`, `"workspace": "acme", "actor": "ada", "base": "/a/b"`), follow: edit(inJSON, "write base /b", `"/a/b"`, `"/b"`)},
+	"a console behind keygate": {code: lint.UselessConsole, json: consoleSite(askedFor+`, `+gate, `"workspace": "acme", "actor": "ada", "base": "/a"`), follow: func(t *testing.T, problem string, s *adviceSite) {
+		t.Helper()
+		edit(inJSON, "put it before keygate", `, `+gate, "")(t, problem, s)
+	}},
+	"an actor of nobody":    {code: lint.UselessConsole, json: consoleSite(askedFor, `"workspace": "acme"`), follow: edit(inJSON, "write another actor", `"workspace": "acme"`, `"workspace": "acme", "actor": "{http.reverse_proxy.header.X-User}"`)},
+	"an answer of nobody's": {code: lint.UselessConsole, json: consoleSite(`{"handler": "authentication"}`, `"workspace": "{http.reverse_proxy.header.X-W}"`), follow: edit(inJSON, "put forward_auth before it", `{"handler": "authentication"}`, `{"handler": "authentication"}, `+askedFor)},
+	"a console without TLS": {code: lint.PlainConsole, json: strings.Replace(consoleSite(askedFor, `"workspace": "acme", "actor": "ada"`), ":443", ":80", 1), follow: edit(inJSON, "without http://", ":80", ":443")},
+
 	"a cache that mixes":   {code: lint.UnsafeCache, json: cacheSite(`"key": {"headers": ["Authorization"], "hash": false}`, false), says: "disable_coalescing", follow: edit(inJSON, "write disable_coalescing in cache", `"key": {"headers": ["Authorization"], "hash": false}`, quietCache)},
 	"a cache of hashes":    {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"hash": true, "headers": ["Socialpatra-Key-Id"]}`, true), follow: edit(inJSON, "remove hash", `"hash": true, `, "")},
 	"a cache of all keys":  {code: lint.UnsafeCache, json: cacheSite(quietCache, true), follow: edit(inJSON, "key { headers Socialpatra-Key-Id }", quietCache, quietCache+`, "key": {"headers": ["Socialpatra-Key-Id"]}`)},
@@ -159,6 +178,18 @@ var adviceCases = map[string]adviceCase{
 	"a cache without Vary": {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"disable_vary": true}`, false), follow: edit(inJSON, "remove disable_vary", `"disable_vary": true`, "")},
 	"a cache of private":   {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"headers": ["Authorization"]}`, false), follow: edit(inJSON, "remove that header from its key", `"Authorization"`, "")},
 }
+
+const gate = `{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/v1", "access": "authenticated"}]}`
+
+// consoleSite is a site with handlers before a console. policies are those of its
+// TLS connections.
+func consoleSite(before, options string, policies ...string) string {
+	return `{"apps": {"http": {"servers": {"s": {"listen": [":443"], "tls_connection_policies": [` + strings.Join(policies, ",") + `],
+		"routes": [{"match": [{"host": ["app.example.com"]}], "handle": [` + before + `, {"handler": "keygate_console", ` + options + `}]}]}}}}}`
+}
+
+// askedFor is forward_auth, which copies no header.
+const askedFor = `{"handler": "reverse_proxy", "handle_response": [{"match": {"status_code": [2]}, "routes": [{"handle": [{"handler": "vars"}]}]}]}`
 
 // manyAlternatives are 17 sets of scopes.
 func manyAlternatives() string {

@@ -47,6 +47,10 @@ block before you use it: the names of scopes in it are proposals.
   merged_scopes        a scope of keys that stands for several of the document
   cost_too_high        a route that costs more than a key can ever pay
   unsafe_cache         a cache that may give the answer to one key to another
+  chosen_by_client     a keygate_console that believes what the client says of itself
+  no_sign_in           a keygate_console that requests reach without a sign-in
+  useless_console      a keygate_console that refuses every request, or that none reaches
+  plain_console        a keygate_console on a site without TLS
 
 The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 		Example: `  $ caddy keygate lint
@@ -79,7 +83,11 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) (r repo
 	if err != nil {
 		return r, err
 	}
+	consoles := findConsoles(config.tree)
 	mappings, empty, err := config.read()
+	if errors.Is(err, errNoHandler) && len(consoles) > 0 {
+		err = nil // the gateway of the keys may be elsewhere
+	}
 	if err != nil {
 		return r, err
 	}
@@ -119,6 +127,7 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) (r repo
 		lint.Check(checked, held),
 		lint.Costs(checked, config.workspaceLimits(), purses),
 		lint.Caches(findCaches(config.tree)),
+		lint.Consoles(consoles),
 	)
 	return r, failed
 }

@@ -110,17 +110,17 @@ func (p *pages) visit(t *testing.T, origin string, sandbox bool, fetches ...*fet
 	}
 }
 
-// open shows the page to a browser and returns what it reports.
-func (p *pages) open(t *testing.T, origin string) []byte {
+// open shows the page to a browser, with more flags, and returns what it reports.
+func (p *pages) open(t *testing.T, origin string, flags ...string) []byte {
 	t.Helper()
 	home, err := os.MkdirTemp("", "keygate-browser-") //nolint:usetesting // Chromium may still write there when the test ends
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
+	cmd := exec.Command("chromium", append(flags, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--no-proxy-server",
-		"--remote-debugging-port=0", "--user-data-dir="+home, origin+"/page")
+		"--remote-debugging-port=0", "--user-data-dir="+home, origin+"/page")...)
 	cmd.Env = append(os.Environ(), "HOME="+home)
 	cmd.Stderr = &log
 	cmd.WaitDelay = time.Second

@@ -62,6 +62,7 @@ func TestDocsHaveOptions(t *testing.T) {
 		"handler": ":80 {\n keygate {\n no_such_option\n }\n}",
 		"route":   ":80 {\n keygate {\n public GET /a no_such_option\n }\n}",
 		"openapi": ":80 {\n keygate {\n openapi a.yaml {\n no_such_option\n }\n }\n}",
+		"console": ":80 {\n keygate_console {\n workspace acme\n no_such_option\n }\n}",
 		"cors":    ":80 {\n keygate {\n cors {\n no_such_option\n }\n }\n}",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,7 @@
 // Package lint finds mismatches between three things that are written apart: the
 // routes of a keygate handler, the OpenAPI documents of its backend, and the scopes
 // of the keys in its store. It also finds caches that may give the answer for one
-// key to another.
+// key to another, and consoles that anybody may use.
 //
 // [Check] takes a list of [Mapping] and a list of [HeldScope], and returns every
 // [Finding]. A Finding has a [Code] for programs, a place such as
@@ -72,6 +72,10 @@ const (
 	MergedScopes    Code = "merged_scopes"       // a scope of keys that stands for several of a document
 	TooCostly       Code = "cost_too_high"       // a route that costs more than a key can ever pay
 	UnsafeCache     Code = "unsafe_cache"        // a cache that may give the answer to one key to another
+	ChosenByClient  Code = "chosen_by_client"    // a console that believes what the client says
+	NoSignIn        Code = "no_sign_in"          // a console to which nobody signs in
+	UselessConsole  Code = "useless_console"     // a console that refuses everybody
+	PlainConsole    Code = "plain_console"       // a console without TLS
 )
 
 // Codes returns all of them.
@@ -79,6 +83,7 @@ func Codes() []Code {
 	return []Code{
 		NoSecurity, AmbiguousPath, Unmappable, WiderRoute, Dropped, OtherScheme, ColonName, UnusedScope, UnknownRoute,
 		Shadowed, ReadScopeWrites, UselessKeyScope, KeyHeader, UnusedScopeMap, MergedScopes, TooCostly, UnsafeCache,
+		ChosenByClient, NoSignIn, UselessConsole, PlainConsole,
 	}
 }
 

@@ -18,21 +18,34 @@ import (
 // ExpiryBounds say when keys expire. A value is a number of days such as 90d, 1d
 // to 3650d, or a placeholder for one.
 type ExpiryBounds struct {
-	Default  string `json:"default,omitempty"`  // of keys that are made without an expiry; default: never
-	Max      string `json:"max,omitempty"`      // how far ahead an expiry may be when it is set; default: any, and never
-	Required bool   `json:"required,omitempty"` // keys must expire
+	// That of keys which are made without an expiry. Default: never.
+	Default string `json:"default,omitempty"`
+
+	// How far ahead an expiry may be when it is set; keys must have one then.
+	// Default: any, and never.
+	Max string `json:"max,omitempty"`
+
+	// Whether keys must expire. Default: false.
+	Required bool `json:"required,omitempty"`
 }
 
 // LimitBounds bound a limit. A value is a whole number, or a placeholder for one,
 // so that it can follow the customer's plan.
 type LimitBounds struct {
-	Default string `json:"default,omitempty"` // of keys that are made without this limit
-	Max     string `json:"max,omitempty"`
+	// That of keys which are made without this limit. Default: that of every key,
+	// 60 per minute and 10,000 per day.
+	Default string `json:"default,omitempty"`
+
+	// The highest that keys may have. Default: 1,000,000 per minute, and
+	// 1,000,000,000 per day.
+	Max string `json:"max,omitempty"`
 }
 
 // KeyBounds bound how many keys a workspace has.
 type KeyBounds struct {
-	Max string `json:"max,omitempty"` // a whole number from 1 on, or a placeholder for one
+	// A whole number from 1 to 1,000,000, or a placeholder for one. Default: any
+	// number of keys.
+	Max string `json:"max,omitempty"`
 }
 
 const defaultActor = "{http.auth.user.id}"
@@ -71,7 +84,10 @@ func (c *Console) check() error {
 	}
 	if !isDynamic(c.Actor) {
 		if err := apikey.CheckActor(c.Actor); err != nil {
-			return fmt.Errorf("actor: %w", err)
+			if field, ok := errors.AsType[*apikey.FieldError](err); ok {
+				err = &apikey.FieldError{Field: "actor", Problem: field.Problem, Accepted: field.Accepted}
+			}
+			return err
 		}
 	}
 	for i, verb := range c.May {

@@ -74,11 +74,11 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (c *Console) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "base":
-		return caddyargs.One(d, &c.Base, "base <path>, such as /settings/api-keys")
+		return text(d, option, &c.Base, "base <path>, such as /settings/api-keys")
 	case "workspace":
 		return caddyargs.One(d, &c.Workspace, "workspace <workspace>, such as {http.request.header.X-Workspace}, or workspace *")
 	case "actor":
-		return caddyargs.One(d, &c.Actor, "actor <actor>, such as {http.request.header.X-User}")
+		return text(d, option, &c.Actor, "actor <actor>, such as {http.request.header.X-User}")
 	case "may":
 		var names []string
 		if err := words(d, &names, "may <verbs...>, of "+verbNames()); err != nil {
@@ -105,10 +105,22 @@ func (c *Console) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "page":
 		return pages.Read(d, &c.Page)
 	case "title":
-		return caddyargs.One(d, &c.Title, `title <text>, such as title "API keys"`)
+		return text(d, option, &c.Title, `title <text>, such as title "API keys"`)
 	default:
 		return d.Errf("unrecognized keygate_console option '%s'; accepted: base, workspace, actor, may, scopes, expiry, per_minute, per_day, keys, origins, ips, page, title", option)
 	}
+}
+
+// text reads an argument that is not empty, as one would be whose environment
+// variable is not set: an option that is written never means its default.
+func text(d *caddyfile.Dispenser, option string, value *string, form string) error {
+	if err := caddyargs.One(d, value, form); err != nil {
+		return err
+	}
+	if *value == "" {
+		return d.Errf("%s is empty; accepted: %s", option, form)
+	}
+	return nil
 }
 
 // words reads one argument or more.

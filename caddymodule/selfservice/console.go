@@ -65,19 +65,25 @@ type Console struct {
 	// When keys must expire. Default: never, unless the caller says so.
 	Expiry ExpiryBounds `json:"expiry,omitzero"`
 
-	// The limits of keys. Defaults: per minute 60 and per day 10,000, and up to
-	// what every key may have.
+	// How many requests a key may make in a minute. Default: 60, and up to what
+	// every key may have.
 	PerMinute LimitBounds `json:"per_minute,omitzero"`
-	PerDay    LimitBounds `json:"per_day,omitzero"`
+
+	// How many requests a key may make in a day. Default: 10,000, and up to what
+	// every key may have.
+	PerDay LimitBounds `json:"per_day,omitzero"`
 
 	// How many keys a workspace may have that are not revoked and not expired.
 	// Default: any number.
 	Keys KeyBounds `json:"keys,omitzero"`
 
-	// Whether keys have allowed origins and addresses: optional, required or
-	// forbidden. Default: optional.
+	// Whether keys have allowed origins: optional, required or forbidden.
+	// Default: optional.
 	Origins adminapi.Presence `json:"origins,omitempty"`
-	IPs     adminapi.Presence `json:"ips,omitempty"`
+
+	// Whether keys have allowed addresses: optional, required or forbidden.
+	// Default: optional.
+	IPs adminapi.Presence `json:"ips,omitempty"`
 
 	// Whether there is a page for people, besides the API: on or off. Default:
 	// on.
@@ -223,11 +229,17 @@ func (c *Console) authority(r *http.Request) (*adminapi.Authority, error) {
 // errByKey refuses whoever comes with an API key.
 var errByKey = errors.New("an API key cannot manage keys; sign in, and send no key")
 
+// refused is a placeholder that has a value only if a keygate handler has refused
+// the request, and taken its key off.
+const refused = "http.auth.keygate.instance"
+
 // byKey reports whether a request has an API key, or a keygate handler has let it
-// in by one.
+// in by one, or has refused it.
 func byKey(r *http.Request, repl *caddy.Replacer) bool {
-	if _, ok := repl.Get(caddymodule.LetInByKey); ok {
-		return true
+	for _, name := range []string{caddymodule.LetInByKey, refused} {
+		if _, ok := repl.Get(name); ok {
+			return true
+		}
 	}
 	for _, values := range r.Header {
 		if slices.ContainsFunc(values, apikey.ContainsToken) {
