@@ -50,7 +50,8 @@ func (a *call) scopes(*http.Request) (any, int, error) {
 	for _, info := range resp.Scopes {
 		known[info.Scope] = true
 	}
-	held, err := a.store.HeldScopes(maxHolders)
+	workspace, _ := a.authority.one()
+	held, err := a.store.HeldScopes(workspace, maxHolders)
 	if err != nil {
 		return nil, 0, err
 	}

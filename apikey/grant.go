@@ -47,6 +47,17 @@ func (g *Grant) Status(now time.Time) Status {
 	}
 }
 
+// Live reports whether a key is neither revoked nor expired at an instant. A
+// disabled key is live: whoever may enable it has it still.
+func (g *Grant) Live(at time.Time) bool {
+	return g.State != StateRevoked && (g.ExpiresAt == 0 || at.UnixNano() < g.ExpiresAt)
+}
+
+// Live is [Grant.Live] of a whole key.
+func (k *Key) Live(at time.Time) bool {
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || at.Before(k.ExpiresAt))
+}
+
 // Grant returns what decisions need to know of k. It fails if stored origins or
 // addresses do not parse: such a key must not pass.
 func (k *Key) Grant() (Grant, error) {

@@ -81,7 +81,11 @@ func (v *visit) createKey() error {
 	}
 	found := tokensIn(v.typed)
 	req := f.check(&v.policy, found)
-	switch step := v.typed.Get("step"); {
+	step := v.typed.Get("step")
+	if keys := v.policy.Keys; step != "create" && keys.Max != nil && keys.Live != nil && *keys.Live >= *keys.Max {
+		found.add(keysField, tooMany) // at the creation the API tells whether this form has made its key before
+	}
+	switch {
 	case step == "change":
 		return v.showForm(http.StatusOK, &f, nil)
 	case len(found) > 0:

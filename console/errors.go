@@ -51,7 +51,7 @@ func explained(e *refusal) (title string, say []string, reason string) {
 	case "token":
 		return "There is a whole key in the address", []string{
 			"The address of this page must not hold a key: addresses are kept in histories and logs.",
-			"Treat that key as known to others. Look it up by its prefix, the part before the second underscore, and replace it by a new one.",
+			"Treat that key as known to others. Look it up by its prefix, the part before the second underscore, and rotate it.",
 		}, ""
 	case "origin":
 		return "This form came from another site", []string{

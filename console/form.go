@@ -54,7 +54,7 @@ func tokensIn(typed url.Values) problems {
 	found := make(problems)
 	for name, values := range typed {
 		if slices.ContainsFunc(values, apikey.ContainsToken) {
-			found.add(name, "This had a whole key in it, which is secret. It is removed here. If others could see it, replace that key.")
+			found.add(name, "This had a whole key in it, which is secret. It is removed here. If others could see it, rotate that key.")
 		}
 	}
 	return found
@@ -75,6 +75,8 @@ func (p problem) Anchor() string {
 	}
 	return "f-" + p.Field
 }
+
+const tooMany = "The workspace has all the keys that it may have. Revoke or delete one, then try again."
 
 // keysField is the field of errors about how many keys there are.
 const keysField = "keys"
@@ -125,7 +127,7 @@ func (p problems) addError(err error) error {
 	}
 	switch field {
 	case keysField:
-		text = "The workspace has all the keys that it may have. Revoke or delete one, then try again."
+		text = tooMany
 	case "expires_at":
 		field = "expiry"
 	case "limits.per_minute", "limits.per_day", "limits.burst":

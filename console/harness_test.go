@@ -34,7 +34,8 @@ type site struct {
 	client    netip.Addr
 	clock     *atomic.Int64 // seconds since start
 	url       string
-	refuse    bool // there is no authority
+	refuse    bool   // there is no authority
+	race      func() // what another visitor does just before the next change; nil: nothing
 	page      *Page
 }
 
@@ -64,7 +65,7 @@ func newSite(t testing.TB) *site {
 		t: t, store: store, clock: new(atomic.Int64), client: netip.MustParseAddr("203.0.113.77"),
 		authority: adminapi.Authority{Workspace: "acme", Actor: "ada", Via: "console", May: adminapi.Verbs()},
 	}
-	api := adminapi.New(adminapi.Options{Store: store, Brand: "patra", Now: s.now, Mappings: []adminapi.Mapping{{Policy: access.Policy{Brand: "patra", Table: table}}}})
+	api := adminapi.New(adminapi.Options{Store: racing{store, s}, Brand: "patra", Now: s.now, Mappings: []adminapi.Mapping{{Policy: access.Policy{Brand: "patra", Table: table}}}})
 	if s.page, err = New(Options{API: func() (*adminapi.Server, error) { return api, nil }, Base: base, Now: s.now}); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +80,20 @@ func newSite(t testing.TB) *site {
 	t.Cleanup(server.Close)
 	s.url = server.URL + base
 	return s
+}
+
+// racing is a store in which another visitor is faster once.
+type racing struct {
+	keystore.Store
+	s *site
+}
+
+func (r racing) Update(id apikey.ID, action string, by keystore.Actor, edit func(*apikey.Key) error) (apikey.Key, error) {
+	if race := r.s.race; race != nil {
+		r.s.race = nil
+		race()
+	}
+	return r.Store.Update(id, action, by, edit)
 }
 
 func (s *site) now() time.Time { return start.Add(time.Duration(s.clock.Load()) * time.Second) }
@@ -109,8 +124,9 @@ func (s *site) has(n int, changes ...func(*apikey.Key)) apikey.ID {
 	return id
 }
 
-func named(name string) func(*apikey.Key)        { return func(k *apikey.Key) { k.Name = name } }
-func of(workspace string) func(*apikey.Key)      { return func(k *apikey.Key) { k.Workspace = workspace } }
+func named(name string) func(*apikey.Key)   { return func(k *apikey.Key) { k.Name = name } }
+func of(workspace string) func(*apikey.Key) { return func(k *apikey.Key) { k.Workspace = workspace } }
+
 func holding(scopes ...string) func(*apikey.Key) { return func(k *apikey.Key) { k.Scopes = scopes } }
 func ending(at time.Time) func(*apikey.Key)      { return func(k *apikey.Key) { k.ExpiresAt = at } }
 func disabled(k *apikey.Key)                     { k.Disabled = true }

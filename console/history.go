@@ -16,7 +16,7 @@ var deeds = map[string]string{
 	"create":  "made the key",
 	"import":  "imported the key",
 	"update":  "changed the settings",
-	"rotate":  "replaced it by a new key",
+	"rotate":  "rotated it",
 	"disable": "disabled it",
 	"enable":  "enabled it",
 	"revoke":  "revoked it for good",

@@ -42,7 +42,7 @@ type deedPage struct {
 	Overlaps []choice
 	Overlap  string
 	Ends     moment // when the old key expires anyway
-	Bound    string // why the key, as it is, may not be replaced here
+	Bound    string // why this may not be done with the key as it is
 	Capped   bool   // the new key inherits an expiry
 }
 
@@ -99,6 +99,9 @@ func doing(name string) handler {
 			page.Clash = true
 			return v.show(answer.Status, "deed", page)
 		}
+		if page.Bound = boundWords(answer.Err); page.Bound != "" {
+			return v.show(http.StatusUnprocessableEntity, "deed", page)
+		}
 		if answer.Err != nil {
 			return &refusal{status: answer.Status, err: answer.Err}
 		}
@@ -109,8 +112,20 @@ func doing(name string) handler {
 	}
 }
 
+// boundWords says which bound a key exceeds as it is, or "" if the error is another.
+func boundWords(err error) string {
+	bound, ok := errors.AsType[*adminapi.BoundError](err)
+	switch {
+	case !ok:
+		return ""
+	case bound.Field == keysField:
+		return tooMany
+	}
+	return fieldLabel(bound.Field) + ": " + sentence(bound.Problem, bound.Accepted)
+}
+
 // rotation is the deed that makes a new key.
-var rotation = deed{"rotate", "Replace this key by a new one", "", adminapi.VerbRotate, http.MethodPost, func(a actions) bool { return a.Rotate }}
+var rotation = deed{"rotate", "Rotate the key", "", adminapi.VerbRotate, http.MethodPost, func(a actions) bool { return a.Rotate }}
 
 var overlaps = []choice{
 	{"0s", "Not at all: the old key stops at once"},
@@ -172,12 +187,10 @@ func (v *visit) rotate() error {
 		page.Clash = true
 		return v.show(http.StatusPreconditionFailed, "rotate", page)
 	}
-	if bound, ok := errors.AsType[*adminapi.BoundError](err); ok {
-		page.Bound = sentence(bound.Problem, bound.Accepted)
-		if bound.Field != keysField {
-			page.Bound = fieldLabel(bound.Field) + ": " + page.Bound
-		}
-	} else if other := page.Problems.addError(err); other != nil {
+	if page.Bound = boundWords(err); page.Bound != "" {
+		return v.show(http.StatusUnprocessableEntity, "rotate", page)
+	}
+	if other := page.Problems.addError(err); other != nil {
 		return other
 	}
 	return v.show(http.StatusUnprocessableEntity, "rotate", page)

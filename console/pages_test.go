@@ -27,7 +27,9 @@ func everyPage(s *site) map[string]func() answer {
 		"expired":  s.has(3, ending(start.Add(time.Hour))),
 		"revoked":  s.has(4, revoked),
 		"soon":     s.has(5, ending(start.Add(9*24*time.Hour)), holding("posts:write", "posts:read", "media:upload", "invoices:read", "old:scope")),
-		"places":   s.has(6, func(k *apikey.Key) { k.AllowedIPs, k.AllowedOrigins, k.Description = []string{"203.0.113.0/24"}, []string{"https://shop.example"}, "ask Ada" }),
+		"places": s.has(6, func(k *apikey.Key) {
+			k.AllowedIPs, k.AllowedOrigins, k.Description = []string{"203.0.113.0/24"}, []string{"https://shop.example"}, "ask Ada"
+		}),
 	}
 	s.wait(2 * time.Hour)
 	s.used(ids["active"], 812, 3, 1)
@@ -285,6 +287,34 @@ func TestMethods(t *testing.T) {
 	}
 	for _, path := range []string{"/new/", "/keys", "/keys/", "//new", "/keys/" + id + "/", "/keys/../new", "/keys/" + id + "/nothing"} {
 		s.get(path).want(http.StatusNotFound)
+	}
+}
+
+// Browsers restore what was typed when somebody goes back to a form, if it may be
+// kept and its fields may be filled in.
+func TestFormsMayBeKept(t *testing.T) {
+	s := newSite(t)
+	path := "/keys/" + s.has(1).String()
+	for _, form := range []string{"/new", path + "/edit", path + "/explain"} {
+		got := s.get(form).want(http.StatusOK)
+		if cache := got.header.Get("Cache-Control"); cache != "private, no-cache" {
+			t.Errorf("%s: Cache-Control %q", form, cache)
+		}
+		fields := 0
+		for _, n := range append(got.elements("input"), got.elements("textarea")...) {
+			fields++
+			if attr(n, "autocomplete") == "off" {
+				t.Errorf("%s: %s is not restored", form, attr(n, "name"))
+			}
+		}
+		if fields < 3 {
+			t.Errorf("%s has %d fields", form, fields)
+		}
+	}
+	for _, other := range []string{"/", path, path + "/delete", path + "/rotate"} {
+		if cache := s.get(other).header.Get("Cache-Control"); cache != "no-store" {
+			t.Errorf("%s: Cache-Control %q", other, cache)
+		}
 	}
 }
 

@@ -135,8 +135,14 @@ func meaning(info *adminapi.ScopeInfo) string {
 	return scopeWords(info.Scope)
 }
 
-// scopeWords makes words of a scope that nobody has described.
+// scopeWords describes a scope that the API does not: one that may not be given
+// here any more, or that nobody has described.
 func scopeWords(scope string) string {
+	for _, info := range apikey.Catalogue() {
+		if info.Scope == scope {
+			return info.Description
+		}
+	}
 	resource, action, _ := strings.Cut(scope, ":")
 	return groupName(action) + " " + strings.ToLower(groupName(resource))
 }

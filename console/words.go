@@ -56,7 +56,7 @@ func rounded(d time.Duration) time.Duration {
 	switch {
 	case d < 2*time.Hour-time.Minute/2:
 		return d.Round(time.Minute)
-	case d < 36*time.Hour-time.Hour/2:
+	case d < 2*day-time.Hour/2:
 		return d.Round(time.Hour)
 	default:
 		return d.Round(day)
@@ -71,9 +71,9 @@ func span(d time.Duration) string {
 		return "less than a minute"
 	case d < 2*time.Hour:
 		return english.Plural(int(d/time.Minute), "minute")
-	case d < 36*time.Hour:
+	case d < 2*day:
 		return english.Plural(int(d/time.Hour), "hour")
-	case d < 90*day:
+	case d < 120*day:
 		return english.Plural(int(d/day), "day")
 	case d < 730*day:
 		return english.Plural(int(d/(30*day)), "month")
@@ -149,8 +149,8 @@ var fields = []struct{ name, label string }{
 	{"limits", "Limits"},
 	{"allowed_origins", "Websites"},
 	{"allowed_ips", "Addresses"},
-	{"replaced_by", "Replaced by"},
-	{"rotated_from", "Replaces"},
+	{"replaced_by", "Rotated to"},
+	{"rotated_from", "Rotated from"},
 	{"revoked_at", "Revoked"},
 }
 

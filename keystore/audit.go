@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -32,7 +34,7 @@ func addAudit(tx *bolt.Tx, action string, from, to *apikey.Key, by Actor) error 
 	if k == nil {
 		k = to
 	}
-	return putAudit(tx, by.Entry(action, k.ID), changed)
+	return putAudit(tx, by.Entry(action, k.ID), k.Workspace, changed)
 }
 
 // Entry returns an entry of the trail about a change by the actor, without its
@@ -41,28 +43,42 @@ func (a Actor) Entry(action string, id apikey.ID) AuditEntry {
 	return AuditEntry{At: a.At.UTC(), Via: a.Via, By: a.By, Claimed: a.Claimed, Action: action, Key: id}
 }
 
-// putAudit appends an entry to the trail. changed holds its changes as
-// appendChanges writes them; putAudit does not keep the slice.
-func putAudit(tx *bolt.Tx, e AuditEntry, changed []byte) error {
-	audit := tx.Bucket(bucketAudit)
-	audit.FillPercent = 1 // entries are only ever appended
-	seq, err := audit.NextSequence()
+// putAudit appends an entry to the trail, and to that of a workspace unless it is
+// "". changed holds its changes as appendChanges writes them; putAudit does not keep
+// the slice.
+func putAudit(tx *bolt.Tx, e AuditEntry, workspace string, changed []byte) error {
+	var at AuditPlace
+	if workspace != "" {
+		at = AuditPlace{workspace, lastNumber(tx, workspace) + 1}
+	}
+	seq, err := tx.Bucket(bucketAudit).NextSequence()
 	if err != nil {
 		return err
 	}
 	e.Seq = seq
+	if err := putEntry(tx, e, at, changed); err != nil || at.Number == 0 {
+		return err
+	}
+	return putPlaced(tx, at, seq)
+}
+
+// putEntry stores an entry, and what its key has of it.
+func putEntry(tx *bolt.Tx, e AuditEntry, at AuditPlace, changed []byte) error {
+	audit := tx.Bucket(bucketAudit)
+	audit.FillPercent = 1 // entries are only ever appended
 	fields, err := encodeAudit(e, changed)
 	if err != nil {
 		return err
 	}
-	name := binary.BigEndian.AppendUint64(nil, seq)
+	name := binary.BigEndian.AppendUint64(nil, e.Seq)
 	if err := audit.Put(name, seal(bucketAudit, name, fields)); err != nil {
 		return err
 	}
 	if e.Key.IsZero() { // the entry is about a workspace
 		return nil
 	}
-	return tx.Bucket(bucketAuditByKey).Put(append(e.Key[:], name...), nil)
+	name = append(e.Key[:], name...)
+	return tx.Bucket(bucketAuditByKey).Put(name, at.encode(name))
 }
 
 // encodeAudit returns a value to seal: the JSON of e with its changes. The JSON
@@ -109,12 +125,17 @@ func (b *Bolt) Audit(q AuditQuery) (AuditPage, error) {
 	limit := pageSize(q.Limit)
 	var page AuditPage
 	err := b.view(func(tx *bolt.Tx) error {
-		for seq := range auditSeqs(tx, q) {
+		if q.Workspace != "" && tx.Bucket(bucketAuditByWorkspace) == nil {
+			return errNoPlaces
+		}
+		for number, seq := range auditSeqs(tx, q) {
 			if len(page.Entries) == limit {
 				page.Next = page.Entries[limit-1].Seq
 				return nil
 			}
-			page.Entries = append(page.Entries, getAudit(tx, seq, q.Key))
+			e := getAudit(tx, seq, q.Key)
+			e.Seq = number
+			page.Entries = append(page.Entries, e)
 		}
 		return nil
 	})
@@ -124,26 +145,44 @@ func (b *Bolt) Audit(q AuditQuery) (AuditPage, error) {
 	return page, nil
 }
 
-// auditSeqs yields the sequence numbers of the entries that q selects, newest
-// first.
-func auditSeqs(tx *bolt.Tx, q AuditQuery) func(yield func(uint64) bool) {
+// auditSeqs yields the entries that q selects, newest first: the numbers that the
+// answer has for them, and their sequence numbers. These differ for the trail of a
+// workspace.
+func auditSeqs(tx *bolt.Tx, q AuditQuery) iter.Seq2[uint64, uint64] {
+	switch {
+	case q.Workspace != "" && !q.Key.IsZero():
+		return placedOfKey(tx, q)
+	case q.Workspace != "":
+		return placedIn(tx, q.Workspace, q.Before)
+	}
 	bucket, prefix := bucketAudit, []byte(nil)
 	if !q.Key.IsZero() {
 		bucket, prefix = bucketAuditByKey, q.Key[:]
 	}
-	before := q.Before
-	if before == 0 {
-		before = 1<<64 - 1 // never reached by counting
-	}
-	return func(yield func(uint64) bool) {
+	return func(yield func(number, seq uint64) bool) {
 		cursor := tx.Bucket(bucket).Cursor()
-		for name, _ := seekBefore(cursor, binary.BigEndian.AppendUint64(slices.Clip(prefix), before)); name != nil; name, _ = cursor.Prev() {
-			seq, ok := bytes.CutPrefix(name, prefix)
-			if !ok || len(seq) != seqLen || !yield(binary.BigEndian.Uint64(seq)) {
+		for name, _ := seekBefore(cursor, numberedName(prefix, before(q))); name != nil; name, _ = cursor.Prev() {
+			text, ok := bytes.CutPrefix(name, prefix)
+			if !ok || len(text) != seqLen {
+				return
+			}
+			if seq := binary.BigEndian.Uint64(text); !yield(seq, seq) {
 				return
 			}
 		}
 	}
+}
+
+// before is the number that those of q are less than.
+func before(q AuditQuery) uint64 {
+	if q.Before == 0 {
+		return math.MaxUint64 // never reached by counting
+	}
+	return q.Before
+}
+
+func numberedName(prefix []byte, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(slices.Clip(prefix), number)
 }
 
 // seekBefore moves the cursor to the last name that is less than name.

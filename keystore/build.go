@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -110,8 +109,9 @@ func (f *Builder) WorkspaceLimits(workspace string, lim apikey.WorkspaceLimits) 
 	})
 }
 
-// Audit adds an audit entry with its own number.
-func (f *Builder) Audit(e AuditEntry) error {
+// Audit adds an audit entry with its own number, and its place in the trail of a
+// workspace, zero if it has none.
+func (f *Builder) Audit(e AuditEntry, at AuditPlace) error {
 	changed, err := json.Marshal(e.Changes)
 	if err != nil {
 		return fmt.Errorf("audit entry %d: %w", e.Seq, err)
@@ -120,14 +120,15 @@ func (f *Builder) Audit(e AuditEntry) error {
 		changed = nil
 	}
 	return f.put(func(tx *bolt.Tx) error {
-		fields, err := encodeAudit(e, changed)
-		if err != nil {
+		if err := putEntry(tx, e, at, changed); err != nil || at.Number == 0 {
 			return err
 		}
-		name := binary.BigEndian.AppendUint64(nil, e.Seq)
-		if err := tx.Bucket(bucketAudit).Put(name, seal(bucketAudit, name, fields)); err != nil || e.Key.IsZero() {
-			return err
-		}
-		return tx.Bucket(bucketAuditByKey).Put(append(e.Key[:], name...), nil)
+		return putPlaced(tx, at, e.Seq)
 	})
+}
+
+// AuditNumber says what the last number in the trail of a workspace was of which
+// no entry is left.
+func (f *Builder) AuditNumber(last AuditPlace) error {
+	return f.put(func(tx *bolt.Tx) error { return putLastNumber(tx, last) })
 }

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/socialpatra/keygate/apikey"
@@ -49,7 +51,7 @@ func rebuild(t *testing.T, b *Bolt, path string) error {
 			page, err := b.Audit(q)
 			keep(err)
 			for _, e := range page.Entries {
-				keep(f.Audit(e))
+				keep(f.Audit(e, placeIn(t, b, &e)))
 			}
 			if q.Before = page.Next; q.Before == 0 {
 				break
@@ -57,6 +59,23 @@ func rebuild(t *testing.T, b *Bolt, path string) error {
 		}
 		return failed
 	})
+}
+
+// placeIn returns where a store has an entry in the trail of its workspace.
+func placeIn(t *testing.T, b *Bolt, e *AuditEntry) (at AuditPlace) {
+	t.Helper()
+	err := b.view(func(tx *bolt.Tx) (err error) {
+		if e.Key.IsZero() {
+			at, _ = findPlace(tx, e.Workspace, e.Seq)
+			return nil
+		}
+		at, err = placeOf(tx, e.Key, binary.BigEndian.AppendUint64(nil, e.Seq))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 // readable is contentOf with the entries of the trail as they are read: JSON

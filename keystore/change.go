@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -23,6 +24,9 @@ func (b *Bolt) Create(k apikey.Key, by Actor) error {
 		return err
 	}
 	err = b.commit(func(tx *bolt.Tx) error {
+		if err := b.checkLive(tx, k.Workspace, AddedLive(by.At, nil, &k), by); err != nil {
+			return err
+		}
 		return addKey(tx, &k, by)
 	})
 	if err == nil {
@@ -53,6 +57,9 @@ func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.K
 		return apikey.Key{}, err
 	}
 	err = b.commit(func(tx *bolt.Tx) error {
+		if err := b.checkLive(tx, k.Workspace, AddedLive(by.At, &old, &k), by); err != nil {
+			return err
+		}
 		return changeKey(tx, action, &old, &k, by)
 	})
 	if errors.Is(err, ErrUnknownOutcome) {
@@ -83,6 +90,9 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 		}
 	}
 	err = b.commit(func(tx *bolt.Tx) error {
+		if err := b.checkLive(tx, stored.Workspace, r.AddedLive(by.At, &stored), by); err != nil {
+			return err
+		}
 		if err := addKey(tx, &r.Successor, by); err != nil {
 			return err
 		}
@@ -167,6 +177,7 @@ func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) erro
 		return notFound(id)
 	}
 	old, err := decodeKey(id, value)
+	workspace := old.Workspace
 	if check != nil {
 		if err == nil {
 			checked := old.Clone()
@@ -181,13 +192,20 @@ func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) erro
 	if err := keys.Delete(id[:]); err != nil {
 		return err
 	}
-	if err := removeFromWorkspace(tx, &old); err != nil {
+	if workspace == "" {
+		workspace = cmp.Or(workspaceOf(tx, id), lastWorkspace(tx, id))
+	}
+	if err := tx.Bucket(bucketWorkspaces).Delete(workspaceKey(workspace, id)); err != nil {
 		return err
 	}
 	if err := removeUsage(tx, id); err != nil {
 		return err
 	}
-	return addAudit(tx, "delete", &old, nil, by)
+	changed, err := changes(&old, nil, by.At)
+	if err != nil {
+		return err
+	}
+	return putAudit(tx, by.Entry("delete", id), workspace, changed)
 }
 
 // workspaceKey is the workspace, a zero byte, which no workspace contains, and
@@ -197,18 +215,15 @@ func workspaceKey(workspace string, id apikey.ID) []byte {
 	return append(append(append(key, workspace...), 0), id[:]...)
 }
 
-// removeFromWorkspace removes a key from its workspace. It searches all
-// workspaces if the record no longer says which one the key was in.
-func removeFromWorkspace(tx *bolt.Tx, k *apikey.Key) error {
-	workspaces := tx.Bucket(bucketWorkspaces)
-	if k.Workspace != "" {
-		return workspaces.Delete(workspaceKey(k.Workspace, k.ID))
-	}
-	cursor := workspaces.Cursor()
+// workspaceOf searches all workspaces for a key whose record no longer says which
+// one it is in. It returns "" if none has it.
+func workspaceOf(tx *bolt.Tx, id apikey.ID) string {
+	suffix := workspaceKey("", id)
+	cursor := tx.Bucket(bucketWorkspaces).Cursor()
 	for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {
-		if bytes.HasSuffix(name, workspaceKey("", k.ID)) {
-			return cursor.Delete()
+		if workspace, ok := bytes.CutSuffix(name, suffix); ok {
+			return string(workspace)
 		}
 	}
-	return nil
+	return ""
 }

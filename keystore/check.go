@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -19,7 +18,7 @@ const checkPage = 1000
 // serving meanwhile, and yield may call it. Every problem wraps [ErrDamaged] or
 // [ErrNewer]. keys counts all key records, including those that do not verify.
 func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err error) {
-	c := checker{opaque: make(map[apikey.Hash]apikey.ID)}
+	c := checker{opaque: make(map[apikey.Hash]apikey.ID), told: make(map[uint64]bool)}
 	for _, part := range []struct {
 		bucket []byte
 		check  func(tx *bolt.Tx, name, value []byte) (string, error)
@@ -30,6 +29,7 @@ func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err erro
 		{bucketLastUsed, c.lastUsed},
 		{bucketAudit, c.audit},
 		{bucketAuditByKey, c.auditByKey},
+		{bucketAuditByWorkspace, c.auditByWorkspace},
 		{bucketTogether, c.together},
 		{bucketTogetherUsage, c.togetherUsage},
 		{bucketMinutes, c.minutes},
@@ -81,6 +81,7 @@ func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []
 type checker struct {
 	keys   int
 	opaque map[apikey.Hash]apikey.ID
+	told   map[uint64]bool // audit entries of whose places a problem was told
 }
 
 func (c *checker) key(tx *bolt.Tx, name, value []byte) (string, error) {
@@ -137,38 +138,6 @@ func (c *checker) lastUsed(_ *bolt.Tx, name, value []byte) (string, error) {
 	}
 	if _, err := decodeLastUsed(apikey.ID(name), value); err != nil {
 		return keyName(name), err
-	}
-	return "", nil
-}
-
-func (c *checker) audit(tx *bolt.Tx, name, value []byte) (string, error) {
-	if len(name) != seqLen {
-		return quoteName(name), fmt.Errorf("%w: an audit entry under the name %s, which is no number", ErrDamaged, quoteName(name))
-	}
-	seq := binary.BigEndian.Uint64(name)
-	var e AuditEntry
-	err := decodeAudit(name, value, &e)
-	switch {
-	case err != nil:
-		return fmt.Sprintf("audit entry %d", seq), fmt.Errorf("audit entry %d: %w", seq, err)
-	case e.Seq != seq:
-		return keyName(e.Key[:]), fmt.Errorf("%w: audit entry %d is numbered %d", ErrDamaged, seq, e.Seq)
-	case e.Key.IsZero() && e.Workspace == "":
-		return fmt.Sprintf("audit entry %d", seq), fmt.Errorf("%w: audit entry %d names neither key nor workspace", ErrDamaged, seq)
-	case e.Key.IsZero():
-	case !has(tx, bucketAuditByKey, append(e.Key[:], name...)):
-		return keyName(e.Key[:]), fmt.Errorf("%w: audit entry %d is missing in the index of key %s", ErrDamaged, seq, e.Key)
-	}
-	return "", nil
-}
-
-func (c *checker) auditByKey(tx *bolt.Tx, name, _ []byte) (string, error) {
-	if len(name) != apikey.IDLen+seqLen {
-		return quoteName(name), fmt.Errorf("%w: %s in the index of audit entries is no key ID and number", ErrDamaged, quoteName(name))
-	}
-	id, seq := name[:apikey.IDLen], name[apikey.IDLen:]
-	if !has(tx, bucketAudit, seq) {
-		return keyName(id), fmt.Errorf("%w: the audit trail of key %s lacks entry %d", ErrDamaged, keyName(id), binary.BigEndian.Uint64(seq))
 	}
 	return "", nil
 }

@@ -94,8 +94,20 @@ func spoiled(tb testing.TB) []struct {
 		{"audit entry under a wrong name", `"abc"`, bucketAudit, []byte("abc"), rubbish},
 		{"audit entry gone", one.String(), bucketAudit, seqName(1), nil},
 		{"audit entry not found by key", one.String(), bucketAuditByKey, append(one[:], seqName(1)...), nil},
+		{"audit entry without a place", one.String(), bucketAuditByKey, append(one[:], seqName(1)...), nothing},
+		{"audit entry in another workspace", one.String(), bucketAuditByKey, append(one[:], seqName(1)...), AuditPlace{"other", 1}.encode(append(one[:], seqName(1)...))},
+		{"audit entry not found by workspace", one.String(), bucketAuditByWorkspace, AuditPlace{"acme", 1}.name(), nil},
+		{"audit entry twice in its workspace", "acme", bucketAuditByWorkspace, AuditPlace{"acme", 4}.name(), placed(AuditPlace{"acme", 4}, 1)},
+		{"audit entry in a second workspace", "other", bucketAuditByWorkspace, AuditPlace{"other", 1}.name(), placed(AuditPlace{"other", 1}, 1)},
+		{"place of no entry", "acme", bucketAuditByWorkspace, AuditPlace{"acme", 4}.name(), placed(AuditPlace{"acme", 4}, 9)},
+		{"place that does not verify", "acme", bucketAuditByWorkspace, AuditPlace{"acme", 2}.name(), rubbish},
+		{"place under a wrong name", `"abc"`, bucketAuditByWorkspace, []byte("abc"), nothing},
 		{"audit by key under a wrong name", `"abc"`, bucketAuditByKey, []byte("abc"), nothing},
 	}
+}
+
+func placed(at AuditPlace, seq byte) []byte {
+	return seal(bucketAuditByWorkspace, at.name(), append(newSealed(seqLen), seqName(seq)...))
 }
 
 func seqName(n byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, n} }

@@ -53,6 +53,10 @@ type keyBatch struct {
 
 	nothing, values recordValues // of a key that does not exist, and of the current key
 	changed         []byte       // of the current key
+
+	numbers map[string]uint64 // of each workspace, the last number in its trail
+	places  []AuditPlace      // of the entries, the first of which has the number first
+	first   uint64
 }
 
 // newBatch refuses two keys with the same ID or the same opaque hash.
@@ -82,7 +86,7 @@ func newBatch(keys []apikey.Key, by Actor, progress func(done int)) (*keyBatch, 
 const bulkFill = 0.9
 
 func (batch *keyBatch) write(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketKeys, bucketWorkspaces, bucketAuditByKey} {
+	for _, name := range [][]byte{bucketKeys, bucketWorkspaces, bucketAuditByKey, bucketAuditByWorkspace} {
 		tx.Bucket(name).FillPercent = bulkFill
 	}
 	for _, k := range batch.keys { // check all before writing any, while that costs least
@@ -90,6 +94,8 @@ func (batch *keyBatch) write(tx *bolt.Tx) error {
 			return &ExistsError{ID: k.ID}
 		}
 	}
+	batch.numbers, batch.places = make(map[string]uint64), make([]AuditPlace, 0, len(batch.keys))
+	batch.first = tx.Bucket(bucketAudit).Sequence() + 1
 	for i, k := range batch.keys {
 		if err := batch.put(tx, *k); err != nil {
 			return err
@@ -110,10 +116,10 @@ func (batch *keyBatch) write(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	return nil
+	return putAllPlaced(tx, batch.places, batch.first)
 }
 
-// put writes everything of a key except its place in its workspace.
+// put writes everything of a key except its places in its workspace.
 func (batch *keyBatch) put(tx *bolt.Tx, k apikey.Key) error {
 	if _, err := prepare(&k); err != nil {
 		return err
@@ -125,5 +131,16 @@ func (batch *keyBatch) put(tx *bolt.Tx, k apikey.Key) error {
 		return err
 	}
 	batch.changed = appendChanges(batch.changed[:0], &batch.nothing, &batch.values, true, false)
-	return putAudit(tx, batch.by.Entry("import", k.ID), batch.changed)
+	number, ok := batch.numbers[k.Workspace]
+	if !ok {
+		number = lastNumber(tx, k.Workspace)
+	}
+	at := AuditPlace{k.Workspace, number + 1}
+	batch.numbers[k.Workspace], batch.places = at.Number, append(batch.places, at)
+	e := batch.by.Entry("import", k.ID)
+	var err error
+	if e.Seq, err = tx.Bucket(bucketAudit).NextSequence(); err != nil {
+		return err
+	}
+	return putEntry(tx, e, at, batch.changed)
 }

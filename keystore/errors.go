@@ -84,10 +84,13 @@ func (e *ExistsError) Error() string {
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
 
-// TooManyError refuses a change after which a workspace would have more live keys
-// than [Actor.MaxLive]. Live is how many it has.
-type TooManyError struct{ Live, Max int }
+// TooManyError says that a change would have added a live key to a workspace
+// beyond [Actor.MaxLive]. Nothing was changed.
+type TooManyError struct {
+	Live int // live keys of the workspace before the change
+	Max  int
+}
 
 func (e *TooManyError) Error() string {
-	return fmt.Sprintf("the workspace has %d live keys of at most %d", e.Live, e.Max)
+	return fmt.Sprintf("the workspace has %d live keys, and at most %d are allowed", e.Live, e.Max)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/socialpatra/keygate/apikey"
 )
 
@@ -19,27 +21,44 @@ type HeldScope struct {
 // its keys, the first by ID; most must be at least one. It visits every key,
 // which takes about a hundred milliseconds for a million.
 func (x *Index) HeldScopes(most int) []HeldScope {
-	held := make(map[string]*HeldScope)
-	known := make(map[*apikey.ScopeSet][]*HeldScope) // for each set of scopes, its entries in held
+	c := newScopeCount(most)
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.RLock()
 		for _, e := range s.entries.All() {
-			set := x.terms.at(e.terms).scopes
-			scopes, ok := known[set]
-			if !ok {
-				scopes = entriesOf(set, held)
-				known[set] = scopes
-			}
-			for _, h := range scopes {
-				h.add(e.id, most)
-			}
+			c.add(e.id, x.terms.at(e.terms).scopes)
 		}
 		s.mu.RUnlock()
 	}
-	list := make([]HeldScope, 0, len(held))
-	for _, h := range held {
-		h.cut(most)
+	return c.list()
+}
+
+// scopeCount collects which scopes keys hold.
+type scopeCount struct {
+	most  int
+	held  map[string]*HeldScope
+	known map[*apikey.ScopeSet][]*HeldScope // for each set of scopes, its entries in held
+}
+
+func newScopeCount(most int) *scopeCount {
+	return &scopeCount{most, make(map[string]*HeldScope), make(map[*apikey.ScopeSet][]*HeldScope)}
+}
+
+func (c *scopeCount) add(id apikey.ID, set *apikey.ScopeSet) {
+	scopes, ok := c.known[set]
+	if !ok {
+		scopes = entriesOf(set, c.held)
+		c.known[set] = scopes
+	}
+	for _, h := range scopes {
+		h.add(id, c.most)
+	}
+}
+
+func (c *scopeCount) list() []HeldScope {
+	list := make([]HeldScope, 0, len(c.held))
+	for _, h := range c.held {
+		h.cut(c.most)
 		list = append(list, *h)
 	}
 	slices.SortFunc(list, func(x, y HeldScope) int { return strings.Compare(x.Scope, y.Scope) })
@@ -78,10 +97,26 @@ func (h *HeldScope) cut(most int) {
 	h.Keys = h.Keys[:min(len(h.Keys), most)]
 }
 
-// HeldScopes implements [Store]. Damaged keys count as holding no scopes.
-func (b *Bolt) HeldScopes(most int) ([]HeldScope, error) {
+// HeldScopes implements [Store]. Damaged keys count as holding no scopes. For one
+// workspace it reads no key of another.
+func (b *Bolt) HeldScopes(workspace string, most int) ([]HeldScope, error) {
 	if b.closed.Load() {
 		return nil, ErrClosed
 	}
-	return b.index.HeldScopes(most), nil
+	if workspace == "" {
+		return b.index.HeldScopes(most), nil
+	}
+	c := newScopeCount(most)
+	err := b.view(func(tx *bolt.Tx) error {
+		for id := range idsAfter(tx, workspace, apikey.ID{}) {
+			if g, ok := b.index.Lookup(id); ok && g.Workspace == workspace {
+				c.add(id, g.Scopes)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.list(), nil
 }

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"time"
 
@@ -69,13 +70,15 @@ func pruneUsage(tx *bolt.Tx, bucket []byte, day apikey.Day) (removed int, err er
 func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
 	audit := tx.Bucket(bucketAudit)
 	var names, byKey [][]byte
+	var places []AuditPlace
 	damaged := make(map[string]bool)
 	old := 0 // so many of names are known to be old, or lie before one that is
 	cursor := audit.Cursor()
 	for name, value := cursor.First(); name != nil && len(names) < pruneBatch; name, value = cursor.Next() {
 		var e struct {
-			At  time.Time `json:"at"`
-			Key apikey.ID `json:"key_id"`
+			At        time.Time `json:"at"`
+			Key       apikey.ID `json:"key_id"`
+			Workspace string    `json:"workspace"`
 		}
 		if len(name) != seqLen {
 			continue // Check reports it
@@ -88,19 +91,32 @@ func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
 		if !e.At.Before(before) {
 			break
 		}
-		names, byKey = append(names, name), append(byKey, append(e.Key[:], name...))
-		old = len(names)
+		names = append(names, name)
+		if old = len(names); e.Key.IsZero() {
+			if at, ok := findPlace(tx, e.Workspace, binary.BigEndian.Uint64(name)); ok {
+				places = append(places, at)
+			}
+			continue
+		}
+		byKey = append(byKey, append(e.Key[:], name...))
+		if at, err := placeOf(tx, e.Key, name); err == nil && at.Number > 0 {
+			places = append(places, at)
+		}
 	}
 	for _, name := range names[old:] {
 		delete(damaged, string(name))
 	}
 	if len(damaged) > 0 {
 		byKey = append(byKey, auditByKey(tx, damaged)...)
+		places = append(places, placesOf(tx, damaged)...)
 	}
 	if err := deleteAll(audit, names[:old]); err != nil {
 		return 0, err
 	}
-	return old, deleteAll(tx.Bucket(bucketAuditByKey), byKey)
+	if err := deleteAll(tx.Bucket(bucketAuditByKey), byKey); err != nil {
+		return 0, err
+	}
+	return old, deletePlaces(tx, places)
 }
 
 // auditByKey searches all keys for entries that no longer say which key they are

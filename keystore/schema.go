@@ -15,7 +15,7 @@ var (
 	bucketUsage      = []byte("usage")        // day, ID → usage record
 	bucketLastUsed   = []byte("lastused")     // ID → time
 	bucketAudit      = []byte("audit")        // sequence → audit entry
-	bucketAuditByKey = []byte("audit_by_key") // ID, sequence → nothing
+	bucketAuditByKey = []byte("audit_by_key") // ID, sequence → place, see AuditPlace; nothing before schema 4
 
 	// Since schema 2.
 	bucketTogether      = []byte("workspace_limits") // workspace → limits
@@ -23,11 +23,16 @@ var (
 	bucketMinutes       = []byte("minute_buckets")   // k, ID or w, workspace → bucket
 )
 
+// Since schema 4: workspace, 0, number → sequence; workspace, 0 → the last number,
+// if no entry is left. See [AuditPlace].
+var bucketAuditByWorkspace = []byte("audit_by_workspace")
+
 // buckets lists, for each schema from 1 on, the buckets that it adds.
 var buckets = [][][]byte{
 	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
 	{bucketTogether, bucketTogetherUsage, bucketMinutes},
 	{}, // a field of the key record
+	{bucketAuditByWorkspace},
 }
 
 // Names in the bucket meta.
@@ -40,7 +45,7 @@ var (
 var magic = []byte("keygate key store")
 
 // schemaVersion is raised when an older Keygate could misread the file.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // writeSchema creates the buckets of an empty store.
 func writeSchema(tx *bolt.Tx) error {
@@ -55,11 +60,17 @@ func writeSchema(tx *bolt.Tx) error {
 
 // upgradeSchema adds what an older schema lacks.
 func upgradeSchema(tx *bolt.Tx) error {
+	unplaced := tx.Bucket(bucketAudit) != nil && tx.Bucket(bucketAuditByWorkspace) == nil
 	for _, added := range buckets {
 		for _, name := range added {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return fmt.Errorf("bucket %s: %w", name, err)
 			}
+		}
+	}
+	if unplaced {
+		if err := placeTrail(tx); err != nil {
+			return err
 		}
 	}
 	return tx.Bucket(bucketMeta).Put(metaSchema, binary.BigEndian.AppendUint32(nil, schemaVersion))

@@ -116,10 +116,11 @@ type Keys interface {
 	// removes nothing. A key that cannot be read is removed only if check is nil.
 	Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) error
 
-	// HeldScopes returns the scopes that keys hold, sorted, each with the number
-	// of keys that hold it. It lists up to most of these keys, the first by ID;
-	// most must be at least one. It may read every key.
-	HeldScopes(most int) ([]HeldScope, error)
+	// HeldScopes returns the scopes that the keys of a workspace hold, or all keys
+	// if workspace is "", sorted, each with the number of keys that hold it. It
+	// lists up to most of these keys, the first by ID; most must be at least one.
+	// It may read each of the keys.
+	HeldScopes(workspace string, most int) ([]HeldScope, error)
 }
 
 // Workspaces keeps the limits of single workspaces.
@@ -241,8 +242,11 @@ type Actor struct {
 	By      string
 	Claimed bool
 
-	// MaxLive is how many live keys (not revoked, not expired at At) the key's
-	// workspace may have after the change; 0: no bound.
+	// MaxLive is how many live keys the workspace of the key may have after a
+	// Create, Update or Rotate: keys that are neither revoked nor expired at At. 0
+	// means no bound. A change that would add to them beyond MaxLive changes nothing
+	// and returns a [*TooManyError]. Any other change is made, however many there
+	// are. Of changes at the same time, no more succeed than there is room for.
 	MaxLive int
 
 	// Replication, unless nil, is filled in by a successful change if the store
@@ -256,7 +260,7 @@ type Replication struct{ Wanted, Have int }
 
 // AuditEntry is one change of one key or workspace. No entry holds a token or a hash.
 type AuditEntry struct {
-	Seq     uint64            `json:"seq"` // grows with every change of the store
+	Seq     uint64            `json:"seq"` // grows with every change of the store, or see AuditQuery
 	At      time.Time         `json:"at"`
 	Via     string            `json:"via"`
 	By      string            `json:"by,omitempty"`         // who, if somebody said
@@ -275,12 +279,17 @@ type Change struct {
 }
 
 // AuditQuery selects audit entries. The zero AuditQuery is the newest page.
+//
+// With a Workspace, the trail is that of the workspace alone: of the limits of the
+// workspace, and of the keys that were in it at the time, also of deleted ones. The
+// numbers in the answer, and Before, then count only these entries, from 1 on, so
+// that they tell nothing of how much happens elsewhere. With a Key as well, the
+// answer is empty unless the last entry of the key is of that workspace.
 type AuditQuery struct {
-	Workspace string // "": any workspace
-
-	Key    apikey.ID // zero: any key
-	Before uint64    // only entries with a smaller Seq; 0: from the newest
-	Limit  int       // maximum number of entries; 0: DefaultPage
+	Key       apikey.ID // zero: any key
+	Workspace string    // "": any workspace
+	Before    uint64    // only entries with a smaller Seq; 0: from the newest
+	Limit     int       // maximum number of entries; 0: DefaultPage
 }
 
 // AuditPage is one page of the audit trail. Next is the Before of the next

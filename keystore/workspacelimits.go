@@ -148,7 +148,7 @@ func putLimits(tx *bolt.Tx, workspace string, old, now *apikey.WorkspaceLimits, 
 	}
 	e := by.Entry(action, apikey.ID{})
 	e.Workspace = workspace
-	return putAudit(tx, e, changed)
+	return putAudit(tx, e, workspace, changed)
 }
 
 // loadLimits reads the limits of all workspaces.

@@ -8,14 +8,17 @@ const say = (text) => {
   says.hidden = false;
 };
 
-// Times: the title has UTC already; it gets the reader's zone too.
-const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" }).formatToParts(new Date()).find((part) => part.type === "timeZoneName");
+// Times are in UTC already, and get the reader's zone too.
+const zoned = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+const local = (iso, utc) => {
+  const at = new Date(iso);
+  return at.getTimezoneOffset() === 0 ? utc : `${zoned.format(at)} (${utc})`;
+};
 for (const time of document.querySelectorAll("time[datetime]")) {
-  const at = new Date(time.dateTime);
-  if (!Number.isNaN(at.getTime())) {
-    time.title = `${zoned.format(at)} ${zone ? zone.value : ""} (${time.title})`;
-  }
+  time.title = local(time.dateTime, time.title);
+}
+for (const text of document.querySelectorAll("[data-at]")) {
+  text.textContent = local(text.dataset.at, text.textContent);
 }
 
 // What is to be corrected is read first.

@@ -35,6 +35,9 @@ func (s *Store) Audit(q keystore.AuditQuery) (keystore.AuditPage, error) {
 	if err := s.open(); err != nil {
 		return keystore.AuditPage{}, err
 	}
+	if q.Workspace != "" {
+		return s.auditOfWorkspace(q)
+	}
 	limit := keystore.PageSize(q.Limit)
 	entries, err := s.auditOf(q, limit+1)
 	if err != nil {

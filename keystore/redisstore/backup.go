@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -28,6 +29,9 @@ func (s *Store) Backup(w io.Writer) error {
 		return err
 	}
 	if err := s.Complete(); err != nil {
+		return err
+	}
+	if err := s.placeTrail(time.Now().Add(3 * s.grace())); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "keygate-backup-")
@@ -80,13 +84,7 @@ func (s *Store) fill(f *keystore.Builder, seq uint64) error {
 			return err
 		}
 	}
-	return s.eachAudit(func(member string) error {
-		e, err := decodeAudit(member)
-		if err != nil || e.Seq > seq { // what is newer is of a change that may be missing
-			return nil //nolint:nilerr // Check tells of it
-		}
-		return f.Audit(e)
-	})
+	return s.fillAudit(f, seq)
 }
 
 // fillKeys leaves out what does not verify, and the second of two opaque keys

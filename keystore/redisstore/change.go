@@ -117,7 +117,7 @@ func (s *Store) Create(k apikey.Key, by keystore.Actor) error {
 		return err
 	}
 	defer s.lock(k.ID)()
-	c, err := s.begin(entry{op: "put", k: k, audit: audit, made: true})
+	c, err := s.beginWithin(boundOf(by, &k, 0, keystore.AddedLive(by.At, nil, &k)), entry{op: "put", k: k, audit: audit, made: true})
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (s *Store) Update(id apikey.ID, action string, by keystore.Actor, edit func
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		c, err := s.begin(entry{op: "put", k: k, audit: audit})
+		c, err := s.beginWithin(boundOf(by, &old, keystore.AddedLive(by.At, nil, &old), keystore.AddedLive(by.At, &old, &k)), entry{op: "put", k: k, audit: audit})
 		if err != nil {
 			return apikey.Key{}, err
 		}

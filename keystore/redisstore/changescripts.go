@@ -58,15 +58,71 @@ redis.call('PEXPIRE', KEYS[3], ` + marksLive + `)
 return have and 'another' or ''
 `)
 
-// noteScript notes a page of a change before any of it is made, and returns
-// whether it is still under way. KEYS: meta, pending, steps. ARGV: the change,
-// the page, the keys concerned, the steps.
+// noteScript notes a page of a change before any of it is made. It returns 1; 0 where
+// the change is no longer under way; or 2, how many live keys the workspace has, and
+// how many are reserved, where there is no room for the change. KEYS: meta, pending,
+// steps, workspaces, revoked, expires, until, reserved. ARGV: the change, the page,
+// the keys concerned, the steps; then, for a change that is bounded, the bound, the
+// live keys that it leaves of its own, the ID of the one that it changes, the
+// workspace, and when, in Unix seconds.
+//
+// Records are in other slots than this, so a bound cannot be checked where they are
+// changed. It is checked here, and the room is reserved in the same step. A
+// reservation counts in the place of what the index has of its key, and for as long
+// as its change is noted: until it is entered, when the index has its keys in the
+// same step, or undone. So no lost answer and no gateway that ends leaves room taken
+// or taken twice.
+//
+// A workspace with fewer keys than there is room for is not counted. Otherwise each
+// of its keys costs up to three look-ups.
 var noteScript = redis.NewScript(lost + clock + `
 local page = tonumber(ARGV[2])
-if page > 0 and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return 0 end
+if page > 0 and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return {0} end
+
+local function isLive(id, at)
+  local expires = redis.call('ZSCORE', KEYS[6], id)
+  if expires then return tonumber(expires) > at end
+  if redis.call('ZSCORE', KEYS[5], id) then return false end
+  local ends = redis.call('ZSCORE', KEYS[7], id)
+  return not ends or tonumber(ends) > at
+end
+
+local function count(ws, at, replaced)
+  local n, from = 0, '[' .. ws .. '\0'
+  while true do
+    local members = redis.call('ZRANGEBYLEX', KEYS[4], from, '(' .. ws .. '\1', 'LIMIT', 0, 1000)
+    for _, member in ipairs(members) do
+      local id = string.sub(member, #ws + 2)
+      if not replaced[id] and isLive(id, at) then n = n + 1 end
+    end
+    if #members < 1000 then return n end
+    from = '(' .. members[#members]
+  end
+end
+
+if ARGV[5] then
+  local max, after, id, ws, at = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
+  local taken, replaced, all = 0, {[id] = true}, redis.call('HGETALL', KEYS[8])
+  for i = 1, #all, 2 do
+    local n, key, of = string.match(all[i + 1], '^(%d+) (%S+) (.*)$')
+    if redis.call('HEXISTS', KEYS[2], all[i]) == 0 then
+      redis.call('HDEL', KEYS[8], all[i])
+    elseif of == ws then
+      taken = taken + tonumber(n)
+      replaced[key] = true
+    end
+  end
+  local room = max - after - taken
+  local some = room < 0 and 1 or #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. ws .. '\0', '(' .. ws .. '\1', 'LIMIT', 0, room + 1)
+  if some > room then
+    local live = count(ws, at, replaced)
+    if live > room then return {2, live, taken} end
+  end
+  redis.call('HSET', KEYS[8], ARGV[1], after .. ' ' .. id .. ' ' .. ws)
+end
 redis.call('HSET', KEYS[3], ARGV[1] .. '/' .. ARGV[2], '0 ' .. ARGV[4])
 redis.call('HSET', KEYS[2], ARGV[1], now() .. ' ' .. (page + 1) .. ' ' .. ARGV[3])
-return 1
+return {1}
 `)
 
 // clock is the engine's, as the text of its milliseconds.

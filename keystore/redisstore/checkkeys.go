@@ -39,12 +39,12 @@ func (s *Store) lookAt(ids []apikey.ID) ([]look, error) {
 
 func (s *Store) lookAtPage(ids []apikey.ID) ([]look, error) {
 	b, n := s.conn.B(), &s.names
-	const questions = 5
+	const questions = 6
 	cmds := make([]rueidis.Completed, 0, questions*len(ids))
 	for _, id := range ids {
 		cmds = append(cmds, b.Get().Key(n.recordOf(id)).Build(), b.Zscore().Key(n.ids).Member(id.String()).Build(),
 			b.Zscore().Key(n.disabled).Member(id.String()).Build(), b.Zscore().Key(n.revoked).Member(id.String()).Build(),
-			b.Zscore().Key(n.expires).Member(id.String()).Build())
+			b.Zscore().Key(n.expires).Member(id.String()).Build(), b.Zscore().Key(n.until).Member(id.String()).Build())
 	}
 	replies := s.conn.DoMulti(cmds...)
 	looks := make([]look, len(ids))
@@ -67,13 +67,13 @@ func (l *look) judge(replies []redis.Reply) (err error) {
 	if err != nil {
 		return err
 	}
-	var scores [4]string // "" for none
+	var scores [5]string // "" for none
 	for i := range scores {
 		if scores[i], err = scoreIn(replies[1+i]); err != nil {
 			return err
 		}
 	}
-	indexed, disabled, revoked, expires := scores[0] != "", scores[1] != "", scores[2] != "", scores[3]
+	indexed, disabled, revoked := scores[0] != "", scores[1] != "", scores[2] != ""
 	if l.record == nil {
 		if indexed {
 			l.problem = fmt.Errorf("%w: the index has key %s, but its record is missing; delete it, or bring the record back", keystore.ErrDamaged, l.id)
@@ -93,7 +93,12 @@ func (l *look) judge(replies []redis.Reply) (err error) {
 		return nil
 	}
 	e := entry{k: l.k}
-	if state, at := e.state(); disabled != (state == "disabled") || revoked != (state == "revoked") || expires != at {
+	state, at := e.state()
+	expires, until := at, ""
+	if state == "disabled" {
+		expires, until = until, expires
+	}
+	if disabled != (state == "disabled") || revoked != (state == "revoked") || scores[3] != expires || scores[4] != until {
 		l.problem = fmt.Errorf("%w: the index has key %s in another status; %s", keystore.ErrDamaged, l.id, toMend)
 	}
 	return nil

@@ -60,7 +60,7 @@ func (s *Store) beginAll(batch []apikey.Key, by keystore.Actor) (*change, error)
 			}
 			entries[i] = entry{op: "put", k: keys[i], audit: audit, made: true}
 		}
-		if err := c.note(entries); err != nil {
+		if err := c.note(entries, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -30,7 +30,7 @@ func TestEveryErrorOfTheEngineIsAFailure(t *testing.T) {
 		"limits":  func() error { return s.SetWorkspaceLimits("acme", nil, by) },
 		"usage":   func() error { _, err := s.Usage(k.ID, 0, 1); return err },
 		"used":    func() error { _, err := s.LastUsed(k.ID); return err },
-		"scopes":  func() error { _, err := s.HeldScopes(1); return err },
+		"scopes":  func() error { _, err := s.HeldScopes("", 1); return err },
 		"audit":   func() error { _, err := s.Audit(keystore.AuditQuery{}); return err },
 		"backup":  func() error { return s.Backup(io.Discard) },
 		"check":   func() error { _, err := s.Check(func(string, error) {}); return err },

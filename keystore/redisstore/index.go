@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 
@@ -13,6 +14,7 @@ type entry struct {
 	op     string // "put", "del", or "" for an audit entry alone
 	k      apikey.Key
 	audit  *keystore.AuditEntry
+	of     string // the workspace whose trail has audit; "": that of k
 	made   bool   // the key is created
 	record []byte // of "put"; nil: what k is written as
 }
@@ -24,18 +26,19 @@ func (e *entry) bytes() []byte {
 	return e.record
 }
 
-// state is the status set that a key belongs to, and when it expires if it is in
-// the one of those that do.
+// state is the status set that a key belongs to, and when it expires if it is not
+// revoked.
 func (e *entry) state() (state, expires string) {
 	switch {
 	case !e.k.RevokedAt.IsZero():
 		return "revoked", ""
 	case e.k.Disabled:
-		return "disabled", ""
-	case !e.k.ExpiresAt.IsZero():
-		return "", formatInt(e.k.ExpiresAt.Unix())
+		state = "disabled"
 	}
-	return "", ""
+	if !e.k.ExpiresAt.IsZero() {
+		expires = formatInt(e.k.ExpiresAt.Unix())
+	}
+	return state, expires
 }
 
 func (e *entry) args(list []string) ([]string, error) {
@@ -51,7 +54,7 @@ func (e *entry) args(list []string) ([]string, error) {
 		}
 		audit = string(line)
 	}
-	return append(list, e.op, e.k.ID.String(), e.k.Workspace, state, expires, hash, audit), nil
+	return append(list, e.op, e.k.ID.String(), e.k.Workspace, state, expires, hash, cmp.Or(e.of, e.k.Workspace), audit), nil
 }
 
 // enter brings index and trail up to date with a page of a change, in one step.
@@ -69,6 +72,7 @@ func (c *change) enter(page int, by keystore.Actor, entries []entry) (bool, erro
 	s, n := c.s, &c.s.names
 	m, have, err := s.conn.RunReplicated(enterScript, []string{
 		n.meta, n.ids, n.workspaces, n.disabled, n.revoked, n.expires, n.opaque, n.used, n.audit, n.auditByKey, n.steps,
+		n.until, n.auditByWs, n.places, n.reserved,
 	}, args, s.replicas)
 	if err != nil {
 		return false, err

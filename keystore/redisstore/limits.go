@@ -137,7 +137,7 @@ func (s *Store) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits
 		if err != nil {
 			return err
 		}
-		m, replicas, err := s.conn.RunReplicated(limitsScript, []string{s.names.meta, s.names.limits, s.names.audit},
+		m, replicas, err := s.conn.RunReplicated(limitsScript, []string{s.names.meta, s.names.limits, s.names.audit, s.names.auditByWs, s.names.places},
 			[]string{workspace, have, record, string(line)}, s.replicas)
 		s.limitsNews.Add(1)
 		if err != nil {

@@ -110,11 +110,11 @@ func (s *Store) idsAfter(workspace string, status apikey.Status, after apikey.ID
 	return ids, len(members) == some, nil
 }
 
-// HeldScopes implements [keystore.Store]. It reads every key.
-func (s *Store) HeldScopes(most int) ([]keystore.HeldScope, error) {
+// HeldScopes implements [keystore.Store]. It reads every key of the workspace.
+func (s *Store) HeldScopes(workspace string, most int) ([]keystore.HeldScope, error) {
 	index := keystore.NewIndex()
-	err := s.eachRecord("", "", apikey.ID{}, pageLen, func(id apikey.ID, record []byte, _ string) bool {
-		if k, err := keystore.DecodeKey(id, record); err == nil {
+	err := s.eachRecord(workspace, "", apikey.ID{}, pageLen, func(id apikey.ID, record []byte, _ string) bool {
+		if k, err := keystore.DecodeKey(id, record); err == nil && (workspace == "" || k.Workspace == workspace) {
 			if g, err := k.Grant(); err == nil {
 				index.Put(id, g, false)
 			}

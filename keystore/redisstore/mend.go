@@ -38,6 +38,8 @@ func (s *Store) keepMending() {
 			if err == nil && !m.IsNil() {
 				_, _ = s.mendAll() // it is given up where the engine fails; Check tells of what is left
 			}
+		case <-s.placeDue:
+			_ = s.placeTrail(time.Time{}) // as well
 		case <-s.mendDue:
 			_, _ = s.resolveNotes() // the next heartbeat asks for it again
 		}
@@ -139,7 +141,7 @@ func (s *Store) mendOrphans() (mended int, err error) {
 // sets are what the index has besides the list of all keys.
 func (s *Store) sets() []string {
 	n := &s.names
-	return []string{n.disabled, n.revoked, n.expires, n.workspaces}
+	return []string{n.disabled, n.revoked, n.expires, n.until, n.workspaces}
 }
 
 // eachOrphan yields members of a set of keys that have neither a record nor a

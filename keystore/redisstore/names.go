@@ -7,31 +7,36 @@ import (
 )
 
 // schemaVersion changes when an older Keygate could misread what is stored. 2:
-// records may have created_by, which gateways of 1 refuse to read.
-const schemaVersion = "2"
+// records may have created_by, which gateways of 1 refuse to read. 3: audit entries
+// have places in the trails of their workspaces.
+const schemaVersion = "3"
 
 // names are the names of the engine's keys. What belongs to one API key is in
 // the slot of its ID, all that is only for administration in one other slot.
 type names struct {
 	record, use, marks string // begin the names of what belongs to one API key
 
-	meta       string // HASH: schema, created, name, brand, seq (of the last audit entry)
+	meta       string // HASH: schema, created, name, brand, seq (of the last audit entry), placed (the last one in places)
 	ids        string // ZSET, all scores 0: the IDs of all keys
 	workspaces string // ZSET, all scores 0: workspace, 0, ID
 	disabled   string // ZSET, all scores 0: the IDs of disabled keys
 	revoked    string // ZSET, all scores 0: the IDs of revoked keys
 	expires    string // ZSET: the IDs of all other keys that expire, by Unix seconds
+	until      string // ZSET: the IDs of disabled keys that expire, by Unix seconds
 	opaque     string // HASH: hash → ID
 	limits     string // HASH: workspace → record
 	used       string // ZSET: the IDs of keys with use, by the last day with some
 	charged    string // HASH: day, space, workspace → charged to the workspace
 	audit      string // ZSET by number: number, space, JSON
 	auditByKey string // ZSET, all scores 0: ID, colon, number of 20 digits
+	auditByWs  string // ZSET, all scores 0: see inTrail
+	places     string // HASH: number of an audit entry → its number in the trail of its workspace, space, workspace
 	buckets    string // STRING: JSON
 	gateways   string // ZSET: the gateways that are there, by when they last said so
 	mending    string // STRING: a gateway looks for what is missing in the index
 	pending    string // HASH: change that is under way → since when, its pages, its keys
 	steps      string // HASH: change, slash, page → how often it was entered, space, JSON
+	reserved   string // HASH: change that is under way → live keys after it, space, ID, space, workspace; see noteScript
 }
 
 func newNames(prefix string) names {
@@ -39,10 +44,11 @@ func newNames(prefix string) names {
 	return names{
 		record: prefix + ":k:", use: prefix + ":u:", marks: prefix + ":m:",
 		meta: admin + "meta", ids: admin + "idx", workspaces: admin + "byws",
-		disabled: admin + "disabled", revoked: admin + "revoked", expires: admin + "expires",
+		disabled: admin + "disabled", revoked: admin + "revoked", expires: admin + "expires", until: admin + "until",
 		opaque: admin + "opaque", limits: admin + "ws", used: admin + "used", charged: admin + "uw",
 		audit: admin + "audit", auditByKey: admin + "auditby", buckets: admin + "buckets", mending: admin + "mending", gateways: admin + "gateways",
-		pending: admin + "pending", steps: admin + "steps",
+		auditByWs: admin + "auditws", places: admin + "places",
+		pending: admin + "pending", steps: admin + "steps", reserved: admin + "reserved",
 	}
 }
 

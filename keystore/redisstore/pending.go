@@ -53,9 +53,11 @@ type step struct {
 
 // begin notes a change of one page. The last entry is that of the record that
 // decides.
-func (s *Store) begin(entries ...entry) (*change, error) {
+func (s *Store) begin(entries ...entry) (*change, error) { return s.beginBounded(nil, entries) }
+
+func (s *Store) beginBounded(b *bound, entries []entry) (*change, error) {
 	c := &change{s: s, name: rand.Text(), mine: true, keys: keysOf(entries)}
-	return c, c.note(entries)
+	return c, c.note(entries, b)
 }
 
 // fewKeys is how many keys a note names.
@@ -72,9 +74,9 @@ func keysOf(entries []entry) string {
 	return strings.Join(ids, ",")
 }
 
-// note notes another page. Where that fails nothing was changed, whatever became
-// of the note.
-func (c *change) note(entries []entry) error {
+// note notes another page, within a bound unless that is nil. Where it fails nothing
+// was changed, whatever became of the note.
+func (c *change) note(entries []entry, b *bound) error {
 	steps := make([]step, len(entries))
 	for i := range entries {
 		e := &entries[i]
@@ -99,11 +101,16 @@ func (c *change) note(entries []entry) error {
 	}
 	page := len(c.pages)
 	c.pages, c.times = append(c.pages, entries), append(c.times, 0)
-	m, err := c.s.conn.Run(noteScript, []string{c.s.names.meta, c.s.names.pending, c.s.names.steps},
-		[]string{c.name, strconv.Itoa(page), c.keys, string(text)})
+	n := &c.s.names
+	m, err := c.s.conn.Run(noteScript, []string{n.meta, n.pending, n.steps, n.workspaces, n.revoked, n.expires, n.until, n.reserved},
+		b.args([]string{c.name, strconv.Itoa(page), c.keys, string(text)}))
 	if err == nil {
-		var noted bool
-		if noted, err = m.AsBool(); err == nil && !noted {
+		var told []int64
+		switch told, err = m.AsIntSlice(); {
+		case err != nil:
+		case len(told) == 3:
+			return &noRoom{live: int(told[1]), reserved: int(told[2])}
+		case len(told) != 1 || told[0] == 0:
 			err = errGivenUp
 		}
 	}

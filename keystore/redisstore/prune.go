@@ -98,7 +98,8 @@ func (s *Store) pruneAudit(before time.Time) error {
 			}
 		}
 		args := append([]string{strconv.Itoa(old)}, members[:old]...)
-		if _, err := s.conn.Run(pruneScript, []string{s.names.audit, s.names.auditByKey}, append(args, keys...)); err != nil {
+		n := &s.names
+		if _, err := s.conn.Run(pruneScript, []string{n.audit, n.auditByKey, n.auditByWs, n.places}, append(args, keys...)); err != nil {
 			return err
 		}
 	}

@@ -298,6 +298,7 @@ func (s *Store) entriesNow(pages [][]step) ([][]entry, error) {
 			was := apikey.Key{ID: st.ID, Workspace: st.Workspace, Opaque: len(st.Hash) > 0}
 			copy(was.Hash[:], st.Hash)
 			e := entryOf(records[i], &was)
+			e.of = st.Workspace
 			if len(st.Audit) > 0 {
 				e.audit = new(keystore.AuditEntry)
 				if err := json.Unmarshal(st.Audit, e.audit); err != nil {

@@ -18,35 +18,38 @@ end
 `
 
 // beatScript is asked with every heartbeat. It returns the name of the store, how
-// many changes are under way, and what is gone although the store has some of it:
-// an engine that drops keys when its memory is full takes whole indexes. KEYS:
-// meta, pending, ids, opaque, limits.
+// many changes are under way, what is gone although the store has some of it, and
+// whether there are audit entries without a place: an engine that drops keys when its
+// memory is full takes whole indexes. KEYS: meta, pending, ids, opaque, limits.
 const beatScript = `
-local meta = redis.call('HMGET', KEYS[1], 'name', 'ids', 'opaque', 'limits')
+local meta = redis.call('HMGET', KEYS[1], 'name', 'ids', 'opaque', 'limits', 'seq', 'placed')
 local gone = ''
 for i = 2, 4 do
   if tonumber(meta[i] or '0') > 0 and redis.call('EXISTS', KEYS[i + 1]) == 0 then gone = KEYS[i + 1] end
 end
-return {meta[1] or '', redis.call('HLEN', KEYS[2]), gone}
+local unplaced = (meta[5] or '0') ~= (meta[6] or '0') and 1 or 0
+return {meta[1] or '', redis.call('HLEN', KEYS[2]), gone, unplaced}
 `
 
 // enterScript brings the administration up to date with the records of a page of
 // a change, and returns whether it did: not where somebody else has entered it
-// meanwhile. The trail gets its entries with the first time. KEYS: see adminKeys.
-// ARGV: the page's field of steps, how often it was entered, then for each record
-// the seven of entry.args.
-var enterScript = redis.NewScript(lost + sizes + `
-local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey, steps = unpack(KEYS)
+// meanwhile. The trail gets its entries with the first time. What the change has
+// reserved counts by the index from here on. KEYS: see enter. ARGV: the page's field
+// of steps, how often it was entered, then for each record the eight of entry.args.
+var enterScript = redis.NewScript(lost + sizes + placing + `
+local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey, steps, until_, byws, places, reserved = unpack(KEYS)
 local step = redis.call('HGET', steps, ARGV[1])
 if not step then return 0 end
 local times, rest = string.match(step, '^(%d+)( .*)$')
 if times ~= ARGV[2] then return 0 end
-for i = 3, #ARGV, 7 do
-  local op, id, ws, state, at, hash, entry = unpack(ARGV, i, i + 6)
+local place = placing(meta, byws, places, bykey)
+for i = 3, #ARGV, 8 do
+  local op, id, ws, state, at, hash, of, entry = unpack(ARGV, i, i + 7)
   if op ~= '' then
     redis.call('ZREM', disabled, id)
     redis.call('ZREM', revoked, id)
     redis.call('ZREM', expires, id)
+    redis.call('ZREM', until_, id)
   end
   if op == 'put' then
     redis.call('ZADD', ids, 0, id)
@@ -55,6 +58,7 @@ for i = 3, #ARGV, 7 do
       redis.call('ZADD', revoked, 0, id)
     elseif state == 'disabled' then
       redis.call('ZADD', disabled, 0, id)
+      if at ~= '' then redis.call('ZADD', until_, at, id) end
     elseif at ~= '' then
       redis.call('ZADD', expires, at, id)
     end
@@ -68,10 +72,12 @@ for i = 3, #ARGV, 7 do
   if entry ~= '' and times == '0' then
     local seq = redis.call('HINCRBY', meta, 'seq', 1)
     redis.call('ZADD', audit, seq, string.format('%.0f', seq) .. ' ' .. entry)
+    place(seq, of, id)
     if id ~= '' then redis.call('ZADD', bykey, 0, id .. ':' .. string.format('%020.0f', seq)) end
   end
 end
 redis.call('HSET', steps, ARGV[1], string.format('%d', times + 1) .. rest)
+redis.call('HDEL', reserved, string.match(ARGV[1], '^(.*)/'))
 sizes(meta, ids, opaque)
 return 1
 `)
@@ -87,8 +93,9 @@ return have
 `)
 
 // limitsScript changes the limits of a workspace that are as the caller has
-// read them. KEYS: meta, limits, audit. ARGV: workspace, old, new, entry.
-var limitsScript = redis.NewScript(lost + `
+// read them. KEYS: meta, limits, audit, auditByWs, places. ARGV: workspace, old, new,
+// entry.
+var limitsScript = redis.NewScript(lost + placing + `
 local have = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 if have ~= ARGV[2] then return 0 end
 if ARGV[3] == '' then
@@ -99,6 +106,7 @@ end
 redis.call('HSET', KEYS[1], 'limits', redis.call('HLEN', KEYS[2]))
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('ZADD', KEYS[3], seq, string.format('%.0f', seq) .. ' ' .. ARGV[4])
+placing(KEYS[1], KEYS[4], KEYS[5])(seq, ARGV[1], '')
 return 1
 `)
 
@@ -196,13 +204,4 @@ for i = 1, #ARGV, 2 do
   if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then n = n + redis.call('ZREM', KEYS[2], ARGV[i + 1]) end
 end
 return n
-`)
-
-// pruneScript removes entries from the trail and from the trails of keys. KEYS:
-// audit, auditByKey. ARGV: how many entries follow, these, then their members in
-// auditByKey.
-var pruneScript = redis.NewScript(`
-local n = tonumber(ARGV[1])
-for i = 2, #ARGV do redis.call('ZREM', i <= n + 1 and KEYS[1] or KEYS[2], ARGV[i]) end
-return 1
 `)

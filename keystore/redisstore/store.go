@@ -76,6 +76,7 @@ type Store struct {
 	givenUp   map[string]bool // changes that this process has begun and does not go on with
 	mendDue   chan struct{}   // there are changes that may have been given up
 	scanDue   chan struct{}   // the engine is back: it may lack a part of what it had
+	placeDue  chan struct{}   // there are audit entries without a place
 
 	ready    atomic.Bool  // tracking is set; before that there is nothing to drop
 	gateway  string       // its name among the gateways
@@ -102,6 +103,7 @@ func Open(conn *redis.Conn, config Config) (*Store, error) {
 		conn: conn, names: newNames(conn.Prefix()), replicas: config.Replicas, gateway: rand.Text(),
 		reload: make(chan struct{}, 1), closing: make(chan struct{}),
 		mendDue: make(chan struct{}, 1), scanDue: make(chan struct{}, 1),
+		placeDue: make(chan struct{}, 1),
 	}
 	patience := conn.Config().Timeout
 	s.keys = newCache(patience, s.readGrant)
@@ -190,12 +192,15 @@ func (s *Store) heard(replies []redis.Reply) error {
 		return replies[0].Err
 	}
 	told, err := replies[0].ToArray()
-	if err != nil || len(told) != 3 {
+	if err != nil || len(told) != 4 {
 		return errLost
 	}
 	name, _ := told[0].ToString()
 	pending, _ := told[1].AsInt64()
 	gone, _ := told[2].ToString()
+	if unplaced, _ := told[3].AsInt64(); unplaced > 0 {
+		due(s.placeDue)
+	}
 	switch {
 	case name != s.name:
 		return errLost

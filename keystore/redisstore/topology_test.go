@@ -133,7 +133,7 @@ func everyMethod(t *testing.T, f storetest.Factory) {
 	if err != nil || len(page.Keys) != 41 {
 		t.Errorf("list: %d keys, %v", len(page.Keys), err)
 	}
-	if held, err = s.HeldScopes(1); err != nil || len(held) != 1 || held[0].Count != 41 {
+	if held, err = s.HeldScopes("", 1); err != nil || len(held) != 1 || held[0].Count != 41 {
 		t.Errorf("held scopes: %+v, %v", held, err)
 	}
 	if n := s.Counts(by.At); n[apikey.Active] != 40 || n[apikey.Revoked] != 1 {

@@ -58,6 +58,60 @@ func rotated(s *Store, n int) error {
 	}))
 }
 
+// boundedKey is a key that is alone in its workspace.
+func boundedKey(n int) apikey.Key {
+	k := key(n)
+	k.Workspace = fmt.Sprintf("bounded%d", n)
+	return k
+}
+
+func within(most int) keystore.Actor {
+	actor := by
+	actor.MaxLive = most
+	return actor
+}
+
+func rotatedWithin(most int) func(*Store, int) error {
+	return func(s *Store, n int) error {
+		return last(s.Rotate(key(n).ID, within(most), func(old, k *apikey.Key) error {
+			if !old.ReplacedBy.IsZero() {
+				return errRotated
+			}
+			next := successor(n)
+			k.ID, k.Hash, k.Prefix, k.CreatedAt = next.ID, next.Hash, next.Prefix, by.At
+			old.ExpiresAt = by.At.Add(time.Hour)
+			return nil
+		}))
+	}
+}
+
+// full reports whether a workspace has the key that a change within its bound adds
+// to those it had before, and tries: then another key is refused, and otherwise there
+// is exactly the room that there was.
+func full(s *Store, n int, added apikey.ID, before, most int) (bool, error) {
+	made := false
+	var err error
+	if !added.IsZero() {
+		if made, err = thereIs(s, added); err != nil {
+			return false, err
+		}
+	}
+	another := boundedKey(n)
+	more := testKey(10*n + 5)
+	another.ID, another.Hash, another.Prefix = more.ID, more.Hash, more.Prefix
+	err = s.Create(another, within(most))
+	refused, isFull := errors.AsType[*keystore.TooManyError](err)
+	switch {
+	case made && isFull && refused.Live == most:
+		return true, nil
+	case !made && err == nil:
+		return false, s.Delete(another.ID, by, nil)
+	case made && err == nil, isFull:
+		return made, fmt.Errorf("made: %t; %d live keys before it, at most %d; another: %w", made, before, most, err)
+	}
+	return made, err
+}
+
 var errRotated = errors.New("it is rotated")
 
 func thereIs(s *Store, id apikey.ID) (bool, error) {
@@ -127,6 +181,34 @@ func walk() []walked {
 			}
 			return there, nil
 		}},
+		{
+			name: "create within a bound", again: true, run: func(s *Store, n int) error { return s.Create(boundedKey(n), within(1)) },
+			done: func(s *Store, n int) (bool, error) { return full(s, n, boundedKey(n).ID, 0, 1) },
+		},
+		{
+			name: "rotate within a bound", before: func(s *Store, n int) error { return s.Create(boundedKey(n), by) }, run: rotatedWithin(2),
+			done: func(s *Store, n int) (bool, error) { return full(s, n, successor(n).ID, 1, 2) },
+		},
+		{
+			name: "prolong within a bound", before: func(s *Store, n int) error {
+				k := boundedKey(n)
+				k.ExpiresAt = by.At
+				return s.Create(k, by)
+			}, run: func(s *Store, n int) error {
+				return last(s.Update(key(n).ID, "update", within(1), func(k *apikey.Key) error { k.ExpiresAt = time.Time{}; return nil }))
+			},
+			done: func(s *Store, n int) (bool, error) {
+				k, err := s.Get(key(n).ID)
+				if err != nil {
+					return false, err
+				}
+				id := key(n).ID
+				if !k.ExpiresAt.IsZero() {
+					id = apikey.ID{}
+				}
+				return full(s, n, id, 0, 1)
+			},
+		},
 		{name: "delete", before: created, run: func(s *Store, n int) error { return s.Delete(key(n).ID, by, nil) }, done: func(s *Store, n int) (bool, error) {
 			there, err := thereIs(s, key(n).ID)
 			return !there, err

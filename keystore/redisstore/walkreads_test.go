@@ -45,7 +45,7 @@ func TestWalkReads(t *testing.T) {
 			return fmt.Sprint(id, ok), err
 		},
 		"list":   func(s *Store) (string, error) { all, err := allKeys(s, ""); return fmt.Sprint(len(all)), err },
-		"scopes": func(s *Store) (string, error) { h, err := s.HeldScopes(1); return fmt.Sprint(h), err },
+		"scopes": func(s *Store) (string, error) { h, err := s.HeldScopes("", 1); return fmt.Sprint(h), err },
 		"audit": func(s *Store) (string, error) {
 			page, err := s.Audit(keystore.AuditQuery{Key: keys[0].ID})
 			return fmt.Sprint(page), err

@@ -101,7 +101,7 @@ func testAllAtOnce(t *testing.T, f Factory) {
 		func() error { return second(s.Usage(keyID(1), 0, 30000)) },
 		func() error { return s.UsageSince(20000, func(apikey.Usage) {}, func(apikey.WorkspaceUsage) {}) },
 		func() error { return second(s.LastUsed(keyID(1))) },
-		func() error { return second(s.HeldScopes(2)) },
+		func() error { return second(s.HeldScopes("", 2)) },
 		func() error { return s.Backup(io.Discard) },
 		func() error {
 			_, err := s.Check(func(name string, problem error) { t.Errorf("%s: %v", name, problem) })

@@ -127,11 +127,11 @@ func (s *Failing) LastUsed(id apikey.ID) (time.Time, error) {
 }
 
 // HeldScopes implements [keystore.Store].
-func (s *Failing) HeldScopes(most int) ([]keystore.HeldScope, error) {
+func (s *Failing) HeldScopes(workspace string, most int) ([]keystore.HeldScope, error) {
 	if err := s.call("HeldScopes"); err != nil {
 		return nil, err
 	}
-	return s.Store.HeldScopes(most)
+	return s.Store.HeldScopes(workspace, most)
 }
 
 // Audit implements [keystore.Store].

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -10,11 +11,39 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
+// testHeldScopesOfWorkspace: those of one workspace tell nothing of another.
+func testHeldScopesOfWorkspace(t *testing.T, f Factory) {
+	s := f.New(t)
+	for n := range 9 {
+		k := newKey(t, n)
+		k.Workspace, k.Scopes = []string{"a", "a-b", "b"}[n%3], []string{"all:all", fmt.Sprintf("only:%d", n%3)}
+		create(t, s, k)
+	}
+	for n, workspace := range []string{"a", "a-b", "b"} {
+		want := []keystore.HeldScope{
+			{Scope: "all:all", Count: 3, Keys: []apikey.ID{keyID(n), keyID(n + 3)}},
+			{Scope: fmt.Sprintf("only:%d", n), Count: 3, Keys: []apikey.ID{keyID(n), keyID(n + 3)}},
+		}
+		if got, err := s.HeldScopes(workspace, 2); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v; want %+v", workspace, got, err, want)
+		}
+	}
+	if got, err := s.HeldScopes("none", 2); err != nil || len(got) != 0 {
+		t.Errorf("of no workspace: %+v, %v", got, err)
+	}
+	if err := s.Delete(keyID(0), by, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.HeldScopes("a", 1); err != nil || len(got) != 2 || got[0].Count != 2 || got[0].Keys[0] != keyID(3) {
+		t.Errorf("after a deletion: %+v, %v", got, err)
+	}
+}
+
 func testHeldScopes(t *testing.T, f Factory) {
 	s := f.New(t)
 	check := func(most int, held ...keystore.HeldScope) {
 		t.Helper()
-		got, err := s.HeldScopes(most)
+		got, err := s.HeldScopes("", most)
 		if err != nil || len(got) != len(held) || len(held) > 0 && !reflect.DeepEqual(got, held) {
 			t.Errorf("%+v, %v; want %+v", got, err, held)
 		}

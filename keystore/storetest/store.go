@@ -159,7 +159,7 @@ func testClosed(t *testing.T, f Factory) {
 		s.SetWorkspaceLimits("acme", nil, by),
 		second(s.Usage(keyID(1), 0, 1)),
 		second(s.LastUsed(keyID(1))),
-		second(s.HeldScopes(1)),
+		second(s.HeldScopes("", 1)),
 		second(s.Audit(keystore.AuditQuery{})),
 		second(s.Brand()),
 		s.SetBrand("acme"),

@@ -1,0 +1,223 @@
+//go:build fleet
+
+package redisstore
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/redis/redistest"
+	"github.com/socialpatra/keygate/keystore"
+)
+
+// inSome is the nth key, in one of several workspaces.
+func inSome(n int, workspace string) apikey.Key {
+	k := testKey(n)
+	k.Workspace = workspace
+	return k
+}
+
+var someWorkspaces = []string{"a", "a-b", "b"}
+
+// changeSome makes one change of any kind. Keys come again in other workspaces.
+func changeSome(s *Store, r *rand.Rand, keys, step int) error {
+	n, workspace := r.IntN(keys), someWorkspaces[r.IntN(3)]
+	var err error
+	switch r.IntN(6) {
+	case 0:
+		err = s.Create(inSome(n, workspace), by)
+	case 1:
+		err = s.CreateAll([]apikey.Key{inSome(n, workspace), inSome(n+keys, workspace)}, by, nil)
+	case 2:
+		err = s.Delete(testKey(n).ID, by, nil)
+	case 3:
+		err = s.SetWorkspaceLimits(workspace, &apikey.WorkspaceLimits{PerDay: uint32(step + 1)}, by)
+	default:
+		err = last(s.Update(testKey(n).ID, "update", by, func(k *apikey.Key) error { k.Name = fmt.Sprint(step); return nil }))
+	}
+	if errors.Is(err, keystore.ErrNotFound) || errors.Is(err, keystore.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// placesWrong says where the trails of workspaces are not what the trail of all makes
+// them: each entry is in that of its workspace, numbered from 1 on in the same order.
+func placesWrong(s *Store) error {
+	if err := s.placeTrail(time.Now().Add(redistest.Patience)); err != nil {
+		return err
+	}
+	m, err := s.conn.Do(s.conn.B().Hgetall().Key(s.names.places).Build())
+	if err != nil {
+		return err
+	}
+	places, err := m.AsStrMap()
+	if err != nil {
+		return err
+	}
+	numbers, in := make(map[string]uint64), make(map[apikey.ID]string)
+	err = s.eachAudit(func(member string) error {
+		e, err := decodeAudit(member)
+		if err != nil {
+			return err
+		}
+		workspace := e.Workspace
+		if !e.Key.IsZero() {
+			if c, ok := e.Changes["workspace"]; ok {
+				if to, _ := c.To.(string); to != "" {
+					in[e.Key] = to
+				}
+			}
+			workspace = in[e.Key]
+		}
+		numbers[workspace]++
+		want := fmt.Sprintf("%d %s", numbers[workspace], workspace)
+		if got := places[formatUint(e.Seq)]; got != want {
+			return fmt.Errorf("entry %d, %s of key %s, has the place %q; want %q", e.Seq, e.Action, e.Key, got, want)
+		}
+		delete(places, formatUint(e.Seq))
+		return nil
+	})
+	if err == nil && len(places) > 0 {
+		err = fmt.Errorf("there are places of no entries: %v", places)
+	}
+	return err
+}
+
+// asSchema2 takes from an engine what gateways of schema 3 have added.
+func asSchema2(server *redistest.Server, n *names) {
+	server.Do("DEL", n.auditByWs, n.places, n.until, n.reserved)
+	server.Do("HDEL", n.meta, "placed")
+	server.Do("HSET", n.meta, "schema", "2")
+}
+
+// TestPlaceTrail has trails of an older gateway, which become what they would be if
+// this one had made them, while others make changes.
+func TestPlaceTrail(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	server := redistest.Start(t)
+	c := config(server.Addr)
+	c.Timeout, c.Heartbeat = 5*time.Second, time.Second
+	s := open(t, c)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for step := range 3 * placePage { // several pages
+		if err := changeSome(s, r, 12, step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := firstOf(placesWrong(s), disagreement(s)); err != nil {
+		t.Fatal(err)
+	}
+	asSchema2(server, &s.names)
+	stores := []*Store{s, open(t, c), open(t, c)}
+	var all sync.WaitGroup
+	for i, s := range stores {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(seed, uint64(2+i)))
+			for step := range 100 {
+				if err := changeSome(s, r, 12, 1000*(i+1)+step); err != nil {
+					t.Error(err)
+				}
+				if step%10 == 0 {
+					if _, err := s.Audit(keystore.AuditQuery{Workspace: "a"}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := firstOf(placesWrong(s), disagreement(s)); err != nil {
+		t.Error(err)
+	}
+	if got := server.Do("HGET", s.names.meta, "schema"); got != schemaVersion {
+		t.Errorf("the schema is %s", got)
+	}
+}
+
+// TestPlaceTrailPruned has a trail of an older gateway of which the beginnings are
+// pruned, and an entry that cannot be read. A heartbeat is enough to place it.
+func TestPlaceTrailPruned(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, config(server.Addr))
+	early := by
+	early.At = by.At.Add(-time.Hour)
+	for n := range 3 {
+		succeeds(t, func() error { return s.Create(inSome(n, someWorkspaces[n]), early) })
+	}
+	for n := range 3 {
+		succeeds(t, func() error {
+			return last(s.Update(testKey(n).ID, "update", by, func(k *apikey.Key) error { k.Name = "x"; return nil }))
+		})
+	}
+	succeeds(t, func() error { return s.Delete(testKey(0).ID, by, nil) })
+	succeeds(t, func() error { return s.Delete(testKey(1).ID, by, nil) })
+	succeeds(t, func() error { return s.Create(inSome(1, "a"), by) }) // elsewhere
+	succeeds(t, func() error { return s.SetWorkspaceLimits("b", &apikey.WorkspaceLimits{PerDay: 1}, by) })
+	succeeds(t, func() error { return s.Prune(0, by.At) })
+	server.Do("DEL", s.names.recordOf(testKey(2).ID)) // only the index knows it
+	server.Do("SET", s.names.recordOf(testKey(2).ID), "rubbish")
+	asSchema2(server, &s.names)
+	redistest.Until(t, "a heartbeat has placed all", func() bool {
+		return server.Do("HGET", s.names.meta, "placed") == server.Do("HGET", s.names.meta, "seq")
+	})
+	for workspace, want := range map[string][]string{"a": {"create", "delete", "update"}, "a-b": {"delete", "update"}, "b": {"limit", "update"}} {
+		page, err := s.Audit(keystore.AuditQuery{Workspace: workspace})
+		var got []string
+		for i, e := range page.Entries {
+			got = append(got, e.Action)
+			if e.Seq != uint64(len(page.Entries)-i) {
+				t.Errorf("%s: entry %d has the number %d", workspace, i, e.Seq)
+			}
+		}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q, %v; want %q", workspace, got, err, want)
+		}
+	}
+}
+
+// TestPlacesChecked has trails of workspaces that are not as the trail of all.
+func TestPlacesChecked(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := openWith(t, config(server.Addr), 3)
+	n := &s.names
+	at := keystore.AuditPlace{Workspace: "acme", Number: 2}
+	for name, spoil := range map[string][]string{
+		"no place":            {"HDEL", n.places, "2"},
+		"no number":           {"HSET", n.places, "2", "rubbish"},
+		"elsewhere":           {"HSET", n.places, "2", "1 other"},
+		"place of no entry":   {"HSET", n.places, "9", "9 acme"},
+		"missing":             {"ZREM", n.auditByWs, inTrail(at, 2)},
+		"twice":               {"ZADD", n.auditByWs, "0", inTrail(keystore.AuditPlace{Workspace: "acme", Number: 4}, 2)},
+		"in a second":         {"ZADD", n.auditByWs, "0", inTrail(keystore.AuditPlace{Workspace: "other", Number: 1}, 2)},
+		"of no entry":         {"ZADD", n.auditByWs, "0", inTrail(keystore.AuditPlace{Workspace: "acme", Number: 4}, 9)},
+		"under a wrong name":  {"ZADD", n.auditByWs, "0", "abc"},
+		"under another wrong": {"ZADD", n.auditByWs, "0", "acme\x00x:y"},
+	} {
+		places, trail := server.Do("DUMP", n.places), server.Do("DUMP", n.auditByWs)
+		server.Do(spoil...)
+		found := 0
+		if _, err := s.Check(func(name string, problem error) {
+			if found++; !errors.Is(problem, keystore.ErrDamaged) {
+				t.Errorf("%s: %v", name, problem)
+			}
+		}); err != nil || found == 0 {
+			t.Errorf("%s: %d problems, %v", name, found, err)
+		}
+		server.Do("RESTORE", n.places, "0", places, "REPLACE")
+		server.Do("RESTORE", n.auditByWs, "0", trail, "REPLACE")
+		if err := disagreement(s); err != nil {
+			t.Fatalf("%s: mended: %v", name, err)
+		}
+	}
+}
