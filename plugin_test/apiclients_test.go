@@ -71,12 +71,22 @@ func TestDocumentIsClean(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS("testdata/apiclients/lint")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "openapi.yaml"), []byte(readFile(t, "adminapi/openapi.yaml")), 0o600); err != nil {
-		t.Fatal(err)
+	g := startCaddy(t, authoritySite)
+	for name, document := range map[string]response{
+		"admin.yaml":     g.adminDo(t, "GET", "/keygate/openapi.yaml", ""),
+		"workspace.yaml": g.do(t, "GET", "/full/api/openapi.yaml", "", "X-Workspace: acme", "X-User: lee"),
+		"operator.yaml":  g.do(t, "GET", "/all/api/openapi.yaml", "", "X-User: lee"),
+	} {
+		if document.Status != 200 {
+			t.Fatalf("%s: %d %s", name, document.Status, document.Body)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(document.Body), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, command := range [][]string{
 		{"npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"},
-		{"npx", "--no-install", "redocly", "lint", "--extends", "recommended", "--max-problems", "1000", "openapi.yaml"},
+		{"npx", "--no-install", "redocly", "lint", "--extends", "recommended", "--max-problems", "1000", "admin.yaml", "workspace.yaml", "operator.yaml"},
 	} {
 		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 		cmd.Dir = dir
