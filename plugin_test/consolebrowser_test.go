@@ -198,3 +198,47 @@ func TestConsoleFlows(t *testing.T) {
 		t.Run(name, func(t *testing.T) { s.visits(t, "flows.mjs", hand) })
 	}
 }
+
+// A token is in the answer that made it, and nowhere else: not in the browser, on
+// the wire, in Caddy's log or in the store.
+func TestConsoleTokenIsShownOnce(t *testing.T) {
+	for name, script := range map[string]bool{"with script": true, "without script": false} {
+		t.Run(name, func(t *testing.T) {
+			s := startConsole(t)
+			result := s.visits(t, "secrecy.mjs", map[string]any{"script": script})
+			tokens, _ := result["tokens"].([]any)
+			if len(tokens) == 0 {
+				t.Fatal("no token was shown")
+			}
+			for _, token := range tokens {
+				s.hides(t, token.(string)[len("patra_000000000000_"):])
+			}
+		})
+	}
+}
+
+// hides checks that no file of the gateway has a secret.
+func (s *consoleSite) hides(t *testing.T, secret string) {
+	t.Helper()
+	logged := false
+	err := filepath.WalkDir(s.Dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if bytes.Contains(text, []byte(secret)) {
+			t.Errorf("%s has a token", path)
+		}
+		logged = logged || path == s.Log && bytes.Contains(text, []byte("/settings/api-keys/new"))
+		return err
+	})
+	if err != nil || !logged {
+		t.Errorf("the files of the gateway: %v; the access log has the visits: %t", err, logged)
+	}
+}
+
+// Who is second to save is told, with both versions. A session that ends, and a
+// browser that refuses, lose nothing.
+func TestConsoleLosesNothing(t *testing.T) {
+	startConsole(t).visits(t, "people.mjs", nil)
+}

@@ -12,7 +12,7 @@ const link = (name) => page.getByRole("link", { name, exact: true });
 const button = (name) => page.getByRole("button", { name, exact: true });
 let token = "";
 
-await flow("making a key", page, async () => {
+await flow("making a key", async () => {
   await page.goto(start);
   await hand.press(page.getByTestId("new"));
   await heading(page, "New key");
@@ -50,7 +50,7 @@ await flow("making a key", page, async () => {
   equal(Math.round(days), 40, "the days that the key works");
 });
 
-await flow("finding it by a prefix from a log", page, async () => {
+await flow("finding it by a prefix from a log", async () => {
   await page.goto(start);
   const prefix = token.slice(0, 18);
   await hand.fill(field("Search"), prefix);
@@ -61,7 +61,7 @@ await flow("finding it by a prefix from a log", page, async () => {
   await heading(page, name);
 });
 
-await flow("filters", page, async () => {
+await flow("filters", async () => {
   await page.goto(start);
   await hand.choose(field("Status"), "Revoked");
   await hand.choose(field("Order"), "Longest unused");
@@ -83,7 +83,7 @@ const open = async () => {
   await heading(page, name);
 };
 
-await flow("changing it", page, async () => {
+await flow("changing it", async () => {
   await open();
   await hand.press(link("Change"));
   await heading(page, "Change the key");
@@ -100,7 +100,7 @@ await flow("changing it", page, async () => {
   equal([key.limits.per_minute, key.scopes], [30, ["analytics:read", "posts:read", "posts:write"]], "the key after the change");
 });
 
-await flow("asking why a request is refused", page, async () => {
+await flow("asking why a request is refused", async () => {
   await open();
   await hand.choose(page.locator("#f-method"), "DELETE");
   await hand.fill(page.locator("#f-path"), "/v1/posts/1");
@@ -112,14 +112,14 @@ await flow("asking why a request is refused", page, async () => {
   await page.getByText("Yes, it would pass").waitFor();
 });
 
-await flow("reading its use and history", page, async () => {
+await flow("reading its use and history", async () => {
   await open();
   await hand.press(link("7 days"));
   await page.waitForURL(/days=7/);
   check((await page.locator("#history").textContent()).includes("ada@acme.example"), "the history does not say who");
 });
 
-await flow("disabling and enabling it", page, async () => {
+await flow("disabling and enabling it", async () => {
   await open();
   await hand.press(link("Disable"));
   await heading(page, "Disable this key?");
@@ -133,7 +133,7 @@ await flow("disabling and enabling it", page, async () => {
   equal(await call(token, "GET", "/v1/posts"), 200, "a request with an enabled key");
 });
 
-await flow("rotating it", page, async () => {
+await flow("rotating it", async () => {
   await open();
   await hand.press(page.locator("a[href$='/rotate']"));
   await page.getByTestId("rotate").waitFor();
@@ -147,7 +147,7 @@ await flow("rotating it", page, async () => {
   equal((await keysNamed(name)).length, 2, "the keys after rotating");
 });
 
-await flow("revoking and deleting it", page, async () => {
+await flow("revoking and deleting it", async () => {
   for (const key of await keysNamed(name)) {
     await page.goto(`${start}/keys/${key.id}`);
     await hand.press(link("Revoke"));

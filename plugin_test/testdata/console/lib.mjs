@@ -7,12 +7,13 @@ import { chromium } from "playwright-core";
 export const input = JSON.parse(readFileSync(0, "utf8"));
 
 let looked = 0;
+const watched = []; // contexts
 
 // check notes a failure unless the condition holds.
 export function check(holds, otherwise) {
   looked++;
   if (!holds) {
-    console.log(`FAIL ${otherwise.replaceAll("\n", " ")}`);
+    console.log(`FAIL ${otherwise.replace(/\s+/g, " ")}`);
   }
 }
 
@@ -21,13 +22,17 @@ export function equal(got, want, what) {
 }
 
 // flow runs one thing that people do. Where it cannot go on, the next one begins.
-export async function flow(name, page, act) {
+export async function flow(name, act) {
   try {
     looked++;
     await act();
   } catch (error) {
-    const heading = await page?.locator("h1").first().textContent({ timeout: 1000 }).catch(() => "no page");
-    console.log(`FAIL ${name}, on “${heading}” at ${page?.url()}: ${String(error).split("Call log")[0].replaceAll("\n", " ").slice(0, 600)}`);
+    const line = String(error.stack).match(/\w+\.mjs:\d+/g)?.find((place) => !place.startsWith("lib"));
+    check(false, `${name}, ${line}: ${String(error).slice(0, 500)}`);
+    for (const page of watched.splice(0).flatMap((context) => context.pages())) {
+      const seen = await page.locator("main").innerText({ timeout: 1000 }).catch(() => "nothing to read");
+      check(false, `… while ${page.url()} shows ${seen.slice(0, 400)}`);
+    }
   }
 }
 
@@ -38,17 +43,17 @@ export function done(result) {
   console.log(`LOOKED ${looked} things`);
 }
 
-// launch starts the browser. Pages may be kept for the way back, as people's
-// browsers do.
+// launch starts the browser. It keeps pages for the way back, as people's browsers
+// do, unless it forgets them, as theirs do where memory is short.
 export async function launch(options = {}) {
-  return chromium.launch({ executablePath: input.chromium, ...options, ...launchOptions(options) });
+  return chromium.launch(launchOptions(options));
 }
 
 export function launchOptions(options = {}) {
   return {
     executablePath: input.chromium,
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", "--disable-quic", ...(options.args ?? [])],
-    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+    ignoreDefaultArgs: options.forgets ? [] : ["--disable-back-forward-cache"],
   };
 }
 
@@ -75,13 +80,15 @@ export async function signIn(context, who) {
 // watch notes what no page may do: ask another origin, break its policy, write an
 // error to the console, throw, or weigh too much.
 export function watch(context, origin = input.site) {
+  watched.push(context);
   context.setDefaultTimeout(patience);
   context.on("request", (request) => {
     check(request.url().startsWith(`${origin}/`) || request.url() === "data:,", `a page asks ${request.url()}`);
   });
   context.on("console", (message) => {
     const status = message.text().startsWith("Failed to load resource: the server responded with a status of 4"); // of a page itself
-    check(!["error", "warning"].includes(message.type()) || status, `the console of ${message.page()?.url()} says ${message.text()}`);
+    const plain = origin !== input.site && message.text().includes("Cross-Origin-Opener-Policy header has been ignored"); // without https
+    check(!["error", "warning"].includes(message.type()) || status || plain, `the console of ${message.page()?.url()} says ${message.text()}`);
   });
   context.on("weberror", (error) => check(false, `a page throws ${error.error()}`));
   context.on("response", async (response) => {
@@ -91,6 +98,58 @@ export function watch(context, origin = input.site) {
   return context.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI} ${event.sample}`));
   });
+}
+
+// back and forward go through the history. A page that the browser has kept does
+// not load again, so there is no such event to wait for.
+export async function back(page) {
+  await travel(page, -1);
+}
+
+export async function forward(page) {
+  await travel(page, 1);
+}
+
+async function travel(page, by) {
+  const { currentIndex, entries } = await history(page);
+  const session = await page.context().newCDPSession(page);
+  await session.send("Page.navigateToHistoryEntry", { entryId: entries[currentIndex + by].id });
+  const deadline = Date.now() + patience;
+  while ((await history(page)).currentIndex !== currentIndex + by) {
+    if (Date.now() > deadline) {
+      throw new Error(`the browser does not go ${by} in its history`);
+    }
+  }
+}
+
+// history returns what the browser keeps of where a page has been. While the page
+// gives way to another it cannot be asked.
+export async function history(page) {
+  for (let i = 0; ; i++) {
+    try {
+      const session = await page.context().newCDPSession(page);
+      const answer = await session.send("Page.getNavigationHistory");
+      await session.detach();
+      return answer;
+    } catch (error) {
+      if (i === 50) {
+        throw error;
+      }
+    }
+  }
+}
+
+// contentOf returns what a page has, when it stands still.
+export async function contentOf(page) {
+  for (let i = 0; ; i++) {
+    try {
+      return await page.content();
+    } catch (error) {
+      if (i === 50) {
+        throw error;
+      }
+    }
+  }
 }
 
 // heading waits for the page with a heading.
@@ -252,7 +311,7 @@ export async function keysNamed(name, workspace = "acme") {
 
 // makeKey makes a key by the admin endpoint, and returns it with its token.
 export function makeKey(settings) {
-  return facts("/keygate/keys", "POST", { workspace: "acme", name: "key", scopes: ["posts:read"], ...settings });
+  return facts("/keygate/keys", "POST", { workspace: "acme", name: "key", scopes: ["posts:read"], expires_in_days: 90, ...settings });
 }
 
 // call sends a request to the gateway with a key and returns the status.
