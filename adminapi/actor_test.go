@@ -32,12 +32,15 @@ func TestAPITellsWho(t *testing.T) {
 		operations := servedOperations(id)
 		for _, operation := range operations {
 			method, target, _ := strings.Cut(operation, " ")
-			another, _, _ := s.create()
+			another, fresh, _ := s.create()
 			target = strings.Replace(target, id, another, 1)
 			before := last()
 			body, more := bodies[operation].body, header
 			if strings.HasSuffix(target, "/import") {
 				body, more = apitest.OpaqueLine("token of "+another), append([]string{"Content-Type", "application/jsonl"}, header...)
+			}
+			if target == LeakedPath {
+				body = `{"text":"` + fresh.Token + `","then":"report"}`
 			}
 			if strings.HasSuffix(target, "/enable") {
 				s.send("POST "+KeysPath+"/"+another+"/disable", "").want(t, 200)

@@ -96,7 +96,7 @@ func describeBodyError(err error) error {
 		return &bodyError{http.StatusBadRequest, "the body is empty; send a JSON object"}
 	}
 	text := strings.TrimPrefix(err.Error(), "json: ")
-	if apikey.ContainsToken(text) {
+	if apikey.ResemblesToken(text) {
 		text = "a field or value that is a token"
 	}
 	return &bodyError{http.StatusBadRequest, "the body is not the JSON that is expected: " + text}

@@ -162,7 +162,7 @@ func TestAPIShowsNamesOfMembers(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	for name, want := range map[string]string{
 		"NAME": "NAME", "Name_09AZaz": "Name_09AZaz", long + "z": long + "z",
-		long + "zz": `"` + long + `z"`, "": `""`, "a/b": `"a/b"`, "a:b": `"a:b"`, "a@b": `"a@b"`, "a[b": `"a[b"`, "a^b": `"a^b"`,
+		long + "zz": `"` + long + `z"…`, "": `""`, "a/b": `"a/b"`, "a:b": `"a:b"`, "a@b": `"a@b"`, "a[b": `"a[b"`, "a^b": `"a^b"`,
 		"a`b": "\"a`b\"", "a{b": `"a{b"`, "a-b": `"a-b"`, "a b": `"a b"`, "é": `"\u00e9"`, wholeToken: "<a token>",
 	} {
 		// What is in an object that is none of the API's own is not known, but is

@@ -73,7 +73,7 @@ func (req *ExplainRequest) accessRequest(now time.Time) (*access.Request, error)
 	if req.IP != "" {
 		addr, err := netip.ParseAddr(req.IP)
 		if err != nil || addr.Zone() != "" {
-			return nil, &apikey.FieldError{Field: "ip", Problem: printable(req.IP) + " is not an address", Accepted: "an address such as 203.0.113.7 or 2001:db8::7"}
+			return nil, &apikey.FieldError{Field: "ip", Problem: apikey.Quote(req.IP) + " is not an address", Accepted: "an address such as 203.0.113.7 or 2001:db8::7"}
 		}
 		q.Client = addr.Unmap()
 	}
@@ -82,7 +82,7 @@ func (req *ExplainRequest) accessRequest(now time.Time) (*access.Request, error)
 		const firstYear, lastYear = 1970, 2261
 		at, err := time.Parse(time.RFC3339, req.At)
 		if year := at.UTC().Year(); err != nil || year < firstYear || year > lastYear {
-			return nil, &apikey.FieldError{Field: "at", Problem: printable(req.At) + " is not a time that is accepted", Accepted: fmt.Sprintf("an RFC 3339 time from %d to %d, such as 2027-01-01T00:00:00Z", firstYear, lastYear)}
+			return nil, &apikey.FieldError{Field: "at", Problem: apikey.Quote(req.At) + " is not a time that is accepted", Accepted: fmt.Sprintf("an RFC 3339 time from %d to %d, such as 2027-01-01T00:00:00Z", firstYear, lastYear)}
 		}
 		q.Now = at
 	}

@@ -168,3 +168,5 @@ type importObserver struct{ f *apitest.Failures }
 func (o importObserver) KeysImported(keys int, _ keystore.Actor)       { o.f.Told += keys }
 func (importObserver) KeyChanged(string, string, keystore.Actor)       {}
 func (importObserver) WorkspaceChanged(string, string, keystore.Actor) {}
+
+func (importObserver) KeyLeaked(*apikey.Record, apikey.Status, string, keystore.Actor) {}

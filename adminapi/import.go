@@ -203,7 +203,7 @@ func describeImportError(err error) error {
 func yesNo(field string, dst *bool) func(string) error {
 	return func(value string) (err error) {
 		if *dst, err = strconv.ParseBool(value); err != nil {
-			err = &apikey.FieldError{Field: field, Problem: printable(value) + " is not accepted", Accepted: "true or false"}
+			err = &apikey.FieldError{Field: field, Problem: apikey.Quote(value) + " is not accepted", Accepted: "true or false"}
 		}
 		return err
 	}

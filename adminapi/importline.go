@@ -49,7 +49,7 @@ func (line *importedKey) key(brand string, now time.Time) (apikey.Key, error) {
 	case formatOpaque:
 		k.Opaque = true
 	default:
-		return k, &apikey.FieldError{Field: "token_format", Problem: printable(line.TokenFormat) + " is not a token format", Accepted: `"opaque", or none for Keygate's own`}
+		return k, &apikey.FieldError{Field: "token_format", Problem: apikey.Quote(line.TokenFormat) + " is not a token format", Accepted: `"opaque", or none for Keygate's own`}
 	}
 	switch {
 	case !k.ID.IsZero():

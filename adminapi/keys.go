@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
-	"github.com/socialpatra/keygate/keystore"
 )
 
 // keyID reads the key in /keygate/keys/{id}, which may be an ID or a prefix.
@@ -86,36 +84,11 @@ func (a *call) list(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	resp := ListResponse{Keys: make([]apikey.Record, 0, len(page.Keys)), NextCursor: page.Next.String()}
+	resp := ListResponse{Keys: make([]apikey.Record, 0, len(page.Keys)), NextCursor: nextCursor(&q, &page)}
 	for i := range page.Keys {
 		resp.Keys = append(resp.Keys, page.Keys[i].Record(q.Now, page.LastUsed[i]))
 	}
 	return resp, http.StatusOK, nil
-}
-
-func (a *call) listQuery(r *http.Request) (keystore.Query, error) {
-	q := keystore.Query{Now: a.now()}
-	err := eachParam(r, params{
-		"workspace": func(value string) error {
-			q.Workspace = value
-			return apikey.CheckWorkspace(value)
-		},
-		"status": func(value string) error {
-			q.Status = apikey.Status(value)
-			if !slices.Contains(apikey.Statuses(), q.Status) {
-				return &apikey.FieldError{Field: "status", Problem: printable(value) + " is not a status", Accepted: "active, disabled, expired or revoked"}
-			}
-			return nil
-		},
-		"limit": pageLimit(&q.Limit),
-		"cursor": func(value string) (err error) {
-			if q.After, err = apikey.ParseID(value); err != nil {
-				err = noCursor()
-			}
-			return err
-		},
-	})
-	return q, err
 }
 
 func (a *call) show(r *http.Request) (any, int, error) {

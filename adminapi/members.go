@@ -146,10 +146,10 @@ func memberName(name string) string {
 	plain := func(r rune) bool {
 		return r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
 	}
-	if name != "" && !apikey.ContainsToken(name) && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 && len(name) <= 64 {
+	if name != "" && !apikey.ResemblesToken(name) && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 && len(name) <= 64 {
 		return name
 	}
-	return printable(name)
+	return apikey.Quote(name)
 }
 
 // str returns the string that begins here, without its escapes. It refuses bytes

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/socialpatra/keygate/internal/apitest"
 )
 
 const importedID = "7Hk2Qp9aX3bC"
@@ -34,6 +36,7 @@ func fullBodies(id string) map[string]struct {
 		"POST /keygate/keys/" + id + "/rotate":                          {`{"overlap":"1h"}`, RotateRequest{}},
 		"PATCH /keygate/workspaces/acme":                                {`{"limits":{"per_minute":5,"per_day":null}}`, WorkspaceRequest{}},
 		"POST /keygate/explain":                                         {`{"key":"` + id + `","method":"GET","path":"/v1/invoices","origin":"https://a.example","ip":"203.0.113.7","at":"2027-01-01T00:00:00Z"}`, ExplainRequest{}},
+		"POST /keygate/leaked":                                          {`{"text":"` + apitest.FirstToken + `","then":"revoke"}`, LeakedRequest{}},
 		"POST /keygate/import?keep_going=false":                         {importLine(importedID, `"token_format":""`), importedKey{}},
 		"POST /keygate/import?keep_going=true&allow_unknown_scope=true": {importLine(importedID, `"token_format":""`), importedKey{}},
 	}

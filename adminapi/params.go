@@ -34,7 +34,7 @@ func eachParam(r *http.Request, known params) error {
 		values := query[name]
 		switch {
 		case !ok:
-			return &apikey.FieldError{Field: printable(name), Problem: "is not a parameter", Accepted: known.names()}
+			return &apikey.FieldError{Field: apikey.Quote(name), Problem: "is not a parameter", Accepted: known.names()}
 		case len(values) > 1:
 			return &apikey.FieldError{Field: name, Problem: "is given more than once", Accepted: "one value"}
 		case values[0] == "" && name == cursorParam:
@@ -60,7 +60,7 @@ func (p params) names() string {
 func queryError(err error) error {
 	problem := "does not parse"
 	if escape, ok := errors.AsType[url.EscapeError](err); ok {
-		problem = printable(string(escape)) + " is not a percent-encoded byte"
+		problem = apikey.Quote(string(escape)) + " is not a percent-encoded byte"
 	} else if strings.Contains(err.Error(), "semicolon") { // net/url has no error type for it
 		problem = "has a semicolon that is not percent-encoded"
 	}
@@ -86,7 +86,7 @@ func tokenInURL(u *url.URL) bool {
 func number(value, field string, most int) (int, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || n > most {
-		return 0, &apikey.FieldError{Field: field, Problem: printable(value) + " is not accepted", Accepted: fmt.Sprintf("1–%d", most)}
+		return 0, &apikey.FieldError{Field: field, Problem: apikey.Quote(value) + " is not accepted", Accepted: fmt.Sprintf("1–%d", most)}
 	}
 	return n, nil
 }
@@ -102,15 +102,4 @@ func pageLimit(dst *int) func(value string) error {
 // noCursor refuses a cursor that no page returned.
 func noCursor() error {
 	return &apikey.FieldError{Field: cursorParam, Problem: "is not a cursor", Accepted: "the next_cursor of the page before"}
-}
-
-// printable shows a value from the caller on one line. It hides tokens.
-func printable(s string) string {
-	if apikey.ContainsToken(s) {
-		return "<a token>"
-	}
-	if len(s) > 64 {
-		s = s[:64]
-	}
-	return strconv.QuoteToASCII(s)
 }

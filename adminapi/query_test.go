@@ -29,6 +29,7 @@ func (s *apiServer) parameters(operation, id string) map[string]string {
 	values := map[string]string{
 		"workspace": "acme", "status": "active", "limit": "5", "days": "7", "key": id,
 		"keep_going": "true", "allow_unknown_scope": "true",
+		"scope": "posts:read", "created_by": "ada", "name": "zap", "expiring": "30d", "idle": "90d", "no_expiry": "true", "never_used": "true", "sort": "created",
 	}
 	found := make(map[string]string)
 	name := strings.NewReplacer(id, "{id}", WorkspacesPath+"/acme", WorkspacesPath+"/{workspace}").Replace(operation)
@@ -107,7 +108,7 @@ func TestAPISaysWhatQueriesItTakes(t *testing.T) {
 	for request, texts := range map[string][]string{
 		"GET /keygate/keys?workspace=z%zz":      {"query", `%zz`},
 		"GET /keygate/keys?workspace=a;limit=1": {"query", "semicolon"},
-		"GET /keygate/keys?Workspace=a":         {`Workspace`, "is not a parameter", "cursor, limit, status, workspace"},
+		"GET /keygate/keys?Workspace=a":         {`Workspace`, "is not a parameter", "created_by, cursor, expiring, idle, limit, name, never_used, no_expiry, scope, sort, status, workspace"},
 		"GET /keygate/keys?workspace=":          {"workspace", "is empty"},
 		"GET /keygate/keys?workspace=a&workspace=b": {
 			"workspace", "is given more than once",

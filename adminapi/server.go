@@ -85,13 +85,6 @@ type Limits interface {
 	Flush()
 }
 
-// Observer is notified of changes after they have taken effect.
-type Observer interface {
-	KeyChanged(action, keyID string, by keystore.Actor)
-	KeysImported(keys int, by keystore.Actor)
-	WorkspaceChanged(action, workspace string, by keystore.Actor)
-}
-
 // Server serves the API on one store: for Caddy's admin endpoint and, without a
 // network, for `caddy keygate --db`.
 type Server struct {
@@ -169,6 +162,7 @@ var resources = map[string]methods{
 	RoutesPath:                      {"GET": plain((*call).routes)},
 	ExplainPath:                     {"POST": plain((*call).explain).by(VerbExplain)},
 	AuditPath:                       {"GET": queried((*call).audit).by(VerbHistory)},
+	LeakedPath:                      {"POST": plain((*call).leaked)},
 	CheckPath:                       {"GET": plain((*call).check), "POST": plain((*call).mend)},
 	ExportPath:                      {"GET": plain((*call).export)},
 	ImportPath:                      {"POST": queried((*call).importKeys)},
@@ -186,6 +180,7 @@ const (
 	RoutesPath     = "/keygate/routes"
 	ExplainPath    = "/keygate/explain"
 	AuditPath      = "/keygate/audit"
+	LeakedPath     = "/keygate/leaked"
 	CheckPath      = "/keygate/check"
 	ExportPath     = "/keygate/export"
 	ImportPath     = "/keygate/import"
@@ -423,10 +418,3 @@ func statusOf(err error) int {
 		return http.StatusInternalServerError
 	}
 }
-
-// nobody is an Observer that does nothing.
-type nobody struct{}
-
-func (nobody) KeyChanged(string, string, keystore.Actor)       {}
-func (nobody) KeysImported(int, keystore.Actor)                {}
-func (nobody) WorkspaceChanged(string, string, keystore.Actor) {}

@@ -21,7 +21,7 @@ func TestAPIWordsOfRefusals(t *testing.T) {
 		{"GET /keygate/keys?limit=", "", "limit: is empty; accepted: a value; leave the parameter out otherwise"},
 		{"GET /keygate/keys?status=x", "", `status: "x" is not a status; accepted: active, disabled, expired or revoked`},
 		{"GET /keygate/keys?status=" + strings.Repeat("x", 64), "", `status: "` + strings.Repeat("x", 64) + `" is not`},
-		{"GET /keygate/keys?status=" + strings.Repeat("x", 64) + "y", "", `status: "` + strings.Repeat("x", 64) + `" is not`},
+		{"GET /keygate/keys?status=" + strings.Repeat("x", 64) + "y", "", `status: "` + strings.Repeat("x", 64) + `"… is not`},
 		{"GET /keygate/keys?a=" + strings.Repeat("&a", 20_000), "", "query: does not parse"},
 		{"GET /keygate/keys?a;b", "", "query: has a semicolon"},
 		{"GET /keygate/keys?a=%zz", "", `query: "%zz" is not a percent-encoded byte`},

@@ -145,7 +145,7 @@ func TestTokenOfEveryByte(t *testing.T) {
 // whole up to 64 bytes.
 func TestQuoteBounds(t *testing.T) {
 	for n := range SecretLen + ChecksumLen + 1 {
-		for _, before := range []string{"", "patra_", "_", "a b_"} {
+		for _, before := range []string{"", "patra_", "_", "a b_", "a b ", `"`, "é"} {
 			text := before + testID + "_" + testToken[19:19+n]
 			if want, got := n >= 16, Quote(text) == "<a token>"; got != want {
 				t.Errorf("%q is hidden: %t", text, got)

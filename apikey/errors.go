@@ -29,7 +29,7 @@ func (e *FieldError) Error() string {
 // value that contains a token, or much of one, is not shown at all: people paste
 // secrets into the wrong field.
 func Quote(s string) string {
-	if resemblesToken(s) {
+	if ResemblesToken(s) {
 		return "<a token>"
 	}
 	const most = 64

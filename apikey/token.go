@@ -164,15 +164,13 @@ func ContainsToken(s string) bool {
 	return false
 }
 
-// resemblesToken also finds a token that lost its brand or its end in copying. It
-// may match an innocent text, so it only decides what errors quote.
-func resemblesToken(s string) bool {
+// ResemblesToken also finds a token that lost its brand or its end in copying,
+// anywhere in s. It may match an innocent text, so it only decides what errors
+// show.
+func ResemblesToken(s string) bool {
 	const tooMuch = 16 // characters of the secret: half of it
-	if secretFollows(s, tooMuch) {
-		return true
-	}
 	for i := range len(s) {
-		if s[i] == '_' && secretFollows(s[i+1:], tooMuch) {
+		if s[i] == '_' && i >= IDLen && secretFollows(s[i-IDLen:], tooMuch) {
 			return true
 		}
 	}

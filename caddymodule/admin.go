@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/addresses"
 	"github.com/socialpatra/keygate/caddymodule/stores"
 	"github.com/socialpatra/keygate/internal/logthrottle"
@@ -145,6 +146,11 @@ func (o changeLog) KeyChanged(action, keyID string, by keystore.Actor) {
 
 func (o changeLog) WorkspaceChanged(action, workspace string, by keystore.Actor) {
 	o.app.logger.Info("workspace changed", zap.String("action", action), zap.String("workspace", workspace), zap.String("via", by.Via), zap.String("by", by.By))
+}
+
+func (o changeLog) KeyLeaked(k *apikey.Record, was apikey.Status, done string, by keystore.Actor) {
+	o.app.logger.Warn("key leaked", zap.Stringer("key_id", k.ID), zap.String("workspace", k.Workspace), zap.String("was", string(was)), zap.String("done", done), zap.String("via", by.Via), zap.String("by", by.By))
+	o.app.events.emit(eventKeyLeaked, map[string]any{"key_id": k.ID.String(), "workspace": k.Workspace, "was": string(was), "done": done, "via": by.Via, "by": by.By})
 }
 
 // KeysImported writes a single line, because a line for each key would flood the

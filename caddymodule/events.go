@@ -20,6 +20,10 @@ const (
 	// interface that the change came through, and by, who made it, or "". An import is a single event, with
 	// keys (int), the number of keys, instead of key_id.
 	eventKeyChanged = "keygate.key_changed"
+
+	// eventKeyLeaked has the data key_id, workspace, was, the status of the key
+	// before, done ("reported", "disabled" or "revoked"), via and by.
+	eventKeyLeaked = "keygate.key_leaked"
 )
 
 // events emits events on behalf of one module of a config.
@@ -52,15 +56,15 @@ func (e *events) denied(r *http.Request, v *verdict) {
 }
 
 func (e *events) keyChanged(action, keyID string, by keystore.Actor) {
-	if !e.app.ShouldEmit(eventKeyChanged) {
-		return
-	}
-	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": action, "key_id": keyID, "via": by.Via, "by": by.By})
+	e.emit(eventKeyChanged, map[string]any{"action": action, "key_id": keyID, "via": by.Via, "by": by.By})
 }
 
 func (e *events) keysImported(keys int, by keystore.Actor) {
-	if !e.app.ShouldEmit(eventKeyChanged) {
-		return
+	e.emit(eventKeyChanged, map[string]any{"action": "import", "keys": keys, "via": by.Via, "by": by.By})
+}
+
+func (e *events) emit(name string, data map[string]any) {
+	if e.app.ShouldEmit(name) {
+		e.app.Emit(e.ctx, name, data)
 	}
-	e.app.Emit(e.ctx, eventKeyChanged, map[string]any{"action": "import", "keys": keys, "via": by.Via, "by": by.By})
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
@@ -89,6 +90,7 @@ func TestEvents(t *testing.T) {
 		events {
 			on keygate.denied keygate_test
 			on keygate.key_changed keygate_test
+			on keygate.key_leaked keygate_test
 		}
 	}
 	http://%[3]s {
@@ -108,7 +110,9 @@ func TestEvents(t *testing.T) {
 	askJSON(t, "GET", "http://"+site+"/v1/posts", "", "")
 	askJSON(t, "GET", "http://"+site+"/elsewhere?key="+token, "", token)
 	id, _ := record["id"].(string)
-	post("/keygate/keys/"+id+"/revoke", "{}")
+	post("/keygate/leaked", `{"text":"`+token+`","then":"look"}`)
+	post("/keygate/leaked", `{"text":"`+token+`","then":"revoke"}`)
+	post("/keygate/leaked", `{"text":"`+token+`","then":"disable"}`)
 
 	active := caddy.ActiveContext()
 	val, err := active.AppIfConfigured("keygate")
@@ -119,6 +123,7 @@ func TestEvents(t *testing.T) {
 	core, logged := observer.New(zap.InfoLevel)
 	app.logger = zap.New(core)
 	changeLog{app}.KeysImported(3, keystore.Actor{Via: "api 127.0.0.1", By: "Ada"})
+	changeLog{app}.KeyLeaked(&apikey.Record{Workspace: "acme"}, apikey.Active, "reported", keystore.Actor{Via: "api 127.0.0.1"})
 	changeLog{app}.WorkspaceChanged("limit", "acme", keystore.Actor{Via: "api 127.0.0.1"})
 	app.events.denied(httpRequest("GET", "/", nil), &verdict{reason: access.MissingKey})
 	unknown := httpRequest("GET", "/", nil)
@@ -128,7 +133,7 @@ func TestEvents(t *testing.T) {
 	for _, entry := range logged.All() {
 		told = append(told, fmt.Sprint(entry.Message, " ", entry.ContextMap()))
 	}
-	if want := []string{"keys imported map[by:Ada keys:3 via:api 127.0.0.1]", "workspace changed map[action:limit by: via:api 127.0.0.1 workspace:acme]"}; !slices.Equal(told, want) {
+	if want := []string{"keys imported map[by:Ada keys:3 via:api 127.0.0.1]", "key leaked map[by: done:reported key_id: via:api 127.0.0.1 was:active workspace:acme]", "workspace changed map[action:limit by: via:api 127.0.0.1 workspace:acme]"}; !slices.Equal(told, want) {
 		t.Errorf("logged %q, want %q", told, want)
 	}
 
@@ -144,7 +149,10 @@ func TestEvents(t *testing.T) {
 		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "missing_key", "status": 401, "client_ip": "127.0.0.1"},
 		{"name": "keygate.denied", "module": "http.handlers.keygate", "reason": "route_not_mapped", "status": 403, "client_ip": "127.0.0.1", "key_id": id, "workspace": "acme"},
 		{"name": "keygate.key_changed", "module": "keygate", "action": "revoke", "key_id": id, "via": "api 127.0.0.1", "by": ""},
+		{"name": "keygate.key_leaked", "module": "keygate", "key_id": id, "workspace": "acme", "was": "active", "done": "revoked", "via": "api 127.0.0.1", "by": ""},
+		{"name": "keygate.key_leaked", "module": "keygate", "key_id": id, "workspace": "acme", "was": "revoked", "done": "reported", "via": "api 127.0.0.1", "by": ""},
 		{"name": "keygate.key_changed", "module": "keygate", "action": "import", "keys": 3, "via": "api 127.0.0.1", "by": "Ada"},
+		{"name": "keygate.key_leaked", "module": "keygate", "key_id": "", "workspace": "acme", "was": "active", "done": "reported", "via": "api 127.0.0.1", "by": ""},
 		{"name": "keygate.denied", "module": "keygate", "reason": "missing_key", "status": 401, "client_ip": "203.0.113.7"},
 		{"name": "keygate.denied", "module": "keygate", "reason": "invalid_key", "status": 401, "client_ip": ""},
 	}

@@ -27,8 +27,8 @@ func (c *cli) auditCommand() *cobra.Command {
 		Use:   "audit",
 		Short: "Shows who changed what, and when",
 		Long: `Shows every change of keys, the newest first, all of them unless --key or --limit
-say less: when it was made, which fields changed from what to what, who made it
-and which way it came. A name is claimed if nobody but the caller itself said so. Times are UTC. The history of a deleted key stays.
+say less: when it was made, which fields changed from what to what, why if
+it leaked, who made it and which way it came. A name is claimed if nobody but the caller itself said so. Times are UTC. The history of a deleted key stays.
 
 With --json the result is {"entries":[{…}],"next_cursor":""}; the cursor is empty
 when nothing follows.`,
@@ -99,7 +99,7 @@ func (c *cli) auditPages() *pageTable[keystore.AuditEntry] {
 // auditRows gives each changed field a line of its own, below the first. A change
 // is either of a key or of a workspace.
 func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
-	first := []term.Cell{auditTime(e.At, c.Now()), {Text: e.Action, Colour: actionColour(e.Action)}, {Text: e.Key.String() + e.Workspace}, {}, {Text: auditWho(e)}}
+	first := []term.Cell{auditTime(e.At, c.Now()), {Text: auditAction(e), Colour: actionColour(e.Action)}, {Text: e.Key.String() + e.Workspace}, {}, {Text: auditWho(e)}}
 	rows := [][]term.Cell{first}
 	for i, field := range slices.Sorted(maps.Keys(e.Changes)) {
 		change := e.Changes[field]
@@ -111,6 +111,14 @@ func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
 		}
 	}
 	return rows
+}
+
+// auditAction says what was done and, if the trail knows more, why.
+func auditAction(e *keystore.AuditEntry) string {
+	if e.Reason == "" {
+		return e.Action
+	}
+	return e.Action + " (" + e.Reason + ")"
 }
 
 // auditWho says who made a change, whether nobody but the caller said so, and

@@ -109,6 +109,8 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.doctorCommand(),
 		c.exportCommand(),
 		c.importCommand(),
+		c.scanCommand(),
+		c.leakedCommand(),
 	}
 	cmd.AddCommand(subcommands...)
 	refuseTokens(flags, subcommands)

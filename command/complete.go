@@ -120,6 +120,7 @@ func (c *cli) completeFlags(cmd *cobra.Command) {
 	for name, complete := range map[string]cobra.CompletionFunc{
 		"scope":     c.completeScopes,
 		"status":    completeStatus,
+		"sort":      completeSort,
 		"workspace": c.completeWorkspace,
 		"key":       c.completeKeyFlag,
 	} {

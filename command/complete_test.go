@@ -47,6 +47,7 @@ func TestCompletion(t *testing.T) {
 		{"second scope", []string{"create", db, "--scope", "posts:read,posts:r"}, []string{noFiles}},
 		{"scopes", []string{"update", db, "--scope", "posts:read,media:"}, []string{"posts:read,media:upload", noFiles}},
 		{"scope without Caddy", []string{"create", "--address=unix//does/not/exist.sock", "--scope", "ai"}, []string{"ai:generate", noFiles}},
+		{"order", []string{"list", "--sort", ""}, []string{"name", "created", "expires", "last-used", noFiles}},
 		{"status", []string{"list", "--status", ""}, []string{string(apikey.Active), string(apikey.Disabled), string(apikey.Expired), string(apikey.Revoked), noFiles}},
 		{"workspace", []string{"list", db, "--workspace", "a"}, []string{"acme", noFiles}},
 		{"name", []string{"create", "--name", ""}, []string{noFiles}},

@@ -174,7 +174,7 @@ func TestCommandCutOff(t *testing.T) {
 			resets := strings.Contains(typed, "--reset") // what is not set
 			changing := !slices.Contains(onlyRead, name) && (name != "workspace" || sets || resets)
 			stateOnly := slices.Contains([]string{"disable", "enable", "revoke"}, name) // no change the second time
-			withBody := sets || slices.Contains([]string{"create", "update", "rotate"}, name)
+			withBody := sets || slices.Contains([]string{"create", "update", "rotate", "leaked"}, name)
 			stdin, args, found := strings.Cut(typed, "|")
 			if !found {
 				stdin, args = "", typed

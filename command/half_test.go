@@ -39,12 +39,14 @@ var failingRuns = map[string][]string{
 	"check":     {"", "--json"},
 	"health":    {"", "--json"},
 	"export":    {"", "-", "FILE", "FILE --json"},
+	"scan":      {someToken + "| -", someToken + "| - --json"},
+	"leaked":    {apitest.FirstToken + "| - --then revoke", apitest.FirstToken + "| - --then disable --json", apitest.FirstToken + "| - --then report"},
 	"import":    {"LINES", "LINES --json", "LINES --keep-going", apitest.OpaqueLine("x") + "| -"},
 }
 
 var (
 	filesOnly   = []string{"restore", "init", "compact", "lint", "doctor"} // without the admin API, or, as the doctor, with a line for each call that fails
-	onlyRead    = []string{"list", "show", "explain", "usage", "scopes", "routes", "audit", "backup", "check", "health", "export"}
+	onlyRead    = []string{"list", "show", "explain", "usage", "scopes", "routes", "audit", "backup", "check", "health", "export", "scan"}
 	comeInParts = []string{"list", "audit", "export", "backup"} // of which the first may be there when the next one fails
 )
 

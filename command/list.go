@@ -14,35 +14,35 @@ import (
 )
 
 func (c *cli) listCommand() *cobra.Command {
-	var workspace, status *string
+	var filters listFlags
 	var limit *int64
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Lists keys",
-		Long: `Lists keys in the order of their IDs, all of them unless --limit says less.
+		Long: `Lists keys in the order of their IDs, or as --sort says, all of them unless flags
+say less. A key is listed if all flags fit it. A key is live until it is revoked
+or expires, also while it is disabled. Durations are in d, h and m, such as 30d.
+
+--name finds part of a name, in upper or lower case. It also finds a key by the
+beginning of its ID, or of its prefix as it stands in logs. --sort expires puts
+keys last that never expire, --sort last-used those first that were never used.
 
 Times are UTC. With --json the result is {"keys":[{…}],"next_cursor":""}; the
 cursor is empty when nothing follows.`,
 		Example: `  $ caddy keygate list --workspace acme
-  $ caddy keygate list --status expired
+  $ caddy keygate list --expiring 30d --sort expires
+  $ caddy keygate list --idle 90d --sort last-used
+  $ caddy keygate list --created-by ada@acme.example
   $ caddy keygate list --json | jq -r '.keys[] | select(.last_used_at == null) | .id'`,
 		Args:              noArgument,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client.Client, _ []string) error {
-			query := url.Values{}
-			if workspace != nil {
-				query.Set("workspace", *workspace)
-			}
-			if status != nil {
-				query.Set("status", *status)
-			}
-			return c.list(ctx, api, query, limit)
+			return c.list(ctx, api, filters.query(), limit)
 		}),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.Var(textFlag{&workspace, "workspace"}, "workspace", "Only keys of this workspace")
-	flags.Var(textFlag{&status, "status"}, "status", "Only keys of this `status`: active, disabled, expired or revoked")
+	filters.add(flags)
 	flags.Var(numberFlag{&limit, "--limit", "1 or more"}, "limit", "At most so many keys (default all)")
 	c.completeFlags(cmd)
 	return cmd

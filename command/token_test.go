@@ -23,6 +23,7 @@ var completeArgs = map[string][]string{
 	"revoke": {importedKeyID}, "delete": {importedKeyID, "--yes"}, "explain": {importedKeyID, "--method", "GET", "--path", "/"},
 	"usage": {importedKeyID}, "scopes": {}, "routes": {}, "lint": {}, "workspace": {"acme"}, "audit": {}, "backup": {"backup.db"},
 	"restore": {"backup.db", "--yes"}, "init": {}, "check": {}, "compact": {}, "health": {}, "doctor": {}, "export": {}, "import": {"keys.jsonl"},
+	"scan": {"keys.jsonl"}, "leaked": {"keys.jsonl", "--then", "report"},
 }
 
 // A token that is typed in any place of any command is refused before anything

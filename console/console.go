@@ -143,9 +143,12 @@ func (v *visit) serve(at place, r *http.Request) {
 	if at.form {
 		v.w.Header().Set("Cache-Control", "private, no-cache")
 	}
-	err := v.begin()
-	if err == nil && r.Method == http.MethodPost {
-		err = v.readForm()
+	var err error
+	if r.Method == http.MethodPost {
+		err = v.readForm() // first, so that what was typed is known to whatever fails
+	}
+	if err == nil {
+		err = v.begin()
 	}
 	if err == nil {
 		err = do(v)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -72,7 +71,7 @@ func (v *visit) saveKey() error {
 	found := make(problems)
 	req := f.check(&v.policy, found)
 	maps.DeleteFunc(found, func(field, _ string) bool { // what stays as it is was accepted once
-		return field == "name" && f.Name == k.Name || field == "description" && f.Description == k.Description || field == "scopes" && sameSet(f.Scopes, k.Scopes)
+		return field == "name" && f.Name == k.Name || field == "description" && f.Description == k.Description
 	})
 	maps.Copy(found, tokensIn(v.typed))
 	switch {
@@ -95,8 +94,8 @@ func (v *visit) saveKey() error {
 	return v.seeOther("/keys/"+k.ID.String(), "saved")
 }
 
-// onlyChanges leaves out of a request what the key has already, so that a bound
-// that has become narrower meanwhile is about what is changed.
+// onlyChanges leaves out of a request the texts that the key has already: the rules
+// may have become narrower meanwhile.
 func onlyChanges(req *adminapi.KeyRequest, f *form, k *apikey.Record) {
 	if f.Name == k.Name {
 		req.Name = nil
@@ -104,15 +103,10 @@ func onlyChanges(req *adminapi.KeyRequest, f *form, k *apikey.Record) {
 	if f.Description == k.Description {
 		req.Description = nil
 	}
-	if sameSet(f.Scopes, k.Scopes) {
-		req.Scopes = nil
-	}
 	if req.Limits.Burst == nil && k.Limits.Burst != k.Limits.PerMinute { // emptied: as per_minute again
 		req.Limits.Burst = req.Limits.PerMinute
 	}
 }
-
-func sameSet(x, y []string) bool { return slices.Equal(sortedCopy(x), sortedCopy(y)) }
 
 // clash shows what somebody else has saved beside what was typed. The form keeps
 // what was typed; sending it again is about the newer version.

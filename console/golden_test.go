@@ -26,7 +26,7 @@ var random = regexp.MustCompile(`(name="nonce" value=")\w+|(name="etag" value=")
 func TestGoldenPages(t *testing.T) {
 	s := newSite(t)
 	id := s.has(1, named("Zapier - product launches"), holding("posts:read", "posts:write"), ending(start.Add(20*24*time.Hour)))
-	s.has(2, named("Nightly report"), disabled)
+	s.has(2, named("Zendesk"), disabled)
 	s.wait(3 * time.Hour)
 	s.used(id, 812, 3, 1)
 	path := "/keys/" + id.String()

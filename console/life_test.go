@@ -207,6 +207,14 @@ func TestEdit(t *testing.T) {
 	if got := s.post(path, form); got.status != http.StatusPreconditionFailed {
 		t.Errorf("the form of the older version: %d", got.status)
 	}
+	// A scope that is no more is not dropped silently.
+	old := "/keys/" + s.has(3, holding("posts:read", "old:scope")).String() + "/edit"
+	form = s.get(old).want(http.StatusOK, "Scope old old:scope Not allowed here any more").form(old)
+	if got := s.post(old, form).want(http.StatusUnprocessableEntity); !strings.Contains(wordsAt(got, "scopes"), `may not have "old:scope". Untick it.`) {
+		t.Errorf("%s", wordsAt(got, "scopes"))
+	}
+	form["scopes"] = []string{"posts:read"}
+	s.post(old, form).want(http.StatusSeeOther)
 	s.get("/keys/"+s.has(2, revoked).String()+"/edit").want(http.StatusOK, "A revoked key never changes")
 }
 

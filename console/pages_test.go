@@ -1,8 +1,10 @@
 package console
 
 import (
+	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -247,6 +249,52 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	if len(seen) < 30 {
 		t.Errorf("only %d links were seen", len(seen))
 	}
+}
+
+// The page may be the root of a site, and have another title.
+func TestPageAtTheRoot(t *testing.T) {
+	s := newSite(t)
+	id := s.has(1).String()
+	for given, base := range map[string]string{"": "", "/": "", "/keys": "/keys"} {
+		page, err := New(Options{API: s.page.api, Base: given, Title: "Our <keys>", Now: s.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve := func(method, path string) answer {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(method, path, nil)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			page.Serve(w, r, Visit{Authority: &s.authority})
+			return answer{t, path, w.Code, w.Header(), w.Body.String()}
+		}
+		list := serve(http.MethodGet, "/").want(http.StatusOK, "Our <keys>")
+		for _, link := range []string{base + "/new", base + "/keys/" + id, base + stylesheet.name, base + script.name} {
+			if !strings.Contains(list.body, `="`+link+`"`) {
+				t.Errorf("at %q there is no link to %s", given, link)
+			}
+		}
+		if got := serve(http.MethodPost, "/keys/"+id+"/disable").want(http.StatusSeeOther); got.header.Get("Location") != base+"/keys/"+id+"?done=disabled" {
+			t.Errorf("at %q to %s", given, got.header.Get("Location"))
+		}
+	}
+}
+
+// Where there is no API, the page says so, and what was typed is kept.
+func TestNoAPI(t *testing.T) {
+	s := newSite(t)
+	api := s.page.api
+	s.page.api = func() (*adminapi.Server, error) { return nil, errors.New("the app is not running") }
+	for _, path := range []string{"/", "/new", "/keys/Key000000001"} {
+		got := s.get(path).want(http.StatusServiceUnavailable, "cannot be reached right now", "the app is not running")
+		checkHeaders(t, got)
+		checkDocument(t, got)
+	}
+	s.post("/new", typedForm()).want(http.StatusServiceUnavailable, "Nightly report", "Send it again")
+	s.page.api = api
+	s.store.Close()
+	got := s.post("/new", typedForm("step", "create")).want(http.StatusServiceUnavailable, "cannot be reached right now", "Nightly report", "Send it again")
+	checkHeaders(t, got)
+	checkDocument(t, got)
 }
 
 func TestAssets(t *testing.T) {

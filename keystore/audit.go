@@ -40,7 +40,7 @@ func addAudit(tx *bolt.Tx, action string, from, to *apikey.Key, by Actor) error 
 // Entry returns an entry of the trail about a change by the actor, without its
 // changes and its sequence number.
 func (a Actor) Entry(action string, id apikey.ID) AuditEntry {
-	return AuditEntry{At: a.At.UTC(), Via: a.Via, By: a.By, Claimed: a.Claimed, Action: action, Key: id}
+	return AuditEntry{At: a.At.UTC(), Via: a.Via, By: a.By, Claimed: a.Claimed, Action: action, Reason: a.Reason, Key: id}
 }
 
 // putAudit appends an entry to the trail, and to that of a workspace unless it is
@@ -90,7 +90,7 @@ func encodeAudit(e AuditEntry, changed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the audit entry: %w", err)
 	}
 	const room = 128 // for the names, the number, the time and the ID
-	b := newSealed(room + len(via) + len(e.By) + len(action) + len(changed))
+	b := newSealed(room + len(via) + len(e.By) + len(action) + len(e.Reason) + len(changed))
 	b = strconv.AppendUint(append(b, `{"seq":`...), e.Seq, 10)
 	b = e.At.AppendFormat(append(b, `,"at":"`...), time.RFC3339Nano)
 	b = append(append(b, `","via":`...), via...)
@@ -105,6 +105,13 @@ func encodeAudit(e AuditEntry, changed []byte) ([]byte, error) {
 		b = append(b, `,"by_claimed":true`...)
 	}
 	b = append(append(b, `,"action":`...), action...)
+	if e.Reason != "" {
+		reason, err := json.Marshal(e.Reason)
+		if err != nil {
+			return nil, fmt.Errorf("the audit entry: %w", err)
+		}
+		b = append(append(b, `,"reason":`...), reason...)
+	}
 	if !e.Key.IsZero() {
 		b = append(append(b, `,"key_id":"`...), e.Key.String()...)
 		b = append(b, '"')

@@ -17,7 +17,7 @@ func TestEncodeAudit(t *testing.T) {
 	full.Name, full.Description = "Müller & Söhne <3 \"\\\u2028", "d"
 	other := full
 	other.Limits.PerDay, other.Disabled = 7, true
-	by := Actor{At: time.Date(2026, 11, 24, 10, 0, 0, 1000, time.FixedZone("", 3600)), Via: "unix /run/\"caddy\"\n<.sock"}
+	by := Actor{At: time.Date(2026, 11, 24, 10, 0, 0, 1000, time.FixedZone("", 3600)), Via: "unix /run/\"caddy\"\n<.sock", Reason: "leaked <\">"}
 	for _, tt := range []struct {
 		name     string
 		from, to *apikey.Key

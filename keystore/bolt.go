@@ -33,6 +33,7 @@ type Bolt struct {
 	now func() time.Time
 
 	closed atomic.Bool
+	passed atomic.Uint32 // records that lists have read since dropPages
 
 	// writing is held by a change from its first look at the old state until the
 	// index has the new state. So the index never goes back in time.

@@ -50,7 +50,7 @@ func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.K
 	if err := b.accepting(); err != nil {
 		return apikey.Key{}, err
 	}
-	if bytes.Equal(encodeKey(&k), encodeKey(&old)) {
+	if by.Reason == "" && bytes.Equal(encodeKey(&k), encodeKey(&old)) {
 		return k, nil
 	}
 	if err := b.checkHash(&k); err != nil {

@@ -228,3 +228,19 @@ func TestStuck(t *testing.T) {
 		t.Errorf("close: %v; want ErrDamaged", err)
 	}
 }
+
+// TestDeleteUnlisted deletes a key of which neither record nor index tells the
+// workspace: it is that of the entry before.
+func TestDeleteUnlisted(t *testing.T) {
+	b := openThree(t)
+	id := numberedID(1)
+	spoil(t, b, bucketKeys, id[:], []byte("rubbish"))
+	spoil(t, b, bucketWorkspaces, workspaceKey("acme", id), nil)
+	if err := b.Delete(id, testActor, nil); err != nil {
+		t.Fatal(err)
+	}
+	page, err := b.Audit(AuditQuery{Workspace: "acme", Limit: 1})
+	if err != nil || page.Entries[0].Action != "delete" || page.Entries[0].Key != id || page.Entries[0].Seq != 4 {
+		t.Errorf("the trail ends with %+v, %v", page.Entries, err)
+	}
+}

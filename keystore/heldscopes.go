@@ -108,7 +108,7 @@ func (b *Bolt) HeldScopes(workspace string, most int) ([]HeldScope, error) {
 	}
 	c := newScopeCount(most)
 	err := b.view(func(tx *bolt.Tx) error {
-		for id := range idsAfter(tx, workspace, apikey.ID{}) {
+		for id := range idsIn(tx, workspace) {
 			if g, ok := b.index.Lookup(id); ok && g.Workspace == workspace {
 				c.add(id, g.Scopes)
 			}

@@ -2,76 +2,199 @@ package keystore
 
 import (
 	"bytes"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// List implements [Store]. Records that do not verify are left out.
+// List implements [Store]. Records that do not verify are left out. In the order
+// of IDs it reads until the page is full. In another order it reads every key, or
+// every one of the workspace.
 func (b *Bolt) List(q Query) (Page, error) {
-	limit := pageSize(q.Limit)
-	var page Page
-	err := b.view(func(tx *bolt.Tx) error {
-		for id := range idsAfter(tx, q.Workspace, q.After) {
-			k, ok := b.listed(tx, id, &q)
-			switch {
-			case !ok:
-				continue
-			case len(page.Keys) == limit:
-				page.Next = page.Keys[limit-1].ID
-				return nil
-			}
-			used, err := lastUsed(tx, id)
-			if err != nil {
-				used = time.Time{} // one damaged record must not hide all keys; Check reports it
-			}
-			page.Keys, page.LastUsed = append(page.Keys, k), append(page.LastUsed, used)
+	s, err := newSelection(q)
+	if err != nil {
+		return Page{}, err
+	}
+	l := &lister{selection: s, index: b.index, limit: pageSize(q.Limit)}
+	err = b.view(func(tx *bolt.Tx) error {
+		l.read(tx)
+		if b.passed.Add(l.passed) >= manyRecords {
+			b.passed.Store(0)
+			dropPages(tx)
 		}
 		return nil
 	})
 	if err != nil {
 		return Page{}, err
 	}
-	return page, nil
+	return l.page, nil
 }
 
-// listed returns the key with this ID if q selects it.
-func (b *Bolt) listed(tx *bolt.Tx, id apikey.ID, q *Query) (apikey.Key, bool) {
-	// The index knows the status without decoding a record. Of a million keys,
-	// few may have the status.
-	if q.Status != "" {
-		if g, ok := b.index.Lookup(id); !ok || g.Status(q.Now) != q.Status {
-			return apikey.Key{}, false
+// manyRecords is how many records lists pass before the pages that they are on,
+// some megabytes at least, are given back.
+const manyRecords = 10_000
+
+// lister fills one page.
+type lister struct {
+	*selection
+	index *Index
+	limit int
+
+	keys, use follower
+	passed    uint32 // records
+	page      Page
+}
+
+func (l *lister) read(tx *bolt.Tx) {
+	l.keys, l.use = follow(tx, bucketKeys), follow(tx, bucketLastUsed)
+	if l.q.Sort == SortID {
+		l.inOrder(tx)
+	} else {
+		l.sorted(tx)
+	}
+}
+
+// inOrder fills a page in the order of IDs.
+func (l *lister) inOrder(tx *bolt.Tx) {
+	q := &l.q
+	for id, record := range l.recordsAfter(tx, q.After) {
+		if q.narrow() {
+			if _, ok := l.place(id, record); !ok {
+				continue
+			}
+		}
+		k, err := decodeKey(id, record)
+		switch {
+		case err != nil, q.Status != "" && k.Status(q.Now) != q.Status, q.Workspace != "" && k.Workspace != q.Workspace:
+			continue // the index may be older or newer than the transaction
+		case len(l.page.Keys) == l.limit:
+			l.page.Next = l.page.Keys[l.limit-1].ID
+			return
+		}
+		l.add(k, l.lastUse(id))
+	}
+}
+
+// sorted fills a page in another order.
+func (l *lister) sorted(tx *bolt.Tx) {
+	found := firsts[struct{}]{most: l.limit + 1}
+	for id, record := range l.recordsAfter(tx, apikey.ID{}) {
+		if p, ok := l.place(id, record); ok {
+			found.add(&p, struct{}{})
 		}
 	}
-	k, err := getKey(tx, id)
-	if err != nil {
-		return apikey.Key{}, false
+	places := found.sorted()
+	if len(places) > l.limit {
+		last := &places[l.limit-1].place
+		l.page.Next, l.page.NextValue = last.id, l.value(last)
+		places = places[:l.limit]
 	}
-	// The index may be older or newer than the transaction.
-	return k, (q.Status == "" || k.Status(q.Now) == q.Status) && (q.Workspace == "" || k.Workspace == q.Workspace)
+	for i := range places {
+		if k, err := getKey(tx, places[i].place.id); err == nil {
+			at, err := lastUsed(tx, k.ID)
+			l.add(k, LastUse{At: at, Damaged: err != nil})
+		}
+	}
 }
 
-// idsAfter yields the IDs of all keys, or of those of one workspace, in order.
-func idsAfter(tx *bolt.Tx, workspace string, after apikey.ID) func(yield func(apikey.ID) bool) {
+func (l *lister) add(k apikey.Key, used LastUse) {
+	l.page.Keys, l.page.LastUsed = append(l.page.Keys, k), append(l.page.LastUsed, used.At)
+}
+
+// hasStatus asks the index, which knows the status without decoding a record. Of a
+// million keys, few may have it. A sorted list does not decode records before it
+// knows that they are on the page, and reading their facts takes less.
+func (l *lister) hasStatus(id apikey.ID) bool {
+	if l.q.Status == "" || l.q.Sort != SortID {
+		return true
+	}
+	g, ok := l.index.Lookup(id)
+	return ok && g.Status(l.q.Now) == l.q.Status
+}
+
+// place returns the place of a key, and whether it belongs behind where the page
+// begins.
+func (l *lister) place(id apikey.ID, record []byte) (place, bool) {
+	var used LastUse
+	if l.q.asksUse() {
+		if used = l.lastUse(id); l.q.NeverUsed && used != (LastUse{}) {
+			return place{}, false
+		}
+	}
+	f, err := l.factsIn(id, record)
+	if err != nil {
+		return place{}, false
+	}
+	return l.choose(&f, used)
+}
+
+// lastUse returns when a key was last used. One damaged record must not hide all
+// keys; Check reports it.
+func (l *lister) lastUse(id apikey.ID) LastUse {
+	value := l.use.find(id)
+	if value == nil {
+		return LastUse{}
+	}
+	at, err := decodeLastUsed(id, value)
+	return LastUse{At: at, Damaged: err != nil}
+}
+
+// follower finds the records of keys that are asked for in the order of their IDs.
+// The next one is mostly near the one before, where going on takes less than
+// searching.
+type follower struct {
+	cursor      *bolt.Cursor
+	name, value []byte
+	begun       bool
+}
+
+func follow(tx *bolt.Tx, bucket []byte) follower { return follower{cursor: tx.Bucket(bucket).Cursor()} }
+
+// near is how many records are passed before searching.
+const near = 3
+
+// find returns the record of a key, or nil. The same key may be asked for twice.
+func (f *follower) find(id apikey.ID) []byte {
+	for n := 0; f.begun && n < near && f.name != nil && bytes.Compare(f.name, id[:]) < 0; n++ {
+		f.name, f.value = f.cursor.Next()
+	}
+	if !f.begun || f.name != nil && bytes.Compare(f.name, id[:]) < 0 {
+		f.name, f.value = f.cursor.Seek(id[:])
+		f.begun = true
+	}
+	if !bytes.Equal(f.name, id[:]) {
+		return nil
+	}
+	return f.value
+}
+
+// recordsAfter yields the keys behind one, in order, with their records: those of
+// the workspace if the query names one, and only those that may have its status.
+func (l *lister) recordsAfter(tx *bolt.Tx, after apikey.ID) func(yield func(apikey.ID, []byte) bool) {
 	bucket, prefix := bucketKeys, []byte(nil)
-	if workspace != "" {
-		bucket, prefix = bucketWorkspaces, append([]byte(workspace), 0)
+	if l.q.Workspace != "" {
+		bucket, prefix = bucketWorkspaces, append([]byte(l.q.Workspace), 0)
 	}
 	start := prefix
 	if !after.IsZero() {
 		start = append(bytes.Clone(prefix), after[:]...)
 	}
-	return func(yield func(apikey.ID) bool) {
+	return func(yield func(apikey.ID, []byte) bool) {
 		cursor := tx.Bucket(bucket).Cursor()
-		for name, _ := cursor.Seek(start); bytes.HasPrefix(name, prefix) && name != nil; name, _ = cursor.Next() {
-			id := name[len(prefix):]
-			if len(id) != apikey.IDLen || apikey.ID(id) == after {
+		for name, record := cursor.Seek(start); bytes.HasPrefix(name, prefix) && name != nil; name, record = cursor.Next() {
+			l.passed++
+			if len(name) != len(prefix)+apikey.IDLen {
 				continue
 			}
-			if !yield(apikey.ID(id)) {
+			id := apikey.ID(name[len(prefix):])
+			if id == after || !l.hasStatus(id) {
+				continue
+			}
+			if l.q.Workspace != "" {
+				record = l.keys.find(id)
+			}
+			if !yield(id, record) {
 				return
 			}
 		}

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -36,7 +37,7 @@ func (b *Bolt) checkLive(tx *bolt.Tx, workspace string, added int, by Actor) err
 		return nil
 	}
 	live := 0
-	for id := range idsAfter(tx, workspace, apikey.ID{}) {
+	for id := range idsIn(tx, workspace) {
 		if g, ok := b.index.Lookup(id); ok && g.Workspace == workspace && g.Live(by.At) {
 			live++
 		}
@@ -45,4 +46,17 @@ func (b *Bolt) checkLive(tx *bolt.Tx, workspace string, added int, by Actor) err
 		return &TooManyError{Live: live, Max: by.MaxLive}
 	}
 	return nil
+}
+
+// idsIn yields the IDs of the keys of a workspace, in order.
+func idsIn(tx *bolt.Tx, workspace string) func(yield func(apikey.ID) bool) {
+	prefix := append([]byte(workspace), 0)
+	return func(yield func(apikey.ID) bool) {
+		cursor := tx.Bucket(bucketWorkspaces).Cursor()
+		for name, _ := cursor.Seek(prefix); bytes.HasPrefix(name, prefix); name, _ = cursor.Next() {
+			if id := name[len(prefix):]; len(id) == apikey.IDLen && !yield(apikey.ID(id)) {
+				return
+			}
+		}
+	}
 }

@@ -185,6 +185,7 @@ func TestKeyWorkspaces(t *testing.T) {
 		{"pruned, deleted, and made elsewhere", []AuditEntry{change, gone("a"), made("b"), change}, "b", []string{"a", "a", "b", "b"}},
 		{"damaged", []AuditEntry{made("a"), change, gone("")}, "", []string{"a", "a", "a"}},
 		{"damaged, and made elsewhere", []AuditEntry{made("a"), gone(""), made("b")}, "b", []string{"a", "a", "b"}},
+		{"damaged twice, and made elsewhere", []AuditEntry{change, gone(""), {Action: actionDamaged}, change}, "b", []string{"", "", "b", "b"}},
 		{"nothing tells", []AuditEntry{change, gone("")}, "", []string{"", ""}},
 		{"nothing tells, and made elsewhere", []AuditEntry{change, gone(""), made("b")}, "b", []string{"", "", "b"}},
 	} {

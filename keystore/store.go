@@ -80,7 +80,8 @@ type Keys interface {
 	// Get returns a whole key, or ErrNotFound.
 	Get(id apikey.ID) (apikey.Key, error)
 
-	// List returns keys in the order of their IDs.
+	// List returns the keys that a query selects, in its order. It returns the
+	// error of [Query.Check] for a query that says nothing.
 	List(Query) (Page, error)
 
 	// Create adds a key, which must be valid. It returns ErrExists if the ID is
@@ -99,8 +100,8 @@ type Keys interface {
 	// if another writer was faster. ID, Hash, Opaque, Prefix, Workspace and
 	// CreatedAt keep their values. If edit returns an error, Update returns it
 	// unchanged and stores nothing. If edit changes nothing, nothing is stored or
-	// recorded. action names the change in the audit trail: "update", "revoke",
-	// ….
+	// recorded, unless by has a Reason: then the trail says so all the same. action
+	// names the change in the audit trail: "update", "revoke", ….
 	Update(id apikey.ID, action string, by Actor, edit func(*apikey.Key) error) (apikey.Key, error)
 
 	// Rotate stores a successor and the changed predecessor, both or neither. It
@@ -206,15 +207,6 @@ type Upkeep interface {
 	Close() error
 }
 
-// Query selects keys. The zero Query is the first page of all keys.
-type Query struct {
-	Workspace string        // "": any workspace
-	Status    apikey.Status // "": any status
-	Now       time.Time     // the instant at which Status is evaluated
-	After     apikey.ID     // only IDs greater than this one, which need not exist any more
-	Limit     int           // maximum number of keys; 0: DefaultPage
-}
-
 // Page sizes of [Store.List] and [Store.Audit].
 const (
 	DefaultPage = 100
@@ -223,14 +215,6 @@ const (
 
 // UsageDays is for how many days the use of a key is kept and shown.
 const UsageDays = 400
-
-// Page is one page of a list. Next is the After of the next page, zero at the
-// end.
-type Page struct {
-	Keys     []apikey.Key
-	LastUsed []time.Time // of each key, see [Store.LastUsed]; also zero if it cannot be read
-	Next     apikey.ID
-}
 
 // Actor says who changes a key, when, and over which interface.
 type Actor struct {
@@ -241,6 +225,9 @@ type Actor struct {
 	// means that By is only what the caller says of itself.
 	By      string
 	Claimed bool
+
+	// Reason is why, if there is more to say than the action says.
+	Reason string
 
 	// MaxLive is how many live keys the workspace of the key may have after a
 	// Create, Update or Rotate: keys that are neither revoked nor expired at At. 0
@@ -266,6 +253,7 @@ type AuditEntry struct {
 	By      string            `json:"by,omitempty"`         // who, if somebody said
 	Claimed bool              `json:"by_claimed,omitempty"` // nobody but the caller itself said who
 	Action  string            `json:"action"`
+	Reason  string            `json:"reason,omitempty"` // why, if there is more to say
 	Key     apikey.ID         `json:"key_id,omitzero"`
 	Changes map[string]Change `json:"changes,omitempty"` // by field of the JSON record
 

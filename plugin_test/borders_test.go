@@ -19,7 +19,7 @@ import (
 // import those before it, and no others.
 var rooms = []string{
 	"/internal/celltable", "/internal/english", "/internal/headers", "/internal/jsontree", "/internal/logthrottle", "/internal/processes", "/internal/listening",
-	"/apikey",
+	"/apikey", "/tokenscan",
 	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/keystore",
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",
 	"/adminapi", "/console",

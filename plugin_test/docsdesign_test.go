@@ -225,6 +225,26 @@ func TestDocsHaveKeyFlags(t *testing.T) {
 	}
 }
 
+// Every flag that says which keys are listed is on the page of commands, and every
+// parameter in the contract.
+func TestDocsHaveListFlags(t *testing.T) {
+	binary, err := caddyBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := readFile(t, "docs/commands.md")
+	finding := section(t, page, "Finding keys") + section(t, page, "Commands")
+	request := regexp.MustCompile(`(?m)^\| .GET /keygate/keys\?.*$`).FindString(section(t, designPage(t), "Administration"))
+	for _, flag := range ownFlags(t, binary, "list") {
+		if !regexp.MustCompile("[`\\[]--" + flag + "[` ]").MatchString(finding) {
+			t.Errorf("docs/commands.md lacks --%s of list", flag)
+		}
+		if parameter := strings.ReplaceAll(flag, "-", "_"); !regexp.MustCompile("[?&]" + parameter + "=").MatchString(request) {
+			t.Errorf("docs/design.md lacks the parameter %s in %s", parameter, request)
+		}
+	}
+}
+
 // The contract shows a key with every member, in the order in which they are
 // sent, and says of every setting what is accepted.
 func TestDesignHasEveryField(t *testing.T) {

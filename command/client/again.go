@@ -33,8 +33,8 @@ func setsState(method, path string) bool {
 
 // mayChange reports whether a request whose answer is lost may have changed
 // something.
-func mayChange(method, path string) bool {
-	return method != http.MethodGet && path != adminapi.ExplainPath
+func (c *Client) mayChange(method, path string) bool {
+	return !c.OnlyReads && method != http.MethodGet && path != adminapi.ExplainPath
 }
 
 // cut reports whether err is that a connection ended before there was an answer,

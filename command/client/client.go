@@ -55,6 +55,7 @@ type Client struct {
 	MakesStore bool                             // create the store file if it does not exist
 	TakesLong  bool                             // calls may last as long as something moves
 	Silent     bool                             // do not warn about damage when opening a store
+	OnlyReads  bool                             // no call changes anything, whatever its method and path
 	By         *string                          // who makes changes; nil: nobody in particular
 
 	link *link // nil before the first call
@@ -104,7 +105,7 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		return c.Interrupted(mayChange(method, path), err)
+		return c.Interrupted(c.mayChange(method, path), err)
 	}
 	return nil
 }
@@ -187,7 +188,7 @@ func (c *Client) exchange(ctx context.Context, caller *http.Client, method, path
 			return resp, nil
 		}
 		became := read
-		if mayChange(method, path) {
+		if c.mayChange(method, path) {
 			became = body.withhold()
 		}
 		if again && cut(ctx, err) && (became != unknown || setsState(method, path)) {

@@ -121,5 +121,6 @@ func (f *Failures) Changed() bool {
 // Keys of the store in which nothing is wrong.
 const (
 	FirstID    = "7Hk2Qp900000"
+	FirstToken = "patra_7Hk2Qp900000_000000000000000000000000000000002xmEiV" //nolint:gosec // nobody drew it
 	DisabledID = "7Hk2Qp900003"
 )

@@ -28,6 +28,9 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 	id := func(i int) string { return fmt.Sprintf("7Hk2Qp9%05d", i) }
 	for i := range n {
 		token := fmt.Sprintf("token %d", i)
+		if i == 0 {
+			token = FirstToken
+		}
 		hash := apikey.HashToken(token)
 		line := Object{
 			"id":              id(i),

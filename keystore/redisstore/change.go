@@ -163,7 +163,7 @@ func (s *Store) Update(id apikey.ID, action string, by keystore.Actor, edit func
 			return apikey.Key{}, err
 		}
 		changed := keystore.EncodeKey(&k)
-		if bytes.Equal(changed, record) {
+		if by.Reason == "" && bytes.Equal(changed, record) {
 			if err := s.Writable(); err != nil {
 				return apikey.Key{}, err
 			}

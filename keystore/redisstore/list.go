@@ -14,33 +14,56 @@ import (
 
 // List implements [keystore.Store]. Records that do not verify are left out. In
 // the rare statuses, revoked and disabled, it reads no other keys; for the rest
-// it reads until a page is full.
+// it reads until a page is full. In another order than that of IDs it reads every
+// key, or every one of the workspace.
 func (s *Store) List(q keystore.Query) (keystore.Page, error) {
-	var page keystore.Page
-	limit := keystore.PageSize(q.Limit)
-	err := s.eachRecord(q.Workspace, q.Status, q.After, limit+1, func(id apikey.ID, record []byte, last string) bool {
-		k, err := keystore.DecodeKey(id, record)
-		switch {
-		case err != nil, q.Status != "" && k.Status(q.Now) != q.Status, q.Workspace != "" && k.Workspace != q.Workspace:
-			return true
-		case len(page.Keys) == limit:
-			page.Next = page.Keys[limit-1].ID
-			return false
-		}
-		at, _ := lastUsed(last) // one damaged record must not hide all keys; Check tells of it
-		page.Keys, page.LastUsed = append(page.Keys, k), append(page.LastUsed, at)
-		return true
+	pager, err := keystore.NewPager(q)
+	if err != nil {
+		return keystore.Page{}, err
+	}
+	after, some := q.After, keystore.PageSize(q.Limit)+1
+	if q.Sort != keystore.SortID {
+		after, some = apikey.ID{}, pageLen
+	}
+	withUse := pager.NeedsUse()
+	err = s.eachRecord(q.Workspace, q.Status, after, some, withUse, func(id apikey.ID, record []byte, last string) bool {
+		at, err := lastUsed(last) // one damaged record must not hide all keys; Check tells of it
+		return pager.Add(id, record, keystore.LastUse{At: at, Damaged: err != nil})
 	})
 	if err != nil {
 		return keystore.Page{}, err
 	}
-	return page, nil
+	page := pager.Page()
+	if !withUse {
+		err = s.addUse(&page)
+	}
+	return page, err
+}
+
+// addUse fills in when the keys of a page were last used.
+func (s *Store) addUse(page *keystore.Page) error {
+	var cmds []rueidis.Completed
+	for i := range page.Keys {
+		cmds = append(cmds, s.lastUseOf(page.Keys[i].ID))
+	}
+	for i, reply := range s.conn.DoMulti(cmds...) {
+		last, err := text(reply)
+		if err != nil && !errors.Is(err, redis.ErrForeign) {
+			return err
+		}
+		page.LastUsed[i], _ = lastUsed(last)
+	}
+	return nil
+}
+
+func (s *Store) lastUseOf(id apikey.ID) rueidis.Completed {
+	return s.conn.B().Hget().Key(s.names.useOf(id)).Field("last").Build()
 }
 
 // eachRecord yields, in the order of IDs, the records of keys that the index
-// has for a workspace and a status, both "" for any, and the text of when each
-// was last used. It reads so many at a time.
-func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.ID, some int, yield func(id apikey.ID, record []byte, last string) bool) error {
+// has for a workspace and a status, both "" for any, and, if asked for, the text
+// of when each was last used. It reads so many at a time.
+func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.ID, some int, withUse bool, yield func(id apikey.ID, record []byte, last string) bool) error {
 	some = min(some, pageLen)
 	for {
 		ids, more, err := s.idsAfter(workspace, status, after, some)
@@ -49,21 +72,28 @@ func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.
 		}
 		var cmds []rueidis.Completed
 		for _, id := range ids {
-			cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(id)).Build(),
-				s.conn.B().Hget().Key(s.names.useOf(id)).Field("last").Build())
+			cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(id)).Build())
+			if withUse {
+				cmds = append(cmds, s.lastUseOf(id))
+			}
 		}
 		replies := s.conn.DoMulti(cmds...)
+		each := len(replies) / len(ids)
 		for i, id := range ids {
-			record, err := text(replies[2*i])
+			record, err := text(replies[each*i])
 			if errors.Is(err, redis.ErrForeign) { // as one that does not verify
 				continue
 			}
 			if err != nil {
 				return err
 			}
-			last, err := text(replies[2*i+1])
-			if err != nil && !errors.Is(err, redis.ErrForeign) {
-				return err
+			last := ""
+			if withUse {
+				if last, err = text(replies[each*i+1]); errors.Is(err, redis.ErrForeign) {
+					last = unreadable
+				} else if err != nil {
+					return err
+				}
 			}
 			if record != "" && !yield(id, []byte(record), last) {
 				return nil
@@ -75,6 +105,10 @@ func (s *Store) eachRecord(workspace string, status apikey.Status, after apikey.
 		after = ids[len(ids)-1]
 	}
 }
+
+// unreadable is the text of a last use that another program has replaced. It is
+// no time.
+const unreadable = "unreadable"
 
 // idsAfter returns the next IDs that the index has, and whether there may be more.
 func (s *Store) idsAfter(workspace string, status apikey.Status, after apikey.ID, some int) (ids []apikey.ID, more bool, err error) {
@@ -113,7 +147,7 @@ func (s *Store) idsAfter(workspace string, status apikey.Status, after apikey.ID
 // HeldScopes implements [keystore.Store]. It reads every key of the workspace.
 func (s *Store) HeldScopes(workspace string, most int) ([]keystore.HeldScope, error) {
 	index := keystore.NewIndex()
-	err := s.eachRecord(workspace, "", apikey.ID{}, pageLen, func(id apikey.ID, record []byte, _ string) bool {
+	err := s.eachRecord(workspace, "", apikey.ID{}, pageLen, false, func(id apikey.ID, record []byte, _ string) bool {
 		if k, err := keystore.DecodeKey(id, record); err == nil && (workspace == "" || k.Workspace == workspace) {
 			if g, err := k.Grant(); err == nil {
 				index.Put(id, g, false)

@@ -192,3 +192,72 @@ func boundedChange(s *Store, r *rand.Rand, keys, most int) error {
 	}
 	return s.Create(testKey(n), within(most))
 }
+
+// TestReservations has changes within a bound that are cut off at each step. What they
+// have reserved is no more, and no less, than what becomes of them.
+func TestReservations(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, config(server.Addr))
+	begun := func(n, most int) *change {
+		t.Helper()
+		k := testKey(n)
+		audit, err := newAudit("create", nil, &k, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.beginWithin(boundOf(within(most), &k, 0, 1), entry{op: "put", k: k, audit: audit, made: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	at := func(n, most int) error { return s.Create(testKey(n), within(most)) }
+
+	// Of a gateway that has ended: the room is free again.
+	begun(1, 1)
+	if err := at(2, 1); err != nil {
+		t.Errorf("the room of a change that nobody goes on with: %v", err)
+	}
+
+	// Entered, and not cleared: it counts once.
+	c := begun(3, 2)
+	if err := firstOf(c.add(new(testKey(3)), by)); err != nil {
+		t.Fatal(err)
+	}
+	if entered, err := c.enter(0, by, c.pages[0]); !entered || err != nil {
+		t.Fatal(entered, err)
+	}
+	start := time.Now()
+	if full, ok := errors.AsType[*keystore.TooManyError](at(4, 2)); !ok || full.Live != 2 {
+		t.Errorf("beside what is entered: %+v", full)
+	}
+	if err := at(4, 3); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > s.grace() {
+		t.Errorf("that took %s", took)
+	}
+	c.clear()
+
+	// Of no change: it is nothing.
+	server.Do("HSET", s.names.reserved, "ghost", "7 "+testKey(9).ID.String()+" acme")
+	if err := at(5, 4); err != nil {
+		t.Errorf("beside the reservation of no change: %v", err)
+	}
+	if n := server.Do("HLEN", s.names.reserved); n != "0" {
+		t.Errorf("%s reservations are left", n)
+	}
+
+	// Of a change of a key that the index has: it counts in the place of that.
+	now := formatInt(time.Now().UnixMilli())
+	server.Do("HSET", s.names.pending, "x", now+" 1 "+testKey(5).ID.String())
+	server.Do("HSET", s.names.reserved, "x", "2 "+testKey(5).ID.String()+" acme")
+	start = time.Now()
+	if err := at(6, 6); err != nil {
+		t.Errorf("beside a rotation under way: %v", err)
+	}
+	if took := time.Since(start); took > s.grace()/2 {
+		t.Errorf("that took %s", took)
+	}
+}

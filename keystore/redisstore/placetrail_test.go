@@ -90,11 +90,10 @@ func placesWrong(s *Store) error {
 	return err
 }
 
-// asSchema2 takes from an engine what gateways of schema 3 have added.
+// asSchema2 takes from an engine, at once, what gateways of schema 3 have added.
 func asSchema2(server *redistest.Server, n *names) {
-	server.Do("DEL", n.auditByWs, n.places, n.until, n.reserved)
-	server.Do("HDEL", n.meta, "placed")
-	server.Do("HSET", n.meta, "schema", "2")
+	const script = `redis.call('DEL', unpack(KEYS, 2)); redis.call('HDEL', KEYS[1], 'placed'); redis.call('HSET', KEYS[1], 'schema', '2')`
+	server.Do("EVAL", script, "5", n.meta, n.auditByWs, n.places, n.until, n.reserved)
 }
 
 // TestPlaceTrail has trails of an older gateway, which become what they would be if
@@ -116,13 +115,14 @@ func TestPlaceTrail(t *testing.T) {
 	if err := firstOf(placesWrong(s), disagreement(s)); err != nil {
 		t.Fatal(err)
 	}
-	asSchema2(server, &s.names)
 	stores := []*Store{s, open(t, c), open(t, c)}
+	asSchema2(server, &s.names)
 	var all sync.WaitGroup
+	ended := make(chan struct{})
 	for i, s := range stores {
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(2+i)))
-			for step := range 100 {
+			for step := range 150 {
 				if err := changeSome(s, r, 12, 1000*(i+1)+step); err != nil {
 					t.Error(err)
 				}
@@ -134,13 +134,28 @@ func TestPlaceTrail(t *testing.T) {
 			}
 		})
 	}
-	all.Wait()
-	if err := firstOf(placesWrong(s), disagreement(s)); err != nil {
+	go func() { all.Wait(); close(ended) }()
+	for running := true; running; { // again and again, in the midst of changes
+		select {
+		case <-ended:
+			running = false
+		case <-time.After(10 * time.Millisecond):
+			asSchema2(server, &s.names)
+		}
+	}
+	newest := open(t, c)
+	if err := firstOf(placesWrong(newest), mended(newest), disagreement(newest)); err != nil {
 		t.Error(err)
 	}
 	if got := server.Do("HGET", s.names.meta, "schema"); got != schemaVersion {
 		t.Errorf("the schema is %s", got)
 	}
+}
+
+// mended enters what an older gateway does not know of: when disabled keys expire.
+func mended(s *Store) error {
+	_, err := s.Mend()
+	return err
 }
 
 // TestPlaceTrailPruned has a trail of an older gateway of which the beginnings are
@@ -164,13 +179,29 @@ func TestPlaceTrailPruned(t *testing.T) {
 	succeeds(t, func() error { return s.Create(inSome(1, "a"), by) }) // elsewhere
 	succeeds(t, func() error { return s.SetWorkspaceLimits("b", &apikey.WorkspaceLimits{PerDay: 1}, by) })
 	succeeds(t, func() error { return s.Prune(0, by.At) })
+	for _, workspace := range []string{"a-b", "b"} {
+		succeeds(t, func() error { return s.Create(inSome(3, workspace), by) })
+		succeeds(t, func() error {
+			return last(s.Update(testKey(3).ID, "update", by, func(k *apikey.Key) error { k.Name = "x"; return nil }))
+		})
+		if workspace == "a-b" {
+			succeeds(t, func() error { return s.Delete(testKey(3).ID, by, nil) })
+		}
+	}
+	page, err := s.Audit(keystore.AuditQuery{Limit: 2}) // the second creation, which cannot be read from here on
+	if err != nil || page.Entries[1].Action != "create" {
+		t.Fatal(page, err)
+	}
+	seq := formatUint(page.Entries[1].Seq)
+	server.Do("ZREMRANGEBYSCORE", s.names.audit, seq, seq)
+	server.Do("ZADD", s.names.audit, seq, seq+" rubbish")
 	server.Do("DEL", s.names.recordOf(testKey(2).ID)) // only the index knows it
 	server.Do("SET", s.names.recordOf(testKey(2).ID), "rubbish")
 	asSchema2(server, &s.names)
 	redistest.Until(t, "a heartbeat has placed all", func() bool {
 		return server.Do("HGET", s.names.meta, "placed") == server.Do("HGET", s.names.meta, "seq")
 	})
-	for workspace, want := range map[string][]string{"a": {"create", "delete", "update"}, "a-b": {"delete", "update"}, "b": {"limit", "update"}} {
+	for workspace, want := range map[string][]string{"a": {"create", "delete", "update"}, "a-b": {"delete", "update", "create", "delete", "update"}, "b": {"update", "limit", "update"}} {
 		page, err := s.Audit(keystore.AuditQuery{Workspace: workspace})
 		var got []string
 		for i, e := range page.Entries {
@@ -218,6 +249,60 @@ func TestPlacesChecked(t *testing.T) {
 		server.Do("RESTORE", n.auditByWs, "0", trail, "REPLACE")
 		if err := disagreement(s); err != nil {
 			t.Fatalf("%s: mended: %v", name, err)
+		}
+	}
+}
+
+// TestPlaceOfDamaged deletes a key of which neither record nor index tells the
+// workspace: it is that of the entry before.
+func TestPlaceOfDamaged(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := openWith(t, config(server.Addr), 2)
+	id := testKey(1).ID
+	server.Do("SET", s.names.recordOf(id), "rubbish")
+	server.Do("ZREM", s.names.workspaces, inWorkspace("acme", id.String()))
+	succeeds(t, func() error { return s.Delete(id, by, nil) })
+	page, err := s.Audit(keystore.AuditQuery{Workspace: "acme"})
+	if err != nil || len(page.Entries) != 3 || page.Entries[0].Action != "delete" || page.Entries[0].Key != id {
+		t.Errorf("the trail is %+v, %v", page.Entries, err)
+	}
+}
+
+// TestPlaceOfLate has a change that is entered when its key is in another workspace:
+// its entry is of the one that the key was in.
+func TestPlaceOfLate(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, config(server.Addr))
+	k := inSome(1, "a")
+	succeeds(t, func() error { return s.Create(k, by) })
+	record, old, err := s.stored(k.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k = old
+	k.Name = "late"
+	audit, err := newAudit("update", &old, &k, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.begin(entry{op: "put", k: k, audit: audit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := c.swap(k.ID, record, keystore.EncodeKey(&k), by); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	other := open(t, config(server.Addr))
+	succeeds(t, func() error { return other.Delete(k.ID, by, nil) })
+	succeeds(t, func() error { return other.Create(inSome(1, "b"), by) })
+	if fate, err := other.resolve(c.name, c.keys, true); fate != made || err != nil {
+		t.Fatal(fate, err)
+	}
+	for workspace, want := range map[string]int{"a": 3, "b": 1} {
+		if page, err := s.Audit(keystore.AuditQuery{Workspace: workspace}); err != nil || len(page.Entries) != want {
+			t.Errorf("the trail of %s is %+v, %v; want %d entries", workspace, page.Entries, err, want)
 		}
 	}
 }
