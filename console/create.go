@@ -45,15 +45,19 @@ func (v *visit) newKey() error {
 		Workspace: withoutToken(q.Get("workspace")), Scopes: presetScopes(q.Get("preset")), Nonce: newNonce(),
 		PerMinute: strconv.FormatInt(v.policy.PerMinute.Default, 10), PerDay: strconv.FormatInt(v.policy.PerDay.Default, 10),
 	}
+	f.Expiry = v.usualExpiry()
+	return v.showForm(http.StatusOK, &f, nil)
+}
+
+// usualExpiry returns the days that are chosen until the visitor chooses.
+func (v *visit) usualExpiry() string {
 	switch days := v.policy.Expiry; {
 	case days.DefaultDays != nil:
-		f.Expiry = strconv.Itoa(*days.DefaultDays)
+		return strconv.Itoa(*days.DefaultDays)
 	case days.MaxDays != nil:
-		f.Expiry = strconv.Itoa(min(usualDays, *days.MaxDays))
-	default:
-		f.Expiry = strconv.Itoa(usualDays)
+		return strconv.Itoa(min(usualDays, *days.MaxDays))
 	}
-	return v.showForm(http.StatusOK, &f, nil)
+	return strconv.Itoa(usualDays)
 }
 
 // showForm shows the form with what was typed and what is to be corrected.

@@ -189,9 +189,11 @@ func TestFormKeepsTheBounds(t *testing.T) {
 		"scopes": {"scopes", "posts:write"}, "expiry": {"expiry", "never"}, "expires_in_days": {"expiry", "custom", "expires_in_days", "121"}, "per_minute": {"per_minute", "11"},
 		"allowed_origins": {"allowed_origins", "https://a.example"}, "allowed_ips": {"allowed_ips", ""},
 	} {
-		got := s.post("/new", typedForm(append([]string{"step", "create", "allowed_ips", "203.0.113.7", "expiry", "30"}, change...)...)).want(http.StatusUnprocessableEntity)
-		if wordsAt(got, field) == "" {
-			t.Errorf("nothing is said at %s\n%s", field, got.text())
+		for _, step := range []string{"check", "create"} { // before the summary, too
+			got := s.post("/new", typedForm(append([]string{"step", step, "allowed_ips", "203.0.113.7", "expiry", "30"}, change...)...)).want(http.StatusUnprocessableEntity)
+			if wordsAt(got, field) == "" {
+				t.Errorf("nothing is said at %s\n%s", field, got.text())
+			}
 		}
 	}
 	good := []string{"step", "create", "allowed_ips", "203.0.113.7", "expiry", "30"}

@@ -33,6 +33,9 @@ func (v *visit) editKey() error {
 	}
 	f := formOfKey(&k)
 	f.ETag = etag
+	if v.mayNotKeep(&k) != "" {
+		f.Expiry = v.usualExpiry()
+	}
 	return v.showEdit(http.StatusOK, &k, &f, nil, nil)
 }
 
@@ -74,6 +77,9 @@ func (v *visit) saveKey() error {
 		return field == "name" && f.Name == k.Name || field == "description" && f.Description == k.Description
 	})
 	maps.Copy(found, tokensIn(v.typed))
+	if why := v.mayNotKeep(&k); why != "" && f.Expiry == expiryKeep {
+		found.add("expiry", why)
+	}
 	switch {
 	case f.ETag != etag:
 		return v.clash(&f)

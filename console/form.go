@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -76,8 +75,6 @@ func (p problem) Anchor() string {
 	return "f-" + p.Field
 }
 
-const tooMany = "The workspace has all the keys that it may have. Revoke or delete one, then try again."
-
 // keysField is the field of errors about how many keys there are.
 const keysField = "keys"
 
@@ -114,30 +111,6 @@ func (p problems) List() []problem {
 var formFields = []string{
 	"workspace", "name", "description", "scopes", "expiry", "expires_in_days", "per_minute", "per_day", "burst", "allowed_ips", "allowed_origins",
 	"overlap", "confirm", "method", "path", "ip", "origin", keysField,
-}
-
-// addError adds what the API refused, at the field that it is about. It returns
-// other errors.
-func (p problems) addError(err error) error {
-	var field, text string
-	if e, ok := errors.AsType[*apikey.FieldError](err); ok {
-		field, text = e.Field, sentence(e.Problem, e.Accepted)
-	} else if e, ok := errors.AsType[*adminapi.BoundError](err); ok {
-		field, text = e.Field, sentence(e.Problem, e.Accepted)
-	}
-	switch field {
-	case keysField:
-		text = tooMany
-	case "expires_at":
-		field = "expiry"
-	case "limits.per_minute", "limits.per_day", "limits.burst":
-		field = strings.TrimPrefix(field, "limits.")
-	}
-	if !slices.Contains(formFields, field) {
-		return err
-	}
-	p.add(field, text)
-	return nil
 }
 
 // check reads the settings that were typed, and adds all that is to be corrected by the rules of keys and the bounds of the visitor. The API decides by the same

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/socialpatra/keygate/adminapi"
@@ -110,18 +109,6 @@ func doing(name string) handler {
 		}
 		return v.seeOther("/keys/"+k.ID.String(), d.notice)
 	}
-}
-
-// boundWords says which bound a key exceeds as it is, or "" if the error is another.
-func boundWords(err error) string {
-	bound, ok := errors.AsType[*adminapi.BoundError](err)
-	switch {
-	case !ok:
-		return ""
-	case bound.Field == keysField:
-		return tooMany
-	}
-	return fieldLabel(bound.Field) + ": " + sentence(bound.Problem, bound.Accepted)
 }
 
 // rotation is the deed that makes a new key.

@@ -170,6 +170,7 @@ func TestBoundsHoldOldKeys(t *testing.T) {
 		t.Errorf("nothing is said\n%s", got.text())
 	}
 	form["scopes"] = []string{"posts:read"}
+	form.Set("expiry", "keep")
 	if got := s.post("/keys/"+plain+"/edit", form).want(http.StatusUnprocessableEntity); wordsAt(got, "expiry") == "" {
 		t.Errorf("nothing is said of the expiry\n%s", got.text())
 	}

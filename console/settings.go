@@ -17,6 +17,7 @@ type settings struct {
 	Problems      problems
 	Groups        []scopeGroup
 	Expiries      []expiryChoice
+	ExpiryHint    string // why the key may not keep what it has; "" if it may
 	MaxDays       int
 	Never         bool // keys may have no expiry
 	PerMinute     adminapi.PolicyLimit
@@ -70,6 +71,9 @@ func (v *visit) settings(f *form, found problems, current *apikey.Record) (setti
 		return s, err
 	}
 	s.Groups = groupsOf(scopes.Scopes, f.Scopes, v.policy.Scopes)
+	if current != nil {
+		s.ExpiryHint = v.mayNotKeep(current)
+	}
 	s.Expiries = v.expiries(f, current, s.MaxDays)
 	s.LimitsOpen = found.Any("per_minute", "per_day", "burst")
 	s.PlacesOpen = found.Any("allowed_origins", "allowed_ips") || f.Origins != "" || f.IPs != "" || s.Origins == adminapi.Required || s.IPs == adminapi.Required
@@ -159,7 +163,7 @@ func (v *visit) expiries(f *form, current *apikey.Record, most int) []expiryChoi
 	slices.Sort(days)
 	days = slices.DeleteFunc(slices.Compact(days), func(n int) bool { return n > most })
 	var list []expiryChoice
-	if current != nil {
+	if current != nil && v.mayNotKeep(current) == "" {
 		keep := v.moment(current.ExpiresAt, "")
 		label := "Keep: it never expires"
 		if keep.ISO != "" {

@@ -110,22 +110,6 @@ func capital(s string) string {
 	return string(unicode.ToUpper(r)) + s[size:]
 }
 
-// sentence makes a sentence of what the API says about a value.
-func sentence(problem, accepted string) string {
-	switch first, _, _ := strings.Cut(problem, " "); first {
-	case "is", "has", "holds", "contains", "needs", "never":
-		problem = "This " + problem
-	}
-	text := capital(problem)
-	if !strings.HasSuffix(text, "?)") {
-		text = strings.TrimSuffix(text, ".") + "."
-	}
-	if accepted != "" {
-		text += " What works: " + accepted + "."
-	}
-	return text
-}
-
 // lines returns what a field for several lines has, without what only divides
 // them.
 func lines(text string) []string {

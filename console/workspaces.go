@@ -78,9 +78,6 @@ type workspacePage struct {
 func workspacePath(name string) string { return adminapi.WorkspacesPath + "/" + url.PathEscape(name) }
 
 func (v *visit) workspace() error {
-	if !v.all() {
-		return errNoPage
-	}
 	w, err := ask[adminapi.WorkspaceRecord](v, workspacePath(v.r.PathValue("name")))
 	if err != nil {
 		return err
@@ -102,9 +99,6 @@ func (v *visit) workspacePage(w *adminapi.WorkspaceRecord) workspacePage {
 }
 
 func (v *visit) limitWorkspace() error {
-	if !v.all() {
-		return errNoPage
-	}
 	w, err := ask[adminapi.WorkspaceRecord](v, workspacePath(v.r.PathValue("name")))
 	if err != nil {
 		return err
