@@ -8,9 +8,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -241,4 +244,39 @@ func (s *consoleSite) hides(t *testing.T, secret string) {
 // browser that refuses, lose nothing.
 func TestConsoleLosesNothing(t *testing.T) {
 	startConsole(t).visits(t, "people.mjs", nil)
+}
+
+// Operators have all workspaces and their limits.
+func TestConsoleOperators(t *testing.T) {
+	startConsole(t).visits(t, "operators.mjs", nil)
+}
+
+// Pages of other origins change nothing.
+func TestConsoleOtherOrigins(t *testing.T) {
+	startConsole(t).visits(t, "origins.mjs", nil)
+}
+
+// The tasks of docs/console.md take as many clicks as it says.
+func TestConsoleTasks(t *testing.T) {
+	result := startConsole(t).visits(t, "tasks.mjs", nil)
+	documented := make(map[string]any)
+	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| .+ \| (\d+) \|$`).FindAllStringSubmatch(readFile(t, "docs/console.md"), -1) {
+		clicks, err := strconv.ParseFloat(row[2], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documented[row[1]] = clicks
+	}
+	if len(documented) < 10 {
+		t.Errorf("docs/console.md has %d tasks", len(documented))
+	}
+	clicks, _ := result["clicks"].(map[string]any)
+	for task := range maps.Keys(documented) {
+		if clicks[task] != documented[task] {
+			t.Errorf("%s: %v clicks, docs/console.md says %v", task, clicks[task], documented[task])
+		}
+	}
+	if len(clicks) != len(documented) {
+		t.Errorf("%d tasks were done, docs/console.md has %d", len(clicks), len(documented))
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,4 +115,41 @@ func startSample(t testing.TB, more int) (*consoleSite, map[string]string) {
 func TestConsolePages(t *testing.T) {
 	s, ids := startSample(t, 0)
 	s.visits(t, "tour.mjs", map[string]any{"keys": ids})
+}
+
+// Names of every kind, 300 keys and a history of 5,000 entries are shown as they
+// are, and soon.
+func TestConsoleNamesAndNumbers(t *testing.T) {
+	const keys, changes = 300, 5000
+	s, ids := startSample(t, keys-len(sampleKeys))
+	longest := ids["more0"]
+	var changing sync.WaitGroup
+	for worker := range 20 {
+		changing.Go(func() {
+			for i := worker; i < changes; i += 20 {
+				if resp := s.adminDo(t, "PATCH", "/keygate/keys/"+longest, fmt.Sprintf(`{"description":"change %d"}`, i)); resp.Status != 200 {
+					t.Errorf("change %d: %d %s", i, resp.Status, resp.Body)
+				}
+			}
+		})
+	}
+	changing.Wait()
+	names := make(map[string]string)
+	for _, k := range sampleKeys {
+		names[k.role] = k.name
+	}
+	s.visits(t, "names.mjs", map[string]any{"keys": ids, "names": names, "longest": longest, "count": keys})
+	for _, path := range []string{"/settings/api-keys/", "/settings/api-keys/keys/" + longest} {
+		quickest := time.Hour // of several, as this machine may be busy
+		for range 20 {
+			begun := time.Now()
+			if resp := s.do(t, "GET", path, "", "Cookie: session=ada"); resp.Status != 200 {
+				t.Errorf("%s: %d", path, resp.Status)
+			}
+			quickest = min(quickest, time.Since(begun))
+		}
+		if t.Logf("%s takes %v", path, quickest); quickest > 100*time.Millisecond {
+			t.Errorf("%s takes %v, want at most 100 ms", path, quickest)
+		}
+	}
 }

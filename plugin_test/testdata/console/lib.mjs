@@ -289,8 +289,8 @@ export function ask(method, url, { headers = {}, body } = {}) {
 }
 
 // facts asks the admin endpoint, which tells what is true, or changes it there.
-export async function facts(path, method = "GET", body = undefined) {
-  const headers = body ? { "Content-Type": "application/json" } : {};
+export async function facts(path, method = "GET", body = undefined, more = {}) {
+  const headers = body ? { "Content-Type": "application/json", ...more } : more;
   const answer = await ask(method, input.admin + path, { headers, body: body && JSON.stringify(body) });
   if (answer.status >= 300) {
     throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
