@@ -73,11 +73,8 @@ func (a *call) list(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if workspace, ok := a.authority.one(); ok {
-		if q.Workspace != "" && q.Workspace != workspace {
-			return ListResponse{Keys: []apikey.Record{}}, http.StatusOK, nil
-		}
-		q.Workspace = workspace
+	if workspace, ok := a.authority.one(); ok && q.Workspace != workspace {
+		return ListResponse{Keys: []apikey.Record{}}, http.StatusOK, nil
 	}
 	a.flush()
 	page, err := a.store.List(q)

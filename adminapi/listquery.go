@@ -13,7 +13,8 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// listQuery reads which keys a list asks for, and in which order.
+// listQuery reads which keys a list asks for, and in which order. A caller of one
+// workspace asks for that one unless the query names another.
 func (a *call) listQuery(r *http.Request) (keystore.Query, error) {
 	q := keystore.Query{Now: a.now()}
 	cursor := ""
@@ -52,6 +53,9 @@ func (a *call) listQuery(r *http.Request) (keystore.Query, error) {
 			return nil
 		},
 	})
+	if workspace, ok := a.authority.one(); ok && q.Workspace == "" {
+		q.Workspace = workspace
+	}
 	if err == nil {
 		err = readCursor(cursor, &q) // which depends on all others
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
@@ -153,10 +152,6 @@ func (v *visit) list() error {
 	}
 	query := page.Filter.apiQuery(page.All)
 	resp, err := ask[adminapi.ListResponse](v, adminapi.KeysPath+"?"+query.Encode())
-	if field, ok := errors.AsType[*apikey.FieldError](err); ok && strings.Trim(field.Field, `"`) == "sort" && page.Filter.Sort == "" {
-		query.Del("sort") // an API that has no orders
-		resp, err = ask[adminapi.ListResponse](v, adminapi.KeysPath+"?"+query.Encode())
-	}
 	if field, ok := errors.AsType[*apikey.FieldError](err); ok {
 		page.Problem = capital(fieldOfList(field.Field)) + ": " + sentence(field.Problem, field.Accepted)
 		return v.show(http.StatusUnprocessableEntity, "list", page)
@@ -206,7 +201,7 @@ const sparkDays = 30
 
 // fieldOfList is what the list calls a parameter of the API.
 func fieldOfList(parameter string) string {
-	switch parameter = strings.Trim(parameter, `"`); parameter {
+	switch parameter {
 	case "name":
 		return "search"
 	case "created_by":

@@ -179,7 +179,7 @@ func BenchmarkListOf10000(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		keys[i] = apikey.Key{Workspace: "acme", Name: fmt.Sprintf("Key number %d of a customer", i), Scopes: []string{"posts:read", "posts:write", "media:upload"}, CreatedAt: start}
+		keys[i] = apikey.Key{Workspace: "acme", Name: fmt.Sprintf("Key number %05d of a customer", i), Scopes: []string{"posts:read", "posts:write", "media:upload"}, CreatedAt: start}
 		keys[i].SetToken("patra", id, apikey.Hash{byte(i), byte(i >> 8), 1})
 		if err := keys[i].Normalize(); err != nil {
 			b.Fatal(err)
