@@ -79,7 +79,9 @@ func (a *call) export(*http.Request) (any, int, error) {
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)
 		err := a.eachKey(func(k *apikey.Key, lastUsed time.Time) error {
-			line := exportedKey{Record: k.Record(a.now(), lastUsed), Disabled: k.Disabled, Hash: hashTag + hex.EncodeToString(k.Hash[:])}
+			line := exportedKey{
+				Record: k.Record(a.now(), lastUsed), Disabled: k.Disabled, Hash: hashTag + hex.EncodeToString(k.Hash[:]), Account: k.Account,
+			}
 			if k.Opaque {
 				line.TokenFormat = formatOpaque
 			}

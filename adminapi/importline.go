@@ -43,6 +43,7 @@ func (line *importedKey) key(brand string, now time.Time) (apikey.Key, error) {
 		Disabled:       line.Disabled,
 		RotatedFrom:    line.RotatedFrom,
 		ReplacedBy:     line.ReplacedBy,
+		Account:        line.Account,
 	}
 	switch line.TokenFormat {
 	case "":

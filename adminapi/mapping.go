@@ -19,7 +19,7 @@ type Mapping struct {
 // CapsOf returns the limits that apply to a key. For its workspace these are the
 // limits set for it, or else those of the config.
 func CapsOf(store keystore.Workspaces, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {
-	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, WorkspaceLimits: config}
+	caps := ratelimit.Caps{Limits: g.Limits, Workspace: g.Workspace, WorkspaceLimits: config, Account: g.Account}
 	if own, ok := store.WorkspaceLimits(g.Workspace); ok {
 		caps.WorkspaceLimits = own
 	}

@@ -37,8 +37,8 @@ func fullBodies(id string) map[string]struct {
 		"PATCH /keygate/workspaces/acme":                                {`{"limits":{"per_minute":5,"per_day":null}}`, WorkspaceRequest{}},
 		"POST /keygate/explain":                                         {`{"key":"` + id + `","method":"GET","path":"/v1/invoices","origin":"https://a.example","ip":"203.0.113.7","at":"2027-01-01T00:00:00Z"}`, ExplainRequest{}},
 		"POST /keygate/leaked":                                          {`{"text":"` + apitest.FirstToken + `","then":"revoke"}`, LeakedRequest{}},
-		"POST /keygate/import?keep_going=false":                         {importLine(importedID, `"token_format":""`), importedKey{}},
-		"POST /keygate/import?keep_going=true&allow_unknown_scope=true": {importLine(importedID, `"token_format":""`), importedKey{}},
+		"POST /keygate/import?keep_going=false":                         {importLine(importedID, `"token_format":"","account":""`), importedKey{}},
+		"POST /keygate/import?keep_going=true&allow_unknown_scope=true": {importLine(importedID, `"token_format":"","account":""`), importedKey{}},
 	}
 }
 
@@ -276,7 +276,7 @@ func FuzzMembers(f *testing.F) {
 }
 
 func BenchmarkImportLine(b *testing.B) {
-	line := []byte(importLine(importedID, `"token_format":""`))
+	line := []byte(importLine(importedID, `"token_format":"","account":""`))
 	var dec lineDecoder
 	b.ReportAllocs()
 	for b.Loop() {

@@ -149,6 +149,8 @@ type exportedKey struct {
 	Disabled    bool   `json:"disabled"`
 	Hash        string `json:"hash"`                   // "sha256:" and 64 hexadecimal digits
 	TokenFormat string `json:"token_format,omitempty"` // "": Keygate's own; "opaque": of another system, found by its hash
+
+	Account apikey.ID `json:"account,omitzero"` // see apikey.Key
 }
 
 // ImportResponse says what an import did. Errors are about single lines. Without

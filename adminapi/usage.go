@@ -32,9 +32,12 @@ func (a *call) usage(r *http.Request) (any, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	resp := UsageResponse{Days: make([]DayUsage, len(found))}
-	for i, u := range found {
-		resp.Days[i] = DayUsage{Date: u.Day.String(), Allowed: u.Allowed, Limited: u.Limited, Denied: u.Denied}
+	resp := UsageResponse{Days: []DayUsage{}}
+	for _, u := range found {
+		if u.Allowed|u.Limited|u.Denied == 0 {
+			continue // on that day, it was charged for its successors alone
+		}
+		resp.Days = append(resp.Days, DayUsage{Date: u.Day.String(), Allowed: u.Allowed, Limited: u.Limited, Denied: u.Denied})
 	}
 	return resp, http.StatusOK, nil
 }

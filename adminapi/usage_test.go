@@ -18,6 +18,7 @@ func TestAPIUsage(t *testing.T) {
 		{Day: today - 400, Allowed: 1},
 		{Day: today - 399, Allowed: 2},
 		{Day: today - 29, Allowed: 3},
+		{Day: today - 1, Charged: 7}, // for its successors
 		{Day: today, Allowed: 812, Limited: 3, Denied: 1, LastUsed: apiStart.Unix()},
 	} {
 		u.ID = made.Key.ID

@@ -53,6 +53,7 @@ func scribble(v reflect.Value) {
 var notInherited = map[string]bool{
 	"ID": true, "Prefix": true, "Hash": true, "Opaque": true,
 	"CreatedAt": true, "CreatedBy": true, "RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true,
+	"Account": true, // which Link gives it
 }
 
 func TestHeirHasEverySetting(t *testing.T) {
@@ -72,7 +73,7 @@ func TestHeirHasEverySetting(t *testing.T) {
 
 // fixed are the fields that no change of a key touches.
 var fixed = map[string]bool{
-	"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "CreatedAt": true, "CreatedBy": true,
+	"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "Account": true, "CreatedAt": true, "CreatedBy": true,
 }
 
 func TestKeepFixed(t *testing.T) {
@@ -87,8 +88,8 @@ func TestKeepFixed(t *testing.T) {
 	}
 }
 
-// What a key is shows in its record, but for its hash and the form of its
-// token.
+// What a key is shows in its record, but for its hash, the form of its token, and
+// its account.
 func TestRecordShowsEveryField(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	show := func(k apikey.Key) string {
@@ -101,7 +102,7 @@ func TestRecordShowsEveryField(t *testing.T) {
 	for _, f := range keyfields.All() {
 		k := plainKey()
 		f.Set(&k)
-		hidden := f.Name == "Hash" || f.Name == "Opaque"
+		hidden := f.Name == "Hash" || f.Name == "Opaque" || f.Name == "Account"
 		if same := show(k) == show(plainKey()); same != hidden {
 			t.Errorf("%s: the record is the same: %t; want %t", f.Name, same, hidden)
 		}
@@ -152,6 +153,33 @@ func TestLife(t *testing.T) {
 	fresh := plainKey()
 	if fresh.CheckChangeable() != nil || fresh.CheckWorkspace("acme") != nil || fresh.CheckWorkspace("other") == nil {
 		t.Error("what may change of a fresh key is wrong")
+	}
+}
+
+// All successors are on the account of the first key, and of the one that an
+// import says.
+func TestSuccessorsShareAnAccount(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	imported := apikey.ID([]byte("zzzzzzzzzzzz"))
+	for _, account := range []apikey.ID{{}, imported} {
+		k := plainKey()
+		k.Account = account
+		want := account
+		if want.IsZero() {
+			want = k.ID
+		}
+		for n := range 3 {
+			next := k.Heir()
+			next.SetToken("patra", apikey.ID([]byte("00000000001"+string(rune('1'+n)))), apikey.Hash{2})
+			next.Account = apikey.ID([]byte("aaaaaaaaaaaa")) // whatever an edit says
+			if err := k.Rotate(&next, now, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if grant, err := next.Grant(); err != nil || next.Account != want || grant.Account != want {
+				t.Errorf("successor %d is on the account %s, and its grant on %s, %v; want %s", n+1, next.Account, grant.Account, err, want)
+			}
+			k = next
+		}
 	}
 }
 

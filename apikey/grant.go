@@ -16,6 +16,7 @@ type Grant struct {
 	State     State
 	ExpiresAt int64 // Unix nanoseconds; 0: never
 	Limits    Limits
+	Account   ID // see [Key.Account]; zero for the key's own
 
 	Workspace string
 	Scopes    *ScopeSet
@@ -67,6 +68,9 @@ func (k *Key) Grant() (Grant, error) {
 		Limits:    k.Limits,
 		Workspace: k.Workspace,
 		Scopes:    NewScopeSet(k.Scopes),
+	}
+	if k.Account != k.ID {
+		g.Account = k.Account
 	}
 	switch {
 	case !k.RevokedAt.IsZero():

@@ -50,6 +50,11 @@ type Key struct {
 
 	RotatedFrom ID // the key that this one replaced
 	ReplacedBy  ID // the key that replaced this one
+
+	// Account is the key whose bucket and quota this one is charged to, so that a
+	// rotation grants nothing: a successor has the account of its predecessor, for
+	// good, whether or not that key still exists. The zero ID: the key itself.
+	Account ID
 }
 
 // Limits caps the use of one key. All three are at least 1 in a stored key.

@@ -80,9 +80,13 @@ func (k *Key) Rotate(next *Key, now time.Time, overlap time.Duration) error {
 	return nil
 }
 
-// Link records that next replaces k, and puts it in the workspace of k.
+// Link records that next replaces k, and puts it in the workspace and on the
+// account of k.
 func (k *Key) Link(next *Key) {
 	k.ReplacedBy, next.RotatedFrom, next.Workspace = next.ID, k.ID, k.Workspace
+	if next.Account = k.Account; next.Account.IsZero() {
+		next.Account = k.ID
+	}
 }
 
 // Clone returns a key that shares no memory with k.
@@ -100,13 +104,13 @@ func (k *Key) Heir() Key {
 	h := k.Clone()
 	h.ID, h.Prefix, h.Hash, h.Opaque = ID{}, "", Hash{}, false
 	h.CreatedAt, h.CreatedBy, h.RevokedAt, h.Disabled = time.Time{}, "", time.Time{}, false
-	h.RotatedFrom, h.ReplacedBy = ID{}, ID{}
+	h.RotatedFrom, h.ReplacedBy, h.Account = ID{}, ID{}, ID{}
 	return h
 }
 
-// KeepFixed restores from old what no change may touch: identity, workspace, and
-// when and by whom it was made.
+// KeepFixed restores from old what no change may touch: identity, workspace,
+// account, and when and by whom it was made.
 func (k *Key) KeepFixed(old *Key) {
 	k.ID, k.Prefix, k.Hash, k.Opaque = old.ID, old.Prefix, old.Hash, old.Opaque
-	k.Workspace, k.CreatedAt, k.CreatedBy = old.Workspace, old.CreatedAt, old.CreatedBy
+	k.Workspace, k.Account, k.CreatedAt, k.CreatedBy = old.Workspace, old.Account, old.CreatedAt, old.CreatedBy
 }

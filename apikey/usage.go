@@ -8,7 +8,11 @@ type Usage struct {
 	ID  ID
 	Day Day
 
-	Charged uint64 // units charged to the day's quota; a route with a cost charges more than one
+	// Charged is the units charged to the day's quota; a route with a cost charges
+	// more than one. Where several keys are on an account, they are those of the
+	// account, and of the other keys none; in a fleet, they are of each key.
+	Charged uint64
+
 	Allowed uint64 // requests that passed
 	Limited uint64 // requests refused by a limit
 	Denied  uint64 // requests refused after authentication for any other reason

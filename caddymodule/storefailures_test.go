@@ -250,9 +250,11 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 	if got, err := e.limits.Peek(k.ID, caps, 1, testStart); err != nil || got.Day.Remaining != k.Limits.PerDay-4 || got.Minute.Remaining != k.Limits.PerMinute-2 {
 		t.Errorf("after another one %+v, %v", got, err)
 	}
+	take()
 	e.limits.Forget(k.ID)
-	if got, err := e.limits.Peek(k.ID, caps, 1, testStart); err != nil || got.Minute.Remaining != k.Limits.PerMinute-1 {
-		t.Errorf("a key that is forgotten has %+v, %v", got, err)
+	e.limits.Flush()
+	if got, err := e.limits.Peek(k.ID, caps, 1, testStart); err != nil || got.Minute.Remaining != k.Limits.PerMinute-3 || used() != 3 {
+		t.Errorf("a key that is forgotten has %+v, %v, and was used %d times; want what it was charged alone", got, err, used())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	_ "github.com/socialpatra/keygate/caddymodule/selfservice"
 )
 
 // exampleTable is the route table of a Caddyfile in the root.

@@ -163,7 +163,7 @@ func TestAPIListsEveryPage(t *testing.T) {
 			own := make(map[string]apikey.WorkspaceLimits)
 			var workspaces, trail []apitest.Object
 			for i, line := range lines {
-				for _, hidden := range []string{"disabled", "hash", "token_format"} {
+				for _, hidden := range []string{"disabled", "hash", "token_format", "account"} {
 					delete(line, hidden)
 				}
 				name := fmt.Sprintf("w%05d", i)

@@ -17,6 +17,8 @@ type Builder struct {
 	b    *Bolt
 	tx   *bolt.Tx
 	puts int // in tx
+
+	accounts map[apikey.ID]apikey.ID // of keys that are not their own
 }
 
 // buildBatch is how many records one transaction holds in memory.
@@ -31,7 +33,7 @@ func BuildFile(path, brand string, seq uint64, fill func(*Builder) error) (err e
 		return err
 	}
 	b.db.NoSync = true // nobody uses the file before it is complete
-	f := &Builder{b: b}
+	f := &Builder{b: b, accounts: make(map[apikey.ID]apikey.ID)}
 	defer func() {
 		if f.tx != nil {
 			err = errors.Join(err, f.tx.Rollback())
@@ -81,12 +83,41 @@ func (f *Builder) commit() error {
 
 // Key adds a key, without an audit entry.
 func (f *Builder) Key(k *apikey.Key) error {
+	if !k.Account.IsZero() {
+		f.accounts[k.ID] = k.Account
+	}
 	return f.put(func(tx *bolt.Tx) error { return putKey(tx, k) })
 }
 
-// Usage adds what a key did on a day. The key must have been added.
+// Usage adds what a key did on a day, once for each day. The key must have been
+// added, or those that are on its account. What another store charged to a key is
+// charged to its account here.
 func (f *Builder) Usage(u apikey.Usage) error {
-	return f.put(func(tx *bolt.Tx) error { return saveUsage(tx, tx.Bucket(bucketUsage).Cursor(), u) })
+	account, elsewhere := f.accounts[u.ID]
+	if !elsewhere || u.Charged == 0 {
+		return f.addUsage(u)
+	}
+	charge := apikey.Usage{ID: account, Day: u.Day, Charged: u.Charged}
+	u.Charged = 0
+	return errors.Join(f.addUsage(u), f.addUsage(charge))
+}
+
+func (f *Builder) addUsage(u apikey.Usage) error {
+	return f.put(func(tx *bolt.Tx) error {
+		name := usageKey(u.Day, u.ID)
+		if value := tx.Bucket(bucketUsage).Get(name); value != nil { // of the other keys on its account
+			have, err := decodeUsage(name, value)
+			if err != nil {
+				return err
+			}
+			u.Charged += have.Charged
+			u.Allowed += have.Allowed
+			u.Limited += have.Limited
+			u.Denied += have.Denied
+			u.LastUsed = max(u.LastUsed, have.LastUsed)
+		}
+		return tx.Bucket(bucketUsage).Put(name, encodeUsage(name, &u))
+	})
 }
 
 // LastUsed records when a key was last used. The usage record of that day need

@@ -110,9 +110,17 @@ func TestBuildFile(t *testing.T) {
 			}
 			use := []apikey.Usage{{ID: numberedID(2), Day: -1, Denied: 2, LastUsed: 3600}, {ID: numberedID(2), Day: 20001, Limited: 1, Charged: 1 << 40}}
 			lim := &apikey.WorkspaceLimits{PerMinute: 6}
+			if _, err := b.Rotate(numberedID(3), testActor, func(_, next *apikey.Key) error {
+				next.ID, next.Hash = numberedID(4), apikey.Hash{4}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			charged := []apikey.Usage{{ID: numberedID(3), Day: 20001, Charged: 7}, {ID: numberedID(4), Day: 20001, Allowed: 1}}
 			if err := errors.Join(
 				b.CreateAll(more, testActor, nil), b.SetBrand("acme"), b.SetWorkspaceLimits("acme", lim, testActor), b.SetWorkspaceLimits("a", lim, testActor),
 				b.SetWorkspaceLimits("a", nil, testActor), b.SaveUsage(use, []apikey.WorkspaceUsage{{Workspace: "acme", Day: 20000, Charged: 7}}),
+				b.SaveUsage(charged, nil), b.Delete(numberedID(3), testActor, nil), // of which the charge stays for its successor
 				b.Delete(numberedID(1), testActor, nil), b.Prune(20001, time.Time{}), // of that use, only when it was stays
 			); err != nil {
 				t.Fatal(err)
@@ -137,6 +145,38 @@ func TestBuildFile(t *testing.T) {
 				t.Error("the copy differs after a change")
 			}
 		})
+	}
+}
+
+// What an engine that holds keys to their limits itself has charged to each key
+// is charged to its account in the file, in whichever order it comes.
+func TestBuildFileChargesAccounts(t *testing.T) {
+	first, next, last := numberedKey(t, 1), numberedKey(t, 2), numberedKey(t, 3)
+	next.Account, last.Account = first.ID, first.ID
+	use := []apikey.Usage{
+		{ID: first.ID, Day: 20000, Charged: 10, Allowed: 9, Limited: 1, LastUsed: 60},
+		{ID: next.ID, Day: 20000, Charged: 5, Allowed: 4, Denied: 3},
+		{ID: last.ID, Day: 20000, Charged: 100, Allowed: 2, LastUsed: 120},
+	}
+	want := []apikey.Usage{use[0], use[1], use[2]}
+	want[0].Charged, want[1].Charged, want[2].Charged = 115, 0, 0
+	for n := range 3 {
+		path := filepath.Join(t.TempDir(), "copy.db")
+		if err := BuildFile(path, "", 0, func(f *Builder) (failed error) {
+			for i := range use {
+				failed = errors.Join(failed, f.Key([]*apikey.Key{&first, &next, &last}[i]))
+			}
+			for i := range use {
+				failed = errors.Join(failed, f.Usage(use[(i+n)%3]))
+			}
+			return failed
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var got []apikey.Usage
+		if err := openTest(t, path).UsageSince(0, func(u apikey.Usage) { got = append(got, u) }, nil); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("begun with %d: %+v, %v; want %+v", n, got, err, want)
+		}
 	}
 }
 

@@ -114,7 +114,7 @@ func (b *Bolt) Delete(id apikey.ID, by Actor, check func(*apikey.Key) error) err
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	err := b.commit(func(tx *bolt.Tx) error {
-		return removeKey(tx, id, by, check)
+		return b.removeKey(tx, id, by, check)
 	})
 	if err == nil || errors.Is(err, ErrUnknownOutcome) {
 		b.index.Delete(id)
@@ -170,7 +170,7 @@ func changeKey(tx *bolt.Tx, action string, old, k *apikey.Key, by Actor) error {
 	return addAudit(tx, action, old, k, by)
 }
 
-func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) error) error {
+func (b *Bolt) removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) error) error {
 	keys := tx.Bucket(bucketKeys)
 	value := keys.Get(id[:])
 	if value == nil {
@@ -198,7 +198,7 @@ func removeKey(tx *bolt.Tx, id apikey.ID, by Actor, check func(*apikey.Key) erro
 	if err := tx.Bucket(bucketWorkspaces).Delete(workspaceKey(workspace, id)); err != nil {
 		return err
 	}
-	if err := removeUsage(tx, id); err != nil {
+	if err := b.removeUse(tx, &old, by.At); err != nil {
 		return err
 	}
 	changed, err := changes(&old, nil, by.At)

@@ -35,6 +35,7 @@ const (
 	fieldReplacedBy     protowire.Number = 18 // bytes, an ID
 	fieldOpaque         protowire.Number = 19 // varint, 1
 	fieldCreatedBy      protowire.Number = 20 // string; since schema 3
+	fieldAccount        protowire.Number = 21 // bytes, an ID; since schema 4
 )
 
 // hashSHA256 is the only hash algorithm so far.
@@ -71,7 +72,8 @@ func appendKey(b []byte, k *apikey.Key) []byte {
 	if k.Opaque {
 		b = appendVarint(b, fieldOpaque, 1)
 	}
-	return appendString(b, fieldCreatedBy, k.CreatedBy)
+	b = appendString(b, fieldCreatedBy, k.CreatedBy)
+	return appendString(b, fieldAccount, k.Account.String())
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {

@@ -115,13 +115,14 @@ type frozenKey struct {
 // frozenKeys have each field in one of them. A field that is new comes in a key of
 // its own: the records that there are stay as they are.
 func frozenKeys(t *testing.T) []frozenKey {
-	opaque, made := testKey(t), testKey(t)
-	opaque.Opaque, made.CreatedBy = true, "Ada Lovelace"
+	opaque, made, successor := testKey(t), testKey(t), testKey(t)
+	opaque.Opaque, made.CreatedBy, successor.Account = true, "Ada Lovelace", mustID(t, "cccccccccccc")
 	return []frozenKey{
 		{"least key", testKey(t), goldenKey},
 		{"full key", fullKey(t), goldenFullKey},
 		{"opaque key", opaque, goldenOpaqueKey},
 		{"key of somebody", made, goldenKeyOfSomebody},
+		{"key on an account", successor, goldenKeyOnAnAccount},
 	}
 }
 

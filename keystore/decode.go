@@ -125,6 +125,8 @@ func setKeyBytes(k *apikey.Key, field protowire.Number, v []byte) bool {
 		copy(k.RotatedFrom[:], v)
 	case fieldReplacedBy:
 		copy(k.ReplacedBy[:], v)
+	case fieldAccount:
+		copy(k.Account[:], v)
 	default:
 		return false
 	}

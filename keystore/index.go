@@ -22,11 +22,12 @@ type Index struct {
 	shards [indexShards]indexShard
 	seed   maphash.Seed // imported IDs are chosen by others, who must not know which of them collide
 
-	workspaces *interned[string]
-	terms      *interned[terms]
-	places     *interned[*apikey.Places]
+	workspaces *interned[string, string]
+	terms      *interned[string, terms]
+	places     *interned[string, *apikey.Places]
 
-	opaque opaqueIDs
+	opaque   opaqueIDs
+	accounts accounts
 }
 
 // There are enough shards that readers rarely wait for a writer. Growing one
@@ -41,7 +42,7 @@ const (
 // into interned values. Each is counted as long as the entry holds it.
 type indexEntry struct {
 	id        apikey.ID
-	workspace uint32
+	workspace uint32 // or with the bit onAccount a reference into accounts
 	hash      apikey.Hash
 	expiresAt int64
 	terms     uint32 // 0: the entry is noEntry
@@ -64,9 +65,10 @@ var noEntry indexEntry
 func NewIndex() *Index {
 	x := &Index{
 		seed:       maphash.MakeSeed(),
-		workspaces: newInterned[string](),
-		terms:      newInterned[terms](),
-		places:     newInterned[*apikey.Places](),
+		workspaces: newInterned[string, string](),
+		terms:      newInterned[string, terms](),
+		places:     newInterned[string, *apikey.Places](),
+		accounts:   newAccounts(),
 	}
 	x.reserve(0)
 	return x
@@ -109,10 +111,14 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 		State:     t.state,
 		ExpiresAt: e.expiresAt,
 		Limits:    t.limits,
-		Workspace: x.workspaces.at(e.workspace),
 		Scopes:    t.scopes,
 		Places:    x.places.at(e.places),
 	}
+	workspace := e.workspace
+	if workspace >= onAccount {
+		workspace, g.Account = x.accounts.at(workspace)
+	}
+	g.Workspace = x.workspaces.at(workspace)
 	s.mu.RUnlock()
 	return g, cell >= 0
 }
@@ -125,13 +131,16 @@ func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
 	t := terms{g.Scopes, g.Limits, g.State, opaque}
 	e := indexEntry{
 		id:        id,
-		workspace: x.workspaces.acquire(append(buf[:0], g.Workspace...), g.Workspace),
+		workspace: acquireText(x.workspaces, append(buf[:0], g.Workspace...), g.Workspace),
 		hash:      g.Hash,
 		expiresAt: g.ExpiresAt,
-		terms:     x.terms.acquire(t.appendText(buf[:0]), t),
+		terms:     acquireText(x.terms, t.appendText(buf[:0]), t),
 	}
 	if g.Places != nil {
-		e.places = x.places.acquire(appendPlaces(buf[:0], g.Places), g.Places)
+		e.places = acquireText(x.places, appendPlaces(buf[:0], g.Places), g.Places)
+	}
+	if !g.Account.IsZero() {
+		e.workspace = x.accounts.acquire(home{e.workspace, g.Account})
 	}
 	var old indexEntry
 	hash := x.hash(&id)
@@ -170,7 +179,7 @@ func (x *Index) Delete(id apikey.ID) {
 }
 
 func (x *Index) release(e *indexEntry) {
-	x.workspaces.release(e.workspace)
+	x.workspaces.release(x.accounts.release(e.workspace))
 	x.terms.release(e.terms)
 	x.places.release(e.places)
 }

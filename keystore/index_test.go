@@ -34,6 +34,9 @@ func randomGrant(tb testing.TB, r *rand.Rand) apikey.Grant {
 	if r.IntN(4) == 0 {
 		k.RevokedAt = time.Unix(1, 0)
 	}
+	if r.IntN(3) == 0 {
+		k.Account = numberedID(r.IntN(7))
+	}
 	g, err := k.Grant()
 	if err != nil {
 		tb.Fatal(err)
@@ -64,12 +67,17 @@ func TestIndexModel(t *testing.T) {
 	}
 	now := time.Unix(1000, 0)
 	counts := make(map[apikey.Status]int)
-	workspaces, kinds, places := make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	workspaces, kinds, places, homes := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	users := make(map[apikey.ID]int)
 	for _, g := range model {
 		counts[g.Status(now)]++
 		workspaces[g.Workspace], kinds[fmt.Sprint(g.Scopes.Joined, g.Limits, g.State)] = true, true
 		if g.Places != nil {
 			places[fmt.Sprint(*g.Places)] = true
+		}
+		if !g.Account.IsZero() {
+			homes[fmt.Sprint(g.Workspace, g.Account)] = true
+			users[g.Account]++
 		}
 	}
 	if got := x.Counts(now); !reflect.DeepEqual(got, counts) {
@@ -82,15 +90,22 @@ func TestIndexModel(t *testing.T) {
 		"workspaces": {x.workspaces.len(), len(workspaces)},
 		"terms":      {x.terms.len(), len(kinds)},
 		"places":     {x.places.len(), len(places)},
+		"homes":      {x.accounts.homes.len(), len(homes)},
+		"accounts":   {len(x.accounts.users), len(users)},
 	} {
 		if n[0] != n[1] {
 			t.Errorf("%d %s are kept; %d are in use", n[0], what, n[1])
 		}
 	}
+	for account, n := range users {
+		if got := x.accounts.usersOf(account); got != n {
+			t.Errorf("%d keys are on the account %s; want %d", got, account, n)
+		}
+	}
 	for id := range model {
 		x.Delete(id)
 	}
-	if n := x.workspaces.len() + x.terms.len() + x.places.len() + x.Len(); n != 0 {
+	if n := x.workspaces.len() + x.terms.len() + x.places.len() + x.accounts.homes.len() + len(x.accounts.users) + x.Len(); n != 0 {
 		t.Errorf("%d things are kept by an empty index", n)
 	}
 }
@@ -125,6 +140,9 @@ func TestIndexConcurrent(t *testing.T) {
 		k := testKey(t)
 		k.Workspace, k.Scopes = fmt.Sprintf("w%d", i), []string{fmt.Sprintf("w%d:read", i)}
 		k.Limits.PerDay, k.AllowedIPs = uint32(i)+1, []string{fmt.Sprintf("203.0.113.%d", i)}
+		if i%2 == 0 {
+			k.Account = numberedID(1000 + i)
+		}
 		g, err := k.Grant()
 		if err != nil {
 			t.Fatal(err)
@@ -155,7 +173,7 @@ func TestIndexConcurrent(t *testing.T) {
 				}
 				g, ok := x.Lookup(numberedID(n % keys))
 				if ok && (g.Scopes.Joined != g.Workspace+":read" || g.Workspace != fmt.Sprintf("w%d", g.Limits.PerDay-1) ||
-					!strings.HasSuffix(g.Places.IPs[0].Addr().String(), "."+g.Workspace[1:])) {
+					!strings.HasSuffix(g.Places.IPs[0].Addr().String(), "."+g.Workspace[1:]) || g.Account != grants[g.Limits.PerDay-1].Account) {
 					t.Errorf("a mixture of two grants: %+v", g)
 					return
 				}

@@ -31,8 +31,8 @@ var bucketAuditByWorkspace = []byte("audit_by_workspace")
 var buckets = [][][]byte{
 	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
 	{bucketTogether, bucketTogetherUsage, bucketMinutes},
-	{}, // a field of the key record
-	{bucketAuditByWorkspace},
+	{},                       // a field of the key record
+	{bucketAuditByWorkspace}, // and the account in the key record
 }
 
 // Names in the bucket meta.

@@ -107,8 +107,9 @@ type Keys interface {
 	// Rotate stores a successor and the changed predecessor, both or neither. It
 	// calls edit as Update does. successor starts with the settings of old; edit
 	// adds ID, Hash, Prefix and CreatedAt. The store keeps it in the same
-	// workspace and links the two by RotatedFrom and ReplacedBy. The audit trail
-	// gets a "create" of the successor and a "rotate" of the predecessor.
+	// workspace, on the same account, and links the two by RotatedFrom and
+	// ReplacedBy. The audit trail gets a "create" of the successor and a "rotate"
+	// of the predecessor.
 	Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.Key) error) (successor apikey.Key, err error)
 
 	// Delete removes a key and its use, or returns ErrNotFound. Its audit entries
@@ -143,8 +144,11 @@ type Workspaces interface {
 // Use keeps counts of requests, and the state of minute buckets.
 type Use interface {
 	// SaveUsage stores totals of days, all or none. A stored total that is higher
-	// stays as it is. Usage of keys that do not exist is dropped. Usage of
-	// workspaces is kept whether they have keys or not.
+	// stays as it is. Usage of keys that do not exist is dropped, except for what
+	// is charged to them while other keys are on their account: that is stored,
+	// and outlives a deletion, if the store keeps it for UsageSince at all, and
+	// not limits of its own. Usage of workspaces is kept whether they have keys or
+	// not.
 	SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error
 
 	// UsageSince calls the functions with the use on a day and on later days,

@@ -31,7 +31,7 @@ func (b *Bolt) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage
 	return b.commit(func(tx *bolt.Tx) error {
 		saved := tx.Bucket(bucketUsage).Cursor()
 		for i := range keys {
-			if err := saveUsage(tx, saved, keys[i]); err != nil {
+			if err := b.saveUsage(tx, saved, keys[i]); err != nil {
 				return err
 			}
 		}
@@ -47,7 +47,7 @@ func (b *Bolt) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage
 // saveUsage never lowers a total: a stored count was charged, and a late or
 // damaged batch must not give it back. saved is a cursor of the usage bucket. One
 // cursor for all records allocates what Get would allocate for each.
-func saveUsage(tx *bolt.Tx, saved *bolt.Cursor, u apikey.Usage) error {
+func (b *Bolt) saveUsage(tx *bolt.Tx, saved *bolt.Cursor, u apikey.Usage) error {
 	name := usageKey(u.Day, u.ID)
 	used := u.LastUsed != 0
 	if found, value := saved.Seek(name); bytes.Equal(found, name) {
@@ -62,7 +62,10 @@ func saveUsage(tx *bolt.Tx, saved *bolt.Cursor, u apikey.Usage) error {
 			u.LastUsed = max(u.LastUsed, have.LastUsed)
 		}
 	} else if tx.Bucket(bucketKeys).Get(u.ID[:]) == nil { // use does not outlive its key
-		return nil
+		if u.Charged == 0 || b.index.accounts.usersOf(u.ID) == 0 {
+			return nil
+		}
+		u, used = chargeOf(u), false
 	}
 	if err := saved.Bucket().Put(name, encodeUsage(name, &u)); err != nil || !used {
 		return err
@@ -206,20 +209,6 @@ func usageOf(tx *bolt.Tx, id apikey.ID, from, to apikey.Day) func(yield func(nam
 			name, value = cursor.Seek(usageKey(day, id))
 		}
 	}
-}
-
-// removeUsage removes the use of a key, and when it was last used.
-func removeUsage(tx *bolt.Tx, id apikey.ID) error {
-	var names [][]byte
-	for name := range usageOf(tx, id, math.MinInt32, math.MaxInt32) {
-		names = append(names, name)
-	}
-	for _, name := range names {
-		if err := tx.Bucket(bucketUsage).Delete(name); err != nil {
-			return err
-		}
-	}
-	return tx.Bucket(bucketLastUsed).Delete(id[:])
 }
 
 // The use of a workspace is one field of those of a key's use: what was charged.

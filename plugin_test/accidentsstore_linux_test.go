@@ -16,7 +16,7 @@ func TestStoreAtTheWrongPath(t *testing.T) {
 	g, _ := startSite(t)
 	store := filepath.Join(g.Dir, "data", "keygate.db")
 	const made = "made a new key store, which has no keys"
-	g.awaitLog(t, `"level":"warn"`, made, `"store":"`+store+`"`, `"schema":3`, `"keys":0`)
+	g.awaitLog(t, `"level":"warn"`, made, `"store":"`+store+`"`, `"schema":4`, `"keys":0`)
 	_, token := g.createKey(t, "--scope", "posts:read")
 	g.stop(t)
 	g.start(t)

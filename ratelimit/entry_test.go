@@ -22,9 +22,9 @@ func TestTablesGrow(t *testing.T) {
 		return c
 	}
 	cost := func(n int) int { return 1 + n%50 }
-	check := func(l *ratelimit.Limiter, n, spent int) {
+	check := func(l *ratelimit.Limiter, n, spent int, at time.Time) {
 		t.Helper()
-		r := l.Peek(key(n), caps(n), 1, noon)
+		r := l.Peek(key(n), caps(n), 1, at)
 		got := [4]uint32{r.Minute.Remaining, r.Day.Remaining, r.WorkspaceMinute.Remaining, r.WorkspaceDay.Remaining}
 		s := uint32(spent) + 1
 		if want := [4]uint32{100 - s, 1000 - s, 200 - s, 2000 - s}; got != want {
@@ -36,20 +36,23 @@ func TestTablesGrow(t *testing.T) {
 		l.Take(key(n), caps(n), cost(n), noon)
 	}
 	for n := range many {
-		check(l, n, cost(n))
+		check(l, n, cost(n), noon)
 	}
-	for n := 0; n < many; n += 2 {
-		l.Forget(key(n))
+	tomorrow := noon.Add(day)
+	for n := 1; n < many; n += 2 {
+		l.Take(key(n), caps(n), cost(n), tomorrow)
 	}
-	if keys, workspaces := l.Len(); keys != many/2 || workspaces != many {
-		t.Errorf("%d keys and %d workspaces; want %d and %d", keys, workspaces, many/2, many)
+	drain(l)
+	l.Sweep(tomorrow) // drops the others
+	if keys, workspaces := l.Len(); keys != many/2 || workspaces != many/2 {
+		t.Errorf("%d keys and %d workspaces; want %d of each", keys, workspaces, many/2)
 	}
 	for n := 1; n < many; n += 2 {
-		check(l, n, cost(n))
+		check(l, n, cost(n), tomorrow)
 	}
 	c := limits(100, 100, 1000)
 	for n := 0; n < many; n += 2 {
-		if r := l.Take(key(n), c, 7, noon); r.Day.Remaining != 993 {
+		if r := l.Take(key(n), c, 7, tomorrow); r.Day.Remaining != 993 {
 			t.Fatalf("key %d begins anew with %+v", n, r)
 		}
 	}
@@ -58,7 +61,7 @@ func TestTablesGrow(t *testing.T) {
 		if n%2 == 0 {
 			want = 7
 		}
-		if r := l.Peek(key(n), c, 1, noon); r.Day.Remaining != uint32(999-want) {
+		if r := l.Peek(key(n), c, 1, tomorrow); r.Day.Remaining != uint32(999-want) {
 			t.Fatalf("key %d has %d left; want %d", n, r.Day.Remaining, 999-want)
 		}
 	}
@@ -79,8 +82,7 @@ func TestSweepModel(t *testing.T) {
 		for range keys {
 			switch n := r.IntN(keys); r.IntN(8) {
 			case 0:
-				l.Forget(key(n))
-				delete(model, n)
+				l.Forget(key(n)) // which gives nothing back
 			default:
 				day := apikey.DayOf(now)
 				if used[n] != day {

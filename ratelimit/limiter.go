@@ -1,7 +1,8 @@
 // Package ratelimit limits how often a key, and how often all keys of a workspace
 // together, may be used. Each of the two has a token bucket per minute and a
-// quota per UTC day. One request charges all of these limits or none. The package
-// also counts failed authentications per client address, see [Failures].
+// quota per UTC day. One request charges all of these limits or none. Several keys
+// may share what one has, see [Caps.Account]. The package also counts failed
+// authentications per client address, see [Failures].
 //
 //   - The minute bucket holds at most Burst tokens and refills continuously, at
 //     PerMinute tokens a minute.
@@ -47,10 +48,12 @@
 //
 // # Memory
 //
-// A key in use takes about 270 bytes. A workspace in use takes about 290 bytes
-// and its name. Tables are 70 to 88 % full: a key takes 250 bytes just before
-// they grow, and 280 after. Sweep drops idle keys and returns their memory. A
-// workspace without limits has no state.
+// A key in use takes about 270 bytes, and one that is on the account of another as
+// much again for the account, which all of those share. A deleted key keeps them
+// until its day is over. A workspace in use takes about 290 bytes and its name.
+// Tables are 70 to 88 % full: a key takes 250 bytes just before they grow, and 280
+// after. Sweep drops idle keys and returns their memory. A workspace without
+// limits has no state.
 package ratelimit
 
 import (
@@ -88,6 +91,9 @@ func New() *Limiter {
 // kept, even if only one of them is limited.
 func (l *Limiter) Take(id apikey.ID, caps Caps, cost int, now time.Time) Result {
 	elapsed := now.Sub(l.start)
+	if caps.shared(id) {
+		return l.takeShared(id, &caps, cost, now, elapsed)
+	}
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,6 +139,9 @@ func (l *Limiter) takeBoth(key *holding, caps *Caps, cost int, now time.Time, el
 // than a limit. It charges nothing. Only the four balances of the Result are set.
 func (l *Limiter) Deny(id apikey.ID, caps Caps, now time.Time) Result {
 	elapsed := now.Sub(l.start)
+	if caps.shared(id) {
+		return l.denyShared(id, &caps, now, elapsed)
+	}
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,6 +164,7 @@ func (l *Limiter) Deny(id apikey.ID, caps Caps, now time.Time) Result {
 // Peek returns what Take would return, without charging or counting.
 func (l *Limiter) Peek(id apikey.ID, caps Caps, cost int, now time.Time) Result {
 	elapsed := now.Sub(l.start)
+	id = caps.AccountOf(id)
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,6 +192,21 @@ type Caps struct {
 	apikey.Limits                          // of the key
 	Workspace       string                 // its bucket and quota are charged too, unless
 	WorkspaceLimits apikey.WorkspaceLimits // is zero
+
+	// Account is the key whose bucket and quota are charged, the zero ID for the
+	// key that is used. So keys with one account have together what one of them
+	// would have alone; each is held to its own limits, and the bucket runs with
+	// those of the key that was used last. Requests are counted for the key that
+	// is used.
+	Account apikey.ID
+}
+
+// AccountOf returns the key that is charged when the key id is used.
+func (c *Caps) AccountOf(id apikey.ID) apikey.ID {
+	if c.Account.IsZero() {
+		return id
+	}
+	return c.Account
 }
 
 func (c *Caps) alone() bool { return c.WorkspaceLimits == apikey.WorkspaceLimits{} }

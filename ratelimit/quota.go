@@ -115,6 +115,14 @@ func (q *quota) charge(cost uint32) {
 	t.charged += min(cost, math.MaxUint32-t.charged)
 }
 
+// forget keeps what was charged alone.
+func (q *quota) forget() {
+	for i := range q.days {
+		t := &q.days[i]
+		*t = tally{day: t.day, charged: t.charged, unsaved: t.unsaved && t.charged != 0}
+	}
+}
+
 // restore sets the count of a day. Only the latest two days are kept.
 func (q *quota) restore(restored tally) {
 	switch t := q.on(restored.day); {

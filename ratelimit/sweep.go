@@ -53,14 +53,15 @@ func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 	}
 }
 
-// Forget drops all state of a deleted key. What it was charged stays in its
-// workspace's counts, so that a new key in its place gains nothing.
+// Forget drops the counts of a deleted key. What it was charged stays until Sweep
+// drops it: other keys may share it, see [Caps.Account]. So does what its
+// workspace was charged. A new key in its place gains nothing by either.
 func (l *Limiter) Forget(id apikey.ID) {
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cell := s.find(hash, id); cell >= 0 {
-		s.entries.Remove(cell)
+	if e := s.get(hash, id); e != nil {
+		e.quota.forget()
 	}
 }
 

@@ -350,21 +350,37 @@ func TestSweepReturnsMemory(t *testing.T) {
 	runtime.KeepAlive(l)
 }
 
+// What a deleted key did is forgotten, and what it was charged is not, until its
+// day is over.
 func TestForget(t *testing.T) {
 	l, lim := ratelimit.New(), limits(60, 60, 60)
-	take(l, lim, 60, noon)
+	take(l, lim, 50, noon)
+	l.Deny(keyA, lim, noon)
+	l.Deny(keyB, lim, noon)
 	l.Forget(keyA)
-	l.Forget(keyB) // never seen
-	if n := lenKeys(l); n != 0 {
-		t.Errorf("%d keys left, want 0", n)
+	l.Forget(keyB)
+	l.Forget(key(1)) // never seen
+	if got := drain(l); len(got) != 1 || got[0] != (apikey.Usage{ID: keyA, Day: apikey.DayOf(noon), Charged: 50}) {
+		t.Errorf("a forgotten key is saved as %+v", got)
 	}
+	l.Forget(keyA)
 	if got := drain(l); len(got) != 0 {
-		t.Errorf("a forgotten key is saved: %+v", got)
+		t.Errorf("what is saved is saved again: %+v", got)
 	}
-	take(l, lim, 2, noon)
+	if got := take(l, lim, 60, noon); got != 10 {
+		t.Errorf("%d passed with a key in its place, want the 10 that were left", got)
+	}
 	l.Forget(keyA)
-	take(l, lim, 3, noon)
-	if got := drain(l); len(got) != 1 || got[0].Allowed != 3 {
-		t.Errorf("drained %+v, want one with 3 allowed", got)
+	drain(l)
+	if l.Sweep(noon); lenKeys(l) != 1 {
+		t.Errorf("%d keys are left, want the one that was charged", lenKeys(l))
+	}
+	l.Deny(keyA, lim, noon.Add(day))
+	l.Forget(keyA)
+	if got := drain(l); len(got) != 0 {
+		t.Errorf("on the next day, %+v is saved", got)
+	}
+	if l.Sweep(noon.Add(2 * day)); lenKeys(l) != 0 {
+		t.Errorf("%d keys are left on the next day", lenKeys(l))
 	}
 }

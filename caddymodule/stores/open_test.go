@@ -52,7 +52,7 @@ func TestOpenTellsTheStore(t *testing.T) {
 	told := func(entry observer.LoggedEntry, level, message string, keys int64) {
 		t.Helper()
 		fields := entry.ContextMap()
-		if entry.Level.String() != level || entry.Message != message || fields["store"] != path || fields["kind"] != "bbolt" || fields["schema"] != int64(3) || fields["keys"] != keys {
+		if entry.Level.String() != level || entry.Message != message || fields["store"] != path || fields["kind"] != "bbolt" || fields["schema"] != int64(4) || fields["keys"] != keys {
 			t.Errorf("told %s %q %v", entry.Level, entry.Message, fields)
 		}
 	}
@@ -74,7 +74,7 @@ func TestOpenTellsTheStore(t *testing.T) {
 		t.Fatalf("told %v", lines)
 	}
 	told(lines[1], "info", "the key store is open", 1)
-	if got := infoOf(t, store, store, warnedStore{store}); !slices.Equal(got, []string{"bbolt " + path + " 3"}) {
+	if got := infoOf(t, store, store, warnedStore{store}); !slices.Equal(got, []string{"bbolt " + path + " 4"}) {
 		t.Errorf("the metric tells %q", got)
 	}
 	store.Close()

@@ -74,7 +74,7 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 		case 5:
 			line["token_format"] = "opaque"
 		case 6:
-			line["rotated_from"], line["replaced_by"] = id(i+n), id(i+2*n)
+			line["rotated_from"], line["replaced_by"], line["account"] = id(i+n), id(i+2*n), id(i+3*n)
 		}
 		lines = append(lines, line)
 
@@ -94,7 +94,7 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 			return all
 		}
 		ref := func(name string) (id apikey.ID) {
-			if text := line[name].(string); text != "" {
+			if text, _ := line[name].(string); text != "" {
 				var err error
 				if id, err = apikey.ParseID(text); err != nil {
 					t.Fatal(err)
@@ -108,7 +108,7 @@ func EachKind(t *testing.T, n int) (keys []apikey.Key, lines []Object) {
 			Limits:         apikey.Limits{PerMinute: uint32(i + 2), PerDay: uint32(i + 3), Burst: uint32(i + 1)},
 			AllowedOrigins: texts("allowed_origins"), AllowedIPs: texts("allowed_ips"),
 			CreatedAt: when("created_at"), CreatedBy: line["created_by"].(string), ExpiresAt: when("expires_at"), RevokedAt: when("revoked_at"), Disabled: line["disabled"].(bool),
-			RotatedFrom: ref("rotated_from"), ReplacedBy: ref("replaced_by"),
+			RotatedFrom: ref("rotated_from"), ReplacedBy: ref("replaced_by"), Account: ref("account"),
 		})
 	}
 	return keys, lines

@@ -65,6 +65,7 @@ var samples = map[string]any{
 	"ID":             apikey.ID([]byte("zzzzzzzzzzz1")),
 	"RotatedFrom":    apikey.ID([]byte("zzzzzzzzzzz2")),
 	"ReplacedBy":     apikey.ID([]byte("zzzzzzzzzzz3")),
+	"Account":        apikey.ID([]byte("zzzzzzzzzzz4")),
 	"ExpiresAt":      time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // schemaVersion changes when an older Keygate could misread what is stored. 2:
-// records may have created_by, which gateways of 1 refuse to read. 3: audit entries
-// have places in the trails of their workspaces.
+// records may have created_by, which gateways of 1 refuse to read. 3: records may
+// have an account, and audit entries have places in the trails of their workspaces.
 const schemaVersion = "3"
 
 // names are the names of the engine's keys. What belongs to one API key is in

@@ -57,6 +57,7 @@ func open(t testing.TB, config redis.Config) *Store {
 
 func factory(addresses []string) storetest.Factory {
 	return storetest.Factory{
+		LimitsElsewhere: true,
 		New: func(t *testing.T) keystore.Store {
 			return open(t, redis.Config{
 				Addresses: addresses, Prefix: fmt.Sprintf("p%d", prefixes.Add(1)),

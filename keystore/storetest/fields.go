@@ -14,7 +14,7 @@ import (
 // fixedFields stay as they were when a key is updated, ownFields when one is
 // rotated: the successor gets its own.
 var (
-	fixedFields = map[string]bool{"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "CreatedAt": true, "CreatedBy": true}
+	fixedFields = map[string]bool{"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "CreatedAt": true, "CreatedBy": true, "Account": true}
 	ownFields   = map[string]bool{
 		"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "CreatedAt": true, "CreatedBy": true,
 		"RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true,

@@ -30,6 +30,10 @@ type Factory struct {
 	// Tamper closes a store, writes to its engine what the store never would,
 	// and opens it again. What is damaged there is no reason to fail.
 	Tamper func(t *testing.T, s keystore.Store, what Tampering) keystore.Store
+
+	// LimitsElsewhere says that the store's engine holds keys to their limits by
+	// counts of its own, so that what is charged need not outlive a key here.
+	LimitsElsewhere bool
 }
 
 // Run tests a store against the whole contract.
@@ -56,6 +60,8 @@ func Run(t *testing.T, f Factory) {
 		{"update with a reason", testReason},
 		{"rotate", testRotate},
 		{"rotate refused", testRotateRefused},
+		{"accounts", testAccounts},
+		{"charges outlive their key", testChargesOutliveTheirKey},
 		{"delete", testDelete},
 		{"delete refused by check", testDeleteRefused},
 		{"delete what is damaged", testDeleteDamaged},

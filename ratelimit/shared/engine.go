@@ -43,7 +43,7 @@ func (e *engine) look(id apikey.ID, caps *ratelimit.Caps, cost int) (reply, erro
 func (e *engine) run(id apikey.ID, caps *ratelimit.Caps, cost, lend int, write string) (reply, error) {
 	r := reply{account: account{key: held{lim: caps.Limits}, workspace: held{lim: caps.WorkspaceLimits.Limits()}}}
 	// The workspace is the hash tag, so that both are in one slot of a Cluster.
-	keys := append(make([]string, 0, 2), e.conn.Prefix()+":l:{"+caps.Workspace+"}:"+id.String())
+	keys := append(make([]string, 0, 2), e.conn.Prefix()+":l:{"+caps.Workspace+"}:"+caps.AccountOf(id).String())
 	args := append(make([]string, 0, 9), strconv.Itoa(cost), strconv.Itoa(lend), write)
 	args = appendLimits(args, caps.Limits)
 	if !caps.WorkspaceLimits.IsZero() {

@@ -85,6 +85,8 @@ func TestFleetPassesWhatOneGatewayWould(t *testing.T) {
 		{"minute", limits(600, 300, 1_000_000), 300, 1, one, nothing, 300, 10},
 		{"workspace, day", workspace(0, 600), 600, 1, many, nothing, 600, 0},
 		{"workspace, minute", workspace(600, 0), 600, 1, many, nothing, 600, 10},
+		{"ten keys on one account, day", onAccount(limits(1_000_000, 1_000_000, 600)), 600, 1, many, nothing, 600, 0},
+		{"ten keys on one account, minute", onAccount(limits(600, 300, 1_000_000)), 300, 1, many, nothing, 300, 10},
 		{"the script is flushed", limits(1_000_000, 1_000_000, 600), 600, 1, one, func() { server.Do("SCRIPT", "FLUSH") }, 600, 0},
 	}
 	for _, tt := range tests {

@@ -7,7 +7,7 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// lease is what this gateway has taken of a key's limits, and how it uses them.
+// lease is what this gateway has taken of an account's limits, and how it uses them.
 type lease struct {
 	left  int64         // units that were charged on the engine and not used
 	until time.Duration // since the Limiter's start, as since: when left is lost

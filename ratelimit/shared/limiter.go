@@ -86,6 +86,7 @@ func New(conn *redis.Conn, o Options) *Limiter {
 // An error means that the request must not pass. It wraps redis.ErrUnavailable
 // where the engine is away and Options.OnOutage is Closed.
 func (l *Limiter) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
+	caps.Account = caps.AccountOf(id) // so that the caps of keys on one account are the same
 	away := l.breaker.open()
 	m := l.remember(id, &caps, cost, now, away)
 	for waits := 0; m.wait != nil && waits < maxWaits; waits++ {
@@ -107,7 +108,7 @@ func (l *Limiter) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Tim
 // ask asks the engine for a request that memory does not answer.
 func (l *Limiter) ask(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, m *recollection) (ratelimit.Result, error) {
 	if m.renewal != nil {
-		defer l.renewed(id, m.renewal)
+		defer l.renewed(caps.Account, m.renewal)
 	}
 	forgets := l.forgets.Load()
 	reply, err := l.engine.charge(id, caps, cost, int(m.lend))
@@ -118,8 +119,8 @@ func (l *Limiter) ask(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Tim
 	if err != nil {
 		return ratelimit.Result{}, err
 	}
-	l.learn(id, caps, cost, &reply, now.Sub(l.start), forgets)
-	l.count(id, cost, reply.passes, now)
+	l.learn(caps, cost, &reply, now.Sub(l.start), forgets)
+	l.count(id, caps, cost, reply.passes, now)
 	reply.lend(reply.lent)
 	return reply.result(cost), nil
 }
@@ -128,13 +129,14 @@ func (l *Limiter) ask(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Tim
 // other than a limit. It charges nothing, asks nobody, and reports the balance
 // as far as it is known here; what is not is reported as full.
 func (l *Limiter) Deny(id apikey.ID, caps ratelimit.Caps, now time.Time) ratelimit.Result {
-	s := l.memory.keys.shard(id)
+	caps.Account = caps.AccountOf(id)
+	s := l.memory.keys.shard(caps.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tally(id, now)
 	t.Denied++
 	s.record(t)
-	a := l.atMost(s.entries[id], &caps, now)
+	a := l.atMost(s.entries[caps.Account], &caps, now)
 	return a.balance()
 }
 
@@ -152,7 +154,8 @@ func (l *Limiter) Peek(id apikey.ID, caps ratelimit.Caps, cost int) (ratelimit.R
 }
 
 // Forget drops what this gateway remembers of a key that was changed or
-// deleted. Its use stays counted on the engine until the day after.
+// deleted. What it was charged stays on the engine until the day after, for keys
+// that are on its account, and so does its part of this gateway's share.
 func (l *Limiter) Forget(id apikey.ID) {
 	l.forgets.Add(1) // so that no answer that is under way is remembered
 	l.local.Forget(id)

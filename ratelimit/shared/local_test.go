@@ -80,7 +80,7 @@ func TestSave(t *testing.T) {
 		saved = append([]apikey.Usage{}, used...)
 		return fail
 	}})
-	id := apikey.ID{1}
+	id, caps := apikey.ID{1}, ratelimit.Caps{Account: apikey.ID{1}}
 	want := func(u apikey.Usage) {
 		t.Helper()
 		u.ID, u.Day = id, apikey.DayOf(noon)
@@ -88,14 +88,14 @@ func TestSave(t *testing.T) {
 			t.Errorf("saved %+v, want %+v", saved, u)
 		}
 	}
-	l.count(id, 5, true, noon)
-	l.count(id, 5, false, noon)
+	l.count(id, &caps, 5, true, noon)
+	l.count(id, &caps, 5, false, noon)
 	l.Deny(id, ratelimit.Caps{}, noon.Add(90*time.Second))
 	want(apikey.Usage{Allowed: 1, Charged: 5, Limited: 1, Denied: 1, LastUsed: noon.Unix() + 60})
-	l.count(id, 5, true, noon)
+	l.count(id, &caps, 5, true, noon)
 	fail = nil
 	want(apikey.Usage{Allowed: 2, Charged: 10, Limited: 1, Denied: 1, LastUsed: noon.Unix() + 60})
-	l.count(id, 1, true, noon)
+	l.count(id, &caps, 1, true, noon)
 	want(apikey.Usage{Allowed: 1, Charged: 1, LastUsed: noon.Unix()})
 	saved = nil
 	if l.save(t.Context(), nil); saved != nil {
@@ -139,9 +139,9 @@ func TestMemoryIsBounded(t *testing.T) {
 // who waited for it goes on.
 func TestForgetWhileAsking(t *testing.T) {
 	l := New(nil, Options{Mode: Leased, Batch: 30})
-	id, caps := apikey.ID{1}, ratelimit.Caps{Limits: apikey.Limits{PerMinute: 1_000_000, Burst: 60, PerDay: 100}}
+	id, caps := apikey.ID{1}, ratelimit.Caps{Limits: apikey.Limits{PerMinute: 1_000_000, Burst: 60, PerDay: 100}, Account: apikey.ID{1}}
 	r := &reply{account: account{key: unused(caps.Limits, noon.UnixMicro()), micros: noon.UnixMicro()}, passes: true}
-	l.learn(id, &caps, 40, r, 0, l.forgets.Load())
+	l.learn(&caps, 40, r, 0, l.forgets.Load())
 	m := l.remember(id, &caps, 1, l.start, false)
 	if m.ok || m.lend != 19 || m.renewal == nil {
 		t.Fatalf("got %+v, want to be told to take 19 more", m)
@@ -155,11 +155,11 @@ func TestForgetWhileAsking(t *testing.T) {
 	}
 	before := l.forgets.Load()
 	l.Forget(id)
-	l.learn(id, &caps, 1, r, 0, before)
+	l.learn(&caps, 1, r, 0, before)
 	if e := l.memory.keys.shard(id).entries[id]; e != nil {
 		t.Errorf("%+v is remembered, want nothing", e)
 	}
-	l.learn(id, &caps, 40, r, 0, l.forgets.Load())
+	l.learn(&caps, 40, r, 0, l.forgets.Load())
 	third := l.remember(id, &caps, 1, l.start, false)
 	l.renewed(id, m.renewal)
 	select {

@@ -60,9 +60,9 @@ func (k *known) update(h held, micros int64, asked time.Duration) {
 	}
 }
 
-// entry is what is known of a key.
+// entry is what is known of an account: a key, and those that are on its account.
 type entry struct {
-	caps  ratelimit.Caps // what all else is about
+	caps  ratelimit.Caps // what all else is about; its Account is never zero
 	known known
 	lease
 }
@@ -84,10 +84,10 @@ type recollection struct {
 
 // remember answers a request from memory, if that is enough to tell.
 func (l *Limiter) remember(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, away bool) (m recollection) {
-	s := l.memory.keys.shard(id)
+	s := l.memory.keys.shard(caps.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entries[id]
+	e := s.entries[caps.Account]
 	if e == nil || e.caps != *caps {
 		return m
 	}
@@ -156,8 +156,8 @@ func (l *Limiter) atMost(e *entry, caps *ratelimit.Caps, now time.Time) account 
 
 // learn remembers the engine's answer to a request, unless a key was forgotten
 // since it was asked.
-func (l *Limiter) learn(id apikey.ID, caps *ratelimit.Caps, cost int, r *reply, asked time.Duration, forgets uint64) {
-	l.learnKey(id, caps, cost, r, asked, forgets)
+func (l *Limiter) learn(caps *ratelimit.Caps, cost int, r *reply, asked time.Duration, forgets uint64) {
+	l.learnKey(caps, cost, r, asked, forgets)
 	if caps.WorkspaceLimits.IsZero() {
 		return
 	}
@@ -167,14 +167,14 @@ func (l *Limiter) learn(id apikey.ID, caps *ratelimit.Caps, cost int, r *reply, 
 	s.entry(caps.Workspace).update(r.workspace, r.micros, asked)
 }
 
-func (l *Limiter) learnKey(id apikey.ID, caps *ratelimit.Caps, cost int, r *reply, asked time.Duration, forgets uint64) {
-	s := l.memory.keys.shard(id)
+func (l *Limiter) learnKey(caps *ratelimit.Caps, cost int, r *reply, asked time.Duration, forgets uint64) {
+	s := l.memory.keys.shard(caps.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.forgets.Load() != forgets {
 		return
 	}
-	e := s.entry(id)
+	e := s.entry(caps.Account)
 	if e.caps != *caps {
 		*e = entry{caps: *caps}
 		e.since = asked

@@ -49,13 +49,13 @@ func (l *Limiter) without(id apikey.ID, caps *ratelimit.Caps, cost int, now time
 	switch l.options.OnOutage {
 	case Share:
 		r := l.share(id, caps, cost, now)
-		l.count(id, cost, r.Allowed, now)
+		l.count(id, caps, cost, r.Allowed, now)
 		return r, nil
 	case Open:
-		s := l.memory.keys.shard(id)
+		s := l.memory.keys.shard(caps.Account)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		a := l.atMost(s.entries[id], caps, now)
+		a := l.atMost(s.entries[caps.Account], caps, now)
 		r := a.balance()
 		r.Allowed = true
 		s.add(id, cost, true, now)

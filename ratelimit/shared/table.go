@@ -23,7 +23,7 @@ type table[K comparable, V any] struct {
 type shard[K comparable, V any] struct {
 	mu      sync.Mutex
 	entries map[K]*V
-	tallies map[tallyKey]tally // of keys, not saved yet
+	tallies map[tallyKey]tally // of keys that are on the accounts here, not saved yet
 }
 
 func (t *table[K, V]) init() {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/ratelimit"
 )
 
 // tallyKey names one day of one key.
@@ -38,8 +39,8 @@ func (s *shard[K, V]) add(id apikey.ID, cost int, passes bool, now time.Time) {
 	s.record(t)
 }
 
-func (l *Limiter) count(id apikey.ID, cost int, passes bool, now time.Time) {
-	s := l.memory.keys.shard(id)
+func (l *Limiter) count(id apikey.ID, caps *ratelimit.Caps, cost int, passes bool, now time.Time) {
+	s := l.memory.keys.shard(caps.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.add(id, cost, passes, now)

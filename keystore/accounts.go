@@ -1,0 +1,123 @@
+package keystore
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/socialpatra/keygate/apikey"
+)
+
+// accounts are those of keys that are on the account of another, see
+// [apikey.Key.Account]. Their entries in the index have no room for it, so they
+// refer to a home in place of a workspace. All other keys take no memory for it.
+type accounts struct {
+	homes *interned[home, home]
+
+	mu    sync.Mutex
+	users map[apikey.ID]uint32 // how many other keys are on an account
+}
+
+// home is a workspace and, unless it is zero, an account in it. It has no pointer
+// for the garbage collector to follow.
+type home struct {
+	workspace uint32
+	account   apikey.ID
+}
+
+// onAccount marks a reference to a home. References to workspaces are lower.
+const onAccount = 1 << 31
+
+func newAccounts() accounts {
+	return accounts{homes: newInterned[home, home](), users: make(map[apikey.ID]uint32)}
+}
+
+// at returns the home that a reference is marked to be of.
+func (a *accounts) at(ref uint32) (workspace uint32, account apikey.ID) {
+	h := a.homes.at(ref &^ onAccount)
+	return h.workspace, h.account
+}
+
+func (a *accounts) acquire(h home) (ref uint32) {
+	a.mu.Lock()
+	a.users[h.account]++
+	a.mu.Unlock()
+	return a.homes.acquire(h, h) | onAccount
+}
+
+// release gives back a reference to a home or to a workspace alone. It returns the
+// workspace, which the caller has to release.
+func (a *accounts) release(ref uint32) (workspace uint32) {
+	if ref < onAccount {
+		return ref
+	}
+	workspace, account := a.at(ref)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.users[account]--; a.users[account] == 0 {
+		delete(a.users, account)
+	}
+	a.homes.release(ref &^ onAccount)
+	return workspace
+}
+
+// usersOf returns how many keys are on the account of another key, which need not
+// exist any more.
+func (a *accounts) usersOf(account apikey.ID) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return int(a.users[account])
+}
+
+// removeUse removes what a deleted key was used for. Other keys that are on its
+// account go on with what it was charged, so that stays, from the day of the
+// deletion on. It goes with the last of them, or is pruned.
+func (b *Bolt) removeUse(tx *bolt.Tx, k *apikey.Key, at time.Time) error {
+	keep := apikey.Day(math.MaxInt32)
+	if b.index.accounts.usersOf(k.ID) > 0 {
+		keep = apikey.DayOf(at)
+	}
+	if err := removeUsage(tx, k.ID, keep); err != nil {
+		return err
+	}
+	if k.Account.IsZero() || b.index.accounts.usersOf(k.Account) > 1 || tx.Bucket(bucketKeys).Get(k.Account[:]) != nil {
+		return nil
+	}
+	return removeUsage(tx, k.Account, math.MaxInt32)
+}
+
+// removeUsage removes the use of a key, and when it was last used. From the day
+// keep on it leaves what was charged, and what does not verify, which counts as
+// more than any quota.
+func removeUsage(tx *bolt.Tx, id apikey.ID, keep apikey.Day) error {
+	usage := tx.Bucket(bucketUsage)
+	var names [][]byte
+	var charged []apikey.Usage
+	for name, value := range usageOf(tx, id, math.MinInt32, math.MaxInt32) {
+		day, _, _ := splitUsageKey(name)
+		u, err := decodeUsage(name, value)
+		switch {
+		case day < keep || err == nil && u.Charged == 0:
+			names = append(names, name)
+		case err == nil:
+			charged = append(charged, chargeOf(u))
+		}
+	}
+	if err := deleteAll(usage, names); err != nil {
+		return err
+	}
+	for i := range charged {
+		name := usageKey(charged[i].Day, id)
+		if err := usage.Put(name, encodeUsage(name, &charged[i])); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketLastUsed).Delete(id[:])
+}
+
+// chargeOf leaves out what the key itself did.
+func chargeOf(u apikey.Usage) apikey.Usage {
+	return apikey.Usage{ID: u.ID, Day: u.Day, Charged: u.Charged}
+}
