@@ -163,7 +163,11 @@ func (s *consoleSite) visits(t *testing.T, script string, more map[string]any) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	limit := 5 * time.Minute
+	if os.Getenv("KEYGATE_SHOTS") != "" {
+		limit = time.Hour // pictures take long
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(dir, script))
 	cmd.Stdin = bytes.NewReader(text)
