@@ -107,8 +107,9 @@ func (v Verb) doing() string {
 		return "see the history of keys"
 	case VerbExplain:
 		return "ask whether a request would pass"
+	default:
+		return string(v) + " keys"
 	}
-	return string(v) + " keys"
 }
 
 // sees reports whether keys of a workspace exist for the caller.

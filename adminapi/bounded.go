@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"context"
+	"maps"
 	"net/http"
 )
 
@@ -43,15 +44,13 @@ func (a *Answer) ETag() string { return a.header.Get("ETag") }
 // Send writes the answer to an HTTP client.
 func (a *Answer) Send(w http.ResponseWriter) error {
 	header := w.Header()
-	for name, values := range a.header {
-		header[name] = values
-	}
+	maps.Copy(header, a.header)
 	header.Set("Cache-Control", "no-store")
-	if a.Err != nil {
-		Refuse(w, a.Status, a.Err)
-		return nil
+	if a.Err == nil {
+		return writeBody(w, a.Status, a.Body)
 	}
-	return writeBody(w, a.Status, a.Body)
+	Refuse(w, a.Status, a.Err)
+	return nil
 }
 
 // Header implements [http.ResponseWriter] for the operations of the API, which

@@ -62,8 +62,10 @@ func readCursor(cursor string, q *keystore.Query) (err error) {
 	case !isID && !isList:
 		return noCursor()
 	case isID, !bytes.Equal(b[:listLen], whichList(q)):
-		return &apikey.FieldError{Field: cursorParam, Problem: "is of a list in another order or with other filters",
-			Accepted: "the order and filters of the page that it came with, or no cursor for the first page"}
+		return &apikey.FieldError{
+			Field: cursorParam, Problem: "is of a list in another order or with other filters",
+			Accepted: "the order and filters of the page that it came with, or no cursor for the first page",
+		}
 	}
 	if q.After, err = apikey.ParseID(string(b[listLen : listLen+apikey.IDLen])); err != nil {
 		return noCursor()

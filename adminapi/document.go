@@ -1,11 +1,12 @@
 package adminapi
 
 import (
-	_ "embed" // the document
 	"net/http"
 	"strings"
 
 	goyaml "go.yaml.in/yaml/v3"
+
+	_ "embed" // the document
 )
 
 //go:embed openapi.yaml

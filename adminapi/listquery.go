@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -77,7 +78,7 @@ func oneOf[T ~string](field, what string, value T, words []T) error {
 
 // about names the parameter in an error that names the field of a key.
 func about(parameter string, err error) error {
-	if field, ok := err.(*apikey.FieldError); ok {
+	if field, ok := errors.AsType[*apikey.FieldError](err); ok {
 		return &apikey.FieldError{Field: parameter, Problem: field.Problem, Accepted: field.Accepted}
 	}
 	return err
@@ -86,7 +87,7 @@ func about(parameter string, err error) error {
 // checkPart refuses what is part of no name, ID or prefix. It takes a space at
 // either end, and a part of a character that is drawn from several.
 func checkPart(text string) error {
-	problem := ""
+	var problem string
 	switch {
 	case apikey.ContainsToken(text):
 		problem = "holds a whole token, which is secret"

@@ -29,8 +29,10 @@ func (s *selection) factsIn(id apikey.ID, value []byte) (f facts, err error) {
 			f.createdBy = v
 		case fieldScopes:
 			f.holds = f.holds || string(v) == s.q.Scope
+		default:
+			return field <= fieldCreatedBy
 		}
-		return field <= fieldCreatedBy
+		return true
 	})
 	return f, err
 }

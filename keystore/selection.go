@@ -104,6 +104,7 @@ func (p *place) compare(other *place) int {
 func (s *selection) placeOf(f *facts, used LastUse) place {
 	p := place{id: f.key.ID}
 	switch s.q.Sort {
+	case SortID:
 	case SortName:
 		s.folded = appendFold(s.folded[:0], f.name)
 		p.name = s.folded
@@ -165,6 +166,7 @@ func (s *selection) readAfter() error {
 			return errNoValue
 		}
 		return nil
+	case SortID, SortCreated:
 	case SortExpires:
 		s.after.at = eternal
 	case SortLastUsed:

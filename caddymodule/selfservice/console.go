@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -229,10 +230,8 @@ func byKey(r *http.Request, repl *caddy.Replacer) bool {
 		return true
 	}
 	for _, values := range r.Header {
-		for _, value := range values {
-			if apikey.ContainsToken(value) {
-				return true
-			}
+		if slices.ContainsFunc(values, apikey.ContainsToken) {
+			return true
 		}
 	}
 	return false

@@ -3,6 +3,7 @@
 package redisstore
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -90,4 +91,37 @@ func BenchmarkRevoke(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkCreate creates keys without a bound and within one, beside many keys of
+// the same workspace, of which there are so few less than the bound that they have to
+// be counted.
+func BenchmarkCreate(b *testing.B) {
+	for _, keys := range []int{10, 10_000} {
+		s := filled(b, keys)
+		if err := s.CreateAll([]apikey.Key{revokedKey(-1), revokedKey(-2)}, by, nil); err != nil {
+			b.Fatal(err)
+		}
+		for name, most := range map[string]int{"unbounded": 0, "bounded": keys + 1} {
+			b.Run(fmt.Sprintf("%d keys, %s", keys, name), func(b *testing.B) {
+				k := testKey(1 << 40)
+				for b.Loop() {
+					if err := s.Create(k, within(most)); err != nil {
+						b.Fatal(err)
+					}
+					b.StopTimer()
+					if err := s.Delete(k.ID, by, nil); err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+				}
+			})
+		}
+	}
+}
+
+func revokedKey(n int) apikey.Key {
+	k := testKey(1<<41 - n)
+	k.RevokedAt = by.At
+	return k
 }

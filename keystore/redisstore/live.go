@@ -35,20 +35,20 @@ func (b *bound) args(list []string) []string {
 	return append(list, strconv.Itoa(b.max), strconv.Itoa(b.after), b.id.String(), b.workspace, formatInt(b.at.Unix()))
 }
 
-// noRoom is why a change within a bound was not noted.
-type noRoom struct {
+// noRoomError is why a change within a bound was not noted.
+type noRoomError struct {
 	live     int // besides the keys of the change
 	reserved int // for changes under way
 }
 
-func (*noRoom) Error() string { return "there is no room for the change" }
+func (*noRoomError) Error() string { return "there is no room for the change" }
 
 // beginWithin is begin within a bound, unless that is nil. Where there is room but
 // for changes under way, it waits for what becomes of them.
 func (s *Store) beginWithin(b *bound, entries ...entry) (*change, error) {
 	for deadline := time.Now().Add(2 * s.grace()); ; time.Sleep(endPause) {
 		c, err := s.beginBounded(b, entries)
-		full, ok := errors.AsType[*noRoom](err)
+		full, ok := errors.AsType[*noRoomError](err)
 		switch {
 		case !ok:
 			return c, err

@@ -109,7 +109,7 @@ func (c *change) note(entries []entry, b *bound) error {
 		switch told, err = m.AsIntSlice(); {
 		case err != nil:
 		case len(told) == 3:
-			return &noRoom{live: int(told[1]), reserved: int(told[2])}
+			return &noRoomError{live: int(told[1]), reserved: int(told[2])}
 		case len(told) != 1 || told[0] == 0:
 			err = errGivenUp
 		}

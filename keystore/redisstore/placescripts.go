@@ -18,10 +18,9 @@ local function lastPlace(byws, ws)
   return tonumber(number), ended ~= '' and last or nil
 end
 
-local function placing(meta, byws, places, bykey)
-  local placed, lasts = tonumber(redis.call('HGET', meta, 'placed') or '0'), {}
-  return function(seq, ws, id)
-    if placed ~= seq - 1 then return end
+local function placing(byws, places, bykey)
+  local lasts, trail, fields = {}, {}, {}
+  local function place(seq, ws, id)
     if ws == '' and id ~= '' and bykey then -- of a damaged record: where its key was before
       local last = redis.call('ZREVRANGEBYLEX', bykey, '(' .. id .. ';', '[' .. id .. ':', 'LIMIT', 0, 1)[1]
       local before = last and redis.call('HGET', places, string.format('%.0f', tonumber(string.sub(last, #id + 2))))
@@ -31,12 +30,17 @@ local function placing(meta, byws, places, bykey)
     if ws ~= '' then
       n = (lasts[ws] or lastPlace(byws, ws)) + 1
       lasts[ws] = n
-      redis.call('ZADD', byws, 0, ws .. '\0' .. string.format('%020.0f:%020.0f', n, seq))
+      trail[#trail + 1] = 0
+      trail[#trail + 1] = ws .. string.format('\0%020.0f:%020.0f', n, seq)
     end
-    redis.call('HSET', places, string.format('%.0f', seq), string.format('%.0f', n) .. ' ' .. ws)
-    placed = seq
-    redis.call('HSET', meta, 'placed', string.format('%.0f', seq))
+    fields[#fields + 1] = string.format('%.0f', seq)
+    fields[#fields + 1] = string.format('%.0f ', n) .. ws
   end
+  local function store()
+    if #trail > 0 then redis.call('ZADD', byws, unpack(trail)) end
+    if #fields > 0 then redis.call('HSET', places, unpack(fields)) end
+  end
+  return place, store
 end
 `
 
@@ -46,13 +50,11 @@ end
 // of each entry.
 var placeScript = redis.NewScript(lost + placing + `
 if (redis.call('HGET', KEYS[1], 'placed') or '0') ~= ARGV[1] then return 0 end
+local place, store = placing(KEYS[3], KEYS[4])
 for i = 3, #ARGV, 2 do
-  if redis.call('ZCOUNT', KEYS[2], ARGV[i], ARGV[i]) > 0 then
-    local seq = tonumber(ARGV[i])
-    redis.call('HSET', KEYS[1], 'placed', string.format('%.0f', seq - 1))
-    placing(KEYS[1], KEYS[3], KEYS[4])(seq, ARGV[i + 1], '')
-  end
+  if redis.call('ZCOUNT', KEYS[2], ARGV[i], ARGV[i]) > 0 then place(tonumber(ARGV[i]), ARGV[i + 1], '') end
 end
+store()
 redis.call('HSET', KEYS[1], 'placed', ARGV[2])
 return 1
 `)

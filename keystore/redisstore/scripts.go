@@ -42,7 +42,9 @@ local step = redis.call('HGET', steps, ARGV[1])
 if not step then return 0 end
 local times, rest = string.match(step, '^(%d+)( .*)$')
 if times ~= ARGV[2] then return 0 end
-local place = placing(meta, byws, places, bykey)
+local place, store = placing(byws, places, bykey)
+local seq = tonumber(redis.call('HGET', meta, 'seq') or '0')
+local placed = tonumber(redis.call('HGET', meta, 'placed') or '0') == seq
 for i = 3, #ARGV, 8 do
   local op, id, ws, state, at, hash, of, entry = unpack(ARGV, i, i + 7)
   if op ~= '' then
@@ -70,12 +72,15 @@ for i = 3, #ARGV, 8 do
     if hash ~= '' and redis.call('HGET', opaque, hash) == id then redis.call('HDEL', opaque, hash) end
   end
   if entry ~= '' and times == '0' then
-    local seq = redis.call('HINCRBY', meta, 'seq', 1)
+    seq = seq + 1
     redis.call('ZADD', audit, seq, string.format('%.0f', seq) .. ' ' .. entry)
-    place(seq, of, id)
+    if placed then place(seq, of, id) end
     if id ~= '' then redis.call('ZADD', bykey, 0, id .. ':' .. string.format('%020.0f', seq)) end
   end
 end
+store()
+redis.call('HSET', meta, 'seq', string.format('%.0f', seq))
+if placed then redis.call('HSET', meta, 'placed', string.format('%.0f', seq)) end
 redis.call('HSET', steps, ARGV[1], string.format('%d', times + 1) .. rest)
 redis.call('HDEL', reserved, string.match(ARGV[1], '^(.*)/'))
 sizes(meta, ids, opaque)
@@ -106,7 +111,12 @@ end
 redis.call('HSET', KEYS[1], 'limits', redis.call('HLEN', KEYS[2]))
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('ZADD', KEYS[3], seq, string.format('%.0f', seq) .. ' ' .. ARGV[4])
-placing(KEYS[1], KEYS[4], KEYS[5])(seq, ARGV[1], '')
+if tonumber(redis.call('HGET', KEYS[1], 'placed') or '0') == seq - 1 then
+  local place, store = placing(KEYS[4], KEYS[5])
+  place(seq, ARGV[1], '')
+  store()
+  redis.call('HSET', KEYS[1], 'placed', string.format('%.0f', seq))
+end
 return 1
 `)
 

@@ -76,6 +76,7 @@ func (k *modelKey) usedOrCreated() time.Time {
 func (k *modelKey) before(other *modelKey, sort keystore.Sort, begun time.Time) int {
 	order := 0
 	switch sort {
+	case keystore.SortID:
 	case keystore.SortName:
 		order = strings.Compare(strings.ToLower(k.Name), strings.ToLower(other.Name))
 	case keystore.SortCreated:

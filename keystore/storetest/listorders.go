@@ -252,7 +252,9 @@ func testListRefuses(t *testing.T, f Factory) {
 	s := f.New(t)
 	create(t, s, newKey(t, 1), newKey(t, 2))
 	for _, q := range []keystore.Query{
-		{Sort: "id"}, {Sort: "Name"}, {Sort: "unheard-of"},
+		{Sort: "id"},
+		{Sort: "Name"},
+		{Sort: "unheard-of"},
 		{AfterValue: "1"},
 		{After: keyID(1), AfterValue: "1"},
 		{Sort: keystore.SortName, AfterValue: "zapier"},

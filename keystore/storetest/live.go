@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -176,10 +177,7 @@ func testMaxLiveModel(t *testing.T, f Factory) {
 		if !exists {
 			workspace = workspaces[r.IntN(2)]
 		}
-		before, saved := live(workspace, actor.At), make(map[int]apikey.Key)
-		for i, k := range model {
-			saved[i] = k
-		}
+		before, saved := live(workspace, actor.At), maps.Clone(model)
 		var what string
 		var do func() error
 		switch op := r.IntN(4); {
