@@ -150,7 +150,7 @@ func (v *visit) summary(f *form, req *adminapi.KeyRequest) error {
 		if err != nil {
 			return err
 		}
-		page.Ends = moment{at.Format("2006-01-02T15:04:05Z07:00"), fullTime(at), date(at) + ", in " + span(at.Sub(v.at))}
+		page.Ends = moment{at.Format("2006-01-02T15:04:05Z07:00"), fullTime(at), date(at) + ", " + away(at, v.at)}
 	} else {
 		page.Warning = "This key never stops by itself. Give it an end if you can, so that it cannot be forgotten."
 	}

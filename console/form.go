@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -227,14 +228,19 @@ func checkList(found problems, field string, list []string, presence adminapi.Pr
 		found.add(field, "Keys here have none of these. Leave this empty.")
 	}
 	var wrong []string
+	var works string // said once, whatever is wrong with the lines
 	for _, line := range list {
 		one := make(problems)
 		if try(one, func(k *apikey.Key) { set(k, []string{line}) }); len(one) > 0 {
-			wrong = append(wrong, one[field])
+			text, what, _ := strings.Cut(one[field], " What works: ")
+			wrong, works = append(wrong, strings.Replace(text, "?)", "?).", 1)), cmp.Or(what, works)
 		}
 	}
 	if len(wrong) > 0 {
-		found.add(field, strings.Join(wrong[:min(len(wrong), 3)], " "))
+		if wrong = wrong[:min(len(wrong), 3)]; works != "" {
+			wrong = append(wrong, "What works: "+works)
+		}
+		found.add(field, strings.Join(wrong, "\n"))
 	}
 	try(found, func(k *apikey.Key) { set(k, list) })
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -57,7 +56,7 @@ func valueWords(value any) string {
 	case bool:
 		return map[bool]string{true: "yes", false: "no"}[value]
 	case float64:
-		return strconv.FormatFloat(value, 'f', -1, 64)
+		return number(int64(value)) // all numbers of a record are whole
 	case []any:
 		list := make([]string, len(value))
 		for i := range value {

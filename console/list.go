@@ -232,6 +232,9 @@ type expiry struct {
 func (e expiry) Moment() moment { return e.moment }
 
 func (v *visit) expiry(k *apikey.Record) expiry {
+	if k.Status == apikey.Revoked {
+		return expiry{moment: moment{Text: "–"}} // it has ended already
+	}
 	e := expiry{moment: v.moment(k.ExpiresAt, "Never")}
 	e.Soon = k.ExpiresAt != nil && k.Status == apikey.Active && k.ExpiresAt.Sub(v.at) < 30*day
 	return e

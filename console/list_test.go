@@ -46,7 +46,7 @@ func TestListRows(t *testing.T) {
 	got := rows(s.get("/"))
 	slices.Sort(got)
 	want := []string{
-		"Gone patra_Key000000003 posts:read Revoked Never Never No use in 30 days",
+		"Gone patra_Key000000003 posts:read Revoked – Never No use in 30 days",
 		"Idle patra_Key000000002 posts:read Disabled Never Never No use in 30 days",
 		"Old patra_Key000000004 media:upload posts:read posts:write Expired 3 hours ago Never No use in 30 days",
 		"Zapier patra_Key000000001 invoices:read media:upload +2 more Active in 9 days 2 hours ago [814 requests in 30 days, 4 of them refused]",

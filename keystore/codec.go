@@ -36,6 +36,8 @@ const (
 	fieldOpaque         protowire.Number = 19 // varint, 1
 	fieldCreatedBy      protowire.Number = 20 // string; since schema 3
 	fieldAccount        protowire.Number = 21 // bytes, an ID; since schema 4
+
+	lastKeyField = fieldAccount // a record with a later one is of a newer version
 )
 
 // hashSHA256 is the only hash algorithm so far.

@@ -30,7 +30,7 @@ func (s *selection) factsIn(id apikey.ID, value []byte) (f facts, err error) {
 		case fieldScopes:
 			f.holds = f.holds || string(v) == s.q.Scope
 		default:
-			return field <= fieldCreatedBy
+			return field <= lastKeyField
 		}
 		return true
 	})

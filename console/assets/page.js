@@ -12,7 +12,9 @@ const say = (text) => {
 const zoned = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 const local = (iso, utc) => {
   const at = new Date(iso);
-  return at.getTimezoneOffset() === 0 ? utc : `${zoned.format(at)} (${utc})`;
+  const here = zoned.format(at);
+  const [day, time] = utc.split(", ");
+  return at.getTimezoneOffset() === 0 ? utc : `${here} (${here.startsWith(`${day}, `) ? time : utc})`;
 };
 for (const time of document.querySelectorAll("time[datetime]")) {
   time.title = local(time.dateTime, time.title);

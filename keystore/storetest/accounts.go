@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,6 +29,18 @@ func wantAccount(t *testing.T, s keystore.Store, id, want apikey.ID) {
 	k, err := s.Get(id)
 	if g, ok, wrong := s.Lookup(id); err != nil || wrong != nil || !ok || k.Account != want || g.Account != want {
 		t.Errorf("%s is on the account %q, its grant on %q (%t, %v, %v); want %q", id, k.Account, g.Account, ok, err, wrong, want)
+	}
+	wantListed(t, s, id)
+}
+
+// wantListed checks that a key is in lists of every order.
+func wantListed(t *testing.T, s keystore.Store, id apikey.ID) {
+	t.Helper()
+	for _, order := range []keystore.Sort{keystore.SortID, keystore.SortName, keystore.SortCreated, keystore.SortExpires, keystore.SortLastUsed} {
+		page, err := s.List(keystore.Query{Sort: order, Now: now, Limit: keystore.MaxPage})
+		if err != nil || !slices.ContainsFunc(page.Keys, func(k apikey.Key) bool { return k.ID == id }) {
+			t.Errorf("the list in the order %q lacks %s (%v)", order, id, err)
+		}
 	}
 }
 
