@@ -120,7 +120,7 @@ type consoleSite struct {
 	API string // the gateway, "http://127.0.0.1:34569"
 }
 
-func startConsole(t testing.TB) *consoleSite {
+func startPage(t testing.TB) *consoleSite {
 	t.Helper()
 	port := freePort(t)
 	g := startCaddy(t, consoleConfig, "BACKEND="+startBackend(t).Addr, "API_PORT="+port)
@@ -195,7 +195,7 @@ func (s *consoleSite) visits(t *testing.T, script string, more map[string]any) (
 // Every flow works with a mouse and with a keyboard alone, with and without the
 // script, and no page breaks its own policy on the way.
 func TestConsoleFlows(t *testing.T) {
-	s := startConsole(t)
+	s := startPage(t)
 	for name, hand := range map[string]map[string]any{
 		"mouse":                     {"keyboard": false, "script": true},
 		"mouse, without script":     {"keyboard": false, "script": false},
@@ -211,7 +211,7 @@ func TestConsoleFlows(t *testing.T) {
 func TestConsoleTokenIsShownOnce(t *testing.T) {
 	for name, script := range map[string]bool{"with script": true, "without script": false} {
 		t.Run(name, func(t *testing.T) {
-			s := startConsole(t)
+			s := startPage(t)
 			result := s.visits(t, "secrecy.mjs", map[string]any{"script": script})
 			tokens, _ := result["tokens"].([]any)
 			if len(tokens) == 0 {
@@ -247,22 +247,22 @@ func (s *consoleSite) hides(t *testing.T, secret string) {
 // Who is second to save is told, with both versions. A session that ends, and a
 // browser that refuses, lose nothing.
 func TestConsoleLosesNothing(t *testing.T) {
-	startConsole(t).visits(t, "people.mjs", nil)
+	startPage(t).visits(t, "people.mjs", nil)
 }
 
 // Operators have all workspaces and their limits.
 func TestConsoleOperators(t *testing.T) {
-	startConsole(t).visits(t, "operators.mjs", nil)
+	startPage(t).visits(t, "operators.mjs", nil)
 }
 
 // Pages of other origins change nothing.
 func TestConsoleOtherOrigins(t *testing.T) {
-	startConsole(t).visits(t, "origins.mjs", nil)
+	startPage(t).visits(t, "origins.mjs", nil)
 }
 
 // The tasks of docs/console.md take as many clicks as it says.
 func TestConsoleTasks(t *testing.T) {
-	result := startConsole(t).visits(t, "tasks.mjs", nil)
+	result := startPage(t).visits(t, "tasks.mjs", nil)
 	documented := make(map[string]any)
 	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| .+ \| (\d+) \|$`).FindAllStringSubmatch(readFile(t, "docs/console.md"), -1) {
 		clicks, err := strconv.ParseFloat(row[2], 64)

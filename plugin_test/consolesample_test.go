@@ -103,7 +103,7 @@ func fillStore(t testing.TB, file string, more int) map[string]string {
 // startSample starts a Caddy with the page over the sample.
 func startSample(t testing.TB, more int) (*consoleSite, map[string]string) {
 	t.Helper()
-	s := startConsole(t)
+	s := startPage(t)
 	s.stop(t)
 	ids := fillStore(t, filepath.Join(s.Dir, "data", "keygate.db"), more)
 	s.start(t)
