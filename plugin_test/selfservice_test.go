@@ -340,6 +340,13 @@ func TestRecipePlans(t *testing.T) {
 			}
 		})
 	}
+	// Two keys are all that free may have, and they were made above.
+	for name, status := range map[string]int{"free": http.StatusForbidden, "pro": http.StatusCreated} {
+		plan = name
+		if resp := c.by(t, c.client, "POST", settings+"/api/keys", fmt.Sprintf(body, 1)); resp.Status != status {
+			t.Errorf("a third key of %s: %d %s, want %d", name, resp.Status, resp.Body, status)
+		}
+	}
 }
 
 // Every recipe is driven by a test of its own, or one that has its name in it.
