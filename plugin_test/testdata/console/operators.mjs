@@ -85,7 +85,7 @@ for (const [keyboard, script] of [[false, true], [true, false]]) {
     equal((await limits()).per_minute, 300, "the limit that was typed when the session ended");
 
     await hand.press(page.getByRole("button", { name: "Remove its own limits" }));
-    await page.getByTestId("notice").waitFor();
+    await page.getByTestId("notice").filter({ hasText: "removed" }).waitFor();
     equal((await facts("/keygate/workspaces")).workspaces, [], "the workspaces with limits at the end");
   });
   await context.close();
