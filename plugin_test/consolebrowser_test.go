@@ -197,9 +197,9 @@ func (s *consoleSite) visits(t *testing.T, script string, more map[string]any) (
 func TestConsoleFlows(t *testing.T) {
 	s := startPage(t)
 	for name, hand := range map[string]map[string]any{
-		"mouse":                     {"keyboard": false, "script": true},
-		"mouse, without script":     {"keyboard": false, "script": false},
-		"keyboard":                  {"keyboard": true, "script": true},
+		"mouse":                    {"keyboard": false, "script": true},
+		"mouse, without script":    {"keyboard": false, "script": false},
+		"keyboard":                 {"keyboard": true, "script": true},
 		"keyboard, without script": {"keyboard": true, "script": false},
 	} {
 		t.Run(name, func(t *testing.T) { s.visits(t, "flows.mjs", hand) })
