@@ -156,9 +156,7 @@ func (s *consoleSite) visits(t *testing.T, script string, more map[string]any) (
 		t.Fatal(err)
 	}
 	input := map[string]any{"chromium": chromium, "site": s.URL, "api": s.API, "admin": "http://" + s.Admin, "profile": t.TempDir(), "shots": os.Getenv("KEYGATE_SHOTS")}
-	for name, value := range more {
-		input[name] = value
-	}
+	maps.Copy(input, more)
 	text, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
