@@ -4,6 +4,7 @@ package plugin_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -115,6 +116,9 @@ func startSample(t testing.TB, more int) (*consoleSite, map[string]string) {
 func TestConsolePages(t *testing.T) {
 	s, ids := startSample(t, 0)
 	s.visits(t, "tour.mjs", map[string]any{"keys": ids})
+	if folder := os.Getenv("KEYGATE_SHOTS"); folder != "" {
+		s.visits(t, "pictures.mjs", map[string]any{"keys": ids})
+	}
 }
 
 // Names of every kind, 300 keys and a history of 5,000 entries are shown as they
