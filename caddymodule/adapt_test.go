@@ -3,59 +3,15 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/socialpatra/keygate/internal/goldentest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// goldenFile is one of testdata/*/*.caddyfiletest, in the form of Caddy's own: a
-// Caddyfile, a line of dashes, and what comes of it.
-type goldenFile struct {
-	path            string
-	caddyfile, want string
-}
-
-const goldenDashes = "----------\n"
-
-func goldenFiles(t testing.TB, kind string) (files []goldenFile) {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/" + kind + "/*.caddyfiletest")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no golden files: %v", err)
-	}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		caddyfile, want, ok := strings.Cut(string(text), goldenDashes)
-		if !ok {
-			t.Fatalf("%s has no line %s", path, goldenDashes)
-		}
-		files = append(files, goldenFile{path, caddyfile, want})
-	}
-	return files
-}
-
-func (f *goldenFile) check(t *testing.T, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(f.path, []byte(f.caddyfile+goldenDashes+got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if got != f.want {
-		t.Errorf("gives\n%s\nwant\n%s", got, f.want)
-	}
-}
 
 // adapt runs Caddy's own Caddyfile adapter, on a file in testdata: imports are
 // relative to it. The folder of this package is not in what it returns.
@@ -79,16 +35,16 @@ func adapt(t *testing.T, caddyfile string) (string, []caddyconfig.Warning, error
 }
 
 func TestAdapt(t *testing.T) {
-	for _, file := range goldenFiles(t, "adapt") {
-		t.Run(filepath.Base(file.path), func(t *testing.T) {
-			got, warnings, err := adapt(t, file.caddyfile)
+	for _, file := range goldentest.Caddyfiles(t, "adapt") {
+		t.Run(file.Name(), func(t *testing.T) {
+			got, warnings, err := adapt(t, file.Text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if len(warnings) > 0 { // that caddy fmt would change it, for one
 				t.Errorf("adapts with warnings: %v", warnings)
 			}
-			file.check(t, got)
+			file.Check(t, got)
 		})
 	}
 }
@@ -100,9 +56,9 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := regexp.MustCompile(`(Caddyfile|snippets\.caddyfile):\d+`)
-	for _, file := range goldenFiles(t, "mistakes") {
-		t.Run(filepath.Base(file.path), func(t *testing.T) {
-			out, _, err := adapt(t, file.caddyfile)
+	for _, file := range goldentest.Caddyfiles(t, "mistakes") {
+		t.Run(file.Name(), func(t *testing.T) {
+			out, _, err := adapt(t, file.Text)
 			if err == nil {
 				t.Fatalf("adapts to %s", out)
 			}
@@ -113,7 +69,7 @@ func TestMistakes(t *testing.T) {
 			if strings.Contains(got, "\n") {
 				t.Errorf("the error is more than a line: %q", got)
 			}
-			file.check(t, got+"\n")
+			file.Check(t, got+"\n")
 		})
 	}
 }

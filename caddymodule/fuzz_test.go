@@ -6,17 +6,19 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/socialpatra/keygate/internal/goldentest"
 )
 
 // Whatever stands in a keygate block, it is a handler that provisions, or an
 // error of one line. The block goes to the directive without Caddy's parser
 // before it, so that nothing is imported, and braces need not match.
 func FuzzCaddyfile(f *testing.F) {
-	for _, file := range goldenFiles(f, "adapt") {
-		f.Add(file.caddyfile)
+	for _, file := range goldentest.Caddyfiles(f, "adapt") {
+		f.Add(file.Text)
 	}
-	for _, file := range goldenFiles(f, "mistakes") {
-		f.Add(file.caddyfile)
+	for _, file := range goldentest.Caddyfiles(f, "mistakes") {
+		f.Add(file.Text)
 	}
 	f.Add("scope a:b c:d GET,HEAD /a/{id}/* cost=5 websocket\npublic * /b\nerrors caddy\nauth_failures off")
 	f.Add("public GET /a\ncors {\nallow_headers X-A X-B\nexpose_headers X-C\nmax_age 1h\n}\nheader X_Y.Z\nidentity_prefix A-")

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/internal/goldentest"
 )
 
 // configStructs are what a JSON config consists of, by the name of their type.
@@ -117,10 +118,10 @@ func (u usedFields) walk(value any) {
 // All that JSON can say, the Caddyfile can, and the other way round.
 func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
 	used := make(usedFields)
-	for _, file := range goldenFiles(t, "adapt") {
+	for _, file := range goldentest.Caddyfiles(t, "adapt") {
 		var config any
-		if err := json.Unmarshal([]byte(file.want), &config); err != nil {
-			t.Fatalf("%s: %v", file.path, err)
+		if err := json.Unmarshal([]byte(file.Want), &config); err != nil {
+			t.Fatalf("%s: %v", file.Path, err)
 		}
 		used.walk(config)
 	}

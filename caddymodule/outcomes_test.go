@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/internal/goldentest"
 	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
@@ -251,31 +250,5 @@ func TestOutcomes(t *testing.T) {
 			t.Errorf("no request is answered %s", reason)
 		}
 	}
-	wantGolden(t, "testdata/outcomes.txt", strings.ReplaceAll(got.String(), wrongToken, "WRONG"))
-}
-
-// wantGolden compares what was got with a golden file, line by line.
-func wantGolden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gots, wants := strings.SplitAfter(got, "\n=== "), strings.SplitAfter(string(want), "\n=== ")
-	if len(gots) != len(wants) {
-		t.Errorf("%s has %d sections, want %d", name, len(gots), len(wants))
-	}
-	for i := range min(len(gots), len(wants)) {
-		if gots[i] != wants[i] {
-			t.Errorf("got\n%s\nwant\n%s", gots[i], wants[i])
-		}
-	}
-	if slices.Equal(gots, wants) && got != string(want) {
-		t.Errorf("%s is another file", name)
-	}
+	goldentest.Check(t, "testdata/outcomes.txt", strings.ReplaceAll(got.String(), wrongToken, "WRONG"))
 }

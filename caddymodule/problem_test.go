@@ -2,12 +2,12 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/goldentest"
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
@@ -65,19 +65,7 @@ func TestProblemBodies(t *testing.T) {
 		}
 		got.Write(body)
 	}
-	const golden = "testdata/problems.jsonl"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("the problems are\n%s\nwant\n%s", got.String(), want)
-	}
+	goldentest.Check(t, "testdata/problems.jsonl", got.String())
 }
 
 // What is written without encoding/json is what that would read again.

@@ -1,9 +1,7 @@
 package console
 
 import (
-	"flag"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,9 +9,8 @@ import (
 	"time"
 
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/internal/goldentest"
 )
-
-var update = flag.Bool("update", false, "write what pages look like into testdata")
 
 // What differs from one run to the next, and what changes with every touch of the
 // stylesheet or the script.
@@ -49,29 +46,7 @@ func TestGoldenPages(t *testing.T) {
 	for name, page := range pages {
 		t.Run(name, func(t *testing.T) {
 			got := random.ReplaceAllString(changing.Replace(page().body), "${1}${2}…")
-			file := filepath.Join("testdata", name+".html")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("the page has changed: look at it, then run with -update\n%s", firstDifference(got, string(want)))
-			}
+			goldentest.Check(t, filepath.Join("testdata", name+".html"), got)
 		})
 	}
-}
-
-func firstDifference(got, want string) string {
-	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range min(len(gotLines), len(wantLines)) {
-		if gotLines[i] != wantLines[i] {
-			return "got  " + gotLines[i] + "\nwant " + wantLines[i]
-		}
-	}
-	return "one is longer"
 }

@@ -1,17 +1,14 @@
 package openapi
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/internal/goldentest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // The documents are to the shape of large public ones, and say at their head of
 // which. Each is read as a gateway would, and its golden has a line for what it
@@ -34,13 +31,13 @@ func TestForeign(t *testing.T) {
 			golden := filepath.Join("testdata", name+".golden")
 			document, err := Read(filepath.Join("testdata", tt.file), Options{Scheme: tt.scheme})
 			if err != nil {
-				checkGolden(t, golden, err.Error()+"\n")
+				goldentest.Check(t, golden, err.Error()+"\n")
 				return
 			}
 			if _, err := access.NewTable(document.Routes()); err != nil {
 				t.Errorf("the routes make no table: %v", err)
 			}
-			checkGolden(t, golden, describe(document))
+			goldentest.Check(t, golden, describe(document))
 		})
 	}
 }
@@ -101,21 +98,4 @@ func describe(document *Document) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
-}
-
-func checkGolden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("gives\n%s\nwant\n%s", got, want)
-	}
 }

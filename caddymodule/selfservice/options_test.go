@@ -6,12 +6,12 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/socialpatra/keygate/internal/goldentest"
 )
 
 // optionStructs are what the JSON of a console consists of, by the name of their
@@ -55,19 +55,10 @@ func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
 			}
 		}
 	}
-	paths, err := filepath.Glob("testdata/adapt/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, adapted, _ := strings.Cut(string(text), "----------\n")
+	for _, file := range goldentest.Caddyfiles(t, "adapt") {
 		var config any
-		if err := json.Unmarshal([]byte(adapted), &config); err != nil {
-			t.Fatalf("%s: %v", path, err)
+		if err := json.Unmarshal([]byte(file.Want), &config); err != nil {
+			t.Fatalf("%s: %v", file.Path, err)
 		}
 		consoles(config, func(console map[string]any) {
 			add("Console", console)

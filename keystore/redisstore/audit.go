@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/rueidis"
-
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -92,31 +90,15 @@ func (s *Store) auditOfKey(q keystore.AuditQuery, limit int) ([]keystore.AuditEn
 	if err != nil || len(members) == 0 {
 		return nil, err
 	}
-	var cmds []rueidis.Completed
 	var seqs []uint64
 	for _, member := range members {
-		seq, err := strconv.ParseUint(member[strings.IndexByte(member, ':')+1:], 10, 64)
-		if err != nil {
-			continue
+		if seq, err := strconv.ParseUint(member[strings.IndexByte(member, ':')+1:], 10, 64); err == nil {
+			seqs = append(seqs, seq)
 		}
-		seqs = append(seqs, seq)
-		cmds = append(cmds, s.conn.B().Zrangebyscore().Key(s.names.audit).Min(formatUint(seq)).Max(formatUint(seq)).Build())
 	}
-	var entries []keystore.AuditEntry
-	for i, reply := range s.conn.DoMulti(cmds...) {
-		if reply.Err != nil {
-			return nil, reply.Err
-		}
-		found, err := reply.AsStrSlice()
-		if err != nil {
-			return nil, err
-		}
-		e := keystore.AuditEntry{Seq: seqs[i], Action: actionDamaged}
-		if len(found) > 0 {
-			e, _ = decodeAudit(found[0])
-		}
-		e.Key = q.Key
-		entries = append(entries, e)
+	entries, err := s.entriesAt(seqs)
+	for i := range entries {
+		entries[i].Key = q.Key
 	}
-	return entries, nil
+	return entries, err
 }
