@@ -38,18 +38,24 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	w := &world{t: t, store: store, calls: &storetest.Failing{Store: store}, now: apiStart, names: make(map[string]string), tokens: make(map[string]string)}
+	w.serve(w.calls)
+	return w
+}
+
+// serve makes the API on a store.
+func (w *world) serve(store keystore.Store) {
+	w.t.Helper()
 	table, err := access.NewTable([]access.Route{{Methods: []string{"GET"}, Pattern: "/v1/posts", Scopes: access.AllOf("posts:read")}})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	w := &world{t: t, store: store, calls: &storetest.Failing{Store: store}, now: apiStart, names: make(map[string]string), tokens: make(map[string]string)}
 	w.api = New(Options{
-		Store:    w.calls,
+		Store:    store,
 		Brand:    "patra",
 		Mappings: []Mapping{{Policy: access.Policy{Brand: "patra", Table: table}}},
 		Now:      func() time.Time { return w.now },
 	})
-	return w
 }
 
 // do sends a request, "PATCH /keygate/keys/ID", within an authority, or as the
