@@ -150,8 +150,7 @@ func (c *call) live(workspace string) (live int, err error) {
 			return 0, err
 		}
 		for i := range page.Keys {
-			k := &page.Keys[i]
-			if k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
+			if page.Keys[i].Live(now) {
 				live++
 			}
 		}
