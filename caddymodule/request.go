@@ -44,6 +44,9 @@ func caddyVars(r *http.Request) requestVars {
 	return vars
 }
 
+// ClientAddr returns the client's address as Caddy determines it, or the zero Addr.
+func ClientAddr(r *http.Request) netip.Addr { return caddyVars(r).clientAddr() }
+
 // clientAddr returns the client's address as Caddy determines it, which respects
 // trusted_proxies. It returns the zero Addr if Caddy does not know the address.
 func (v requestVars) clientAddr() netip.Addr {

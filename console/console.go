@@ -40,8 +40,8 @@ type Options struct {
 // Visit is who asks, and from where.
 type Visit struct {
 	Authority *adminapi.Authority
-	Client    netip.Addr // the zero Addr: unknown
-	Host      string     // scheme and host of the site, for examples: https://api.example
+	Client    netip.Addr    // the zero Addr: unknown
+	Host      func() string // scheme and host of the API, for examples: https://api.example; asked only for a page that shows one
 }
 
 // Page serves the page to any number of visitors.

@@ -213,7 +213,7 @@ func (v *visit) showToken(made *adminapi.TokenResponse, old *apikey.Record) erro
 		scopes = adminapi.ScopesResponse{} // the token must be shown now, with or without a good example
 	}
 	method, target := exampleRoute(scopes.Scopes, made.Key.Scopes)
-	page.Examples = examples(method, v.Host+target, made.Token)
+	page.Examples = examples(method, v.Host()+target, made.Token)
 	return v.showSecret(http.StatusOK, "token", page)
 }
 

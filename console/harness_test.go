@@ -75,7 +75,7 @@ func newSite(t testing.TB) *site {
 			return
 		}
 		authority := s.authority
-		s.page.Serve(w, r, Visit{Authority: &authority, Client: s.client, Host: "https://api.example"})
+		s.page.Serve(w, r, Visit{Authority: &authority, Client: s.client, Host: func() string { return "https://api.example" }})
 	})))
 	t.Cleanup(server.Close)
 	s.url = server.URL + base

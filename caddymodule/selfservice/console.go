@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -145,7 +144,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		c.page.Refuse(w, inner, http.StatusForbidden, err)
 		return nil
 	}
-	c.page.Serve(w, inner, console.Visit{Authority: authority, Client: clientAddr(r), Host: cmp.Or(apiAddress(r), "https://api.example.com")})
+	c.page.Serve(w, inner, console.Visit{Authority: authority, Client: caddymodule.ClientAddr(r), Host: func() string { return cmp.Or(apiAddress(r), "https://api.example.com") }})
 	return nil
 }
 
@@ -205,7 +204,7 @@ func (c *Console) authority(r *http.Request) (*adminapi.Authority, error) {
 		return nil, errByKey
 	}
 	a := &adminapi.Authority{Workspace: adminapi.AllWorkspaces, May: c.May, Via: "console"}
-	if addr := clientAddr(r); addr.IsValid() {
+	if addr := caddymodule.ClientAddr(r); addr.IsValid() {
 		a.Via += " " + addr.String()
 	}
 	var err error
@@ -247,17 +246,6 @@ func byKey(r *http.Request, repl *caddy.Replacer) bool {
 		}
 	}
 	return false
-}
-
-// clientAddr returns the client's address as Caddy determines it, or the zero
-// Addr.
-func clientAddr(r *http.Request) netip.Addr {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Unmap().WithZone("")
 }
 
 func (c *Console) checkBase() error {
