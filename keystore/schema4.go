@@ -64,7 +64,7 @@ func keyWorkspaces(entries []keyEntry, now string) []string {
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
 		if e.Action == "delete" {
-			known = "" // not that of what was made after it
+			known = "" // whoever made a key with this ID later may be in another workspace
 		}
 		if workspaces[i] == "" {
 			workspaces[i] = known

@@ -28,8 +28,8 @@ func escapes(b []byte) bool {
 	return bytes.IndexByte(b, '%') >= 0 || bytes.IndexByte(b, '\\') >= 0 || bytes.IndexByte(b, '&') >= 0
 }
 
-// unescape appends b without one layer of escapes. What is no escape stays as it
-// is.
+// unescape appends b without one layer of escapes. It keeps all other bytes as they
+// are.
 func unescape(dst, b []byte) []byte {
 	for i := 0; i < len(b); {
 		c, n := b[i], 1
