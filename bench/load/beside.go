@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// beside sends the load to a gateway and to the stock one at the same moment,
-// and returns what CPU a request costs the one as a multiple of the other. How
-// quick a shared machine is changes within seconds, but for both alike.
-func (s *stage) beside(stock, r *row) (float64, error) {
-	pair := [2]*row{r, stock}
+// beside sends the load to a row's gateway and to that of its base at the same
+// moment, and returns what CPU a request costs the one as a multiple of the other.
+// How quick a shared machine is changes within seconds, but for both alike.
+func (s *stage) beside(r *row) (float64, error) {
+	pair := [2]*row{r, r.base}
 	var cost [2]float64 // CPU seconds per request
 	var errs [2]error
 	var running sync.WaitGroup

@@ -4,33 +4,64 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// check makes sure that a gateway does what is to be measured.
-func (s *stage) check(g *gateway, protected bool) error {
-	r := s.requests
-	want := func(status int) int {
-		if protected {
-			return status
-		}
-		return http.StatusOK
+// answers are the refusals that a gateway is able to give. What it does not refuse
+// it passes on, and the backend answers 200.
+type answers struct {
+	statuses []int // of 401, 403 and 429
+	limited  int   // of the keys with a quota, how many it limits; 0: all
+}
+
+var (
+	passesAll      = answers{}
+	keygateAnswers = answers{statuses: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}}
+)
+
+// want returns the status of what should be refused.
+func (a answers) want(status int) int {
+	if slices.Contains(a.statuses, status) {
+		return status
 	}
-	for _, test := range []struct {
+	return http.StatusOK
+}
+
+func (a answers) String() string {
+	list := []string{strconv.Itoa(http.StatusOK)}
+	for _, status := range a.statuses {
+		list = append(list, strconv.Itoa(status))
+	}
+	return strings.Join(list, ", ")
+}
+
+// check makes sure that a gateway does what is to be measured.
+func (g *gateway) check(a answers, r *requests) error {
+	limited := r.overLimit
+	if a.limited > 0 {
+		limited = limited[:a.limited]
+	}
+	for i, test := range []struct {
 		name   string
 		list   [][]byte
 		status int
 	}{
 		{"a good key", r.good, http.StatusOK},
-		{"no key", [][]byte{r.noKey}, want(http.StatusUnauthorized)},
-		{"a bad checksum", r.badChecksum, want(http.StatusUnauthorized)},
-		{"an unknown ID", r.unknown, want(http.StatusUnauthorized)},
-		{"a wrong scope", r.wrongScope, want(http.StatusForbidden)},
-		{"a key within its quota", r.overLimit, http.StatusOK}, // which this uses up
-		{"a key over its quota", r.overLimit, want(http.StatusTooManyRequests)},
+		{"no key", [][]byte{r.noKey}, a.want(http.StatusUnauthorized)},
+		{"a bad checksum", r.badChecksum, a.want(http.StatusUnauthorized)},
+		{"an unknown ID", r.unknown, a.want(http.StatusUnauthorized)},
+		{"a wrong scope", r.wrongScope, a.want(http.StatusForbidden)},
+		{"a key within its quota", limited, http.StatusOK}, // which this uses up
+		{"a key over its quota", limited, a.want(http.StatusTooManyRequests)},
 	} {
+		if refusal := i > 0; refusal && test.status == http.StatusOK {
+			test.list = test.list[:min(len(test.list), 100)] // some tell what it does not do
+		}
 		if err := eachOnce(g.addr, test.list, test.status); err != nil {
-			return fmt.Errorf("%s: %s: %w", g.dir, test.name, err)
+			return fmt.Errorf("%s: %w\n%s", test.name, err, g.said())
 		}
 	}
 	return nil

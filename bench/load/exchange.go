@@ -49,12 +49,12 @@ func parseHead(head []byte) (status, length int, err error) {
 	if status, err = strconv.Atoi(string(head[9:12])); err != nil {
 		return 0, 0, err
 	}
-	name := []byte("\r\nContent-Length: ")
-	_, value, found := bytes.Cut(head, name)
-	if !found {
-		return 0, 0, errors.New("the answer does not say how long it is")
+	name := []byte("content-length:")
+	for line := range bytes.Lines(head) {
+		if len(line) > len(name) && bytes.EqualFold(line[:len(name)], name) {
+			length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(name):])))
+			return status, length, err
+		}
 	}
-	value, _, _ = bytes.Cut(value, []byte("\r\n"))
-	length, err = strconv.Atoi(string(value))
-	return status, length, err
+	return 0, 0, errors.New("the answer does not say how long it is")
 }

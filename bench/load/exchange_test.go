@@ -22,6 +22,8 @@ func TestExchange(t *testing.T) {
 	}{
 		"answered":      {ok, 200, ""},
 		"no body":       {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nVary: Origin\r\n\r\n", 401, ""},
+		"HAProxy's":     {"HTTP/1.1 200 OK\r\ncontent-length:5\r\n\r\nhello", 200, ""},
+		"a line to be":  {"HTTP/1.1 200 OK\r\nX-Content-Length: 9\r\nContent-Length: 5\r\n\r\nhello", 200, ""},
 		"cut head":      {ok[:30], 0, "EOF"},
 		"cut body":      {ok[:len(ok)-1], 0, "EOF"},
 		"nothing":       {"", 0, "EOF"},

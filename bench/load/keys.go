@@ -19,6 +19,12 @@ const (
 	spentKeys = 100 // more keys, which may do one request a day
 )
 
+// What the backend answers otherwise than the rest.
+const (
+	streamPath = "/v1/analytics/events" // needs the scope analytics:read
+	socketPath = "/v1/queue/live"       // needs queue:read
+)
+
 // unheld is a scope that no key holds.
 const unheld = "posts:approve"
 
@@ -28,6 +34,22 @@ type requests struct {
 	keys                                              int // in the store
 	good, badChecksum, unknown, wrongScope, overLimit [][]byte
 	noKey                                             []byte
+	streams, sockets                                  [][]byte     // of the keys that may
+	credentials                                       []credential // of the keys in the store, for other gateways
+}
+
+// rewritten returns the same requests with each changed.
+func (r *requests) rewritten(f func([]byte) []byte) *requests {
+	changed := *r
+	changed.noKey = f(r.noKey)
+	for _, list := range []*[][]byte{&changed.good, &changed.badChecksum, &changed.unknown, &changed.wrongScope, &changed.overLimit} {
+		before := *list
+		*list = make([][]byte, len(before))
+		for i, request := range before {
+			(*list)[i] = f(request)
+		}
+	}
+	return &changed
 }
 
 // line is a line of an import.
@@ -61,6 +83,12 @@ func makeKeys(path string) (*requests, error) {
 		token := set.Token(i)
 		read := fmt.Sprintf("/v1/posts/%d", i)
 		if i < usedKeys {
+			if slices.Contains(k.Scopes, "analytics:read") {
+				r.streams = append(r.streams, render(http.MethodGet, streamPath, token, k.AllowedOrigins))
+			}
+			if slices.Contains(k.Scopes, "queue:read") {
+				r.sockets = append(r.sockets, renderUpgrade(token, k.AllowedOrigins))
+			}
 			r.good = append(r.good, render(http.MethodGet, read, token, k.AllowedOrigins))
 			r.badChecksum = append(r.badChecksum, render(http.MethodGet, read, mistyped(token), k.AllowedOrigins))
 			r.unknown = append(r.unknown, render(http.MethodGet, read, others.Token(i), k.AllowedOrigins))
@@ -69,6 +97,7 @@ func makeKeys(path string) (*requests, error) {
 			k.Limits.PerDay = 1
 			r.overLimit = append(r.overLimit, render(http.MethodGet, read, token, k.AllowedOrigins))
 		}
+		r.credentials = append(r.credentials, credential{token, k.ID.String(), k.Scopes, i >= usedKeys})
 		if err := enc.Encode(line{k.Record(now, time.Time{}), k.Disabled, "sha256:" + hex.EncodeToString(k.Hash[:])}); err != nil {
 			return nil, err
 		}

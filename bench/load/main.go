@@ -9,6 +9,9 @@
 //
 //	go run ./load -profile ../cmd/caddy/caddy.pgo
 //
+// With -peers it measures what users would pick instead, and with -protocols TLS,
+// HTTP/2, streams and WebSockets.
+//
 // It runs on loopback, in a folder that it removes, and on Linux alone: what
 // processes use is read from /proc.
 package main
@@ -28,6 +31,7 @@ type options struct {
 	rounds, connections int
 	slice               time.Duration
 	profile             string
+	peers, protocols    bool
 }
 
 func main() {
@@ -36,6 +40,8 @@ func main() {
 	flag.DurationVar(&o.slice, "slice", 2*time.Second, "how long each time, 100ms to 1m")
 	flag.IntVar(&o.connections, "connections", 32, "how many connections send requests, 1 to 1000")
 	flag.StringVar(&o.profile, "profile", "", "take a CPU profile and write it to this `file`, and measure nothing")
+	flag.BoolVar(&o.peers, "peers", false, "measure other gateways as well, as far as they are on this machine")
+	flag.BoolVar(&o.protocols, "protocols", false, "measure TLS, HTTP/2, streams and WebSockets")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -49,6 +55,8 @@ func (o options) check() error {
 	switch {
 	case flag.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q; -h shows the flags", flag.Arg(0))
+	case o.peers && o.protocols || (o.peers || o.protocols) && o.profile != "":
+		return errors.New("-peers, -protocols and -profile are one run each")
 	case o.rounds < 1 || o.rounds > 100:
 		return fmt.Errorf("-rounds %d is not between 1 and 100", o.rounds)
 	case o.slice < 100*time.Millisecond || o.slice > time.Minute:
@@ -73,8 +81,17 @@ func run(ctx context.Context, o options) (err error) {
 	if err := s.open(); err != nil {
 		return err
 	}
-	if o.profile != "" {
+	switch {
+	case o.profile != "":
 		return s.takeProfile()
+	case o.peers:
+		return s.measurePeers()
+	case o.protocols:
+		return s.measureProtocols()
 	}
-	return s.compare()
+	rows, err := s.keygateRows()
+	if err != nil {
+		return err
+	}
+	return s.compare(rows)
 }

@@ -7,11 +7,11 @@ import (
 
 // sample is what a slice of a row comes to.
 type sample struct {
-	perSecond float64       // requests
-	cpu       time.Duration // of the gateway, for one request
+	perSecond float64       // requests, or what else the load is counted in
+	cpu       time.Duration // of the gateway, for one of them
 	p50, p99  time.Duration
 	resident  int64   // bytes
-	beside    float64 // CPU of a request, of that of stock at the same moment
+	beside    float64 // CPU of a request, of that of the base at the same moment
 }
 
 // settle is how long a slice is followed up: a gateway saves what keys were
@@ -24,7 +24,7 @@ func (s *stage) measure(r *row, connections int) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	t, err := drive(s.ctx, r.gateway.addr, r.list, r.status, connections, s.slice)
+	t, err := drive(s.ctx, r.gateway.addr, r.load, connections, s.slice)
 	if err != nil {
 		return sample{}, fmt.Errorf("%s: %w", r.name, err)
 	}
@@ -39,8 +39,8 @@ func (s *stage) measure(r *row, connections int) (sample, error) {
 	}
 	n := len(t.took)
 	return sample{
-		perSecond: float64(n) / t.all.Seconds(),
-		cpu:       (after - before) / time.Duration(n),
+		perSecond: float64(t.units) / t.all.Seconds(),
+		cpu:       (after - before) / time.Duration(t.units),
 		p50:       t.took[n/2],
 		p99:       t.took[n*99/100],
 		resident:  resident,

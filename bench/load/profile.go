@@ -14,20 +14,20 @@ const profileTime = time.Minute
 // takeProfile writes a profile of Keygate under requests that pass. It is built
 // without a profile, whose inlining would be in the new one.
 func (s *stage) takeProfile() error {
-	if err := build(s.ctx, s.path("keygate"), "cmd/caddy", "off"); err != nil {
+	if err := s.build("keygate", "cmd/caddy", "off"); err != nil {
 		return err
 	}
 	g, err := s.start("keygate", "profile", guarded)
 	if err != nil {
 		return err
 	}
-	if err := s.check(g, true); err != nil {
+	if err := g.check(keygateAnswers, s.requests); err != nil {
 		return err
 	}
 	loaded := make(chan error, 1)
 	go func() {
 		const ends = 2 * time.Second // before and after
-		_, err := drive(s.ctx, g.addr, s.requests.good, http.StatusOK, s.connections, profileTime+ends)
+		_, err := drive(s.ctx, g.addr, requestLoad(s.requests.good, http.StatusOK, nil), s.connections, profileTime+ends)
 		loaded <- err
 	}()
 	time.Sleep(time.Second)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 )
@@ -29,4 +30,10 @@ func render(method, path, token string, origins []string) []byte {
 		b = append(b, "content-length: 0\r\n"...)
 	}
 	return append(b, "\r\n"...)
+}
+
+// renderUpgrade writes out a request for the WebSocket.
+func renderUpgrade(token string, origins []string) []byte {
+	plain := render(http.MethodGet, socketPath, token, origins)
+	return bytes.Replace(plain, []byte("connection: keep-alive\r\n"), []byte(upgrade), 1)
 }

@@ -9,19 +9,28 @@ import (
 	"github.com/socialpatra/keygate/bench/internal/figures"
 )
 
-// columns are the figures of a row: first how many times those of the first row
-// they are, with quartiles, at the same moment or in the same round, and then
-// medians over all rounds.
+// columns are the figures of a row: first how many times those of its base they
+// are, with quartiles, at the same moment or in the same round, and then medians
+// over all rounds.
 const columns = "| gateway | CPU per request, beside stock | CPU per request, of stock in turn | requests/s, of stock | p99, of stock | " +
 	"CPU s per 100,000 | requests/s | p50 | p99 | resident |\n" +
 	"|---|---|---|---|---|---|---|---|---|---|\n"
 
+// printTable says what gateways answer where their rows say so, as all do or none.
 func printTable(w io.Writer, rows []*row) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %s; rounds: %d\n\n%s", figures.Machine(), len(rows[0].samples), columns)
+	head := columns
+	if rows[0].answers != "" {
+		head = strings.NewReplacer("| gateway |", "| gateway | answers |", "\n|", "\n|---|").Replace(head)
+	}
+	fmt.Fprintf(&b, "### %s; rounds: %d\n\n%s", figures.Machine(), len(rows[0].samples), head)
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %.0f | %s | %s | %.0f MB |\n", r.name,
-			r.beside(), r.times(rows[0], sample.cpuSeconds), r.times(rows[0], sample.rate), r.times(rows[0], sample.slowest),
+		name := r.name
+		if r.answers != "" {
+			name += " | " + r.answers
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %.0f | %s | %s | %.0f MB |\n", name,
+			r.beside(), r.times(sample.cpuSeconds), r.times(sample.rate), r.times(sample.slowest),
 			1e5*r.median(sample.cpuSeconds), r.median(sample.rate),
 			figures.Short(time.Duration(r.median(sample.usual))), figures.Short(time.Duration(r.median(sample.slowest))), r.median(sample.bytes)/1e6)
 	}
@@ -49,12 +58,12 @@ func (r *row) values(of func(sample) float64) []float64 {
 }
 
 // times compares a figure with that of the base, round by round.
-func (r *row) times(base *row, of func(sample) float64) string {
-	if r == base {
+func (r *row) times(of func(sample) float64) string {
+	if r.base == nil {
 		return "1"
 	}
 	ratios := r.values(of)
-	for i, stock := range base.values(of) {
+	for i, stock := range r.base.values(of) {
 		ratios[i] /= stock
 	}
 	return spread(ratios)

@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"io"
+	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/socialpatra/keygate/bench/internal/process"
 )
 
 // stage is what measurements need: the keys, the backend, and gateways.
@@ -30,18 +35,47 @@ func (s *stage) open() error {
 
 func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
-// start starts a gateway in a folder of its own, and fills its store where it
-// has one.
-func (s *stage) start(binary, name, config string) (*gateway, error) {
-	g, err := startGateway(s.ctx, s.path(binary), s.path(name), config, s.backend.addr)
+// prepare makes the folder of a gateway and finds a port for it. What the gateway
+// will run ends with the stage.
+func (s *stage) prepare(name string) (*gateway, error) {
+	addr, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
+	g := &gateway{dir: s.path(name), addr: addr}
 	s.gateways = append(s.gateways, g)
-	if config != guarded {
+	return g, os.Mkdir(g.dir, 0o700)
+}
+
+// start starts a Caddy and fills its store where it has one. more is added to its
+// environment.
+func (s *stage) start(binary, name, config string, more ...string) (*gateway, error) {
+	g, err := s.prepare(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.write("Caddyfile", g.fill(config, s.backend.addr)); err != nil {
+		return nil, err
+	}
+	g.admin = process.Admin(g.path("admin.sock"))
+	g.admin.Timeout = profileTime + patience // the longest answer is a profile
+	cmd := g.command(s.ctx, s.path(binary), "run", "--config", "Caddyfile")
+	cmd.Env = append(cmd.Env, more...)
+	if err := g.run(cmd); err != nil {
+		return nil, err
+	}
+	if err := g.serving(s.ctx, func() error { return g.get(s.ctx, "/config/", io.Discard) }); err != nil {
+		return nil, err
+	}
+	if !protected(config) {
 		return g, nil
 	}
-	return g, g.importKeys(s.ctx, s.path("keys.jsonl"), s.requests.keys)
+	return g, g.importKeys(s.ctx, s.path(binary), s.path("keys.jsonl"), s.requests.keys)
+}
+
+// build builds a command of bench/load, or Keygate, as the stage's binary of a name.
+func (s *stage) build(binary, command, pgo string) error {
+	return build(s.ctx, s.path(binary), command, pgo)
 }
 
 // close kills what runs: nothing of it is kept.
@@ -53,3 +87,6 @@ func (s *stage) close() {
 		s.backend.stop()
 	}
 }
+
+// protected tells a configuration with Keygate's keys from the others.
+func protected(config string) bool { return strings.Contains(config, "store bbolt") }

@@ -1,6 +1,7 @@
 // Command scale measures what a store of a million keys costs: the import, the
-// start, the memory, a page of the list, a look-up and the limits. It prints
-// one table in Markdown under a heading that names the machine.
+// start, the memory, a page of the list, a look-up, the limits and how long a table
+// that grows holds a request. It prints one table in Markdown under a heading that
+// names the machine.
 //
 //	go run ./scale -n 1000000
 //
@@ -52,7 +53,7 @@ func run(ctx context.Context, set keyset.Set) error {
 	}
 	defer g.kill()
 	for _, measure := range []func(context.Context, *gateway, keyset.Set, *report) error{
-		measureImport, measureStart, measureLists, measureLookups, measureLimits,
+		measureImport, measureStart, measureLists, measureLookups, measureLimits, measureGrowth,
 	} {
 		if err := measure(ctx, g, set, table); err != nil {
 			return err

@@ -1,6 +1,7 @@
-// Command backend answers every request on a free port of loopback with the
-// same few bytes, for as long as its standard input is open: it ends with what
-// started it, however that ends. It prints its address.
+// Command backend answers requests on a free port of loopback with the same few
+// bytes, but for a stream of events and a WebSocket that each have a path. It does so
+// for as long as its standard input is open: it ends with what started it, however
+// that ends. It prints its address.
 package main
 
 import (
@@ -29,9 +30,16 @@ func run() error {
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: time.Minute,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Content-Type"] = contentType
-			_, _ = w.Write(answer) // a client that left is no failure
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/v1/analytics/events":
+				stream(w, r)
+			case "/v1/queue/live":
+				echo(w, r)
+			default:
+				w.Header()["Content-Type"] = contentType
+				_, _ = w.Write(answer) // a client that left is no failure
+			}
 		}),
 	}
 	fmt.Println(listener.Addr())
