@@ -54,6 +54,7 @@ var notInherited = map[string]bool{
 	"ID": true, "Prefix": true, "Hash": true, "Opaque": true,
 	"CreatedAt": true, "CreatedBy": true, "RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true,
 	"Account": true, // which Link gives it
+	"Warned":  true,
 }
 
 func TestHeirHasEverySetting(t *testing.T) {
@@ -88,8 +89,8 @@ func TestKeepFixed(t *testing.T) {
 	}
 }
 
-// What a key is shows in its record, but for its hash, the form of its token, and
-// its account.
+// What a key is shows in its record, but for its hash, the form of its token,
+// its account, and what was announced of its expiry.
 func TestRecordShowsEveryField(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	show := func(k apikey.Key) string {
@@ -102,7 +103,7 @@ func TestRecordShowsEveryField(t *testing.T) {
 	for _, f := range keyfields.All() {
 		k := plainKey()
 		f.Set(&k)
-		hidden := f.Name == "Hash" || f.Name == "Opaque" || f.Name == "Account"
+		hidden := f.Name == "Hash" || f.Name == "Opaque" || f.Name == "Account" || f.Name == "Warned"
 		if same := show(k) == show(plainKey()); same != hidden {
 			t.Errorf("%s: the record is the same: %t; want %t", f.Name, same, hidden)
 		}

@@ -62,12 +62,23 @@ func (k *Key) Live(at time.Time) bool {
 // Grant returns what decisions need to know of k. It fails if stored origins or
 // addresses do not parse: such a key must not pass.
 func (k *Key) Grant() (Grant, error) {
+	places, err := k.Places()
+	if err != nil {
+		return Grant{}, err
+	}
+	return k.GrantWith(NewScopeSet(k.Scopes), places), nil
+}
+
+// GrantWith is [Key.Grant] for those who have the set of the key's scopes already,
+// and its places.
+func (k *Key) GrantWith(scopes *ScopeSet, places *Places) Grant {
 	g := Grant{
 		Hash:      k.Hash,
 		ExpiresAt: unixNano(k.ExpiresAt),
 		Limits:    k.Limits,
 		Workspace: k.Workspace,
-		Scopes:    NewScopeSet(k.Scopes),
+		Scopes:    scopes,
+		Places:    places,
 	}
 	if k.Account != k.ID {
 		g.Account = k.Account
@@ -78,8 +89,13 @@ func (k *Key) Grant() (Grant, error) {
 	case k.Disabled:
 		g.State = StateDisabled
 	}
+	return g
+}
+
+// Places returns where requests with the key may come from, or nil for anywhere.
+func (k *Key) Places() (*Places, error) {
 	if len(k.AllowedOrigins) == 0 && len(k.AllowedIPs) == 0 {
-		return g, nil
+		return nil, nil
 	}
 	places := &Places{
 		Origins: make([]Origin, len(k.AllowedOrigins)),
@@ -88,16 +104,15 @@ func (k *Key) Grant() (Grant, error) {
 	var err error
 	for i, s := range k.AllowedOrigins {
 		if places.Origins[i], err = ParseOrigin(s); err != nil {
-			return Grant{}, fmt.Errorf("key %s: %w", k.ID, err)
+			return nil, fmt.Errorf("key %s: %w", k.ID, err)
 		}
 	}
 	for i, s := range k.AllowedIPs {
 		if places.IPs[i], err = ParseIP(s); err != nil {
-			return Grant{}, fmt.Errorf("key %s: %w", k.ID, err)
+			return nil, fmt.Errorf("key %s: %w", k.ID, err)
 		}
 	}
-	g.Places = places
-	return g, nil
+	return places, nil
 }
 
 // unixNano converts an expiry to the form of [Grant.ExpiresAt]. A year outside
@@ -122,17 +137,21 @@ type ScopeSet struct {
 	Joined string   // List joined by single spaces
 }
 
-// Has reports whether the set holds scope. A scope grants only itself. Has
-// searches Joined, which a request needs next anyway. With thousands of keys in
-// use, List is in no cache, and waiting for it takes longer.
-func (s *ScopeSet) Has(scope string) bool {
-	for rest := s.Joined; rest != ""; {
+// Has reports whether the set holds scope. A scope grants only itself.
+func (s *ScopeSet) Has(scope string) bool { return s.Index(scope) >= 0 }
+
+// Index returns where in List a scope is, or -1. It searches Joined, which a
+// request needs next anyway. With thousands of keys in use, List is in no cache,
+// and waiting for it takes longer.
+func (s *ScopeSet) Index(scope string) int {
+	i := 0
+	for rest := s.Joined; rest != ""; i++ {
 		var one string
 		if one, rest, _ = strings.Cut(rest, " "); one == scope {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // Places says from where a key may be used. An empty list does not restrict.

@@ -55,6 +55,10 @@ type Key struct {
 	// rotation grants nothing: a successor has the account of its predecessor, for
 	// good, whether or not that key still exists. The zero ID: the key itself.
 	Account ID
+
+	// Warned is the last of [Warnings], in days, that was announced for ExpiresAt; 0
+	// for none. Whoever changes ExpiresAt begins anew, see [Key.KeepFixed].
+	Warned uint8
 }
 
 // Limits caps the use of one key. All three are at least 1 in a stored key.

@@ -104,13 +104,17 @@ func (k *Key) Heir() Key {
 	h := k.Clone()
 	h.ID, h.Prefix, h.Hash, h.Opaque = ID{}, "", Hash{}, false
 	h.CreatedAt, h.CreatedBy, h.RevokedAt, h.Disabled = time.Time{}, "", time.Time{}, false
-	h.RotatedFrom, h.ReplacedBy, h.Account = ID{}, ID{}, ID{}
+	h.RotatedFrom, h.ReplacedBy, h.Account, h.Warned = ID{}, ID{}, ID{}, 0
 	return h
 }
 
 // KeepFixed restores from old what no change may touch: identity, workspace,
-// account, and when and by whom it was made.
+// account, and when and by whom it was made. What was announced of another expiry
+// says nothing of this one.
 func (k *Key) KeepFixed(old *Key) {
 	k.ID, k.Prefix, k.Hash, k.Opaque = old.ID, old.Prefix, old.Hash, old.Opaque
 	k.Workspace, k.Account, k.CreatedAt, k.CreatedBy = old.Workspace, old.Account, old.CreatedAt, old.CreatedBy
+	if !storedTime(k.ExpiresAt).Equal(storedTime(old.ExpiresAt)) {
+		k.Warned = 0
+	}
 }

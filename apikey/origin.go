@@ -23,7 +23,8 @@ var hostProfile = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), id
 
 // ParseOrigin reads http(s)://host[:port]. "*." may stand before a host name of
 // two or more labels. The result is canonical: lower case, punycode, no default
-// port, no trailing dot. Anything else, such as "null", "*" or a URL with a path,
+// port, no trailing dot. It also reads the origins of apps and extensions, such as
+// capacitor://localhost. Anything else, such as "null", "*" or a URL with a path,
 // is refused, and the error gives the right form. The error is a [*FieldError]
 // for "allowed_origins".
 func ParseOrigin(s string) (Origin, error) {
@@ -61,9 +62,10 @@ func parseOrigin(s string) (o Origin, problem, accepted string) {
 		return o, shown + " is not an origin", acceptedOrigin
 	}
 	scheme = strings.ToLower(scheme)
-	defaultPort, ok := map[string]uint64{"http": 80, "https": 443}[scheme]
-	if !ok {
-		return o, shown + " has a scheme other than http and https", acceptedOrigin
+	defaultPort, isWeb := map[string]uint64{"http": 80, "https": 443}[scheme]
+	app, isApp := appSchemeOf(scheme)
+	if !isWeb && !isApp {
+		return o, shown + " has a scheme that is not accepted", acceptedSchemes
 	}
 	scheme += "://"
 	if kind, without := extraPart(rest); kind != "" {
@@ -71,6 +73,12 @@ func parseOrigin(s string) (o Origin, problem, accepted string) {
 			return o, shown + " has a " + kind + " (leave out the " + kind + ": " + better.String() + ")", ""
 		}
 		return o, shown + " has a " + kind, acceptedOrigin
+	}
+	if isApp {
+		if o, problem, accepted = app.origin(scheme, rest); problem != "" {
+			problem = shown + " " + problem
+		}
+		return o, problem, accepted
 	}
 
 	host, port, problem := splitPort(rest)

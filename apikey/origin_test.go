@@ -55,6 +55,7 @@ func TestParseOrigin(t *testing.T) {
 
 func TestParseOriginRefuses(t *testing.T) {
 	const accepted = "; accepted: http:// or https://, a host, and :port unless it is the default, such as https://shop.example or https://*.shop.example"
+	const scheme = "; accepted: http, https, or of apps and extensions chrome-extension, moz-extension, capacitor, ionic, tauri, app"
 	const notHost = " has a host that is not a name or address" + accepted
 	label64 := strings.Repeat("a", 64)
 	for _, tt := range []struct{ in, want string }{
@@ -69,9 +70,9 @@ func TestParseOriginRefuses(t *testing.T) {
 		{"Localhost:3000", `"Localhost:3000" has no scheme (did you mean https://localhost:3000?)`},
 		{"//shop.example", `"//shop.example" is not an origin` + accepted},
 		{"https:/shop.example", `"https:/shop.example" is not an origin` + accepted},
-		{"ftp://shop.example", `"ftp://shop.example" has a scheme other than http and https` + accepted},
-		{"*://shop.example", `"*://shop.example" has a scheme other than http and https` + accepted},
-		{" https://shop.example", `" https://shop.example" has a scheme other than http and https` + accepted},
+		{"ftp://shop.example", `"ftp://shop.example" has a scheme that is not accepted` + scheme},
+		{"*://shop.example", `"*://shop.example" has a scheme that is not accepted` + scheme},
+		{" https://shop.example", `" https://shop.example" has a scheme that is not accepted` + scheme},
 
 		{"https://shop.example/", `"https://shop.example/" has a path (leave out the path: https://shop.example)`},
 		{"https://Shop.example:443/a?b#c", `"https://Shop.example:443/a?b#c" has a path (leave out the path: https://shop.example)`},
@@ -85,7 +86,7 @@ func TestParseOriginRefuses(t *testing.T) {
 		{"https://ann:secret@shop.example:8443/a", "an entry has a user name (leave out the user name: https://shop.example:8443)"},
 		{"https://@shop.example", "an entry has a user name (leave out the user name: https://shop.example)"},
 		{"https://ann:secret@", "an entry has a user name" + accepted},
-		{"ftp://ann:secret@shop.example", "an entry has a scheme other than http and https" + accepted},
+		{"ftp://ann:secret@shop.example", "an entry has a scheme that is not accepted" + scheme},
 		{"ann:secret@shop.example", "an entry is not an origin" + accepted},
 
 		{"https://shop.example:", `"https://shop.example:" has a port that is not 1 to 65535` + accepted},
@@ -224,6 +225,7 @@ func FuzzParseOrigin(f *testing.F) {
 	for _, s := range []string{
 		"https://shop.example", "HTTPS://*.Bücher.example.:443", "http://[::ffff:1.2.3.4]:80", "http://127.0.0.1:3000",
 		"https://shop.example/a", "https://u:p@shop.example", "https://xn--a", "null", "*", "shop.example",
+		"chrome-extension://" + chromeID, "moz-extension://" + firefoxID, "capacitor://LOCALHOST", "app://.", "app://-", "tauri://*.a.b", "ionic://localhost:1",
 	} {
 		f.Add(s)
 	}

@@ -38,6 +38,9 @@ func CheckBrand(s string) error {
 	}
 }
 
+// TokenLen returns the length of the brand's tokens.
+func TokenLen(brand string) int { return len(brand) + tailLen }
+
 func isBrand(s string) bool {
 	if len(s) < minBrandLen || len(s) > maxBrandLen || !isLower(s[0]) {
 		return false

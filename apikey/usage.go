@@ -20,6 +20,15 @@ type Usage struct {
 	// LastUsed is when the key last authenticated a request on that day, in Unix
 	// seconds, rounded down to the minute. 0 means not on that day.
 	LastUsed int64
+
+	// Seen is what was seen of the use besides, nil if nothing new. It goes on to
+	// the store once, and no store returns it here, see [Seen].
+	Seen *Sighting
+}
+
+// Counts reports whether there is a count or a time to save, besides what was seen.
+func (u *Usage) Counts() bool {
+	return u.Charged|u.Allowed|u.Limited|u.Denied != 0 || u.LastUsed != 0
 }
 
 // Day is a UTC day, counted from 1970-01-01.

@@ -75,6 +75,12 @@ func (a *accounts) usersOf(account apikey.ID) int {
 // account go on with what it was charged, so that stays, from the day of the
 // deletion on. It goes with the last of them, or is pruned.
 func (b *Bolt) removeUse(tx *bolt.Tx, k *apikey.Key, at time.Time) error {
+	if err := b.settle(tx, accountsOf(k)...); err != nil {
+		return err
+	}
+	if err := tx.Bucket(bucketSeen).Delete(k.ID[:]); err != nil {
+		return err
+	}
 	keep := apikey.Day(math.MaxInt32)
 	if b.index.accounts.usersOf(k.ID) > 0 {
 		keep = apikey.DayOf(at)
@@ -120,4 +126,13 @@ func removeUsage(tx *bolt.Tx, id apikey.ID, keep apikey.Day) error {
 // chargeOf leaves out what the key itself did.
 func chargeOf(u apikey.Usage) apikey.Usage {
 	return apikey.Usage{ID: u.ID, Day: u.Day, Charged: u.Charged}
+}
+
+// accountsOf returns whose records of use depend on whether there is a key: its own,
+// and those of the account that it is on.
+func accountsOf(k *apikey.Key) []apikey.ID {
+	if k.Account.IsZero() {
+		return []apikey.ID{k.ID}
+	}
+	return []apikey.ID{k.ID, k.Account}
 }

@@ -3,10 +3,8 @@ package keystore
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,17 +25,27 @@ type Bolt struct {
 	// is never written to: a change replaces it.
 	together atomic.Pointer[map[string]apikey.WorkspaceLimits]
 
+	mapped  int64   // bytes of address space that the file may fill before bbolt maps it anew
 	about   About   // set while opening
 	damaged []error // set while opening
+	dropped []error // set while opening, see Dropped
 
 	now func() time.Time
+
+	// Of the journal, held by writing.
+	folding   folding
+	foldedAt  time.Time     // when a fold began last
+	journaled int           // bytes since
+	order     []useOrder    // of the last save, to reuse its memory
+	foldEvery time.Duration // foldEvery and foldSlice, unless a test wants less
+	foldSlice int
 
 	closed atomic.Bool
 	passed atomic.Uint32 // records that lists have read since dropPages
 
 	// writing is held by a change from its first look at the old state until the
 	// index has the new state. So the index never goes back in time.
-	writing  sync.Mutex
+	writing  turns
 	refusing time.Time             // since when the disk refuses changes; zero if it does not
 	failed   atomic.Pointer[error] // why the store takes no more changes
 	refused  atomic.Pointer[error] // what refused the last change; nil if it was made
@@ -51,6 +59,11 @@ var _ Store = (*Bolt)(nil)
 // and List leaves them out. Get and Update return the error; Delete works. An
 // opaque key with the hash of another one can still be read, but not changed.
 func (b *Bolt) Damaged() []error { return b.damaged }
+
+// Dropped returns what of the journal of use did not verify when the store was opened,
+// one error for each record, which wraps [ErrDamaged] or [ErrNewer]. It is no longer in
+// the store: the use of that second is lost, unless its keys were used again later.
+func (b *Bolt) Dropped() []error { return b.dropped }
 
 // Lookup implements [Store].
 func (b *Bolt) Lookup(id apikey.ID) (apikey.Grant, bool, error) {
@@ -115,38 +128,6 @@ func (b *Bolt) SetBrand(brand string) error {
 	})
 }
 
-// Backup implements [Store]. The copy is a store file.
-func (b *Bolt) Backup(w io.Writer) error {
-	keep := &firstError{w: w}
-	err := b.view(func(tx *bolt.Tx) error {
-		_, err := tx.WriteTo(keep)
-		return err
-	})
-	switch {
-	case keep.err != nil:
-		return keep.err
-	case IsFailure(err):
-		return err
-	default:
-		return Unavailable(err) // what bbolt reads here comes from the file
-	}
-}
-
-// firstError remembers the first error of a writer, because bbolt does not always
-// wrap it.
-type firstError struct {
-	w   io.Writer
-	err error
-}
-
-func (f *firstError) Write(p []byte) (int, error) {
-	n, err := f.w.Write(p)
-	if f.err == nil {
-		f.err = err
-	}
-	return n, err
-}
-
 // Writable implements [Store]. It tells of a change that the disk refused until
 // another is made.
 func (b *Bolt) Writable() error {
@@ -159,11 +140,15 @@ func (b *Bolt) Writable() error {
 	return nil
 }
 
+// Waiting implements [Store].
+func (b *Bolt) Waiting() time.Duration { return b.writing.underway.Waiting(b.writing.now()) }
+
 // About implements [Store].
 func (b *Bolt) About() About { return b.about }
 
 // Close implements [Store]. It waits for running calls.
 func (b *Bolt) Close() error {
+	dropped, _ := b.foldAll() // if it fails, whoever opens the store next folds
 	if b.closed.Swap(true) {
 		return ErrClosed
 	}
@@ -173,7 +158,7 @@ func (b *Bolt) Close() error {
 		_ = b.file.Close() // also releases the lock; bbolt would wait for its own locks
 		return *stuck
 	}
-	return b.db.Close()
+	return errors.Join(append(dropped, b.db.Close())...)
 }
 
 // view runs fn on one consistent view of the file.

@@ -128,9 +128,19 @@ func (f *Builder) LastUsed(id apikey.ID, at time.Time) error {
 	})
 }
 
+// Seen adds what was seen of the use of a key.
+func (f *Builder) Seen(id apikey.ID, r *SeenRecord) error {
+	return f.put(func(tx *bolt.Tx) error { return tx.Bucket(bucketSeen).Put(id[:], encodeSeen(id[:], r)) })
+}
+
+// Watched says from which day on use is watched. Without it that is today.
+func (f *Builder) Watched(day apikey.Day) error {
+	return f.put(func(tx *bolt.Tx) error { return putWatched(tx, day) })
+}
+
 // WorkspaceUsage adds what a workspace was charged on a day.
 func (f *Builder) WorkspaceUsage(u apikey.WorkspaceUsage) error {
-	return f.put(func(tx *bolt.Tx) error { return saveTogether(tx, u) })
+	return f.put(func(tx *bolt.Tx) error { return saveTogether(f.b.written(tx), u) })
 }
 
 // WorkspaceLimits adds the limits of a workspace.

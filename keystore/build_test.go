@@ -35,6 +35,14 @@ func rebuild(t *testing.T, b *Bolt, path string) error {
 			keep(err)
 			for i, k := range page.Keys {
 				keep(f.Key(&k))
+				keep(b.view(func(tx *bolt.Tx) error {
+					use, err := b.useOf(tx, string(kindSeen), k.ID)
+					if err != nil || use.get(bucketSeen, k.ID[:]) == nil {
+						return err
+					}
+					r, err := storedSeen(use, k.ID)
+					return errors.Join(err, f.Seen(k.ID, &r))
+				}))
 				if !page.LastUsed[i].IsZero() {
 					keep(f.LastUsed(k.ID, page.LastUsed[i]))
 				}
@@ -44,6 +52,10 @@ func rebuild(t *testing.T, b *Bolt, path string) error {
 			}
 		}
 		keep(b.UsageSince(math.MinInt32, func(u apikey.Usage) { keep(f.Usage(u)) }, func(u apikey.WorkspaceUsage) { keep(f.WorkspaceUsage(u)) }))
+		keep(b.view(func(tx *bolt.Tx) error {
+			day, _ := watchedSince(tx)
+			return f.Watched(day)
+		}))
 		for workspace, lim := range b.AllWorkspaceLimits() {
 			keep(f.WorkspaceLimits(workspace, lim))
 		}
@@ -101,6 +113,7 @@ func readable(t *testing.T, b *Bolt) map[string]map[string]string {
 // TestBuildFile rebuilds stores, of less and of more than one transaction holds:
 // the copies have the same in every record.
 func TestBuildFile(t *testing.T) {
+	t.Parallel()
 	for _, keys := range []int{1, 290, 700} {
 		t.Run(fmt.Sprint(keys), func(t *testing.T) {
 			b := openThree(t)
@@ -108,7 +121,8 @@ func TestBuildFile(t *testing.T) {
 			for n := range keys {
 				more = append(more, numberedKey(t, 100+n))
 			}
-			use := []apikey.Usage{{ID: numberedID(2), Day: -1, Denied: 2, LastUsed: 3600}, {ID: numberedID(2), Day: 20001, Limited: 1, Charged: 1 << 40}}
+			seen := &apikey.Sighting{Scopes: apikey.NewScopeSet([]string{"posts:write"}), Needed: 1, Network: apikey.SeveralNetworks}
+			use := []apikey.Usage{{ID: numberedID(2), Day: 20000, Seen: seen}, {ID: numberedID(2), Day: -1, Denied: 2, LastUsed: 3600}, {ID: numberedID(2), Day: 20001, Limited: 1, Charged: 1 << 40}}
 			lim := &apikey.WorkspaceLimits{PerMinute: 6}
 			if _, err := b.Rotate(numberedID(3), testActor, func(_, next *apikey.Key) error {
 				next.ID, next.Hash = numberedID(4), apikey.Hash{4}

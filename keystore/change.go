@@ -27,7 +27,7 @@ func (b *Bolt) Create(k apikey.Key, by Actor) error {
 		if err := b.checkLive(tx, k.Workspace, AddedLive(by.At, nil, &k), by); err != nil {
 			return err
 		}
-		return addKey(tx, &k, by)
+		return b.addKey(tx, &k, by)
 	})
 	if err == nil {
 		b.index.Put(k.ID, grant, k.Opaque)
@@ -60,7 +60,7 @@ func (b *Bolt) Update(id apikey.ID, action string, by Actor, edit func(*apikey.K
 		if err := b.checkLive(tx, k.Workspace, AddedLive(by.At, &old, &k), by); err != nil {
 			return err
 		}
-		return changeKey(tx, action, &old, &k, by)
+		return b.changeKey(tx, action, &old, &k, by)
 	})
 	if errors.Is(err, ErrUnknownOutcome) {
 		b.narrow(id, grant, k.Opaque)
@@ -93,10 +93,10 @@ func (b *Bolt) Rotate(id apikey.ID, by Actor, edit func(old, successor *apikey.K
 		if err := b.checkLive(tx, stored.Workspace, r.AddedLive(by.At, &stored), by); err != nil {
 			return err
 		}
-		if err := addKey(tx, &r.Successor, by); err != nil {
+		if err := b.addKey(tx, &r.Successor, by); err != nil {
 			return err
 		}
-		return changeKey(tx, "rotate", &stored, &r.Old, by)
+		return b.changeKey(tx, "rotate", &stored, &r.Old, by)
 	})
 	if errors.Is(err, ErrUnknownOutcome) { // nobody has the successor's token
 		b.narrow(id, r.OldGrant, r.Old.Opaque)
@@ -145,11 +145,17 @@ func prepare(k *apikey.Key) (apikey.Grant, error) {
 	return k.Grant()
 }
 
-func addKey(tx *bolt.Tx, k *apikey.Key, by Actor) error {
+func (b *Bolt) addKey(tx *bolt.Tx, k *apikey.Key, by Actor) error {
 	if tx.Bucket(bucketKeys).Get(k.ID[:]) != nil {
 		return &ExistsError{ID: k.ID}
 	}
+	if err := b.settle(tx, accountsOf(k)...); err != nil {
+		return err
+	}
 	if err := putKey(tx, k); err != nil {
+		return err
+	}
+	if err := beginSeen(tx, k, by.At); err != nil {
 		return err
 	}
 	return addAudit(tx, "create", nil, k, by)
@@ -163,8 +169,11 @@ func putKey(tx *bolt.Tx, k *apikey.Key) error {
 	return tx.Bucket(bucketWorkspaces).Put(workspaceKey(k.Workspace, k.ID), nil)
 }
 
-func changeKey(tx *bolt.Tx, action string, old, k *apikey.Key, by Actor) error {
+func (b *Bolt) changeKey(tx *bolt.Tx, action string, old, k *apikey.Key, by Actor) error {
 	if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(k)); err != nil {
+		return err
+	}
+	if err := b.changeScopes(tx, old, k, by.At); err != nil {
 		return err
 	}
 	return addAudit(tx, action, old, k, by)

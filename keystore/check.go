@@ -9,16 +9,12 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// checkPage is how many records one transaction checks. While a transaction is
-// open, the file cannot reuse space.
-const checkPage = 1000
-
 // Check implements [Store]. It checks every record, and also that keys agree with
 // workspaces, and audit entries with the index of their keys. The store keeps
 // serving meanwhile, and yield may call it. Every problem wraps [ErrDamaged] or
 // [ErrNewer]. keys counts all key records, including those that do not verify.
 func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err error) {
-	c := checker{opaque: make(map[apikey.Hash]apikey.ID), told: make(map[uint64]bool)}
+	c := checker{reader: newKeyReader(), opaque: make(map[apikey.Hash]apikey.ID), told: make(map[uint64]bool)}
 	for _, part := range []struct {
 		bucket []byte
 		check  func(tx *bolt.Tx, name, value []byte) (string, error)
@@ -33,60 +29,37 @@ func (b *Bolt) Check(yield func(name string, problem error)) (keys int, err erro
 		{bucketTogether, c.together},
 		{bucketTogetherUsage, c.togetherUsage},
 		{bucketMinutes, c.minutes},
+		{bucketWebhooks, c.outboxes},
+		{bucketSeen, c.seen},
+		{bucketJournal, c.journal},
+		{bucketSettled, c.settled},
 	} {
-		if err := b.checkBucket(part.bucket, part.check, yield); err != nil {
+		err := b.eachRecord(part.bucket, []byte{}, func(tx *bolt.Tx, name, value []byte) func() {
+			told, problem := part.check(tx, name, value)
+			if problem == nil {
+				return nil
+			}
+			return func() { yield(told, problem) }
+		})
+		if err != nil {
 			return c.keys, err
 		}
 	}
 	return c.keys, nil
 }
 
-// checkBucket calls check with every record of a bucket, page by page. It yields
-// the problems of a page after its transaction has ended.
-func (b *Bolt) checkBucket(bucket []byte, check func(tx *bolt.Tx, name, value []byte) (string, error), yield func(string, error)) error {
-	type problem struct {
-		name string
-		err  error
-	}
-	for next := []byte{}; next != nil; {
-		var problems []problem
-		err := b.view(func(tx *bolt.Tx) error {
-			if tx.Bucket(bucket) == nil { // the store's schema is older than this bucket
-				next = nil
-				return nil
-			}
-			cursor := tx.Bucket(bucket).Cursor()
-			name, value := cursor.Seek(next)
-			for n := 0; name != nil && n < checkPage; n++ {
-				if name, err := check(tx, name, value); err != nil {
-					problems = append(problems, problem{name, err})
-				}
-				name, value = cursor.Next()
-			}
-			next = bytes.Clone(name)
-			return nil
-		})
-		for _, p := range problems {
-			yield(p.name, p.err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // checker has one method for the records of each bucket. It returns the name to
 // report for a record, and its problem.
 type checker struct {
 	keys   int
+	reader *keyReader
 	opaque map[apikey.Hash]apikey.ID
 	told   map[uint64]bool // audit entries of whose places a problem was told
 }
 
 func (c *checker) key(tx *bolt.Tx, name, value []byte) (string, error) {
 	c.keys++
-	k, _, err := readKey(name, value)
+	k, _, err := c.reader.read(name, value)
 	if err != nil {
 		return keyName(name), err
 	}
@@ -152,8 +125,18 @@ func (c *checker) togetherUsage(_ *bolt.Tx, name, value []byte) (string, error) 
 	return workspaceName(name[min(dayLen, len(name)):]), err
 }
 
+func (c *checker) seen(_ *bolt.Tx, name, value []byte) (string, error) {
+	_, err := decodeSeen(name, value)
+	return keyName(name), err
+}
+
 func (c *checker) minutes(_ *bolt.Tx, name, value []byte) (string, error) {
 	_, err := decodeBucket(name, value)
+	return quoteName(name), err
+}
+
+func (c *checker) outboxes(_ *bolt.Tx, name, value []byte) (string, error) {
+	_, err := decodeOutboxRecord(name, value)
 	return quoteName(name), err
 }
 

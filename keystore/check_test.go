@@ -32,7 +32,16 @@ func openThree(tb testing.TB) *Bolt {
 	if err := b.SaveUsage([]apikey.Usage{{ID: numberedID(1), Day: 20000, Allowed: 1, LastUsed: 60}}, nil); err != nil {
 		tb.Fatal(err)
 	}
+	foldNow(tb, b)
 	return b
+}
+
+// foldNow folds the journal, in which nothing may be damaged.
+func foldNow(tb testing.TB, b *Bolt) {
+	tb.Helper()
+	if damaged, err := b.foldAll(); err != nil || len(damaged) > 0 {
+		tb.Fatal(damaged, err)
+	}
 }
 
 func numberedKey(tb testing.TB, n int) apikey.Key {
@@ -70,6 +79,8 @@ func spoiled(tb testing.TB) []struct {
 	entry := func(fields string) []byte {
 		return seal(bucketAudit, seqName(1), append(newSealed(0), fields...))
 	}
+	part := append(append(seqName(9), kindKeys, 0x80, 0, 0, 1), one[:]...)
+	otherKind := append(append(seqName(9), 'x', 0x80, 0, 0, 1), one[:]...)
 	rubbish, nothing := []byte("rubbish"), []byte{}
 	return []struct {
 		name, about         string
@@ -88,6 +99,15 @@ func spoiled(tb testing.TB) []struct {
 		{"use under a short name", `""`, bucketUsage, []byte("abc"), rubbish},
 		{"last use", one.String(), bucketLastUsed, one[:], rubbish},
 		{"last use under a short name", `"abc"`, bucketLastUsed, []byte("abc"), rubbish},
+		{"what was seen", one.String(), bucketSeen, one[:], rubbish},
+		{"what was seen of another", one.String(), bucketSeen, one[:], encodeSeen(two[:], &SeenRecord{Since: 1})},
+		{"what was seen under a short name", `"abc"`, bucketSeen, []byte("abc"), rubbish},
+		{"journal", "record 9 from key " + one.String() + " on of the journal", bucketJournal, part, rubbish},
+		{"journal with rubbish in it", "record 9 from key " + one.String() + " on of the journal", bucketJournal, part, seal(bucketJournal, part, append(newSealed(8), rubbish...))},
+		{"journal with use that is none", "record 9 from key " + one.String() + " on of the journal", bucketJournal, part, seal(bucketJournal, part, append(newSealed(32), append([]byte{12}, append(one[:], 1, 8)...)...))},
+		{"journal under a wrong name", `"abc"`, bucketJournal, []byte("abc"), rubbish},
+		{"journal of another kind", quoteName(otherKind), bucketJournal, otherKind, rubbish},
+		{"what is settled", one.String(), bucketSettled, one[:], rubbish},
 		{"audit entry", "audit entry 1", bucketAudit, seqName(1), rubbish},
 		{"audit entry that is no JSON", "audit entry 1", bucketAudit, seqName(1), entry("{")},
 		{"audit entry with another number", one.String(), bucketAudit, seqName(1), entry(`{"seq":2,"key_id":"` + one.String() + `"}`)},
@@ -133,11 +153,11 @@ func TestCheckFinds(t *testing.T) {
 				t.Errorf("%q is not one clean line", text)
 			}
 
-			path := b.db.Path()
-			if err := b.Close(); err != nil {
+			before := contents(t, b.db.Path()) // closing drops what is damaged of the journal
+			path := filepath.Join(t.TempDir(), "copy.db")
+			if err := os.WriteFile(path, before, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			before := contents(t, path)
 			if keys, err := VerifyFile(path); !errors.Is(err, ErrDamaged) || keys != 0 || !strings.Contains(err.Error(), path) {
 				t.Errorf("verify: %d keys, %v", keys, err)
 			}

@@ -36,8 +36,9 @@ const (
 	fieldOpaque         protowire.Number = 19 // varint, 1
 	fieldCreatedBy      protowire.Number = 20 // string; since schema 3
 	fieldAccount        protowire.Number = 21 // bytes, an ID; since schema 4
+	fieldWarned         protowire.Number = 22 // varint, days; since schema 5
 
-	lastKeyField = fieldAccount // a record with a later one is of a newer version
+	lastKeyField = fieldWarned // a record with a later one is of a newer version
 )
 
 // hashSHA256 is the only hash algorithm so far.
@@ -75,7 +76,8 @@ func appendKey(b []byte, k *apikey.Key) []byte {
 		b = appendVarint(b, fieldOpaque, 1)
 	}
 	b = appendString(b, fieldCreatedBy, k.CreatedBy)
-	return appendString(b, fieldAccount, k.Account.String())
+	b = appendString(b, fieldAccount, k.Account.String())
+	return appendVarint(b, fieldWarned, uint64(k.Warned))
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {

@@ -115,14 +115,15 @@ type frozenKey struct {
 // frozenKeys have each field in one of them. A field that is new comes in a key of
 // its own: the records that there are stay as they are.
 func frozenKeys(t *testing.T) []frozenKey {
-	opaque, made, successor := testKey(t), testKey(t), testKey(t)
-	opaque.Opaque, made.CreatedBy, successor.Account = true, "Ada Lovelace", mustID(t, "cccccccccccc")
+	opaque, made, successor, warned := testKey(t), testKey(t), testKey(t), testKey(t)
+	opaque.Opaque, made.CreatedBy, successor.Account, warned.Warned = true, "Ada Lovelace", mustID(t, "cccccccccccc"), 30
 	return []frozenKey{
 		{"least key", testKey(t), goldenKey},
 		{"full key", fullKey(t), goldenFullKey},
 		{"opaque key", opaque, goldenOpaqueKey},
 		{"key of somebody", made, goldenKeyOfSomebody},
 		{"key on an account", successor, goldenKeyOnAnAccount},
+		{"key that expires soon", warned, goldenWarnedKey},
 	}
 }
 
@@ -199,6 +200,8 @@ func TestCodecRefuses(t *testing.T) {
 		{"disabled twice over", k.ID, add(fieldDisabled, 2), ErrDamaged},
 		{"fields out of order", k.ID, add(fieldPerDay, 1), ErrDamaged},
 		{"limit out of range", k.ID, add(fieldBurst, 1<<32), ErrDamaged},
+		{"warned", k.ID, add(fieldWarned, 7), nil},
+		{"warned out of range", k.ID, add(fieldWarned, 1<<8), ErrDamaged},
 		{"the zero time", k.ID, add(fieldExpiresAt, protowire.EncodeZigZag(time.Time{}.Unix())), ErrDamaged},
 		{"other hash algorithm", k.ID, add(fieldHashAlgorithm, 2), ErrNewer},
 		{"unknown field", k.ID, add(99, 1), ErrNewer},

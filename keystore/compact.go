@@ -13,6 +13,7 @@ import (
 type Compaction struct {
 	Keys          int
 	Before, After int64
+	UpgradedFrom  int // see [About]
 }
 
 // compactStep is the maximum size, in bytes, of one transaction of the copy.
@@ -33,10 +34,14 @@ func CompactFile(path string) (Compaction, error) {
 	if err != nil {
 		return Compaction{}, pathError(path, err)
 	}
+	result.UpgradedFrom = b.about.UpgradedFrom
 	return result, nil
 }
 
 func (b *Bolt) compactTo(path string) (result Compaction, err error) {
+	if len(b.dropped) > 0 {
+		return result, fmt.Errorf("%w; it is dropped now, and the next compaction is made", b.dropped[0])
+	}
 	var first error
 	result.Keys, err = b.Check(func(_ string, problem error) {
 		if first == nil {

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +15,7 @@ import (
 )
 
 func TestCompactFile(t *testing.T) {
+	t.Parallel()
 	const all, left = 800, 50
 	path := filepath.Join(t.TempDir(), "keygate.db")
 	b := openTest(t, path)
@@ -72,12 +74,13 @@ func TestCompactFile(t *testing.T) {
 	}
 }
 
-// contentOf returns every record of every bucket.
+// contentOf returns every record of every bucket as they are once the journal is
+// folded: what counts of a store.
 func contentOf(t *testing.T, b *Bolt) map[string]map[string]string {
 	t.Helper()
 	content := make(map[string]map[string]string)
 	err := b.view(func(tx *bolt.Tx) error {
-		return tx.ForEach(func(bucket []byte, records *bolt.Bucket) error {
+		err := tx.ForEach(func(bucket []byte, records *bolt.Bucket) error {
 			found := make(map[string]string)
 			content[string(bucket)] = found
 			return records.ForEach(func(name, value []byte) error {
@@ -85,6 +88,16 @@ func contentOf(t *testing.T, b *Bolt) map[string]map[string]string {
 				return nil
 			})
 		})
+		folded := b.unwritten(tx)
+		j := readJournal(tx, "ksw", everything)
+		err = errors.Join(err, j.fold(folded, new(folding), math.MaxInt))
+		for place, value := range folded.over {
+			bucket, name, _ := strings.Cut(place, "\x00")
+			content[bucket][name] = string(value)
+		}
+		delete(content, string(bucketJournal))
+		delete(content, string(bucketSettled))
+		return errors.Join(append(problemsOf(j.damaged), err)...)
 	})
 	if err != nil {
 		t.Fatal(err)

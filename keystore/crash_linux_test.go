@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -69,6 +70,7 @@ func recordCrashes(t *testing.T, seed uint64, changes int, noSync bool) *crashRu
 	}
 	b := openTest(t, path)
 	b.db.NoSync = noSync
+	b.foldSlice = 2
 	run := &crashRun{r: rand.New(rand.NewPCG(seed, 6)), base: base, states: []map[string]map[string]string{contentOf(t, b)}}
 	var mu sync.Mutex
 	record := func(e crashEvent) {
@@ -115,7 +117,12 @@ func randomChange(r *rand.Rand, b *Bolt, n int) error {
 		_, err := b.Update(some(), "update", testActor, func(k *apikey.Key) error { edit(k); return nil })
 		return err
 	}
-	switch r.IntN(11) {
+	set := apikey.NewScopeSet([]string{"posts:read", "posts:write"})
+	seen := &apikey.Sighting{Scopes: set, Needed: uint64(r.IntN(4)), Network: apikey.SeveralNetworks}
+	if b.foldEvery = 0; r.IntN(2) == 0 {
+		b.foldEvery = foldEvery
+	}
+	switch r.IntN(17) {
 	case 0:
 		return b.Create(fresh(0), testActor)
 	case 1:
@@ -143,6 +150,19 @@ func randomChange(r *rand.Rand, b *Bolt, n int) error {
 		return b.SetBrand(fmt.Sprint("brand", n))
 	case 7, 8:
 		return b.SaveUsage([]apikey.Usage{{ID: some(), Day: apikey.Day(n), Charged: 1, LastUsed: 60}}, []apikey.WorkspaceUsage{{Workspace: "acme", Day: apikey.Day(n), Charged: 1}})
+	case 10:
+		return b.SaveUsage([]apikey.Usage{{ID: some(), Day: apikey.Day(n), Seen: seen}, {ID: some(), Day: apikey.Day(n), Allowed: 1, Seen: seen}}, nil)
+	case 12, 13, 14:
+		var many []apikey.Usage
+		for _, id := range append(ids, numberedID(5000+n)) { // the last is none
+			many = append(many, apikey.Usage{ID: id, Day: apikey.Day(r.IntN(2)), Charged: uint64(n), Allowed: uint64(n), LastUsed: int64(60 * n), Seen: seen})
+		}
+		return b.SaveUsage(many, []apikey.WorkspaceUsage{{Workspace: "acme", Day: apikey.Day(r.IntN(2)), Charged: uint64(n)}})
+	case 15:
+		_, damaged, err := b.foldStep()
+		return errors.Join(append(damaged, err)...)
+	case 11:
+		return update(func(k *apikey.Key) { k.Scopes = [][]string{{"posts:read"}, {"posts:write"}, set.List}[r.IntN(3)] })
 	case 9:
 		return b.SetWorkspaceLimits("acme", &apikey.WorkspaceLimits{PerDay: uint32(n) + 1}, testActor)
 	default:

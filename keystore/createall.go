@@ -2,8 +2,13 @@ package keystore
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -24,22 +29,74 @@ func (b *Bolt) CreateAll(keys []apikey.Key, by Actor, progress func(done int)) e
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
+	if len(keys) >= manyRecords {
+		defer b.keepPagesFew()()
+	}
 	for i := range keys {
 		if err := b.checkHash(&keys[i]); err != nil {
 			return err
 		}
 	}
-	if err := b.commit(batch.write); err != nil {
+	err = b.commit(func(tx *bolt.Tx) error {
+		if err := b.settleAll(tx, keys); err != nil {
+			return err
+		}
+		return batch.write(tx)
+	})
+	if err != nil {
 		return err
 	}
-	for i := range keys {
-		k := keys[i]
-		// Grants are computed again, because a million of them take much memory.
-		if grant, err := prepare(&k); err == nil { // it succeeded before
-			b.index.Put(k.ID, grant, k.Opaque)
-		}
-	}
+	b.indexAll(batch.keys, batch.grants)
 	return nil
+}
+
+// keepPagesFew drops the pages of the file that are read, again and again until
+// release is called, which drops them once more. A batch of many keys reads a large
+// part of the file, and most of it while it is committed.
+func (b *Bolt) keepPagesFew() (release func()) {
+	drop := func() {
+		_ = b.view(func(tx *bolt.Tx) error { // if it fails, they stay
+			dropPages(tx)
+			return nil
+		})
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		again := time.NewTicker(pagesStay)
+		defer again.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-again.C:
+				drop()
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-stopped
+		drop()
+	}
+}
+
+// pagesStay is how long pages stay at most that a batch has read: some hundred
+// megabytes.
+const pagesStay = 50 * time.Millisecond
+
+// indexAll puts keys into the index, on all cores. b.writing must be held.
+func (b *Bolt) indexAll(keys []*apikey.Key, grants []apikey.Grant) {
+	var workers sync.WaitGroup
+	n := runtime.GOMAXPROCS(0)
+	for w := range n {
+		workers.Go(func() {
+			for i := len(keys) * w / n; i < len(keys)*(w+1)/n; i++ {
+				b.index.Put(keys[i].ID, grants[i], keys[i].Opaque)
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // progressEvery is after how many keys CreateAll reports progress.
@@ -48,20 +105,18 @@ const progressEvery = 1000
 // keyBatch is what CreateAll writes.
 type keyBatch struct {
 	keys     []*apikey.Key // sorted by ID
+	grants   []apikey.Grant
 	by       Actor
 	progress func(done int)
 
-	nothing, values recordValues // of a key that does not exist, and of the current key
-	changed         []byte       // of the current key
-
 	numbers map[string]uint64 // of each workspace, the last number in its trail
-	places  []AuditPlace      // of the entries, the first of which has the number first
-	first   uint64
+	places  []AuditPlace      // of the entries
+	first   uint64            // the number of the first entry
 }
 
 // newBatch refuses two keys with the same ID or the same opaque hash.
 func newBatch(keys []apikey.Key, by Actor, progress func(done int)) (*keyBatch, error) {
-	batch := &keyBatch{keys: make([]*apikey.Key, len(keys)), by: by, progress: progress}
+	batch := &keyBatch{keys: make([]*apikey.Key, len(keys)), grants: make([]apikey.Grant, len(keys)), by: by, progress: progress}
 	for i := range keys {
 		batch.keys[i] = &keys[i]
 	}
@@ -78,7 +133,7 @@ func newBatch(keys []apikey.Key, by Actor, progress func(done int)) (*keyBatch, 
 			opaque[k.Hash] = k.ID
 		}
 	}
-	return batch, batch.nothing.set(nil, by.At)
+	return batch, nil
 }
 
 // bulkFill is how full bbolt makes the pages of a bucket that is filled in order.
@@ -86,61 +141,94 @@ func newBatch(keys []apikey.Key, by Actor, progress func(done int)) (*keyBatch, 
 const bulkFill = 0.9
 
 func (batch *keyBatch) write(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketKeys, bucketWorkspaces, bucketAuditByKey, bucketAuditByWorkspace} {
+	for _, name := range [][]byte{bucketKeys, bucketWorkspaces, bucketSeen, bucketAuditByKey, bucketAuditByWorkspace} {
 		tx.Bucket(name).FillPercent = bulkFill
 	}
-	for _, k := range batch.keys { // check all before writing any, while that costs least
-		if tx.Bucket(bucketKeys).Get(k.ID[:]) != nil {
-			return &ExistsError{ID: k.ID}
-		}
+	if err := batch.checkNew(tx); err != nil { // all before writing any, while that costs least
+		return err
 	}
-	batch.numbers, batch.places = make(map[string]uint64), make([]AuditPlace, 0, len(batch.keys))
-	batch.first = tx.Bucket(bucketAudit).Sequence() + 1
-	for i, k := range batch.keys {
-		if err := batch.put(tx, *k); err != nil {
-			return err
-		}
-		if done := i + 1; batch.progress != nil && (done%progressEvery == 0 || done == len(batch.keys)) {
-			batch.progress(done)
-		}
+	audit := tx.Bucket(bucketAudit)
+	audit.FillPercent = 1 // entries are only ever appended
+	batch.first = audit.Sequence() + 1
+	if err := audit.SetSequence(audit.Sequence() + uint64(len(batch.keys))); err != nil {
+		return err
 	}
-	slices.SortFunc(batch.keys, func(x, y *apikey.Key) int {
-		if order := strings.Compare(x.Workspace, y.Workspace); order != 0 {
-			return order
-		}
-		return bytes.Compare(x.ID[:], y.ID[:])
-	})
-	workspaces := tx.Bucket(bucketWorkspaces)
-	for _, k := range batch.keys {
-		if err := workspaces.Put(workspaceKey(k.Workspace, k.ID), nil); err != nil {
-			return err
-		}
+	if err := batch.putAll(tx); err != nil {
+		return err
+	}
+	if err := batch.putWorkspaces(tx); err != nil {
+		return err
 	}
 	return putAllPlaced(tx, batch.places, batch.first)
 }
 
-// put writes everything of a key except its places in its workspace.
-func (batch *keyBatch) put(tx *bolt.Tx, k apikey.Key) error {
-	if _, err := prepare(&k); err != nil {
-		return err
+// checkNew refuses keys that the store has. It seeks only past keys that are there:
+// most batches lie between two of them.
+func (batch *keyBatch) checkNew(tx *bolt.Tx) error {
+	cursor := tx.Bucket(bucketKeys).Cursor()
+	next, _ := cursor.Seek(batch.keys[0].ID[:])
+	for _, k := range batch.keys {
+		if next != nil && bytes.Compare(next, k.ID[:]) < 0 {
+			next, _ = cursor.Seek(k.ID[:])
+		}
+		if bytes.Equal(next, k.ID[:]) {
+			return &ExistsError{ID: k.ID}
+		}
 	}
-	if err := tx.Bucket(bucketKeys).Put(k.ID[:], encodeKey(&k)); err != nil {
-		return err
+	return nil
+}
+
+// putAll writes everything of the keys except their places in their workspaces.
+// Others encode meanwhile what comes next.
+func (batch *keyBatch) putAll(tx *bolt.Tx) error {
+	batch.numbers, batch.places = make(map[string]uint64), make([]AuditPlace, 0, len(batch.keys))
+	keys, seen, audit, byKey := tx.Bucket(bucketKeys), tx.Bucket(bucketSeen), tx.Bucket(bucketAudit), tx.Bucket(bucketAuditByKey)
+	for e, err := range batch.encoded() {
+		if err != nil {
+			return err
+		}
+		done := len(batch.places) + 1
+		k := batch.keys[done-1]
+		at := batch.place(tx, k.Workspace)
+		seq := binary.BigEndian.AppendUint64(make([]byte, 0, seqLen), batch.first+uint64(done-1))
+		name := append(k.ID[:], seq...)
+		err = errors.Join(
+			keys.Put(k.ID[:], e.record),
+			audit.Put(seq, e.entry),
+			byKey.Put(name, at.encode(name)),
+		)
+		if e.seen != nil {
+			err = errors.Join(err, seen.Put(k.ID[:], e.seen))
+		}
+		if err != nil {
+			return err
+		}
+		if batch.progress != nil && (done%progressEvery == 0 || done == len(batch.keys)) {
+			batch.progress(done)
+		}
 	}
-	if err := batch.values.set(&k, batch.by.At); err != nil {
-		return err
-	}
-	batch.changed = appendChanges(batch.changed[:0], &batch.nothing, &batch.values, true, false)
-	number, ok := batch.numbers[k.Workspace]
+	return nil
+}
+
+// place returns where the next entry about a workspace is in its trail.
+func (batch *keyBatch) place(tx *bolt.Tx, workspace string) AuditPlace {
+	number, ok := batch.numbers[workspace]
 	if !ok {
-		number = lastNumber(tx, k.Workspace)
+		number = lastNumber(tx, workspace)
 	}
-	at := AuditPlace{k.Workspace, number + 1}
-	batch.numbers[k.Workspace], batch.places = at.Number, append(batch.places, at)
-	e := batch.by.Entry("import", k.ID)
-	var err error
-	if e.Seq, err = tx.Bucket(bucketAudit).NextSequence(); err != nil {
-		return err
+	at := AuditPlace{workspace, number + 1}
+	batch.numbers[workspace], batch.places = at.Number, append(batch.places, at)
+	return at
+}
+
+func (batch *keyBatch) putWorkspaces(tx *bolt.Tx) error {
+	sorted := slices.Clone(batch.keys)
+	slices.SortStableFunc(sorted, func(x, y *apikey.Key) int { return strings.Compare(x.Workspace, y.Workspace) })
+	workspaces := tx.Bucket(bucketWorkspaces)
+	for _, k := range sorted {
+		if err := workspaces.Put(workspaceKey(k.Workspace, k.ID), nil); err != nil {
+			return err
+		}
 	}
-	return putEntry(tx, e, at, batch.changed)
+	return nil
 }

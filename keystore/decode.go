@@ -14,20 +14,30 @@ import (
 // value. It accepts only what encodeKey writes. An error names the key and wraps
 // ErrDamaged or ErrNewer.
 func decodeKey(id apikey.ID, value []byte) (apikey.Key, error) {
-	k := apikey.Key{ID: id, Scopes: []string{}, AllowedOrigins: []string{}, AllowedIPs: []string{}}
-	fields, err := unseal(bucketKeys, id[:], value)
-	if err == nil {
-		err = decodeKeyFields(&k, fields)
-	}
-	if err != nil {
-		return apikey.Key{}, fmt.Errorf("the record of key %s: %w", id, err)
+	k := apikey.Key{Scopes: []string{}, AllowedOrigins: []string{}, AllowedIPs: []string{}}
+	if err := decodeKeyInto(&k, id, value, func(v []byte) string { return string(v) }); err != nil {
+		return apikey.Key{}, err
 	}
 	return k, nil
 }
 
-func decodeKeyFields(k *apikey.Key, fields []byte) error {
+// decodeKeyInto is decodeKey for those who read many keys: it reuses the lists of k,
+// and text makes the strings.
+func decodeKeyInto(k *apikey.Key, id apikey.ID, value []byte, text func([]byte) string) error {
+	*k = apikey.Key{ID: id, Scopes: k.Scopes[:0], AllowedOrigins: k.AllowedOrigins[:0], AllowedIPs: k.AllowedIPs[:0]}
+	fields, err := unseal(bucketKeys, id[:], value)
+	if err == nil {
+		err = decodeKeyFields(k, fields, text)
+	}
+	if err != nil {
+		return fmt.Errorf("the record of key %s: %w", id, err)
+	}
+	return nil
+}
+
+func decodeKeyFields(k *apikey.Key, fields []byte, text func([]byte) string) error {
 	setVarint := func(field protowire.Number, v uint64) bool { return setKeyVarint(k, field, v) }
-	setBytes := func(field protowire.Number, v []byte) bool { return setKeyBytes(k, field, v) }
+	setBytes := func(field protowire.Number, v []byte) bool { return setKeyBytes(k, field, v, text) }
 	if err := eachField(fields, setVarint, setBytes); err != nil {
 		return err
 	}
@@ -95,32 +105,34 @@ func setKeyVarint(k *apikey.Key, field protowire.Number, v uint64) bool {
 		k.Disabled = v != 0
 	case fieldOpaque:
 		k.Opaque = v != 0
+	case fieldWarned:
+		k.Warned = uint8(v)
 	default:
 		return false
 	}
 	return true
 }
 
-func setKeyBytes(k *apikey.Key, field protowire.Number, v []byte) bool {
+func setKeyBytes(k *apikey.Key, field protowire.Number, v []byte, text func([]byte) string) bool {
 	switch field {
 	case fieldHash:
 		copy(k.Hash[:], v)
 	case fieldPrefix:
-		k.Prefix = string(v)
+		k.Prefix = text(v)
 	case fieldWorkspace:
-		k.Workspace = string(v)
+		k.Workspace = text(v)
 	case fieldName:
-		k.Name = string(v)
+		k.Name = text(v)
 	case fieldDescription:
-		k.Description = string(v)
+		k.Description = text(v)
 	case fieldScopes:
-		k.Scopes = append(k.Scopes, string(v))
+		k.Scopes = append(k.Scopes, text(v))
 	case fieldAllowedOrigins:
-		k.AllowedOrigins = append(k.AllowedOrigins, string(v))
+		k.AllowedOrigins = append(k.AllowedOrigins, text(v))
 	case fieldAllowedIPs:
-		k.AllowedIPs = append(k.AllowedIPs, string(v))
+		k.AllowedIPs = append(k.AllowedIPs, text(v))
 	case fieldCreatedBy:
-		k.CreatedBy = string(v)
+		k.CreatedBy = text(v)
 	case fieldRotatedFrom:
 		copy(k.RotatedFrom[:], v)
 	case fieldReplacedBy:

@@ -67,6 +67,9 @@ func changesUnderTest(t *testing.T) []changeUnderTest {
 		{"save use", func(b *Bolt) error {
 			return b.SaveUsage([]apikey.Usage{{ID: id, Day: 1, Charged: 3}}, nil)
 		}, func(*Bolt) bool { return true }},
+		{"save what is seen", func(b *Bolt) error {
+			return b.SaveUsage([]apikey.Usage{{ID: id, Day: 1, Seen: &apikey.Sighting{Scopes: grant(b).Scopes, Needed: 1}}}, nil)
+		}, func(*Bolt) bool { return true }},
 		{"save buckets", func(b *Bolt) error {
 			return b.SaveBuckets([]apikey.Bucket{{ID: id, Tokens: 1, PerMinute: 6, Burst: 6}})
 		}, func(*Bolt) bool { return true }},
@@ -112,7 +115,7 @@ func TestFailedWrites(t *testing.T) {
 				t.Parallel()
 				for at, writes := int64(1), int64(1); at <= writes; at++ {
 					b := openTest(t, newStore(t))
-					b.now = func() time.Time { return testActor.At }
+					b.now, b.foldedAt = func() time.Time { return testActor.At }, testActor.At
 					before := contentOf(t, b)
 					var failing, seen atomic.Int64 // the write to refuse, and the last one; 0: none
 					withDisk(t, func(call diskCall) unix.Errno {

@@ -37,6 +37,15 @@ func TestAcknowledgedIsOnDisk(t *testing.T) {
 				return err == nil && len(u) == 1 && u[0].Charged == 9
 			},
 		},
+		{
+			"what is seen", func() error {
+				return b.SaveUsage([]apikey.Usage{{ID: k.ID, Day: 1 << 20, Seen: &apikey.Sighting{Scopes: apikey.NewScopeSet(k.Scopes), Needed: 1}}}, nil)
+			},
+			func(c *Bolt) bool {
+				seen, err := c.Seen([]apikey.ID{k.ID})
+				return err == nil && seen[0].Scopes[0].Last == 1<<20
+			},
+		},
 		{"rotate", func() error {
 			_, err := b.Rotate(k.ID, testActor, func(old, next *apikey.Key) error {
 				next.ID, next.Hash[0], old.ExpiresAt = other, 1, time.Unix(5, 0)

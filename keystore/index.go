@@ -24,21 +24,21 @@ type Index struct {
 
 	workspaces *interned[string, string]
 	terms      *interned[string, terms]
-	places     *interned[string, *apikey.Places]
+	bounds     *interned[string, bounds]
 
 	opaque   opaqueIDs
 	accounts accounts
 }
 
-// There are enough shards that readers rarely wait for a writer. Growing one
-// shard of a million keys takes a fraction of a millisecond.
+// There are enough shards that readers rarely wait for a writer. A shard grows
+// little by little, however many keys it has.
 const (
 	shardBits   = 8
 	indexShards = 1 << shardBits
 )
 
 // indexEntry is a grant without pointers. Its 64 bytes are one cache line, so
-// that reading it is one cache miss. workspace, terms and places are references
+// that reading it is one cache miss. workspace, terms and bounds are references
 // into interned values. Each is counted as long as the entry holds it.
 type indexEntry struct {
 	id        apikey.ID
@@ -46,16 +46,25 @@ type indexEntry struct {
 	hash      apikey.Hash
 	expiresAt int64
 	terms     uint32 // 0: the entry is noEntry
-	places    uint32 // 0: nil
+	bounds    uint32 // likewise
 }
 
-// terms holds what does not fit into an entry and is the same for many keys.
-// Terms that only one key has take some 300 bytes.
+// terms and bounds hold what does not fit into an entry and is the same for many
+// keys. Terms that only one key has take some 300 bytes.
+//
+// They are two, so that neither is rare: in a large store, a few thousand terms and
+// a few hundred bounds without places serve most keys, and caches hold them. Of
+// each with each there would be a hundred thousand, and each look-up would wait
+// for memory once more.
 type terms struct {
 	scopes *apikey.ScopeSet
-	limits apikey.Limits
 	state  apikey.State
 	opaque bool // the hash is in opaqueIDs
+}
+
+type bounds struct {
+	places *apikey.Places // nil: anywhere
+	limits apikey.Limits
 }
 
 // noEntry is what a look-up of an unknown ID reads.
@@ -67,7 +76,7 @@ func NewIndex() *Index {
 		seed:       maphash.MakeSeed(),
 		workspaces: newInterned[string, string](),
 		terms:      newInterned[string, terms](),
-		places:     newInterned[string, *apikey.Places](),
+		bounds:     newInterned[string, bounds](),
 		accounts:   newAccounts(),
 	}
 	x.reserve(0)
@@ -105,14 +114,14 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 	if cell >= 0 {
 		e = s.entries.At(cell)
 	}
-	t := x.terms.at(e.terms)
+	t, within := x.terms.at(e.terms), x.bounds.at(e.bounds)
 	g := apikey.Grant{
 		Hash:      e.hash,
 		State:     t.state,
 		ExpiresAt: e.expiresAt,
-		Limits:    t.limits,
+		Limits:    within.limits,
 		Scopes:    t.scopes,
-		Places:    x.places.at(e.places),
+		Places:    within.places,
 	}
 	workspace := e.workspace
 	if workspace >= onAccount {
@@ -125,19 +134,17 @@ func (x *Index) Lookup(id apikey.ID) (apikey.Grant, bool) {
 
 // Put adds a key or replaces its grant. Scopes must not be nil. An opaque key is
 // also found by its hash. No other opaque key may have that hash, and it must be
-// the same in every grant of the key.
+// the same in every grant of the key. Put does not keep the text of the workspace.
 func (x *Index) Put(id apikey.ID, g apikey.Grant, opaque bool) {
 	var buf [512]byte
-	t := terms{g.Scopes, g.Limits, g.State, opaque}
+	t, within := terms{g.Scopes, g.State, opaque}, bounds{g.Places, g.Limits}
 	e := indexEntry{
 		id:        id,
-		workspace: acquireText(x.workspaces, append(buf[:0], g.Workspace...), g.Workspace),
+		workspace: acquireText(x.workspaces, append(buf[:0], g.Workspace...), func(text string) string { return text }),
 		hash:      g.Hash,
 		expiresAt: g.ExpiresAt,
-		terms:     acquireText(x.terms, t.appendText(buf[:0]), t),
-	}
-	if g.Places != nil {
-		e.places = acquireText(x.places, appendPlaces(buf[:0], g.Places), g.Places)
+		terms:     acquireText(x.terms, t.appendText(buf[:0]), func(string) terms { return t }),
+		bounds:    acquireText(x.bounds, within.appendText(buf[:0]), func(string) bounds { return within }),
 	}
 	if !g.Account.IsZero() {
 		e.workspace = x.accounts.acquire(home{e.workspace, g.Account})
@@ -181,7 +188,7 @@ func (x *Index) Delete(id apikey.ID) {
 func (x *Index) release(e *indexEntry) {
 	x.workspaces.release(x.accounts.release(e.workspace))
 	x.terms.release(e.terms)
-	x.places.release(e.places)
+	x.bounds.release(e.bounds)
 }
 
 // Len returns the number of keys.
@@ -226,22 +233,25 @@ func (x *Index) Counts(now time.Time) map[apikey.Status]int {
 // appendText appends the text that identifies terms: numbers of fixed length,
 // then the scopes.
 func (t *terms) appendText(b []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, t.limits.PerMinute)
-	b = binary.LittleEndian.AppendUint32(b, t.limits.PerDay)
-	b = binary.LittleEndian.AppendUint32(b, t.limits.Burst)
 	b = append(b, byte(t.state))
 	b = strconv.AppendBool(b, t.opaque)
 	return append(b, t.scopes.Joined...)
 }
 
-// appendPlaces appends the text that identifies places. Neither origins nor
-// addresses contain spaces.
-func appendPlaces(b []byte, p *apikey.Places) []byte {
-	for _, o := range p.Origins {
+// appendText appends the text that identifies bounds: numbers of fixed length, then
+// the places. Neither origins nor addresses contain spaces.
+func (w *bounds) appendText(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, w.limits.PerMinute)
+	b = binary.LittleEndian.AppendUint32(b, w.limits.PerDay)
+	b = binary.LittleEndian.AppendUint32(b, w.limits.Burst)
+	if w.places == nil {
+		return b
+	}
+	for _, o := range w.places.Origins {
 		b = append(append(b, o.String()...), ' ')
 	}
 	b = append(b, '|')
-	for _, ip := range p.IPs {
+	for _, ip := range w.places.IPs {
 		b = append(append(b, apikey.FormatIP(ip)...), ' ')
 	}
 	return b
@@ -250,21 +260,18 @@ func appendPlaces(b []byte, p *apikey.Places) []byte {
 // indexShard holds a part of the keys.
 type indexShard struct {
 	mu      sync.RWMutex
-	entries celltable.Table[indexEntry]
-	_       [40]byte
+	entries celltable.Table[indexEntry, struct{}]
+	_       [8]byte
 }
 
 // find returns the cell of an ID, or -1.
 func (s *indexShard) find(hash uint64, id *apikey.ID) int {
-	for g := s.entries.First(hash); ; g = s.entries.Next(g) {
-		tags := s.entries.Tags(g)
-		for m := tags.Match(hash); m != 0; m = m.Rest() {
+	for g := s.entries.First(hash); g >= 0; g = s.entries.Next(g, hash) {
+		for m := s.entries.Tags(g).Match(hash); m != 0; m = m.Rest() {
 			if cell := m.Cell(g); s.entries.At(cell).id == *id {
 				return cell
 			}
 		}
-		if tags.Last() {
-			return -1
-		}
 	}
+	return -1
 }

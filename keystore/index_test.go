@@ -67,13 +67,15 @@ func TestIndexModel(t *testing.T) {
 	}
 	now := time.Unix(1000, 0)
 	counts := make(map[apikey.Status]int)
-	workspaces, kinds, places, homes := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	workspaces, kinds, within, homes := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	users := make(map[apikey.ID]int)
 	for _, g := range model {
 		counts[g.Status(now)]++
-		workspaces[g.Workspace], kinds[fmt.Sprint(g.Scopes.Joined, g.Limits, g.State)] = true, true
+		workspaces[g.Workspace], kinds[fmt.Sprint(g.Scopes.Joined, g.State)] = true, true
 		if g.Places != nil {
-			places[fmt.Sprint(*g.Places)] = true
+			within[fmt.Sprint(g.Limits, *g.Places)] = true
+		} else {
+			within[fmt.Sprint(g.Limits)] = true
 		}
 		if !g.Account.IsZero() {
 			homes[fmt.Sprint(g.Workspace, g.Account)] = true
@@ -89,7 +91,7 @@ func TestIndexModel(t *testing.T) {
 	for what, n := range map[string][2]int{
 		"workspaces": {x.workspaces.len(), len(workspaces)},
 		"terms":      {x.terms.len(), len(kinds)},
-		"places":     {x.places.len(), len(places)},
+		"bounds":     {x.bounds.len(), len(within)},
 		"homes":      {x.accounts.homes.len(), len(homes)},
 		"accounts":   {len(x.accounts.users), len(users)},
 	} {
@@ -105,7 +107,7 @@ func TestIndexModel(t *testing.T) {
 	for id := range model {
 		x.Delete(id)
 	}
-	if n := x.workspaces.len() + x.terms.len() + x.places.len() + x.accounts.homes.len() + len(x.accounts.users) + x.Len(); n != 0 {
+	if n := x.workspaces.len() + x.terms.len() + x.bounds.len() + x.accounts.homes.len() + len(x.accounts.users) + x.Len(); n != 0 {
 		t.Errorf("%d things are kept by an empty index", n)
 	}
 }
@@ -230,16 +232,26 @@ func TestIndexMemory(t *testing.T) {
 }
 
 func BenchmarkIndexCounts(b *testing.B) {
-	x := fillIndex(b, 1_000_000)
+	x := fillIndex(b, most(1_000_000))
 	now := time.Unix(1000, 0)
 	for b.Loop() {
 		x.Counts(now)
 	}
 }
 
+// BenchmarkIndexExpiring is what a check costs for each of the four warnings.
+func BenchmarkIndexExpiring(b *testing.B) {
+	x := fillIndex(b, most(1_000_000))
+	for b.Loop() {
+		for shard := range indexShards {
+			x.expiringIn(shard, 1, 2, func(apikey.ID) {})
+		}
+	}
+}
+
 // BenchmarkIndexGC is what a million keys cost each garbage collection.
 func BenchmarkIndexGC(b *testing.B) {
-	x := fillIndex(b, 1_000_000)
+	x := fillIndex(b, most(1_000_000))
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
@@ -248,4 +260,11 @@ func BenchmarkIndexGC(b *testing.B) {
 		runtime.GC()
 	}
 	runtime.KeepAlive(x)
+}
+
+// len returns how many values are in use.
+func (in *interned[K, T]) len() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.refs)
 }

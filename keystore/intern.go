@@ -50,14 +50,15 @@ func (in *interned[K, T]) acquire(key K, value T) uint32 {
 	return ref
 }
 
-// acquireText is acquire for a value that a text identifies, and does not keep
-// text.
-func acquireText[T any](in *interned[string, T], text []byte, value T) uint32 {
+// acquireText is acquire for a value that a text identifies. It does not keep text.
+// If nobody has the value yet, value makes it, and may keep the copy of the text.
+func acquireText[T any](in *interned[string, T], text []byte, value func(text string) T) uint32 {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	ref, ok := in.refs[string(text)]
 	if !ok {
-		ref = in.add(string(text), value)
+		key := string(text)
+		ref = in.add(key, value(key))
 	}
 	in.users[ref].count++
 	return ref
@@ -95,11 +96,4 @@ func (in *interned[K, T]) release(ref uint32) {
 	var zero T
 	(*in.values.Load())[ref] = zero
 	in.free = append(in.free, ref)
-}
-
-// len returns how many values are in use.
-func (in *interned[K, T]) len() int {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return len(in.refs)
 }

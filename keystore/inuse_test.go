@@ -3,12 +3,14 @@ package keystore
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +20,20 @@ import (
 // standard input ends.
 const holdEnv = "KEYGATE_TEST_HOLD"
 
+// Tests wait for the disk: more of them run at once than there are processors, unless
+// -parallel says otherwise. With addresses of 32 bits, files of several tests do not fit
+// side by side.
 func TestMain(m *testing.M) {
 	path := os.Getenv(holdEnv)
 	if path == "" {
+		atOnce := "8"
+		if strconv.IntSize == 32 {
+			atOnce = "1"
+		}
+		if err := flag.Set("test.parallel", atOnce); err != nil { // the command line is read later
+			fmt.Println(err)
+			os.Exit(1)
+		}
 		os.Exit(m.Run())
 	}
 	if _, err := OpenBolt(path); err != nil {

@@ -18,7 +18,10 @@ func (b *Bolt) List(q Query) (Page, error) {
 	}
 	l := &lister{selection: s, index: b.index, limit: pageSize(q.Limit)}
 	err = b.view(func(tx *bolt.Tx) error {
-		l.read(tx)
+		l.use = latestUse{unfolded: b.unwritten(tx), journal: readJournal(tx, string(kindKeys), everything), saved: follow(tx, bucketLastUsed)}
+		if err := l.read(b, tx); err != nil {
+			return err
+		}
 		if b.passed.Add(l.passed) >= manyRecords {
 			b.passed.Store(0)
 			dropPages(tx)
@@ -41,18 +44,19 @@ type lister struct {
 	index *Index
 	limit int
 
-	keys, use follower
-	passed    uint32 // records
-	page      Page
+	keys   follower
+	use    latestUse
+	passed uint32 // records
+	page   Page
 }
 
-func (l *lister) read(tx *bolt.Tx) {
-	l.keys, l.use = follow(tx, bucketKeys), follow(tx, bucketLastUsed)
-	if l.q.Sort == SortID {
-		l.inOrder(tx)
-	} else {
-		l.sorted(tx)
+func (l *lister) read(b *Bolt, tx *bolt.Tx) error {
+	l.keys = follow(tx, bucketKeys)
+	if l.q.Sort != SortID {
+		return l.sorted(b, tx)
 	}
+	l.inOrder(tx)
+	return nil
 }
 
 // inOrder fills a page in the order of IDs.
@@ -77,7 +81,7 @@ func (l *lister) inOrder(tx *bolt.Tx) {
 }
 
 // sorted fills a page in another order.
-func (l *lister) sorted(tx *bolt.Tx) {
+func (l *lister) sorted(b *Bolt, tx *bolt.Tx) error {
 	found := firsts[struct{}]{most: l.limit + 1}
 	for id, record := range l.recordsAfter(tx, apikey.ID{}) {
 		if p, ok := l.place(id, record); ok {
@@ -90,17 +94,24 @@ func (l *lister) sorted(tx *bolt.Tx) {
 		l.page.Next, l.page.NextValue = last.id, l.value(last)
 		places = places[:l.limit]
 	}
+	ids := make([]apikey.ID, len(places))
+	for i := range places {
+		ids[i] = places[i].place.id
+	}
+	use, err := b.useOf(tx, string(kindKeys), ids...)
+	if err != nil {
+		return err
+	}
 	for i := range places {
 		if k, err := getKey(tx, places[i].place.id); err == nil {
-			at, err := lastUsed(tx, k.ID)
+			at, err := use.lastUsed(k.ID)
 			l.add(k, LastUse{At: at, Damaged: err != nil})
 		}
 	}
+	return nil
 }
 
-func (l *lister) add(k apikey.Key, used LastUse) {
-	l.page.Keys, l.page.LastUsed = append(l.page.Keys, k), append(l.page.LastUsed, used.At)
-}
+func (l *lister) add(k apikey.Key, used LastUse) { l.page.add(k, used) }
 
 // hasStatus asks the index, which knows the status without decoding a record. Of a
 // million keys, few may have it. A sorted list does not decode records before it
@@ -129,8 +140,8 @@ func (l *lister) place(id apikey.ID, record []byte) (place, bool) {
 	return l.choose(&f, used)
 }
 
-// lastUse returns when a key was last used. One damaged record must not hide all
-// keys; Check reports it.
+// lastUse returns when a key was last used. Keys are asked for in the order of their
+// IDs. One damaged record must not hide all keys; Check reports it.
 func (l *lister) lastUse(id apikey.ID) LastUse {
 	value := l.use.find(id)
 	if value == nil {

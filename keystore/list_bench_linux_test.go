@@ -11,15 +11,13 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// million is how many keys the store of BenchmarkListMillion has.
-const million = 1_000_000
-
 var listedAt = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// buildMillion makes a store of keys as they may be after two years. Half of them
-// are in one workspace.
+// buildMillion makes a store of keys as they may be after two years, fewer of them with
+// -short. Half of them are in one workspace.
 func buildMillion(b *testing.B) string {
 	b.Helper()
+	million := most(1_000_000)
 	path := filepath.Join(b.TempDir(), "keygate.db")
 	r := rand.New(rand.NewPCG(1, 2))
 	err := BuildFile(path, "patra", 0, func(f *Builder) error {

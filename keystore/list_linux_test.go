@@ -2,10 +2,13 @@ package keystore
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // mappedPages returns how many bytes of files the process has in memory.
@@ -53,5 +56,27 @@ func TestListGivesPagesBack(t *testing.T) {
 	}
 	if more := mappedPages(t) - before; more > int(info.Size())/4 {
 		t.Errorf("after all pages by ID: %d bytes of %d stay in memory", more, info.Size())
+	}
+}
+
+// A batch of many keys, which reads most of the file, gives its pages back.
+func TestBatchGivesPagesBack(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "keys.db"))
+	before := mappedPages(t)
+	for first := range 2 {
+		keys := make([]apikey.Key, manyRecords)
+		for i := range keys {
+			keys[i] = numberedKey(t, first+2*i) // so that the second batch lies among the first
+		}
+		if err := s.CreateAll(keys, testActor, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more := mappedPages(t) - before; more > int(info.Size())/8 {
+		t.Errorf("%d bytes of %d stay in memory", more, info.Size())
 	}
 }

@@ -44,6 +44,9 @@ func TestListDamagedUse(t *testing.T) {
 		if err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("list %+v: %v, %v; want %v", tt.q, got, err, tt.want)
 		}
+		if shown := slices.Contains(got, numberedID(0)); slices.Contains(page.Damaged, numberedID(0)) != shown || len(page.Damaged) > 1 {
+			t.Errorf("list %+v: damaged %v", tt.q, page.Damaged)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func BenchmarkCreate(b *testing.B) {
 				actor := testActor
 				actor.MaxLive = most
 				k := numberedKey(b, 1)
-				k.ID = numberedID(1 << 40)
+				k.ID = numberedID(1 << 30)
 				for b.Loop() {
 					if err := s.Create(k, actor); err != nil {
 						b.Fatal(err)

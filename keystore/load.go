@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/headroom"
 )
 
 // load builds the index from the file and returns the last transaction in it.
@@ -29,7 +30,7 @@ func (b *Bolt) load() (last int, err error) {
 		defer debug.FreeOSMemory()
 		// What is kept would be scattered among the garbage. The less garbage
 		// there is at a time, the fewer pages stay half empty.
-		defer debug.SetGCPercent(debug.SetGCPercent(50))
+		defer headroom.Spare()()
 	}
 	var (
 		next    atomic.Int32 // the first byte that no worker has taken yet
@@ -40,10 +41,11 @@ func (b *Bolt) load() (last int, err error) {
 		workers.Go(func() {
 			var damaged []error
 			var id int
+			reader := newKeyReader()
 			failed := b.view(func(tx *bolt.Tx) error {
 				id = tx.ID()
 				for first := next.Add(1) - 1; first < 256; first = next.Add(1) - 1 {
-					damaged = append(damaged, b.loadFrom(tx, byte(first))...)
+					damaged = append(damaged, b.loadFrom(tx, byte(first), reader)...)
 				}
 				return nil
 			})
@@ -65,7 +67,7 @@ func (b *Bolt) load() (last int, err error) {
 }
 
 // manyKeys is the number of keys from which on loading leaves so much garbage,
-// some 400 bytes per key, that it is collected and returned to the system at
+// some 300 bytes per key, that it is collected and returned to the system at
 // once. Otherwise the process would keep it, because it allocates little while it
 // serves.
 const manyKeys = 100_000
@@ -85,35 +87,18 @@ func (b *Bolt) countKeys() (keys int, err error) {
 
 // loadFrom indexes the keys with one first byte. It returns an error for each key
 // that it could not index.
-func (b *Bolt) loadFrom(tx *bolt.Tx, first byte) (damaged []error) {
+func (b *Bolt) loadFrom(tx *bolt.Tx, first byte, reader *keyReader) (damaged []error) {
 	cursor := tx.Bucket(bucketKeys).Cursor()
 	for name, value := cursor.Seek([]byte{first}); name != nil && name[0] == first; name, value = cursor.Next() {
-		k, g, err := readKey(name, value)
+		k, g, err := reader.read(name, value)
 		if err == nil {
-			err = b.loadKey(&k, g)
+			err = b.loadKey(k, g)
 		}
 		if err != nil {
 			damaged = append(damaged, err)
 		}
 	}
 	return damaged
-}
-
-// readKey reads as much of a record of the bucket keys as decisions need. An
-// error wraps ErrDamaged or ErrNewer.
-func readKey(name, value []byte) (apikey.Key, apikey.Grant, error) {
-	if len(name) != apikey.IDLen {
-		return apikey.Key{}, apikey.Grant{}, fmt.Errorf("%w: a record under the name %q, which is no key ID", ErrDamaged, name)
-	}
-	k, err := decodeKey(apikey.ID(name), value)
-	if err != nil {
-		return apikey.Key{}, apikey.Grant{}, err
-	}
-	g, err := k.Grant()
-	if err != nil {
-		return apikey.Key{}, apikey.Grant{}, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return k, g, nil
 }
 
 // loadKey indexes one key. Of two opaque keys with the same hash it keeps the one
@@ -124,8 +109,8 @@ func (b *Bolt) loadKey(k *apikey.Key, g apikey.Grant) error {
 		b.index.Put(k.ID, g, false)
 		return nil
 	}
-	b.writing.Lock() // another worker may have the other key
-	defer b.writing.Unlock()
+	b.writing.Mutex.Lock() // another worker may have the other key; this is no change
+	defer b.writing.Mutex.Unlock()
 	other, taken := b.index.opaque.get(k.Hash)
 	if taken && bytes.Compare(other[:], k.ID[:]) < 0 {
 		return errSameHash(k.ID, other)

@@ -22,6 +22,7 @@ import (
 
 // Of several problems the first is told, and how many more there are.
 func TestVerifyFileCountsProblems(t *testing.T) {
+	t.Parallel()
 	path := writeStore(t, 5)
 	for n, more := range []string{1: "", 2: ", and 1 more problems", 3: ", and 2 more problems", 4: ", and 3 more problems"} {
 		if n == 0 {
@@ -98,6 +99,7 @@ func TestFieldsOfTheFuture(t *testing.T) {
 
 // Names that are none lie between the use of keys, and are passed over.
 func TestUsageBetweenOddNames(t *testing.T) {
+	t.Parallel()
 	b := openThree(t)
 	one, two := numberedID(1), numberedID(2)
 	var saved []apikey.Usage

@@ -83,6 +83,9 @@ func openBolt(path string, create bool) (*Bolt, error) {
 	if err == nil {
 		err = b.upgrade()
 	}
+	if err == nil {
+		err = b.foldOpened()
+	}
 	if err != nil {
 		b.db.Close()
 		return nil, err
@@ -95,17 +98,20 @@ func newBolt(path string) *Bolt {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	return &Bolt{about: About{Kind: "bbolt", Place: path, Schema: schemaVersion}, now: time.Now}
+	about := About{Kind: "bbolt", Place: path, Schema: schemaVersion}
+	return &Bolt{about: about, now: time.Now, writing: turns{now: time.Now}, foldEvery: foldEvery, foldSlice: foldSlice}
 }
 
 // upgrade brings a store with an older schema up to date in one transaction.
 func (b *Bolt) upgrade() error {
 	var schema uint32
+	watched := false
 	err := b.view(func(tx *bolt.Tx) error {
 		schema = schemaOf(tx)
+		_, watched = watchedSince(tx)
 		return nil
 	})
-	if err != nil || schema == schemaVersion {
+	if err != nil || schema == schemaVersion && watched {
 		return err
 	}
 	b.writing.Lock()
@@ -113,7 +119,18 @@ func (b *Bolt) upgrade() error {
 	if err := b.commit(upgradeSchema); err != nil {
 		return fmt.Errorf("upgrading it from schema %d to %d: %w", schema, schemaVersion, err)
 	}
+	b.about.UpgradedFrom = int(schema)
 	return nil
+}
+
+// foldOpened folds what a process that was killed has left in the journal. A disk that
+// takes no writes is no reason not to serve: readers know the journal.
+func (b *Bolt) foldOpened() (err error) {
+	b.foldedAt = b.now()
+	if b.dropped, err = b.foldAll(); errors.Is(err, ErrNotWritten) {
+		return nil
+	}
+	return err
 }
 
 // reloadUnless reads the keys again if another process has written after the

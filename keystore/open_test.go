@@ -181,7 +181,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"other magic", meta(metaMagic, []byte("another")), []string{"is not a Keygate store"}, nil},
 		{
 			"newer schema", meta(metaSchema, binary.BigEndian.AppendUint32(nil, schemaVersion+1)),
-			[]string{"written by a newer Keygate (schema 5, this one knows 4)", "restore a backup"},
+			[]string{"written by a newer Keygate (schema 7, this one knows 6)", "restore a backup"},
 			ErrNewer,
 		},
 		{"no schema", meta(metaSchema, nil), []string{"schema", "restore"}, ErrDamaged},

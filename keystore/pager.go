@@ -1,10 +1,6 @@
 package keystore
 
-import (
-	"time"
-
-	"github.com/socialpatra/keygate/apikey"
-)
+import "github.com/socialpatra/keygate/apikey"
 
 // Pager fills a page of a list from keys that a store reads one by one. It is for
 // stores on other engines, so that they select and order keys by the same rules.
@@ -16,7 +12,7 @@ type Pager struct {
 
 type listedKey struct {
 	key  apikey.Key
-	used time.Time
+	used LastUse
 }
 
 // NewPager prepares a query. The error is that of [Query.Check].
@@ -44,7 +40,7 @@ func (p *Pager) Add(id apikey.ID, record []byte, used LastUse) (more bool) {
 	if f, err := p.selection.factsIn(id, record); err == nil {
 		if at, ok := p.selection.choose(&f, used); ok && !p.found.passes(&at) {
 			if k, err := decodeKey(id, record); err == nil {
-				p.found.add(&at, listedKey{k, used.At})
+				p.found.add(&at, listedKey{k, used})
 			}
 		}
 	}
@@ -60,7 +56,14 @@ func (p *Pager) Page() Page {
 			page.Next, page.NextValue = last.id, p.selection.value(last)
 			break
 		}
-		page.Keys, page.LastUsed = append(page.Keys, entry.value.key), append(page.LastUsed, entry.value.used)
+		page.add(entry.value.key, entry.value.used)
 	}
 	return page
+}
+
+func (p *Page) add(k apikey.Key, used LastUse) {
+	p.Keys, p.LastUsed = append(p.Keys, k), append(p.LastUsed, used.At)
+	if used.Damaged {
+		p.Damaged = append(p.Damaged, k.ID)
+	}
 }

@@ -23,6 +23,10 @@ var errNothingToPrune = errors.New("nothing to prune")
 // the first that is to stay. An entry that does not verify is removed with those
 // around it.
 func (b *Bolt) Prune(day apikey.Day, before time.Time) error {
+	damaged, err := b.foldAll() // or what is pruned would come back
+	if err != nil {
+		return err
+	}
 	for _, prune := range []func(*bolt.Tx) (removed int, err error){
 		func(tx *bolt.Tx) (int, error) { return pruneUsage(tx, bucketUsage, day) },
 		func(tx *bolt.Tx) (int, error) { return pruneUsage(tx, bucketTogetherUsage, day) },
@@ -38,7 +42,7 @@ func (b *Bolt) Prune(day apikey.Day, before time.Time) error {
 			}
 		}
 	}
-	return nil
+	return errors.Join(damaged...)
 }
 
 func (b *Bolt) pruneOnce(prune func(*bolt.Tx) (removed int, err error)) error {

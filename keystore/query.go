@@ -42,6 +42,7 @@ type Query struct {
 type Page struct {
 	Keys      []apikey.Key
 	LastUsed  []time.Time // of each key, see [Store.LastUsed]; also zero if it cannot be read
+	Damaged   []apikey.ID // the keys of which that cannot be read
 	Next      apikey.ID
 	NextValue string
 }

@@ -11,7 +11,8 @@ import (
 // When a file outgrows its map, bbolt maps it again and first waits for all
 // readers to end. A backup to a slow client would then block every change, and
 // after that every reader. So address space, not memory, is mapped ahead: 8 GiB
-// hold several million keys and their history.
+// hold several million keys and their history. Where there is less, [Bolt.Backup]
+// lets nobody wait for its client.
 
 // reservations returns how many bytes to map ahead: what is best, and less where
 // a limit on address space does not allow that. The last is nothing.
@@ -33,6 +34,7 @@ func (b *Bolt) openReserving(path string, reservations []int) error {
 	var err error
 	for i, reserve := range reservations {
 		if b.db, b.file, err = openDB(path, reserve, false); !errors.Is(err, syscall.ENOMEM) {
+			b.mapped = int64(reserve)
 			if err == nil && i > 0 {
 				b.about.Warnings = append(b.about.Warnings, reservedLess(reserve, reservations[0]))
 			}
@@ -43,6 +45,6 @@ func (b *Bolt) openReserving(path string, reservations []int) error {
 }
 
 func reservedLess(got, wanted int) string {
-	return fmt.Sprintf("%d MiB of address space are mapped ahead, not %d: once the file is larger, changes wait for a backup that is read slowly; raise the limit on address space (ulimit -v, prlimit --as)",
+	return fmt.Sprintf("%d MiB of address space are mapped ahead, not %d: once the file is larger, changes wait for readers of it, and a backup needs as much room again on the disk; raise the limit on address space (ulimit -v, prlimit --as)",
 		got>>20, wanted>>20)
 }

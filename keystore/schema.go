@@ -3,6 +3,7 @@ package keystore
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -27,12 +28,26 @@ var (
 // if no entry is left. See [AuditPlace].
 var bucketAuditByWorkspace = []byte("audit_by_workspace")
 
+// Since schema 5.
+var (
+	bucketSeen     = []byte("seen")     // ID → what was seen of the key's use
+	bucketWebhooks = []byte("webhooks") // what webhooks are still to be told
+)
+
+// Since schema 6.
+var (
+	bucketJournal = []byte("journal")         // what was used lately, see kindKeys
+	bucketSettled = []byte("journal_settled") // ID → the last run of the journal that says nothing of the key any more
+)
+
 // buckets lists, for each schema from 1 on, the buckets that it adds.
 var buckets = [][][]byte{
 	{bucketMeta, bucketKeys, bucketWorkspaces, bucketUsage, bucketLastUsed, bucketAudit, bucketAuditByKey},
 	{bucketTogether, bucketTogetherUsage, bucketMinutes},
 	{},                       // a field of the key record
 	{bucketAuditByWorkspace}, // and the account in the key record
+	{bucketSeen, bucketWebhooks},
+	{bucketJournal, bucketSettled},
 }
 
 // Names in the bucket meta.
@@ -40,12 +55,14 @@ var (
 	metaMagic  = []byte("magic")  // magic
 	metaSchema = []byte("schema") // 4 bytes, big endian
 	metaBrand  = []byte("brand")  // the brand of tokens; absent before SetBrand
+
+	metaWatched = []byte("watched") // since schema 5: the day from which on the use of scopes is watched, see watchedSince
 )
 
 var magic = []byte("keygate key store")
 
 // schemaVersion is raised when an older Keygate could misread the file.
-const schemaVersion = 4
+const schemaVersion = 6
 
 // writeSchema creates the buckets of an empty store.
 func writeSchema(tx *bolt.Tx) error {
@@ -72,6 +89,9 @@ func upgradeSchema(tx *bolt.Tx) error {
 		if err := placeTrail(tx); err != nil {
 			return err
 		}
+	}
+	if err := beginWatching(tx, time.Now()); err != nil {
+		return err
 	}
 	return tx.Bucket(bucketMeta).Put(metaSchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
 }

@@ -2,9 +2,7 @@ package keystore
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,24 +11,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/goldentest"
 )
 
 // schema1 writes the store that a Keygate of schema 1 made: three keys and a
 // use of the first.
 func schema1(t *testing.T) string {
 	t.Helper()
-	packed, err := os.ReadFile("testdata/schema1.db.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := goldentest.Unpacked(t, "testdata/schema1.db.gz")
 	path := filepath.Join(t.TempDir(), "keygate.db")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)

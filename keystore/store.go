@@ -3,7 +3,7 @@
 //
 // [Store] is the contract that every store meets. It is composed of roles, so
 // that a caller asks only for what it uses: [Grants] for look-ups, [Keys],
-// [Workspaces], [Use], [Trail] and [Upkeep].
+// [Workspaces], [Use], [Trail], [Outboxes] and [Upkeep].
 //
 //   - [Bolt] keeps everything in one bbolt file, for one gateway. [OpenBolt] opens
 //     or creates it, [VerifyFile], [CompactFile] and [BuildFile] work on files.
@@ -55,6 +55,7 @@ type Store interface {
 	Workspaces
 	Use
 	Trail
+	Outboxes
 	Upkeep
 }
 
@@ -171,6 +172,10 @@ type Use interface {
 	// LastUsed returns when a key last authenticated a request, to the minute;
 	// the zero time means never.
 	LastUsed(id apikey.ID) (time.Time, error)
+
+	// Seen returns what was seen of the use of keys, in the order of ids. Keys that
+	// do not exist have the zero Seen.
+	Seen(ids []apikey.ID) ([]apikey.Seen, error)
 }
 
 // Trail is the history of changes. Every change writes it.
@@ -200,9 +205,23 @@ type Upkeep interface {
 	// Counts returns how many keys have each status at the instant now.
 	Counts(now time.Time) map[apikey.Status]int
 
+	// Expiring calls yield with each key that is not revoked, and that expires after
+	// from and no later than to, in no order, until yield returns false. Keys that
+	// cannot be read are left out. yield may call the store.
+	Expiring(from, to time.Time, yield func(*apikey.Key) bool) error
+
+	// CountExpiring returns how many keys there are for Expiring. It costs what
+	// Counts does, and need not know which of them can be read.
+	CountExpiring(from, to time.Time) (int, error)
+
 	// Writable returns nil while the store takes changes, or why it does not and
 	// since when. It asks nothing of a disk or engine: it tells what was seen.
 	Writable() error
+
+	// Waiting returns for how long the oldest of the changes that are under way has
+	// waited for others before it, for readers, for the disk or engine; 0 if none is
+	// under way. A change that gets on, and that no other waits for, may be left out.
+	Waiting() time.Duration
 
 	// About says which store this is.
 	About() About

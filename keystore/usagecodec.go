@@ -40,13 +40,15 @@ func splitUsageKey(key []byte) (day apikey.Day, id apikey.ID, ok bool) {
 }
 
 func encodeUsage(key []byte, u *apikey.Usage) []byte {
-	b := newSealed(32)
+	return seal(bucketUsage, key, appendUsage(newSealed(32), u))
+}
+
+func appendUsage(b []byte, u *apikey.Usage) []byte {
 	b = appendVarint(b, fieldCharged, u.Charged)
 	b = appendVarint(b, fieldAllowed, u.Allowed)
 	b = appendVarint(b, fieldLimited, u.Limited)
 	b = appendVarint(b, fieldDenied, u.Denied)
-	b = appendVarint(b, fieldLastUsed, protowire.EncodeZigZag(u.LastUsed))
-	return seal(bucketUsage, key, b)
+	return appendVarint(b, fieldLastUsed, protowire.EncodeZigZag(u.LastUsed))
 }
 
 func decodeUsage(key, value []byte) (apikey.Usage, error) {
@@ -57,28 +59,32 @@ func decodeUsage(key, value []byte) (apikey.Usage, error) {
 	}
 	fields, err := unseal(bucketUsage, key, value)
 	if err == nil {
-		err = eachField(fields, func(field protowire.Number, v uint64) bool {
-			switch field {
-			case fieldCharged:
-				u.Charged = v
-			case fieldAllowed:
-				u.Allowed = v
-			case fieldLimited:
-				u.Limited = v
-			case fieldDenied:
-				u.Denied = v
-			case fieldLastUsed:
-				u.LastUsed = protowire.DecodeZigZag(v)
-			default:
-				return false
-			}
-			return true
-		}, func(protowire.Number, []byte) bool { return false })
+		err = decodeUsageFields(fields, &u)
 	}
 	if err != nil {
 		return apikey.Usage{}, fmt.Errorf("the use of key %s on %s: %w", u.ID, u.Day, err)
 	}
 	return u, nil
+}
+
+func decodeUsageFields(fields []byte, u *apikey.Usage) error {
+	return eachField(fields, func(field protowire.Number, v uint64) bool {
+		switch field {
+		case fieldCharged:
+			u.Charged = v
+		case fieldAllowed:
+			u.Allowed = v
+		case fieldLimited:
+			u.Limited = v
+		case fieldDenied:
+			u.Denied = v
+		case fieldLastUsed:
+			u.LastUsed = protowire.DecodeZigZag(v)
+		default:
+			return false
+		}
+		return true
+	}, func(protowire.Number, []byte) bool { return false })
 }
 
 // encodeLastUsed writes Unix seconds as one varint without a field number.

@@ -3,6 +3,9 @@ package keystore
 import (
 	"errors"
 	"fmt"
+	"math"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // VerifyFile checks a store file as [OpenBolt] and [Bolt.Check] would, without
@@ -49,9 +52,16 @@ func verifyFile(path string) (int, error) {
 func ReadBolt(path string) (*Bolt, error) {
 	b := newBolt(path)
 	b.failed.Store(&errOpenedToRead)
+	b.mapped = math.MaxInt64 // it does not grow
 	var err error
 	if b.db, b.file, err = openDB(path, 0, true); err == nil {
-		if _, err = b.load(); err != nil {
+		if _, err = b.load(); err == nil {
+			err = b.view(func(tx *bolt.Tx) error {
+				b.about.Schema = int(schemaOf(tx))
+				return nil
+			})
+		}
+		if err != nil {
 			b.db.Close()
 		}
 	}

@@ -14,20 +14,23 @@ import (
 // shared reports whether the key is on the account of another.
 func (c *Caps) shared(id apikey.ID) bool { return c.Account != id && c.Account != apikey.ID{} }
 
-func (l *Limiter) takeShared(id apikey.ID, caps *Caps, cost int, now time.Time, elapsed time.Duration) Result {
+func (l *Limiter) takeShared(id apikey.ID, caps *Caps, cost int, now time.Time, elapsed time.Duration, seen *apikey.Sighting) Result {
 	r := l.charge(caps, cost, now, elapsed)
-	l.count(id, now, elapsed, func(t *tally) {
+	l.count(id, now, elapsed, func(s *shard[apikey.ID], e *entry[apikey.ID], cell int) {
 		if r.Allowed {
-			t.allowed++
+			e.quota.today().allowed++
+			if !s.knows(cell, seen) {
+				s.see(cell, seen)
+			}
 		} else {
-			t.limited++
+			e.quota.today().limited++
 		}
 	})
 	return r
 }
 
 func (l *Limiter) denyShared(id apikey.ID, caps *Caps, now time.Time, elapsed time.Duration) Result {
-	l.count(id, now, elapsed, func(t *tally) { t.denied++ })
+	l.count(id, now, elapsed, func(_ *shard[apikey.ID], e *entry[apikey.ID], _ int) { e.quota.today().denied++ })
 	s, hash := l.keys.shard(caps.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,7 +51,7 @@ func (l *Limiter) charge(caps *Caps, cost int, now time.Time, elapsed time.Durat
 	s, hash := l.keys.shard(caps.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, at := s.use(hash, caps.Account, caps.Limits, now, elapsed)
+	_, e, at := s.use(hash, caps.Account, caps.Limits, now, elapsed)
 	key := holding{caps.Limits, e.minute.tokens(at, caps.Limits), &e.quota}
 	if caps.alone() {
 		r = settle(&key, nil, cost, now)
@@ -63,12 +66,12 @@ func (l *Limiter) charge(caps *Caps, cost int, now time.Time, elapsed time.Durat
 }
 
 // count adds a request to what a key did today. Its own bucket is not touched.
-func (l *Limiter) count(id apikey.ID, now time.Time, elapsed time.Duration, add func(*tally)) {
+func (l *Limiter) count(id apikey.ID, now time.Time, elapsed time.Duration, add func(s *shard[apikey.ID], e *entry[apikey.ID], cell int)) {
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, _ := s.use(hash, id, apikey.Limits{}, now, elapsed)
-	add(e.quota.today())
+	cell, e, _ := s.use(hash, id, apikey.Limits{}, now, elapsed)
+	add(s, e, cell)
 	e.quota.seen(now)
 	s.queue(e)
 }

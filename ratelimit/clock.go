@@ -7,7 +7,7 @@ import "time"
 // package comment states the rule.
 type clock struct {
 	running bool
-	time    time.Duration // the time that has passed and counts
+	time    time.Duration // the time that has passed and counts; buckets know no other
 	last    time.Duration // the caller's time that corresponds to time
 	high    time.Duration // the latest time any caller passed
 }
@@ -35,6 +35,3 @@ func (c clock) next(now time.Duration) clock {
 	}
 	return c
 }
-
-// instant returns the clock's time in the form that rate.Limiter takes.
-func (c clock) instant() time.Time { return time.Unix(0, int64(c.time)).UTC() }

@@ -4,12 +4,14 @@ import "hash/maphash"
 
 // entry is the state of one key or workspace in use. It lies in its shard's
 // table, and moves when an entry is added or the table shrinks. So a pointer to
-// it is valid only until then, and only while the shard's lock is held. A use
-// touches the entry from its start up to days[1] of the quota, which comes last:
-// three cache lines.
+// it is valid only until then, and only while the shard's lock is held.
+//
+// An entry is two cache lines, which processors fetch together. It has what a use
+// changes first; the day before comes last. What was seen of the use of a
+// key is beside it. The entry of a key contains no pointer, so that the garbage
+// collector does not scan the keys in use.
 type entry[K comparable] struct {
 	k      K
-	queued bool // is listed in its shard's unsaved
 	minute bucket
 	quota  quota
 }
@@ -18,17 +20,14 @@ func (s *shard[K]) hashOf(e *entry[K]) uint64 { return maphash.Comparable(s.seed
 
 // find returns the cell of k, or -1. s.mu must be held.
 func (s *shard[K]) find(hash uint64, k K) int {
-	for g := s.entries.First(hash); ; g = s.entries.Next(g) {
-		tags := s.entries.Tags(g)
-		for m := tags.Match(hash); m != 0; m = m.Rest() {
+	for g := s.entries.First(hash); g >= 0; g = s.entries.Next(g, hash) {
+		for m := s.entries.Tags(g).Match(hash); m != 0; m = m.Rest() {
 			if cell := m.Cell(g); s.entries.At(cell).k == k {
 				return cell
 			}
 		}
-		if tags.Last() {
-			return -1
-		}
 	}
+	return -1
 }
 
 // get returns the entry of k, or nil. s.mu must be held.
@@ -40,7 +39,7 @@ func (s *shard[K]) get(hash uint64, k K) *entry[K] {
 }
 
 // add makes an entry for k, which must have none. s.mu must be held.
-func (s *shard[K]) add(hash uint64, k K, q quota) *entry[K] {
+func (s *shard[K]) add(hash uint64, k K, q quota) (cell int) {
 	return s.entries.Put(hash, &entry[K]{k: k, quota: q}, s.hashOf)
 }
 
@@ -50,5 +49,5 @@ func (s *shard[K]) entry(hash uint64, k K) *entry[K] {
 	if e := s.get(hash, k); e != nil {
 		return e
 	}
-	return s.add(hash, k, unused())
+	return s.entries.At(s.add(hash, k, unused()))
 }

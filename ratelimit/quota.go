@@ -56,6 +56,8 @@ type quota struct {
 	// while the clock is set back to a day that is not remembered.
 	shown apikey.Day
 
+	queued bool // is listed in its shard's unsaved
+
 	// Requests add to days[0]. days[1] is the day before it.
 	days [2]tally
 }
@@ -91,7 +93,7 @@ func (q *quota) on(day apikey.Day) *tally {
 func (q *quota) roll(day, closed apikey.Day) (gone tally) {
 	switch {
 	case q.shown == noDay:
-		*q = newQuota(day, closed)
+		q.days = newQuota(day, closed).days
 	case day == q.shown, day == q.days[0].day:
 	case day == q.days[1].day:
 		q.days[0], q.days[1] = q.days[1], q.days[0]

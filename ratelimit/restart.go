@@ -32,14 +32,14 @@ func (s *shard[K]) buckets(now time.Time, elapsed time.Duration, yield func(K, a
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.clock.next(elapsed)
-	at := c.instant()
+	at := c.time
 	// If the clock is set back, the time until it has caught up must not count a
 	// second time after the restart either.
 	wall := now.Round(0).Add(c.high - elapsed).UTC()
 	for _, e := range s.entries.All() {
 		if !e.minute.full(at) {
 			yield(e.k, apikey.Bucket{
-				Tokens:    e.minute.limiter.TokensAt(at),
+				Tokens:    e.minute.at(at),
 				PerMinute: e.minute.perMinute, Burst: e.minute.burst,
 				At: wall,
 			})
@@ -79,7 +79,5 @@ func (t *table[K]) restoreBucket(k K, b *apikey.Bucket, now time.Time, elapsed t
 	if age >= float64(lim.Burst)/perSecond(lim) {
 		return // full
 	}
-	e := s.entry(hash, k)
-	e.minute = bucket{}
-	e.minute.refillSince(age, at, lim)
+	s.entry(hash, k).minute = emptyBefore(at, age, lim)
 }

@@ -11,16 +11,17 @@ import (
 )
 
 // table holds the state of all keys, or of all workspaces. It is padded to whole
-// cache lines, as is each shard. A use touches only the first two lines of a
-// shard.
+// pairs of cache lines, as is each shard: processors fetch both lines of a pair. A
+// use touches only the first pair of a shard.
 type table[K comparable] struct {
 	shards [shardCount]shard[K]
 	seed   maphash.Seed
-	_      [56]byte
+	_      [120]byte
 }
 
-// Many shards keep contention low. They also keep pauses short: a sweep, a drain
-// or the growth of a table stops only the keys of one shard.
+// Many shards keep contention low. They also keep pauses short: a sweep or a drain
+// stops only the keys of one shard. A table grows little by little, however many
+// entries it has.
 const (
 	shardBits  = 8
 	shardCount = 1 << shardBits
@@ -54,13 +55,14 @@ type shard[K comparable] struct {
 	// So its use counts on the day after closed.
 	closed apikey.Day
 
-	entries celltable.Table[entry[K]]
+	entries celltable.Table[entry[K], Watch]
 	seed    maphash.Seed // the table's
 
-	unsaved []K                // entries with something to save
-	owed    map[dayOf[K]]tally // also to be saved: counts that no entry holds any more
+	unsaved  []K                           // entries with something to save
+	owed     map[dayOf[K]]tally            // also to be saved: counts that no entry holds any more
+	owedSeen map[seenOf[K]]apikey.Sighting // also to be saved: sightings that no Watch remembers any more
 
-	_ [40]byte
+	_ [64]byte
 }
 
 // dayOf names one day of one key or workspace.
@@ -70,30 +72,33 @@ type dayOf[K comparable] struct {
 }
 
 // tick advances the clock. s.mu must be held.
-func (s *shard[K]) tick(now time.Time, elapsed time.Duration) (at time.Time, today apikey.Day) {
+func (s *shard[K]) tick(now time.Time, elapsed time.Duration) (at time.Duration, today apikey.Day) {
 	today = apikey.DayOf(now)
 	if !s.clock.running {
 		s.closed = max(s.closed, today-1)
 	}
 	s.clock = s.clock.next(elapsed)
-	return s.clock.instant(), today
+	return s.clock.time, today
 }
 
-// use returns the entry of k, and makes it if need be. The entry is moved to the
+// use returns the entry of k and its cell, and makes it if need be. The entry is moved to the
 // current day and set to the current limits. s.mu must be held.
-func (s *shard[K]) use(hash uint64, k K, lim apikey.Limits, now time.Time, elapsed time.Duration) (*entry[K], time.Time) {
+func (s *shard[K]) use(hash uint64, k K, lim apikey.Limits, now time.Time, elapsed time.Duration) (cell int, e *entry[K], at time.Duration) {
 	at, day := s.tick(now, elapsed)
-	e := s.get(hash, k)
-	if e == nil {
-		e = s.add(hash, k, newQuota(day, s.closed))
-	} else if gone := e.quota.roll(day, s.closed); gone.unsaved {
-		s.owe(k, gone)
+	if cell = s.find(hash, k); cell < 0 {
+		cell = s.add(hash, k, newQuota(day, s.closed))
+		e = s.entries.At(cell)
+	} else {
+		e = s.entries.At(cell)
+		if gone := e.quota.roll(day, s.closed); gone.unsaved {
+			s.owe(k, gone)
+		}
 	}
 	// A workspace without a minute limit keeps its bucket as it was.
 	if lim.Burst != 0 && (e.minute.perMinute != lim.PerMinute || e.minute.burst != lim.Burst) {
 		e.minute.set(lim, at)
 	}
-	return e, at
+	return cell, e, at
 }
 
 // look sets q to the quota that use would leave, and returns how many tokens the
@@ -107,7 +112,7 @@ func (s *shard[K]) look(hash uint64, k K, q *quota, lim apikey.Limits, now time.
 	}
 	*q = e.quota
 	q.roll(day, s.closed)
-	return e.minute.tokens(s.clock.next(elapsed).instant(), lim)
+	return e.minute.tokens(s.clock.next(elapsed).time, lim)
 }
 
 // queue marks today's count to be saved. s.mu must be held.
@@ -118,8 +123,8 @@ func (s *shard[K]) queue(e *entry[K]) {
 
 // enqueue lists the entry among those with unsaved counts. s.mu must be held.
 func (s *shard[K]) enqueue(e *entry[K]) {
-	if !e.queued {
-		e.queued = true
+	if !e.quota.queued {
+		e.quota.queued = true
 		s.unsaved = append(s.unsaved, e.k)
 	}
 }

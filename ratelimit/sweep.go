@@ -37,7 +37,7 @@ func (s *shard[K]) sweep(now time.Time, elapsed time.Duration) {
 	s.closed = min(s.closed, today)
 
 	for cell, e := range s.entries.All() {
-		if e.queued || !e.minute.full(at) || !e.quota.over(today) {
+		if e.quota.queued || !e.minute.full(at) || !e.quota.over(today) {
 			continue
 		}
 		for i := range e.quota.days {
@@ -60,9 +60,11 @@ func (l *Limiter) Forget(id apikey.ID) {
 	s, hash := l.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.get(hash, id); e != nil {
-		e.quota.forget()
+	if cell := s.find(hash, id); cell >= 0 {
+		s.entries.At(cell).quota.forget()
+		s.forgetSeen(cell)
 	}
+	s.disown(id)
 }
 
 // Len returns how many keys and how many workspaces have state.

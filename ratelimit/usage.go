@@ -24,38 +24,58 @@ func (t *table[K]) restore(k K, restored tally) {
 
 // Drain appends to keys and workspaces the use of every key and workspace on
 // every day that changed since the last Drain, and returns the extended slices.
-// The counts are totals of the day. The caller saves them. If that fails, it
+// The counts are totals of the day; what was seen is what Drain has not returned
+// before, and may come without counts. The caller saves them. If that fails, it
 // hands them to [Limiter.Undrain].
 func (l *Limiter) Drain(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) ([]apikey.Usage, []apikey.WorkspaceUsage) {
-	l.keys.drain(func(id apikey.ID, t *tally) { keys = append(keys, t.usage(id)) })
-	l.workspaces.drain(func(name string, t *tally) { workspaces = append(workspaces, t.workspaceUsage(name)) })
+	l.keys.drain(func(id apikey.ID, t *tally, seen *apikey.Sighting) {
+		u := t.usage(id)
+		u.Seen = seen
+		keys = append(keys, u)
+	})
+	l.workspaces.drain(func(name string, t *tally, _ *apikey.Sighting) {
+		workspaces = append(workspaces, t.workspaceUsage(name))
+	})
 	return keys, workspaces
 }
 
-func (t *table[K]) drain(yield func(K, *tally)) {
+func (t *table[K]) drain(yield func(K, *tally, *apikey.Sighting)) {
 	for i := range t.shards {
 		t.shards[i].drain(yield)
 	}
 }
 
-func (s *shard[K]) drain(yield func(K, *tally)) {
+func (s *shard[K]) drain(yield func(K, *tally, *apikey.Sighting)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for d, t := range s.owed {
-		yield(d.k, &t)
+		yield(d.k, &t, nil)
 	}
-	s.owed = nil
+	for of, seen := range s.owedSeen {
+		yield(of.k, &tally{day: of.day}, &seen)
+	}
+	s.owed, s.owedSeen = nil, nil
 	for _, k := range s.unsaved {
-		e := s.get(maphash.Comparable(s.seed, k), k)
-		if e == nil { // forgotten since
+		cell := s.find(maphash.Comparable(s.seed, k), k)
+		if cell < 0 { // forgotten since
 			continue
 		}
-		e.queued = false
+		e := s.entries.At(cell)
+		e.quota.queued = false
+		seen, day := s.takeSeen(cell)
 		for i := range e.quota.days {
 			if t := &e.quota.days[i]; t.unsaved {
 				t.unsaved = false
-				yield(k, t)
+				if t.day == day {
+					yield(k, t, seen)
+					seen = nil
+				} else {
+					yield(k, t, nil)
+				}
 			}
+		}
+		if seen != nil {
+			yield(k, &tally{day: day}, seen)
 		}
 	}
 	s.unsaved = s.unsaved[:0]
@@ -65,7 +85,12 @@ func (s *shard[K]) drain(yield func(K, *tally)) {
 // saving it failed. Keys that were used since keep their newer totals.
 func (l *Limiter) Undrain(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) {
 	for _, u := range keys {
-		l.keys.undrain(u.ID, tallyOf(u))
+		if u.Counts() {
+			l.keys.undrain(u.ID, tallyOf(u))
+		}
+		if u.Seen != nil {
+			l.keys.undrainSeen(u.ID, u.Seen, u.Day)
+		}
 	}
 	for _, u := range workspaces {
 		l.workspaces.undrain(u.Workspace, workspaceTallyOf(u))

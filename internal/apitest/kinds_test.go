@@ -15,7 +15,7 @@ func TestKindsDifferInEveryField(t *testing.T) {
 		for i := range keys {
 			differ = differ || f.IsSet(&keys[i]) && !reflect.DeepEqual(f.Of(&keys[i]), f.Of(&keys[0]))
 		}
-		if !differ {
+		if !differ && f.Name != "Warned" { // which no export has
 			t.Errorf("%s is the same in all keys", f.Name)
 		}
 	}

@@ -12,18 +12,15 @@ type numbered struct {
 	value int64
 }
 
-func find(t *Table[numbered], hash uint64, n int) int {
-	for g := t.First(hash); ; g = t.Next(g) {
-		tags := t.Tags(g)
-		for m := tags.Match(hash); m != 0; m = m.Rest() {
+func find(t *Table[numbered, int64], hash uint64, n int) int {
+	for g := t.First(hash); g >= 0; g = t.Next(g, hash) {
+		for m := t.Tags(g).Match(hash); m != 0; m = m.Rest() {
 			if cell := m.Cell(g); t.At(cell).n == n {
 				return cell
 			}
 		}
-		if tags.Last() {
-			return -1
-		}
 	}
+	return -1
 }
 
 // TestTableModel does at random what can be done, and compares with a map, also
@@ -45,21 +42,31 @@ func TestTableModel(t *testing.T) {
 			seed := rand.Uint64()
 			r := rand.New(rand.NewPCG(seed, 1))
 			hashOf := func(e *numbered) uint64 { return hash(e.n) }
-			var tab Table[numbered]
+			var tab Table[numbered, int64]
 			tab.Resize(0, hashOf)
 			model := make(map[int]int64)
-			for step := range 20_000 {
+			for step := range 40_000 {
 				// The number of keys goes up and down, so that tables grow and
 				// fill with what has gone.
-				n := r.IntN(20 + 180*(step/2000%2))
+				n := r.IntN(20 + 1180*(step/5000%2))
 				cell := find(&tab, hash(n), n)
 				if want, ok := model[n]; ok != (cell >= 0) || ok && tab.At(cell).value != want {
 					t.Fatalf("seed %d, step %d: key %d is in cell %d; want there %t", seed, step, n, cell, ok)
 				}
 				switch {
 				case cell < 0:
-					if e := tab.Put(hash(n), &numbered{n, int64(step)}, hashOf); e.n != n {
+					cell := tab.Put(hash(n), &numbered{n, int64(step)}, hashOf)
+					if e := tab.At(cell); e.n != n {
 						t.Fatalf("seed %d, step %d: put %d, and is given %+v", seed, step, n, *e)
+					}
+					if step > 1000 { // and before that there is nothing beside any
+						tab.MakeBeside(cell)
+						if beside := tab.Beside(cell); *beside != 0 {
+							t.Fatalf("seed %d, step %d: beside a new entry is %d", seed, step, *beside)
+						}
+						*tab.Beside(cell) = int64(step)
+					} else if tab.Beside(cell) != nil {
+						t.Fatalf("seed %d, step %d: something is beside an entry, which nobody asked for", seed, step)
 					}
 					model[n] = int64(step)
 				case r.IntN(2) == 0:
@@ -76,8 +83,8 @@ func TestTableModel(t *testing.T) {
 					t.Fatalf("seed %d, step %d: %d keys; want %d", seed, step, tab.Len(), len(model))
 				}
 			}
-			if cells := tab.Cells(); cells > 300 { // room for a quarter more
-				t.Errorf("seed %d: %d cells for at most 200 keys", seed, cells)
+			if cells := tab.Cells(); cells > 1800 { // room for a quarter more
+				t.Errorf("seed %d: %d cells for at most 1200 keys", seed, cells)
 			}
 			checkCells(t, &tab, model)
 		})
@@ -85,7 +92,7 @@ func TestTableModel(t *testing.T) {
 }
 
 // removeSome goes through the table and removes a third of it meanwhile.
-func removeSome(tab *Table[numbered], model map[int]int64, r *rand.Rand) {
+func removeSome(tab *Table[numbered, int64], model map[int]int64, r *rand.Rand) {
 	for cell, e := range tab.All() {
 		if r.IntN(3) == 0 {
 			delete(model, e.n)
@@ -94,12 +101,15 @@ func removeSome(tab *Table[numbered], model map[int]int64, r *rand.Rand) {
 	}
 }
 
-func checkCells(t *testing.T, tab *Table[numbered], model map[int]int64) {
+func checkCells(t *testing.T, tab *Table[numbered, int64], model map[int]int64) {
 	t.Helper()
 	seen := 0
 	for cell, e := range tab.All() {
 		if want, ok := model[e.n]; !ok || e.value != want || tab.At(cell) != e {
 			t.Errorf("cell %d has %+v; want there %t, with %d", cell, *e, ok, want)
+		}
+		if beside := tab.Beside(cell); beside == nil && e.value > 1000 || beside != nil && *beside != 0 && *beside != e.value {
+			t.Errorf("beside %+v is %v", *e, beside)
 		}
 		seen++
 	}
@@ -107,17 +117,18 @@ func checkCells(t *testing.T, tab *Table[numbered], model map[int]int64) {
 		t.Errorf("%d live cells; want %d", seen, len(model))
 	}
 	empty := 0
-	for cell := range tab.cells {
-		if tab.tag(cell) == tagEmpty {
+	for cell := range len(tab.tags) * groupCells {
+		piece := tab.cells[cell/pieceCells]
+		if tab.tag(cell) == tagEmpty && cell < tab.Cells() {
 			empty++
 		}
-		if tab.tag(cell)&tagLive == 0 && tab.cells[cell] != (numbered{}) {
-			t.Errorf("cell %d still has %+v", cell, tab.cells[cell])
+		if tab.tag(cell)&tagLive == 0 && cell%pieceCells < len(piece) && *tab.At(cell) != (numbered{}) {
+			t.Errorf("cell %d still has %+v", cell, *tab.At(cell))
 		}
 	}
 	// One for each group has to stay, or a search might never end.
-	if want := empty - len(tab.tags); tab.room != want || want < 0 {
-		t.Errorf("room for %d; of %d groups %d cells are empty", tab.room, len(tab.tags), empty)
+	if want := empty - int(tab.groups); int(tab.room) != want || want < 0 {
+		t.Errorf("room for %d; of %d groups %d cells are empty", tab.room, tab.groups, empty)
 	}
 }
 
@@ -125,7 +136,7 @@ func TestResize(t *testing.T) {
 	hashOf := func(e *numbered) uint64 { return uint64(e.n) * 0x9E3779B97F4A7C15 }
 	for _, tt := range []struct{ room, cells int }{{0, 0}, {1, 8}, {6, 8}, {7, 16}, {700, 808}} {
 		t.Run(fmt.Sprint(tt.room), func(t *testing.T) {
-			var tab Table[numbered]
+			var tab Table[numbered, int64]
 			tab.Resize(tt.room, hashOf)
 			for n := range tt.room {
 				e := numbered{n: n}
@@ -147,7 +158,7 @@ func TestResize(t *testing.T) {
 
 func TestAllStops(t *testing.T) {
 	hashOf := func(*numbered) uint64 { return 0 }
-	var tab Table[numbered]
+	var tab Table[numbered, int64]
 	tab.Resize(0, hashOf)
 	for n := range 20 {
 		tab.Put(0, &numbered{n: n}, hashOf)

@@ -15,9 +15,9 @@ func (t Tags) Match(hash uint64) Matches {
 	return Matches((x - everyByte) &^ x & highBits)
 }
 
-// Last reports whether a search ends in this group because one of its cells is
+// last reports whether a search ends in this group because one of its cells is
 // empty.
-func (t Tags) Last() bool { return uint64(t-everyByte)&^uint64(t)&highBits != 0 }
+func (t Tags) last() bool { return uint64(t-everyByte)&^uint64(t)&highBits != 0 }
 
 // Matches is a set of cells in one group: the highest bit of a byte marks its
 // cell.

@@ -7,7 +7,7 @@ import "net/http"
 // so the handlers around Keygate would miss the fields too: a cache, for example,
 // looks at Authorization when the answer arrives.
 type Taken struct {
-	few  [4]headerField // enough for most requests
+	few  [3]headerField // enough for most requests
 	n    int            // number of fields in few
 	more []headerField
 

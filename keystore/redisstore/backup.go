@@ -70,6 +70,13 @@ func (s *Store) fill(f *keystore.Builder, seq uint64) error {
 	if err := s.fillKeys(f); err != nil {
 		return err
 	}
+	watched, err := s.watched()
+	if err != nil {
+		return err
+	}
+	if err := f.Watched(watched); err != nil {
+		return err
+	}
 	charged, _, err := s.charged()
 	if err != nil {
 		return err
@@ -84,7 +91,10 @@ func (s *Store) fill(f *keystore.Builder, seq uint64) error {
 			return err
 		}
 	}
-	return s.fillAudit(f, seq)
+	if err := s.fillAudit(f, seq); err != nil {
+		return err
+	}
+	return s.fillOutboxes(f, seq)
 }
 
 // fillKeys leaves out what does not verify, and the second of two opaque keys
@@ -99,12 +109,13 @@ func (s *Store) fillKeys(f *keystore.Builder) error {
 		}
 		var cmds []rueidis.Completed
 		for _, id := range ids {
-			cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(id)).Build(), s.conn.B().Hgetall().Key(s.names.useOf(id)).Build())
+			cmds = append(cmds, s.conn.B().Get().Key(s.names.recordOf(id)).Build(), s.conn.B().Hgetall().Key(s.names.useOf(id)).Build(),
+				s.conn.B().Hgetall().Key(s.names.seenOf(id)).Build())
 			after = id
 		}
 		replies := s.conn.DoMulti(cmds...)
 		for i, id := range ids {
-			record, err := text(replies[2*i])
+			record, err := text(replies[3*i])
 			if err != nil && !errors.Is(err, redis.ErrForeign) {
 				return err
 			}
@@ -113,7 +124,7 @@ func (s *Store) fillKeys(f *keystore.Builder) error {
 				continue
 			}
 			opaque[k.Hash] = opaque[k.Hash] || k.Opaque
-			if err := fillKey(f, &k, replies[2*i+1]); err != nil {
+			if err := fillKey(f, &k, replies[3*i+1], replies[3*i+2]); err != nil {
 				return err
 			}
 		}
@@ -121,7 +132,7 @@ func (s *Store) fillKeys(f *keystore.Builder) error {
 	return nil
 }
 
-func fillKey(f *keystore.Builder, k *apikey.Key, use redis.Reply) error {
+func fillKey(f *keystore.Builder, k *apikey.Key, use, seen redis.Reply) error {
 	if err := f.Key(k); err != nil {
 		return err
 	}
@@ -135,8 +146,14 @@ func fillKey(f *keystore.Builder, k *apikey.Key, use redis.Reply) error {
 			return err
 		}
 	}
-	if last.IsZero() {
-		return nil
+	if !last.IsZero() {
+		if err := f.LastUsed(k.ID, last); err != nil {
+			return err
+		}
 	}
-	return f.LastUsed(k.ID, last)
+	r, err := seenNow(k.ID, seen)
+	if err != nil || r.Since == 0 && r.Network == 0 && len(r.Scopes) == 0 {
+		return err
+	}
+	return f.Seen(k.ID, &r)
 }

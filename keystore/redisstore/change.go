@@ -41,8 +41,12 @@ func notRead(err error) error {
 // lock keeps other writers of this process from a key.
 func (s *Store) lock(id apikey.ID) (unlock func()) {
 	mu := &s.writing[(uint(id[0])*31+uint(id[len(id)-1]))%uint(len(s.writing))]
+	end := s.underway.Begin(time.Now())
 	mu.Lock()
-	return mu.Unlock
+	return func() {
+		end()
+		mu.Unlock()
+	}
 }
 
 // raw returns the record of a key, nil for none.

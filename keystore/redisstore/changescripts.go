@@ -11,18 +11,20 @@ const foreign, foreignInLua = "\x00foreign", `'\0foreign'`
 
 // swapScript makes a change of one record, which is as the caller has read it. It
 // returns 1 where it was, or the change had been made; 0 where the record is
-// another; and 2 where the change was given up. KEYS: record, use, marks. ARGV:
-// the record as read, "" for none; the new one, "" to delete; the change.
-var swapScript = redis.NewScript(`
+// another; and 2 where the change was given up. KEYS: record, use, marks, seen. ARGV:
+// the record as read, "" for none; the new one, "" to delete; the change; then what
+// changes in seen, see seenChanges.
+var swapScript = redis.NewScript(changeSeen + `
 local mark = redis.call('HGET', KEYS[3], ARGV[3])
 if mark then return mark == 'done' and 1 or 2 end
 local have = redis.pcall('GET', KEYS[1]) or ''
 if type(have) == 'table' then have = ` + foreignInLua + ` end
 if have ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then
-  redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[4])
 else
   redis.call('SET', KEYS[1], ARGV[2])
+  changeSeen(KEYS[4], ARGV[1] == '')
 end
 redis.call('HSET', KEYS[3], ARGV[3], 'done')
 redis.call('PEXPIRE', KEYS[3], ` + marksLive + `)
@@ -44,13 +46,13 @@ return mark or ''
 
 // undoScript removes a record that a change has made, unless it was changed
 // since, and closes the change. It returns whose the record is after it: of
-// nobody (""), of this change or of another. KEYS: record, use, marks. ARGV: the
+// nobody (""), of this change or of another. KEYS: record, use, marks, seen. ARGV: the
 // change, the SHA-1 of the record that it made.
 var undoScript = redis.NewScript(`
 local have = redis.call('GET', KEYS[1])
 if redis.call('HGET', KEYS[3], ARGV[1]) == 'done' then
   if have and redis.sha1hex(have) ~= ARGV[2] then return 'this' end
-  redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[4])
   have = false
 end
 redis.call('HSET', KEYS[3], ARGV[1], 'closed')

@@ -46,7 +46,7 @@ func (s *Store) Check(yield func(name string, problem error)) (keys int, err err
 	if err != nil {
 		return len(seen), err
 	}
-	for _, part := range []func() error{c.opaque, c.orphans, c.use, c.workspaces, c.audit, c.auditByKey, c.unplaced, c.places, c.auditByWorkspace, c.again} {
+	for _, part := range []func() error{c.opaque, c.orphans, c.use, c.seen, c.workspaces, c.audit, c.auditByKey, c.unplaced, c.places, c.auditByWorkspace, c.outboxes, c.again} {
 		if err := part(); err != nil {
 			return len(seen), err
 		}

@@ -165,8 +165,9 @@ func (c *change) addPage(entries []entry, by keystore.Actor) error {
 	keys, args := make([][]string, len(entries)), make([][]string, len(entries))
 	for i := range entries {
 		id := entries[i].k.ID
-		keys[i] = []string{s.names.recordOf(id), s.names.useOf(id), s.names.marksOf(id)}
-		args[i] = []string{"", string(entries[i].bytes()), c.name}
+		keys[i] = []string{s.names.recordOf(id), s.names.useOf(id), s.names.marksOf(id), s.names.seenOf(id)}
+		record := entries[i].bytes()
+		args[i] = append([]string{"", string(record), c.name}, seenChanges(id, nil, record, by.At)...)
 	}
 	var failed error
 	for i, reply := range s.conn.RunAll(swapScript, keys, args) {

@@ -226,7 +226,7 @@ func TestSchemas(t *testing.T) {
 		if err := newer.Close(); err != nil {
 			t.Error(err)
 		}
-		for _, schema := range []string{"4", "99", "x"} {
+		for _, schema := range []string{"5", "99", "x"} {
 			server.Do("HSET", s.names.meta, "schema", schema)
 			if s, err := Open(dial(t, config(server.Addr)), Config{Existing: existing}); !errors.Is(err, keystore.ErrNewer) {
 				_ = s.Close()

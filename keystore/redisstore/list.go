@@ -51,7 +51,12 @@ func (s *Store) addUse(page *keystore.Page) error {
 		if err != nil && !errors.Is(err, redis.ErrForeign) {
 			return err
 		}
-		page.LastUsed[i], _ = lastUsed(last)
+		if err == nil {
+			page.LastUsed[i], err = lastUsed(last)
+		}
+		if err != nil {
+			page.Damaged = append(page.Damaged, page.Keys[i].ID)
+		}
 	}
 	return nil
 }

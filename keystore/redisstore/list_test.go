@@ -48,5 +48,9 @@ func TestListDamagedUse(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("list %+v: %v, %v; want %v", tt.q, got, err, want)
 		}
+		damaged := slices.DeleteFunc(slices.Clone(want), func(id apikey.ID) bool { return id != testKey(0).ID && id != testKey(1).ID })
+		if !slices.Equal(page.Damaged, damaged) {
+			t.Errorf("list %+v: damaged %v, want %v", tt.q, page.Damaged, damaged)
+		}
 	}
 }

@@ -8,15 +8,16 @@ import (
 
 // schemaVersion changes when an older Keygate could misread what is stored. 2:
 // records may have created_by, which gateways of 1 refuse to read. 3: records may
-// have an account, and audit entries have places in the trails of their workspaces.
-const schemaVersion = "3"
+// have an account, and audit entries have places in the trails of their workspaces. 4: there
+// is what was seen of the use of keys, and what webhooks are still to be told.
+const schemaVersion = "4"
 
 // names are the names of the engine's keys. What belongs to one API key is in
 // the slot of its ID, all that is only for administration in one other slot.
 type names struct {
-	record, use, marks string // begin the names of what belongs to one API key
+	record, use, marks, seen string // begin the names of what belongs to one API key
 
-	meta       string // HASH: schema, created, name, brand, seq (of the last audit entry), placed (the last one in places)
+	meta       string // HASH: schema, created, name, brand, seq (of the last audit entry), placed (the last one in places), watched (the day from which on use is)
 	ids        string // ZSET, all scores 0: the IDs of all keys
 	workspaces string // ZSET, all scores 0: workspace, 0, ID
 	disabled   string // ZSET, all scores 0: the IDs of disabled keys
@@ -36,19 +37,23 @@ type names struct {
 	mending    string // STRING: a gateway looks for what is missing in the index
 	pending    string // HASH: change that is under way → since when, its pages, its keys
 	steps      string // HASH: change, slash, page → how often it was entered, space, JSON
+	outboxes   string // HASH: outbox → its place, space, when it was last wanted in Unix seconds
+	outbox     string // begins the name of a HASH: see fieldOf → the record of a message
+	lease      string // begins the name of a STRING: who holds an outbox; it expires
 	reserved   string // HASH: change that is under way → live keys after it, space, ID, space, workspace; see noteScript
 }
 
 func newNames(prefix string) names {
 	admin := "{" + prefix + "}:"
 	return names{
-		record: prefix + ":k:", use: prefix + ":u:", marks: prefix + ":m:",
+		record: prefix + ":k:", use: prefix + ":u:", marks: prefix + ":m:", seen: prefix + ":s:",
 		meta: admin + "meta", ids: admin + "idx", workspaces: admin + "byws",
 		disabled: admin + "disabled", revoked: admin + "revoked", expires: admin + "expires", until: admin + "until",
 		opaque: admin + "opaque", limits: admin + "ws", used: admin + "used", charged: admin + "uw",
 		audit: admin + "audit", auditByKey: admin + "auditby", buckets: admin + "buckets", mending: admin + "mending", gateways: admin + "gateways",
 		auditByWs: admin + "auditws", places: admin + "places",
 		pending: admin + "pending", steps: admin + "steps", reserved: admin + "reserved",
+		outboxes: admin + "outboxes", outbox: admin + "outbox:", lease: admin + "lease:",
 	}
 }
 
@@ -56,12 +61,18 @@ func (n *names) recordOf(id apikey.ID) string { return n.record + "{" + id.Strin
 
 func (n *names) useOf(id apikey.ID) string { return n.use + "{" + id.String() + "}" }
 
+// seenOf is a HASH, see decodeSeen.
+func (n *names) seenOf(id apikey.ID) string { return n.seen + "{" + id.String() + "}" }
+
 // marksOf is a HASH: change → "done" or "closed", see swapScript.
 func (n *names) marksOf(id apikey.ID) string { return n.marks + "{" + id.String() + "}" }
 
 // idOf undoes recordOf. It reports false for any other name.
-func (n *names) idOf(name string) (apikey.ID, bool) {
-	text, begins := strings.CutPrefix(name, n.record+"{")
+func (n *names) idOf(name string) (apikey.ID, bool) { return idIn(n.record, name) }
+
+// idIn returns the ID in the name of what belongs to one API key.
+func idIn(beginning, name string) (apikey.ID, bool) {
+	text, begins := strings.CutPrefix(name, beginning+"{")
 	text, ends := strings.CutSuffix(text, "}")
 	id, err := apikey.ParseID(text)
 	return id, begins && ends && err == nil

@@ -145,8 +145,8 @@ func (c *change) touch() error {
 // given. When it returns, no look-up of this process sees what was before.
 func (c *change) swap(id apikey.ID, old, record []byte, by keystore.Actor) (bool, error) {
 	n := &c.s.names
-	m, have, err := c.s.conn.RunReplicated(swapScript, []string{n.recordOf(id), n.useOf(id), n.marksOf(id)},
-		[]string{string(old), string(record), c.name}, c.s.replicas)
+	m, have, err := c.s.conn.RunReplicated(swapScript, []string{n.recordOf(id), n.useOf(id), n.marksOf(id), n.seenOf(id)},
+		append([]string{string(old), string(record), c.name}, seenChanges(id, old, record, by.At)...), c.s.replicas)
 	c.s.keys.forget(id)
 	if err != nil {
 		return false, changeError(err)

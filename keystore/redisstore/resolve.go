@@ -250,7 +250,7 @@ func (s *Store) undo(name string, pages [][]step) ([][]entry, error) {
 		for i := range steps {
 			if id := steps[i].ID; steps[i].Made != "" {
 				ids = append(ids, id)
-				keys = append(keys, []string{s.names.recordOf(id), s.names.useOf(id), s.names.marksOf(id)})
+				keys = append(keys, []string{s.names.recordOf(id), s.names.useOf(id), s.names.marksOf(id), s.names.seenOf(id)})
 				args = append(args, []string{name, steps[i].Made})
 			}
 		}

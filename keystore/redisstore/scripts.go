@@ -122,13 +122,15 @@ return 1
 
 // useScript adds to, or raises, the five counts of days of a key, unless there
 // is no such key. Numbers stay text where they are not added, for Lua's are
-// exact only up to 2^53. KEYS: record, use. ARGV: "add" or "max", then a day
-// and its five counts, and so on.
-var useScript = redis.NewScript(`
+// exact only up to 2^53. KEYS: record, use, seen. ARGV: "add" or "max", how many days
+// follow, a day and its five counts, and so on; then what was seen, see seenArgs.
+var useScript = redis.NewScript(addSeen + `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local seen = 3 + 6 * tonumber(ARGV[2])
+if ARGV[seen] then addSeen(KEYS[3], seen) end
 local function higher(a, b) if tonumber(a) > tonumber(b) then return a end return b end
 local last = redis.call('HGET', KEYS[2], 'last') or '0'
-for i = 2, #ARGV, 6 do
+for i = 3, seen - 1, 6 do
   local have, now = {}, {}
   for n in string.gmatch(redis.call('HGET', KEYS[2], ARGV[i]) or '', '%S+') do
     have[#have + 1] = tonumber(n) and n or '0'
@@ -168,7 +170,7 @@ return 1
 
 // createScript begins a store where there is none. KEYS: meta, ids, opaque,
 // limits. ARGV: schema, created, a name that no other store has, "create" or
-// "find". An older schema becomes this one, which only adds to it. It returns the
+// "find", today. An older schema becomes this one, which only adds to it. It returns the
 // schema and the name that there are, none where none is to be created.
 var createScript = redis.NewScript(sizes + `
 local schema = redis.call('HGET', KEYS[1], 'schema')
@@ -188,6 +190,9 @@ end
 if ARGV[4] == 'create' then
   sizes(KEYS[1], KEYS[2], KEYS[3])
   redis.call('HSET', KEYS[1], 'limits', redis.call('HLEN', KEYS[4]))
+end
+if schema == ARGV[1] and not tonumber(redis.call('HGET', KEYS[1], 'watched') or '') then
+  redis.call('HSET', KEYS[1], 'watched', ARGV[5])
 end
 return {schema, redis.call('HGET', KEYS[1], 'name') or ''}
 `)

@@ -72,6 +72,8 @@ type Store struct {
 
 	writing [64]sync.Mutex // by ID: writers of one process wait rather than repeat
 
+	underway keystore.Underway // those that take a lock of writing
+
 	givenUpMu sync.Mutex
 	givenUp   map[string]bool // changes that this process has begun and does not go on with
 	mendDue   chan struct{}   // there are changes that may have been given up
@@ -139,7 +141,7 @@ func (s *Store) create(existing bool) error {
 	}
 	n, name := &s.names, rand.Text()
 	m, err := s.conn.Run(createScript, []string{n.meta, n.ids, n.opaque, n.limits},
-		[]string{schemaVersion, time.Now().UTC().Format(time.RFC3339), name, how})
+		[]string{schemaVersion, time.Now().UTC().Format(time.RFC3339), name, how, formatDay(apikey.DayOf(time.Now()))})
 	if err != nil {
 		return err
 	}
@@ -266,6 +268,11 @@ func (s *Store) Writable() error {
 	}
 	return nil
 }
+
+// Waiting implements [keystore.Store]. It tells of those changes of keys that wait
+// for each other, which is all that can wait for longer than the timeout of the
+// connection: every trip to the engine ends by then.
+func (s *Store) Waiting() time.Duration { return s.underway.Waiting(time.Now()) }
 
 // Close implements [keystore.Store]. The connection stays open.
 func (s *Store) Close() error {

@@ -23,6 +23,8 @@ import (
 
 func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
 
+func formatDay(day apikey.Day) string { return formatInt(int64(day)) }
+
 func formatUint(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // SaveUsage implements [keystore.Store]. Where it fails, some totals may be
@@ -103,13 +105,19 @@ type useCall struct {
 }
 
 func (s *Store) useCall(how string, days []apikey.Usage) useCall {
-	call := useCall{id: days[0].ID, args: []string{how}}
-	last := days[0].Day
+	call := useCall{id: days[0].ID, args: []string{how, ""}}
+	last, counts := days[0].Day, 0
 	for _, u := range days {
 		last = max(last, u.Day)
+		if u.Seen != nil && !u.Counts() {
+			continue
+		}
+		counts++
 		call.args = append(call.args, formatInt(int64(u.Day)), formatUint(u.Charged), formatUint(u.Allowed),
 			formatUint(u.Limited), formatUint(u.Denied), formatInt(u.LastUsed))
 	}
+	call.args[1] = strconv.Itoa(counts)
+	call.args = appendSeen(call.args, days)
 	call.last = formatInt(int64(last))
 	return call
 }
@@ -117,7 +125,7 @@ func (s *Store) useCall(how string, days []apikey.Usage) useCall {
 func (s *Store) runUse(calls []useCall) error {
 	keys, args := make([][]string, len(calls)), make([][]string, len(calls))
 	for i := range calls {
-		keys[i], args[i] = []string{s.names.recordOf(calls[i].id), s.names.useOf(calls[i].id)}, calls[i].args
+		keys[i], args[i] = []string{s.names.recordOf(calls[i].id), s.names.useOf(calls[i].id), s.names.seenOf(calls[i].id)}, calls[i].args
 	}
 	for _, reply := range s.conn.RunAll(useScript, keys, args) {
 		if reply.Err != nil && !errors.Is(reply.Err, redis.ErrForeign) { // which is lost for that key alone; Check tells of it

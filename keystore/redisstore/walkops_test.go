@@ -162,6 +162,22 @@ func walk() []walked {
 			},
 		},
 		{
+			name: "other scopes", before: func(s *Store, n int) error {
+				return errors.Join(created(s, n), s.AddUsage([]apikey.Usage{{ID: key(n).ID, Day: 20000, Seen: seenOf(key(n))}}))
+			}, run: edits("update", func(k *apikey.Key) { k.Scopes = []string{"new:scope"} }),
+			done: func(s *Store, n int) (bool, error) {
+				done, err := is(s, n, func(k *apikey.Key) bool { return len(k.Scopes) > 0 && k.Scopes[0] == "new:scope" })
+				r, wrong, failed := seenIn(key(n).ID, s.conn.DoMulti(s.conn.B().Hgetall().Key(s.names.seenOf(key(n).ID)).Build())[0])
+				if err = errors.Join(err, wrong, failed); err != nil {
+					return done, err
+				}
+				if anew := len(r.Scopes) == 1 && r.Scopes[0] == (apikey.ScopeUse{Scope: "new:scope", Since: apikey.DayOf(by.At)}); anew != done {
+					err = fmt.Errorf("changed: %t, seen: %+v", done, r)
+				}
+				return done, err
+			},
+		},
+		{
 			name: "disable", before: created, run: edits("disable", func(k *apikey.Key) { k.Disabled = true }),
 			done: func(s *Store, n int) (bool, error) {
 				return is(s, n, func(k *apikey.Key) bool { return k.Disabled })
@@ -224,7 +240,7 @@ func walk() []walked {
 			return ok && lim.PerDay == 7, nil
 		}},
 		{name: "use", before: created, run: func(s *Store, n int) error {
-			return s.AddUsage([]apikey.Usage{{ID: key(n).ID, Day: 20000, Allowed: 1, LastUsed: 60}})
+			return s.AddUsage([]apikey.Usage{{ID: key(n).ID, Day: 20000, Allowed: 1, LastUsed: 60, Seen: seenOf(key(n))}})
 		}, done: func(s *Store, n int) (bool, error) {
 			used, err := s.Usage(key(n).ID, 20000, 20000)
 			if err != nil || len(used) == 0 {
@@ -232,8 +248,9 @@ func walk() []walked {
 			}
 			noted := false
 			err = s.UsageSince(20000, func(u apikey.Usage) { noted = noted || u.ID == key(n).ID }, func(apikey.WorkspaceUsage) {})
-			if err == nil && (used[0].Allowed > 2 || !noted) {
-				err = fmt.Errorf("%+v, noted: %t", used, noted)
+			r, wrong, failed := seenIn(key(n).ID, s.conn.DoMulti(s.conn.B().Hgetall().Key(s.names.seenOf(key(n).ID)).Build())[0])
+			if err = errors.Join(err, wrong, failed); err == nil && (used[0].Allowed > 2 || !noted || len(r.Scopes) != 1 || r.Scopes[0].Last != 20000) {
+				err = fmt.Errorf("%+v, noted: %t, seen: %+v", used, noted, r)
 			}
 			return true, err
 		}},

@@ -55,6 +55,10 @@ func TestWalkReads(t *testing.T) {
 			err := s.UsageSince(0, func(apikey.Usage) { n++ }, func(apikey.WorkspaceUsage) {})
 			return fmt.Sprint(n), err
 		},
+		"seen": func(s *Store) (string, error) {
+			seen, err := s.Seen([]apikey.ID{keys[0].ID, testKey(99).ID})
+			return fmt.Sprint(seen), err
+		},
 		"check": func(s *Store) (string, error) {
 			n, err := s.Check(func(string, error) { t.Error("a problem was found") })
 			return fmt.Sprint(n), err

@@ -121,18 +121,23 @@ func testChargesOutliveTheirKey(t *testing.T, f Factory) {
 	remove(1)
 	wantLastUsed(t, s, keyID(1), time.Time{})
 	if f.LimitsElsewhere {
-		saveUsage(t, s, used(1, today+2, 3))
-		wantUsageSince(t, s, today-1, own, other)
+		for range 2 {
+			saveUsage(t, s, used(1, today+2, 3))
+			wantUsageSince(t, s, today-1, own, other)
+			wantLastUsed(t, s, keyID(1), time.Time{})
+		}
 		return
 	}
 	wantUsageSince(t, s, today-1, charged(today, 7), own, other, charged(today+1, 1))
 	saveUsage(t, s, used(1, today+2, 3), used(1, today+3, 0), used(9, today+2, 3))
 	wantUsageSince(t, s, today-1, charged(today, 7), own, other, charged(today+1, 1), charged(today+2, 3))
+	saveUsage(t, s, used(1, today+2, 4)) // there is a record now
+	wantUsageSince(t, s, today-1, charged(today, 7), own, other, charged(today+1, 1), charged(today+2, 4))
 	wantLastUsed(t, s, keyID(1), time.Time{})
 	s = f.Reopen(t, s)
 	saveUsage(t, s, charged(today+1, 2))
 	remove(2) // whose own use nobody needs
-	wantUsageSince(t, s, today-1, charged(today, 7), other, charged(today+1, 2), charged(today+2, 3))
+	wantUsageSince(t, s, today-1, charged(today, 7), other, charged(today+1, 2), charged(today+2, 4))
 	remove(5)
 	remove(3) // the last on the account
 	wantUsageSince(t, s, today-1)

@@ -109,6 +109,7 @@ func testAllAtOnce(t *testing.T, f Factory) {
 			return errors.Join(err, s.Prune(20000, now), second(s.LookupOpaque(hashOf(1))))
 		},
 		func() error { s.Counts(now); return s.SetBrand("acme") },
+		func() error { return s.Expiring(now, now.AddDate(0, 1, 0), func(*apikey.Key) bool { return true }) },
 		func() error {
 			for n := range keys {
 				g, ok, err := s.Lookup(keyID(n))

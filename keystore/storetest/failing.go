@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
@@ -11,9 +12,12 @@ import (
 )
 
 // Failing is a store of which calls fail: those of one method, one of
-// [FailingMethods], or one call, the nth of all that can. Every other is done.
+// [FailingMethods], or one call, the nth of all that can. Every other is done. It may
+// be called on several cores at once, as an import does.
 type Failing struct {
 	keystore.Store
+	counting sync.Mutex // of the calls: N, Failed
+
 	Method string // that fails; "": none
 	N      int    // of the calls from here on, that fails; 0: none
 	Err    error  // what it fails with
@@ -22,6 +26,8 @@ type Failing struct {
 }
 
 func (s *Failing) call(method string) error {
+	s.counting.Lock()
+	defer s.counting.Unlock()
 	s.N--
 	if s.N != 0 && s.Method != method {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/socialpatra/keygate/apikey"
@@ -17,7 +18,7 @@ var (
 	fixedFields = map[string]bool{"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "Workspace": true, "CreatedAt": true, "CreatedBy": true, "Account": true}
 	ownFields   = map[string]bool{
 		"ID": true, "Prefix": true, "Hash": true, "Opaque": true, "CreatedAt": true, "CreatedBy": true,
-		"RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true,
+		"RevokedAt": true, "Disabled": true, "RotatedFrom": true, "ReplacedBy": true, "Warned": true,
 	}
 )
 
@@ -39,6 +40,17 @@ func testEveryField(t *testing.T, f Factory) {
 			got, err := s.Get(k.ID)
 			if err != nil || !reflect.DeepEqual(got, k) {
 				t.Errorf("%s, a key is\n%+v, %v; want\n%+v", when, got, err, k)
+			}
+		}
+		for _, sort := range append(keystore.Sorts(), keystore.SortID) { // which need not read all of a record
+			page, err := s.List(keystore.Query{Sort: sort, Limit: keystore.MaxPage, Now: now})
+			if err != nil {
+				t.Errorf("%s, by %q: %v", when, sort, err)
+			}
+			for _, k := range want {
+				if !slices.ContainsFunc(page.Keys, func(got apikey.Key) bool { return got.ID == k.ID }) {
+					t.Errorf("%s, by %q, a key is missing:\n%+v", when, sort, k)
+				}
 			}
 		}
 	}

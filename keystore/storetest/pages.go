@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math"
 	"testing"
 
 	"github.com/socialpatra/keygate/apikey"
@@ -25,7 +26,7 @@ func testPageSizes(t *testing.T, f Factory) {
 		for limit, want := range map[int]int{
 			-1: keystore.DefaultPage, 0: keystore.DefaultPage, 1: 1, 2: 2,
 			keystore.DefaultPage - 1: keystore.DefaultPage - 1, keystore.DefaultPage + 1: keystore.DefaultPage + 1,
-			keystore.MaxPage - 1: keystore.MaxPage - 1, keystore.MaxPage: keystore.MaxPage, keystore.MaxPage + 1: keystore.MaxPage, 1 << 40: keystore.MaxPage,
+			keystore.MaxPage - 1: keystore.MaxPage - 1, keystore.MaxPage: keystore.MaxPage, keystore.MaxPage + 1: keystore.MaxPage, math.MaxInt: keystore.MaxPage,
 		} {
 			for _, workspace := range []string{"", "acme"} {
 				page, err := s.List(keystore.Query{Workspace: workspace, Limit: limit})

@@ -84,6 +84,9 @@ func Run(t *testing.T, f Factory) {
 		{"workspaces of one letter", testOneLetter},
 		{"minute buckets", testBuckets},
 		{"last used", testLastUsed},
+		{"seen", testSeen},
+		{"seen anew", testSeenAnew},
+		{"seen of scopes that change", testSeenModel},
 		{"audit", testAudit},
 		{"audit in pages", testAuditPages},
 		{"audit holds no secret", testAuditSecret},
@@ -91,6 +94,12 @@ func Run(t *testing.T, f Factory) {
 		{"trail of a workspace", testWorkspaceTrail},
 		{"trail of a workspace that is pruned", testWorkspaceTrailPruned},
 		{"trail of a workspace with damaged keys", testWorkspaceTrailDamaged},
+		{"trail from its beginning", testAuditAfter},
+		{"trail from its beginning with damage", testAuditAfterDamaged},
+		{"outbox", testOutbox},
+		{"outbox in a backup", testOutboxBackup},
+		{"outboxes that nobody wants", testForgetOutboxes},
+		{"outbox while keys change", testOutboxWhileChanging},
 		{"bound of live keys", testMaxLive},
 		{"bound of live keys at once", testMaxLiveAtOnce},
 		{"bound of live keys at random", testMaxLiveModel},
@@ -100,6 +109,8 @@ func Run(t *testing.T, f Factory) {
 		{"prune in batches", testPruneMany},
 		{"brand", testBrand},
 		{"counts", testCounts},
+		{"expiring", testExpiring},
+		{"expiring at once", testExpiringMany},
 		{"backup", testBackup},
 		{"closed", testClosed},
 		{"reopened", testReopened},
@@ -247,5 +258,5 @@ func equal(a, b apikey.Key) bool {
 		slices.Equal(a.Scopes, b.Scopes) && a.Limits == b.Limits &&
 		slices.Equal(a.AllowedOrigins, b.AllowedOrigins) && slices.Equal(a.AllowedIPs, b.AllowedIPs) &&
 		a.CreatedAt.Equal(b.CreatedAt) && a.ExpiresAt.Equal(b.ExpiresAt) && a.RevokedAt.Equal(b.RevokedAt) &&
-		a.Disabled == b.Disabled && a.RotatedFrom == b.RotatedFrom && a.ReplacedBy == b.ReplacedBy
+		a.Disabled == b.Disabled && a.RotatedFrom == b.RotatedFrom && a.ReplacedBy == b.ReplacedBy && a.Warned == b.Warned
 }

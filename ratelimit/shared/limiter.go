@@ -86,27 +86,33 @@ func New(conn *redis.Conn, o Options) *Limiter {
 // An error means that the request must not pass. It wraps redis.ErrUnavailable
 // where the engine is away and Options.OnOutage is Closed.
 func (l *Limiter) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
+	return l.TakeSeen(id, caps, cost, now, &apikey.Sighting{})
+}
+
+// TakeSeen is Take of a request that shows something of the use of its key. That
+// counts if the request passes, unless seen has no Scopes.
+func (l *Limiter) TakeSeen(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time, seen *apikey.Sighting) (ratelimit.Result, error) {
 	caps.Account = caps.AccountOf(id) // so that the caps of keys on one account are the same
 	away := l.breaker.open()
-	m := l.remember(id, &caps, cost, now, away)
+	m := l.remember(id, &caps, cost, now, seen, away)
 	for waits := 0; m.wait != nil && waits < maxWaits; waits++ {
 		asked := time.Now()
 		<-m.wait
 		now = now.Add(time.Since(asked))
 		away = l.breaker.open()
-		m = l.remember(id, &caps, cost, now, away)
+		m = l.remember(id, &caps, cost, now, seen, away)
 	}
 	if m.ok {
 		return m.result, nil
 	}
 	if away {
-		return l.without(id, &caps, cost, now, errAway)
+		return l.without(id, &caps, cost, now, seen, errAway)
 	}
-	return l.ask(id, &caps, cost, now, &m)
+	return l.ask(id, &caps, cost, now, seen, &m)
 }
 
 // ask asks the engine for a request that memory does not answer.
-func (l *Limiter) ask(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, m *recollection) (ratelimit.Result, error) {
+func (l *Limiter) ask(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, seen *apikey.Sighting, m *recollection) (ratelimit.Result, error) {
 	if m.renewal != nil {
 		defer l.renewed(caps.Account, m.renewal)
 	}
@@ -114,13 +120,13 @@ func (l *Limiter) ask(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Tim
 	reply, err := l.engine.charge(id, caps, cost, int(m.lend))
 	if errors.Is(err, redis.ErrUnavailable) {
 		l.breaker.trip(id, *caps)
-		return l.without(id, caps, cost, now, err)
+		return l.without(id, caps, cost, now, seen, err)
 	}
 	if err != nil {
 		return ratelimit.Result{}, err
 	}
 	l.learn(caps, cost, &reply, now.Sub(l.start), forgets)
-	l.count(id, caps, cost, reply.passes, now)
+	l.count(id, caps, cost, reply.passes, now, seen)
 	reply.lend(reply.lent)
 	return reply.result(cost), nil
 }
@@ -159,6 +165,7 @@ func (l *Limiter) Peek(id apikey.ID, caps ratelimit.Caps, cost int) (ratelimit.R
 func (l *Limiter) Forget(id apikey.ID) {
 	l.forgets.Add(1) // so that no answer that is under way is remembered
 	l.local.Forget(id)
+	l.memory.rewatch(id, false)
 	s := l.memory.keys.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()

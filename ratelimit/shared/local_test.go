@@ -88,14 +88,14 @@ func TestSave(t *testing.T) {
 			t.Errorf("saved %+v, want %+v", saved, u)
 		}
 	}
-	l.count(id, &caps, 5, true, noon)
-	l.count(id, &caps, 5, false, noon)
+	l.count(id, &caps, 5, true, noon, &apikey.Sighting{})
+	l.count(id, &caps, 5, false, noon, &apikey.Sighting{})
 	l.Deny(id, ratelimit.Caps{}, noon.Add(90*time.Second))
 	want(apikey.Usage{Allowed: 1, Charged: 5, Limited: 1, Denied: 1, LastUsed: noon.Unix() + 60})
-	l.count(id, &caps, 5, true, noon)
+	l.count(id, &caps, 5, true, noon, &apikey.Sighting{})
 	fail = nil
 	want(apikey.Usage{Allowed: 2, Charged: 10, Limited: 1, Denied: 1, LastUsed: noon.Unix() + 60})
-	l.count(id, &caps, 1, true, noon)
+	l.count(id, &caps, 1, true, noon, &apikey.Sighting{})
 	want(apikey.Usage{Allowed: 1, Charged: 1, LastUsed: noon.Unix()})
 	saved = nil
 	if l.save(t.Context(), nil); saved != nil {
@@ -142,15 +142,15 @@ func TestForgetWhileAsking(t *testing.T) {
 	id, caps := apikey.ID{1}, ratelimit.Caps{Limits: apikey.Limits{PerMinute: 1_000_000, Burst: 60, PerDay: 100}, Account: apikey.ID{1}}
 	r := &reply{account: account{key: unused(caps.Limits, noon.UnixMicro()), micros: noon.UnixMicro()}, passes: true}
 	l.learn(&caps, 40, r, 0, l.forgets.Load())
-	m := l.remember(id, &caps, 1, l.start, false)
+	m := l.remember(id, &caps, 1, l.start, &apikey.Sighting{}, false)
 	if m.ok || m.lend != 19 || m.renewal == nil {
 		t.Fatalf("got %+v, want to be told to take 19 more", m)
 	}
-	second := l.remember(id, &caps, 1, l.start, false)
+	second := l.remember(id, &caps, 1, l.start, &apikey.Sighting{}, false)
 	if second.ok || second.lend != 0 || second.wait == nil {
 		t.Fatalf("got %+v, want to be told to wait", second)
 	}
-	if dear := l.remember(id, &caps, 30, l.start, false); dear.ok || dear.lend != 0 || dear.wait != nil {
+	if dear := l.remember(id, &caps, 30, l.start, &apikey.Sighting{}, false); dear.ok || dear.lend != 0 || dear.wait != nil {
 		t.Fatalf("got %+v, want no waiting for a batch that cannot be enough", dear)
 	}
 	before := l.forgets.Load()
@@ -160,7 +160,7 @@ func TestForgetWhileAsking(t *testing.T) {
 		t.Errorf("%+v is remembered, want nothing", e)
 	}
 	l.learn(&caps, 40, r, 0, l.forgets.Load())
-	third := l.remember(id, &caps, 1, l.start, false)
+	third := l.remember(id, &caps, 1, l.start, &apikey.Sighting{}, false)
 	l.renewed(id, m.renewal)
 	select {
 	case <-second.wait:

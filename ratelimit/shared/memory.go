@@ -83,7 +83,7 @@ type recollection struct {
 }
 
 // remember answers a request from memory, if that is enough to tell.
-func (l *Limiter) remember(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, away bool) (m recollection) {
+func (l *Limiter) remember(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, seen *apikey.Sighting, away bool) (m recollection) {
 	s := l.memory.keys.shard(caps.Account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,12 +97,12 @@ func (l *Limiter) remember(id apikey.ID, caps *ratelimit.Caps, cost int, now tim
 			a.lend(e.left)
 			m.result, m.ok = a.balance(), true
 			m.result.Allowed = true
-			s.add(id, cost, true, now)
+			s.add(id, cost, true, now, seen)
 			return m
 		}
 		if r := a.judge(cost); r.Exhausted() {
 			m.result, m.ok = r, true
-			s.add(id, cost, false, now)
+			s.add(id, cost, false, now, nil)
 			return m
 		}
 	}

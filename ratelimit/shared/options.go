@@ -58,7 +58,8 @@ type Options struct {
 	Nodes func() int
 
 	// Save gets what keys were used for since the last call: differences, not
-	// totals. When it fails, they are part of the next call. nil: not counted.
+	// totals. When it fails, they are part of the next call, but for what it has
+	// taken out of them. nil: not counted.
 	Save func(context.Context, []apikey.Usage) error
 }
 

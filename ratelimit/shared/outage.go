@@ -45,11 +45,11 @@ func (b *breaker) unanswered() question {
 }
 
 // without answers a request that the engine did not.
-func (l *Limiter) without(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, err error) (ratelimit.Result, error) {
+func (l *Limiter) without(id apikey.ID, caps *ratelimit.Caps, cost int, now time.Time, seen *apikey.Sighting, err error) (ratelimit.Result, error) {
 	switch l.options.OnOutage {
 	case Share:
 		r := l.share(id, caps, cost, now)
-		l.count(id, caps, cost, r.Allowed, now)
+		l.count(id, caps, cost, r.Allowed, now, seen)
 		return r, nil
 	case Open:
 		s := l.memory.keys.shard(caps.Account)
@@ -58,7 +58,7 @@ func (l *Limiter) without(id apikey.ID, caps *ratelimit.Caps, cost int, now time
 		a := l.atMost(s.entries[caps.Account], caps, now)
 		r := a.balance()
 		r.Allowed = true
-		s.add(id, cost, true, now)
+		s.add(id, cost, true, now, seen)
 		return r, nil
 	default:
 		return ratelimit.Result{}, err

@@ -79,6 +79,7 @@ func (l *Limiter) save(ctx context.Context, buffer []apikey.Usage) []apikey.Usag
 
 func (l *Limiter) sweep(now time.Time) {
 	l.memory.sweep(now.Sub(l.start))
+	l.memory.sweepWatches(apikey.DayOf(now))
 	l.local.Drain(nil, nil) // its counts are among those saved
 	l.local.Sweep(now)
 }

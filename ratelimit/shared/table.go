@@ -3,6 +3,9 @@ package shared
 import (
 	"hash/maphash"
 	"sync"
+
+	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/ratelimit"
 )
 
 // shardCount keeps contention small, and the pause of a sweep.
@@ -24,6 +27,9 @@ type shard[K comparable, V any] struct {
 	mu      sync.Mutex
 	entries map[K]*V
 	tallies map[tallyKey]tally // of keys that are on the accounts here, not saved yet
+
+	watches  map[apikey.ID]*ratelimit.Watch // of keys that are on the accounts here
+	owedSeen map[seenKey]apikey.Sighting    // what is to be saved and no Watch remembers
 }
 
 func (t *table[K, V]) init() {
@@ -31,6 +37,8 @@ func (t *table[K, V]) init() {
 	for i := range t.shards {
 		t.shards[i].entries = make(map[K]*V)
 		t.shards[i].tallies = make(map[tallyKey]tally)
+		t.shards[i].watches = make(map[apikey.ID]*ratelimit.Watch)
+		t.shards[i].owedSeen = make(map[seenKey]apikey.Sighting)
 	}
 }
 

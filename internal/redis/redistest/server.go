@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -131,22 +128,6 @@ func (s *Server) Relaunch() {
 	s.t.Helper()
 	s.launch()
 }
-
-// Stop makes the server hang, with SIGSTOP.
-func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
-
-// Cont lets a hung server go on.
-func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(sig os.Signal) {
-	s.t.Helper()
-	if err := s.process.Process.Signal(sig); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// Dir is the folder with the server's files.
-func (s *Server) Dir() string { return filepath.Clean(s.dir) }
 
 // Do sends a command on a connection of its own, and returns the answer: a list
 // has its items on a line each.
