@@ -36,7 +36,7 @@ func credentialOf(authorization, keyHeader string) (token string, reason Reason)
 	if keyHeader != "" {
 		q.KeyHeader = []string{keyHeader}
 	}
-	token, reason, _ = credential("patra", q)
+	token, reason, _ = credential("patra", q, nil)
 	return token, reason
 }
 

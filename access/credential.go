@@ -24,8 +24,12 @@ const (
 // credential finds the one credential of a request. It refuses headers in which
 // two readers could find different credentials. It does not check whether the
 // credential is a token. If the request has a key header, Authorization may
-// carry a credential of another scheme, which is for the backend.
-func credential(brand string, q *Request) (token string, reason Reason, detail string) {
+// carry a credential of another scheme, which is for the backend. A token in a
+// subprotocol stands alone.
+func credential(brand string, q *Request, route *Route) (token string, reason Reason, detail string) {
+	if route.takesProtocols(q) {
+		return protocolCredential(q)
+	}
 	switch a, k := len(q.Authorization), len(q.KeyHeader); {
 	case a == 0 && k == 0:
 		return "", MissingKey, ""
@@ -47,11 +51,27 @@ func credential(brand string, q *Request) (token string, reason Reason, detail s
 	return token, Allowed, ""
 }
 
+func protocolCredential(q *Request) (token string, reason Reason, detail string) {
+	token = q.ProtocolTokens[0]
+	switch {
+	case len(q.Authorization) > 0 || len(q.KeyHeader) > 0:
+		detail = credentialTwoPlaces
+	case len(q.ProtocolTokens) > 1:
+		detail = credentialRepeated
+	default:
+		detail = checkCredential(token)
+	}
+	if detail != "" {
+		return "", MalformedRequest, detail
+	}
+	return token, Allowed, ""
+}
+
 // isForBackend reports whether the credential has another scheme and so belongs
 // to the backend. A value that contains a Keygate token does not, because no
 // backend may see one.
 func isForBackend(brand, value string) bool {
-	return schemeOf(brand, value) == schemeOther && !apikey.ContainsToken(value)
+	return schemeOf(brand, value) == schemeOther && !apikey.ContainsToken(value) && !apikey.ContainsToken(basicPair(value))
 }
 
 // scheme is how the value of an Authorization header begins (RFC 9110 §11.4).

@@ -89,7 +89,7 @@ func TestCredential(t *testing.T) {
 		"over-long in a key header": {nil, []string{strings.Repeat("a", 4097)}, "", MalformedRequest, credentialTooLong},
 	} {
 		t.Run(name, func(t *testing.T) {
-			token, reason, detail := credential("patra", &Request{Authorization: test.authorization, KeyHeader: test.keyHeader})
+			token, reason, detail := credential("patra", &Request{Authorization: test.authorization, KeyHeader: test.keyHeader}, nil)
 			if token != test.token || reason != test.reason || detail != test.detail {
 				t.Errorf("credential = %q, %s, %q; want %q, %s, %q", token, reason, detail, test.token, test.reason, test.detail)
 			}
@@ -118,13 +118,13 @@ func FuzzAuthorization(f *testing.F) {
 		} else if m := authorizationField.FindStringSubmatch(value); m != nil && len(value) <= maxCredentialLen {
 			want, wantReason = m[1], Allowed
 		}
-		token, reason, detail := credential("patra", &Request{Authorization: []string{value}})
+		token, reason, detail := credential("patra", &Request{Authorization: []string{value}}, nil)
 		if token != want || reason != wantReason || (detail != "") != (wantReason == MalformedRequest) {
 			t.Fatalf("credential(%q) = %q, %s, %q; want %q, %s", value, token, reason, detail, want, wantReason)
 		}
 		// Beside the key header only what is of another scheme may stand, and
 		// then no token of ours in it: it goes to the backend.
-		_, reason, _ = credential("patra", &Request{Authorization: []string{value}, KeyHeader: []string{testToken}})
+		_, reason, _ = credential("patra", &Request{Authorization: []string{value}, KeyHeader: []string{testToken}}, nil)
 		if (reason == Allowed) != (foreign && !apikey.ContainsToken(value)) {
 			t.Fatalf("credential(%q) beside a key: %s", value, reason)
 		}

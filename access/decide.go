@@ -3,7 +3,6 @@ package access
 import (
 	"net/http"
 	"net/netip"
-	"time"
 
 	"github.com/socialpatra/keygate/apikey"
 )
@@ -34,20 +33,33 @@ func (p *Policy) Decide(q *Request) (d Decision) {
 		d.Reason, d.Detail = checkRoute(d.Route, q)
 		return d
 	}
-	var token string
-	if token, d.Reason, d.Detail = credential(p.Brand, q); d.Reason == MissingKey && d.Route.denies() {
+	c := p.sift(q, d.Route)
+	d.Reason, d.Detail, d.Err, d.Untouched, d.Foreign = c.reason, c.detail, c.err, c.untouched, c.foreign
+	if c.foreign || d.Reason == MissingKey && d.Route.denies() {
 		d.Reason, d.Detail = checkRoute(d.Route, q)
+		return d
 	}
 	if d.Reason != Allowed {
 		return d
 	}
-	if d.ID, d.Grant, d.Reason, d.Err = p.identify(token, q.OverFailures); d.Reason != Allowed {
+	if d.ID, d.Grant, d.Reason, d.Err = p.identify(c.token, q.OverFailures); d.Reason != Allowed {
+		d.Ended = p.Report && d.Reason == TooManyFailures && p.hasEnded(c.token, q.Now)
 		return d
 	}
-	if d.Reason = checkStatus(&d.Grant, q.Now); d.Reason != Allowed {
+	if d.Reason = OfStatus(d.Grant.Status(q.Now)); d.Reason != Allowed {
+		d.Ended = true
 		return d
 	}
 	d.Authenticated = true
+	if p.Report && !HoldsToken(p.Brand, c.token) {
+		// The backend, or what is between, goes on checking the keys of the other
+		// system until this is enforced.
+		if len(q.KeyHeader) > 0 && !d.Untouched.KeyHeader {
+			d.Untouched.KeyHeader = true
+		} else {
+			d.Untouched.Authorization = true
+		}
+	}
 	if d.Reason = checkClient(&d.Grant, q.Client); d.Reason != Allowed {
 		return d
 	}
@@ -57,7 +69,7 @@ func (p *Policy) Decide(q *Request) (d Decision) {
 	if d.Reason, d.Detail = checkRoute(d.Route, q); d.Reason != Allowed {
 		return d
 	}
-	d.Reason = checkScopes(&d.Grant, d.Route)
+	d.Needed, d.Reason = checkScopes(&d.Grant, d.Route)
 	return d
 }
 
@@ -110,8 +122,10 @@ func (p *Policy) identify(token string, overFailures bool) (id apikey.ID, grant 
 	return id, grant, Allowed, nil
 }
 
-func checkStatus(g *apikey.Grant, now time.Time) Reason {
-	switch g.Status(now) {
+// OfStatus returns how a request of a key with this status is refused, or
+// [Allowed].
+func OfStatus(s apikey.Status) Reason {
+	switch s {
 	case apikey.Active:
 		return Allowed
 	case apikey.Disabled:
@@ -172,9 +186,10 @@ func checkRoute(r *Route, q *Request) (reason Reason, detail string) {
 	}
 }
 
-func checkScopes(g *apikey.Grant, r *Route) Reason {
-	if r.Scopes.HeldBy(g.Scopes) {
-		return Allowed
+func checkScopes(g *apikey.Grant, r *Route) (needed uint64, reason Reason) {
+	needed, met := r.Scopes.met(g.Scopes)
+	if !met {
+		return 0, InsufficientScope
 	}
-	return InsufficientScope
+	return needed, Allowed
 }

@@ -167,7 +167,7 @@ func TestStoreUnavailable(t *testing.T) {
 		t.Errorf("a public route: %s", d.Reason)
 	}
 	if d := p.Decide(request("GET", "/v1/posts", token[1:])); d.Reason != InvalidKey {
-		t.Errorf("what is no token: %s", d.Reason)
+		t.Errorf("a text that is not a token: %s", d.Reason)
 	}
 }
 

@@ -161,10 +161,17 @@ func (e *explainer) credential() {
 		e.pass("credential", "not tried: the key is named by its ID")
 		return
 	}
-	token, reason, detail := credential(e.policy.Brand, e.q)
-	compared := showCredentials(e.q)
-	if reason == Allowed {
-		e.token = token
+	c := e.policy.sift(e.q, e.Route)
+	reason, detail, compared := c.reason, c.detail, showCredentials(e.q)
+	switch {
+	case c.foreign:
+		e.noKey = "foreign is pass, and no credential is Keygate's"
+		e.pass("credential", compared+": none of Keygate's, and foreign is pass")
+		return
+	case c.err != nil:
+		compared, detail = "the key store cannot answer", "See why in the log of Caddy."
+	case reason == Allowed:
+		e.token = c.token
 		e.pass("credential", compared)
 		return
 	}
@@ -213,7 +220,7 @@ func (e *explainer) status() {
 	}
 	grant := &e.Key.Grant
 	compared := showStatus(grant, e.q.Now)
-	switch reason := checkStatus(grant, e.q.Now); reason {
+	switch reason := OfStatus(grant.Status(e.q.Now)); reason {
 	case Allowed:
 		e.pass("status", compared)
 	case KeyDisabled:
@@ -298,7 +305,7 @@ func (e *explainer) scopes() {
 	default:
 		held := &e.Key.Grant
 		compared := e.Route.Scopes.String() + " with " + showList(held.Scopes.List)
-		if reason := checkScopes(held, e.Route); reason != Allowed {
+		if _, reason := checkScopes(held, e.Route); reason != Allowed {
 			e.fail("scopes", reason, compared, "Give the key "+showMissing(e.Route.Scopes.Missing(held.Scopes))+" as well.")
 			return
 		}

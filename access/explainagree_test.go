@@ -77,7 +77,7 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 	}
 	seen := make(map[Reason]int)
 	for range 50_000 {
-		p.CORS, p.AllowMissingOrigin = r.IntN(4) > 0, r.IntN(2) == 0
+		p.CORS, p.AllowMissingOrigin, p.Foreign = r.IntN(4) > 0, r.IntN(2) == 0, r.IntN(3) == 0
 		token := pick(tokens...)
 		q := &Request{
 			Method:        pick("GET", "GET", "GET", "POST", "HEAD", "OPTIONS", "QUERY", "PUT", "get", "TRACE"),

@@ -26,7 +26,7 @@ func ValidOrigin(s string) bool {
 	if colon := strings.IndexByte(rest, ':'); colon >= 0 {
 		host, port = rest[:colon], rest[colon:]
 	}
-	return isHostName(host) && (port == "" || isPort(port))
+	return isHostName(host) && (port == "" || isPort(port)) || s == "app://." // which Electron apps send
 }
 
 // isScheme matches the scheme of RFC 3986 §3.1, in lower case.

@@ -58,6 +58,13 @@ type Policy struct {
 	// CORS says that the caller answers preflights. They are then not decided
 	// like other requests.
 	CORS bool
+
+	// Report says that denials are only reported, see [Policy.Settle].
+	Report bool
+
+	// Foreign passes requests that have no credential of Keygate's, to routes
+	// that are mapped and not denied.
+	Foreign bool
 }
 
 // Request has the parts of a request that a decision needs. Each list has every
@@ -71,6 +78,10 @@ type Request struct {
 	RequestMethod []string // Access-Control-Request-Method
 	Authorization []string // Authorization
 	KeyHeader     []string // the configured header for tokens; nil if none is configured
+
+	// ProtocolTokens are the tokens in subprotocols of a WebSocket, see
+	// [TakeTokens]. They are nil unless the configuration takes tokens there.
+	ProtocolTokens []string
 
 	Client    netip.Addr // IPv4-mapped IPv6 unmapped, without zone; zero if unknown
 	WebSocket bool       // asks to become a WebSocket
@@ -108,4 +119,29 @@ type Decision struct {
 	ID            apikey.ID
 	Grant         apikey.Grant
 	Authenticated bool
+
+	// Needed says which scopes of the key the request needed, if it may pass: bit
+	// i is for Grant.Scopes.List[i]. Where the route has alternatives, they are
+	// those of the first that the key meets.
+	Needed uint64
+
+	// Ended says that this key is revoked, disabled or expired.
+	Ended bool
+
+	// WouldDeny is the reason of a denial that is only reported, and 0 for none.
+	// [Policy.Settle] sets it.
+	WouldDeny Reason
+
+	// Foreign says that the request has no credential of Keygate's and passes
+	// because of [Policy.Foreign], unless Reason says otherwise.
+	Foreign bool
+
+	// Untouched has the headers whose credential is the backend's. It counts if
+	// the request passes.
+	Untouched Untouched
+}
+
+// Sighting is what an allowed request with a key shows of the use of that key.
+func (d *Decision) Sighting(client netip.Addr) apikey.Sighting {
+	return apikey.Sighting{Scopes: d.Grant.Scopes, Needed: d.Needed, Network: apikey.NetworkOf(client)}
 }

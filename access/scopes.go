@@ -16,21 +16,30 @@ func AllOf(scopes ...string) Scopes { return Scopes{scopes} }
 
 // HeldBy reports whether held meets the requirement.
 func (s Scopes) HeldBy(held *apikey.ScopeSet) bool {
-	for _, set := range s {
-		if holdsAll(held, set) {
-			return true
-		}
-	}
-	return len(s) == 0
+	_, met := s.met(held)
+	return met
 }
 
-func holdsAll(held *apikey.ScopeSet, set []string) bool {
-	for _, scope := range set {
-		if !held.Has(scope) {
-			return false
+// met reports whether held meets the requirement, and which of its scopes that
+// takes: bit i is for held.List[i]. Of alternatives it is the first that is met.
+func (s Scopes) met(held *apikey.ScopeSet) (needed uint64, met bool) {
+	for _, set := range s {
+		if needed, met = holdsAll(held, set); met {
+			return needed, true
 		}
 	}
-	return true
+	return 0, len(s) == 0
+}
+
+func holdsAll(held *apikey.ScopeSet, set []string) (needed uint64, all bool) {
+	for _, scope := range set {
+		i := held.Index(scope)
+		if i < 0 {
+			return 0, false
+		}
+		needed |= 1 << uint(i)
+	}
+	return needed, true
 }
 
 // Missing returns, for each set, the scopes that held lacks.

@@ -33,6 +33,7 @@ type Mapping struct {
 	Routes    []access.Route // written by hand, each with its Source
 	Documents []*openapi.Document
 	Header    string // that keys may come in besides Authorization, canonical; "": none
+	Reports   bool   // its denials are only reported
 }
 
 // HeldScope is a scope that keys hold.
@@ -45,7 +46,7 @@ type HeldScope struct {
 // Finding is one mismatch.
 type Finding struct {
 	Code    Code   `json:"code"`
-	Where   string `json:"where"`   // file and line, "Caddyfile:12"; of caches the site; "" for keys and the catalogue
+	Where   string `json:"where"`   // file and line, "Caddyfile:12"; of caches and other handlers the site; "" for keys and the catalogue
 	Problem string `json:"problem"` // one line for people: what, and what to do
 }
 
@@ -55,35 +56,40 @@ type Code string
 // The codes. Those that are kinds of [openapi.Problem] and [openapi.Remark] are
 // spelt as these.
 const (
-	NoSecurity      Code = "no_security"         // an operation that does not say what it needs
-	AmbiguousPath   Code = "ambiguous_path"      // an operation that no request can reach
-	Unmappable      Code = "unmappable"          // an operation that becomes no route
-	Dropped         Code = "dropped_alternative" // an alternative that no key can meet
-	OtherScheme     Code = "other_scheme"        // a requirement that is not the key's, and not checked
-	ColonName       Code = "colon_name"          // a segment such as :id in a document
-	WiderRoute      Code = "wider_route"         // a denied operation that a wider route would serve
-	UnusedScope     Code = "unused_scope"        // a scope that no route needs
-	UnknownRoute    Code = "unknown_route"       // a written route that no operation matches
-	Shadowed        Code = "shadowed"            // an imported route that a written one takes requests from
-	ReadScopeWrites Code = "read_scope_writes"   // a write method that a read scope opens
-	UselessKeyScope Code = "useless_key_scope"   // a scope that keys hold and no route needs
-	KeyHeader       Code = "key_header"          // a header that a document has for keys, and the gateway does not read
-	UnusedScopeMap  Code = "unused_scope_map"    // a scope_map that no operation needs
-	MergedScopes    Code = "merged_scopes"       // a scope of keys that stands for several of a document
-	TooCostly       Code = "cost_too_high"       // a route that costs more than a key can ever pay
-	UnsafeCache     Code = "unsafe_cache"        // a cache that may give the answer to one key to another
-	ChosenByClient  Code = "chosen_by_client"    // a console that believes what the client says
-	NoSignIn        Code = "no_sign_in"          // a console to which nobody signs in
-	UselessConsole  Code = "useless_console"     // a console that refuses everybody
-	PlainConsole    Code = "plain_console"       // a console without TLS
+	NoSecurity       Code = "no_security"         // an operation that does not say what it needs
+	AmbiguousPath    Code = "ambiguous_path"      // an operation that no request can reach
+	Unmappable       Code = "unmappable"          // an operation that becomes no route
+	Dropped          Code = "dropped_alternative" // an alternative that no key can meet
+	OtherScheme      Code = "other_scheme"        // a requirement that is not the key's, and not checked
+	ColonName        Code = "colon_name"          // a segment such as :id in a document
+	WiderRoute       Code = "wider_route"         // a denied operation that a wider route would serve
+	UnusedScope      Code = "unused_scope"        // a scope that no route needs
+	UnknownRoute     Code = "unknown_route"       // a written route that no operation matches
+	Shadowed         Code = "shadowed"            // an imported route that a written one takes requests from
+	ReadScopeWrites  Code = "read_scope_writes"   // a write method that a read scope opens
+	UselessKeyScope  Code = "useless_key_scope"   // a scope that keys hold and no route needs
+	KeyHeader        Code = "key_header"          // a header that a document has for keys, and the gateway does not read
+	UnusedScopeMap   Code = "unused_scope_map"    // a scope_map that no operation needs
+	MergedScopes     Code = "merged_scopes"       // a scope of keys that stands for several of a document
+	TooCostly        Code = "cost_too_high"       // a route that costs more than a key can ever pay
+	UnsafeCache      Code = "unsafe_cache"        // a cache that may give the answer to one key to another
+	EarlyPlaceholder Code = "early_placeholder"   // a handler before keygate that asks for what keygate says
+	ChosenByClient   Code = "chosen_by_client"    // a console that believes what the client says
+	NoSignIn         Code = "no_sign_in"          // a console to which nobody signs in
+	UselessConsole   Code = "useless_console"     // a console that refuses everybody
+	PlainConsole     Code = "plain_console"       // a console without TLS
+	NotEnforced      Code = "not_enforced"        // a gateway that only reports
+	NothingBehind    Code = "nothing_behind"      // a gateway that passes requests of others on to nothing
+	PastAuthorize    Code = "past_authorize"      // a site that a proxy asks, and that says yes to what misses keygate
+	Unwatched        Code = "plaintext_unwatched" // a site whose keys may go in the clear, and nobody notices
 )
 
 // Codes returns all of them.
 func Codes() []Code {
 	return []Code{
 		NoSecurity, AmbiguousPath, Unmappable, WiderRoute, Dropped, OtherScheme, ColonName, UnusedScope, UnknownRoute,
-		Shadowed, ReadScopeWrites, UselessKeyScope, KeyHeader, UnusedScopeMap, MergedScopes, TooCostly, UnsafeCache,
-		ChosenByClient, NoSignIn, UselessConsole, PlainConsole,
+		Shadowed, ReadScopeWrites, UselessKeyScope, KeyHeader, UnusedScopeMap, MergedScopes, TooCostly, UnsafeCache, EarlyPlaceholder,
+		ChosenByClient, NoSignIn, UselessConsole, PlainConsole, NotEnforced, NothingBehind, PastAuthorize, Unwatched,
 	}
 }
 

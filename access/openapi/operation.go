@@ -133,8 +133,8 @@ func (o *operation) route(p *policy) (*access.Route, *Problem) {
 		Source:    o.source,
 		Imported:  true,
 	}
-	// First what no line of the openapi block mends: who follows the advice for the
-	// rest is not to meet another one.
+	// First the problems that no line of the openapi block mends: who follows the
+	// advice for the rest is not to meet another one.
 	probe := *route
 	probe.Access = access.Public
 	if err := probe.Check(); err != nil {
