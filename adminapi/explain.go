@@ -36,6 +36,10 @@ func (a *call) explain(r *http.Request) (any, int, error) {
 		reason = limited
 	}
 	resp := ExplainResponse{Reason: reason.String(), Status: reason.Status()}
+	if policy.Report {
+		resp.Mode = reportMode
+		resp.Passes = reason != access.Allowed && (e.Key == nil || e.Key.Grant.Status(q.Now) == apikey.Active)
+	}
 	for _, c := range e.Checks {
 		check := ExplainCheck{Check: c.Name, Outcome: string(c.Outcome), Compared: c.Compared, Fix: c.Fix}
 		if c.Reason == access.KeyRevoked {

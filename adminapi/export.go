@@ -33,8 +33,9 @@ func (e *BrokenStreamError) Unwrap() error { return e.err }
 func (s stream) serve(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", s.contentType)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+s.filename+`"`)
-	out := &startedWriter{w: w}
+	out := &startedWriter{w: newPacedWriter(w, stalledFor, slowest)}
 	err := s.write(out)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the connection may serve more requests
 	switch {
 	case err == nil:
 		return nil

@@ -90,7 +90,7 @@ func TestAPIImportThatBreaksOff(t *testing.T) {
 	before := s.failures.Load()
 	line := apitest.OpaqueLine("x")
 	for name, sent := range map[string]string{
-		"chunk":  "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"nam\r\nXXX\r\n",
+		"chunk":  "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"nam\r\nzzz\r\n",
 		"length": fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(line)+100, line),
 	} {
 		t.Run(name, func(t *testing.T) {

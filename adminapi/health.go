@@ -1,10 +1,15 @@
 package adminapi
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -16,6 +21,35 @@ type HealthResponse struct {
 	Warning string    `json:"warning,omitempty"` // what does not work although requests are decided
 	Store   StoreInfo `json:"store"`
 	PID     int       `json:"pid"` // of the process that answers
+
+	// Where the handlers are that only report, by their first route. Warning says
+	// so as well.
+	NotEnforced []string `json:"not_enforced,omitempty"`
+}
+
+// Failure returns what fails, of the warning: that something is only reported is
+// somebody's decision.
+func (h *HealthResponse) Failure() string {
+	return strings.Trim(strings.Replace(h.Warning, reportWarning(h.NotEnforced), "", 1), "; ")
+}
+
+// reportWarning says what mode report means, or "" if no handler is in it.
+func reportWarning(places []string) string {
+	if len(places) == 0 {
+		return ""
+	}
+	return "mode report: nothing is enforced by keygate at " + strings.Join(places, ", ") + ", where only keys that have ended are refused"
+}
+
+// notEnforced returns where the handlers are that only report.
+func (a *call) notEnforced() (places []string) {
+	for i := range a.mappings {
+		if a.mappings[i].Policy.Report {
+			places = append(places, cmp.Or(a.mappings[i].Place(), "a place that its config does not name"))
+		}
+	}
+	slices.SortFunc(places, access.CompareSources)
+	return places
 }
 
 // StoreInfo says which key store answers. There may be several on a machine, by
@@ -46,6 +80,9 @@ func (a *call) health(*http.Request) (any, int, error) {
 	if err := a.store.Writable(); err != nil {
 		warnings = append(warnings, err.Error())
 	}
+	if waited := a.store.Waiting(); waited >= waitsTooLong {
+		warnings = append(warnings, changeWaits(waited, about.Kind))
+	}
 	if keys := resp.Store.Keys; about.Made && keys != nil && *keys == 0 {
 		warnings = append(warnings, "made a new key store at "+about.Place+keystore.AdviceMade)
 	}
@@ -54,8 +91,23 @@ func (a *call) health(*http.Request) (any, int, error) {
 			warnings = append(warnings, err.Error())
 		}
 	}
+	if resp.NotEnforced = a.notEnforced(); resp.NotEnforced != nil {
+		warnings = append(warnings, reportWarning(resp.NotEnforced))
+	}
 	resp.Warning = strings.Join(warnings, "; ")
 	return resp, http.StatusOK, nil
+}
+
+// waitsTooLong is for how long a change may wait before health tells of it. A
+// sound disk takes milliseconds.
+const waitsTooLong = 5 * time.Second
+
+func changeWaits(waited time.Duration, kind string) string {
+	look := "look at the disk of the key store, and whether many keys are being imported or a backup hangs"
+	if kind == "redis" {
+		look = "look at the engine"
+	}
+	return fmt.Sprintf("a change has waited for %s, and those after it wait for it; %s", waited.Truncate(time.Second), look)
 }
 
 // countKeys returns how many keys there are, or nil if the store does not know

@@ -1,7 +1,6 @@
 package adminapi
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"mime"
@@ -22,9 +21,6 @@ const (
 	MaxImportErrors = 1000
 )
 
-// importBlock is how many keys one block of memory holds.
-const importBlock = 1024
-
 // importRefusal is the answer if a bad line kept all keys out.
 type importRefusal struct {
 	Error string `json:"error"`
@@ -37,8 +33,7 @@ type importer struct {
 	now          time.Time
 	anyScope     bool
 	routeScopes  []string
-	keys         [][]apikey.Key // in blocks, because growing a single slice copies gigabytes
-	decoder      lineDecoder
+	keys         keptKeys
 	lineOfID     map[apikey.ID]int
 	lineOfOpaque map[apikey.Hash]int
 	refused      []ImportError
@@ -77,7 +72,7 @@ func (a *call) importKeys(r *http.Request) (any, int, error) {
 		lineOfOpaque: make(map[apikey.Hash]int),
 		refused:      []ImportError{},
 	}
-	if err := eachLine(http.MaxBytesReader(nil, r.Body, maxImport), maxImportLine, im.line); err != nil {
+	if err := im.readLines(http.MaxBytesReader(nil, r.Body, maxImport)); err != nil {
 		return nil, 0, describeImportError(err)
 	}
 	if im.bad > 0 && !keepGoing {
@@ -99,25 +94,6 @@ func (im *importer) refusal() importRefusal {
 	return importRefusal{text, ImportResponse{Errors: im.refused}}
 }
 
-// line handles one line. tooLong means that the line was not read.
-func (im *importer) line(n int, text []byte, tooLong bool) error {
-	err := error(&bodyError{http.StatusRequestEntityTooLarge, fmt.Sprintf("is longer than %d bytes", maxImportLine)})
-	if !tooLong {
-		if len(bytes.TrimSpace(text)) == 0 {
-			return nil
-		}
-		err = im.add(n, text)
-	}
-	if err == nil {
-		return nil
-	}
-	if status := statusOf(err); status >= http.StatusInternalServerError {
-		return err // an error of the store, not of the line
-	}
-	im.refuse(n, err)
-	return nil
-}
-
 func (im *importer) refuse(n int, err error) {
 	im.bad++
 	if im.firstBad == nil {
@@ -125,53 +101,6 @@ func (im *importer) refuse(n int, err error) {
 	}
 	if len(im.refused) < MaxImportErrors {
 		im.refused = append(im.refused, ImportError{Line: n, Error: err.Error()})
-	}
-}
-
-func (im *importer) add(n int, text []byte) error {
-	var line importedKey
-	if err := im.decoder.decode(text, &line); err != nil {
-		return err
-	}
-	k, err := line.key(im.call.brand, im.now)
-	if err != nil {
-		return err
-	}
-	if !im.anyScope {
-		if err := apikey.CheckKnown(k.Scopes, im.routeScopes); err != nil {
-			return err
-		}
-	}
-	if err := im.admitID(n, k.ID); err != nil {
-		return err
-	}
-	if k.Opaque {
-		if err := im.admitOpaque(n, k.Hash); err != nil {
-			return err
-		}
-		im.lineOfOpaque[k.Hash] = n
-	}
-	im.lineOfID[k.ID] = n
-	last := len(im.keys) - 1
-	if last < 0 || len(im.keys[last]) == importBlock {
-		im.keys = append(im.keys, make([]apikey.Key, 0, importBlock))
-		last++
-	}
-	im.keys[last] = append(im.keys[last], k)
-	return nil
-}
-
-func (im *importer) admitID(n int, id apikey.ID) error {
-	if first, ok := im.lineOfID[id]; ok {
-		return &apikey.FieldError{Field: "id", Problem: fmt.Sprintf("%s is in line %d already", id, first)}
-	}
-	switch _, err := im.call.store.Get(id); { // Lookup does not know damaged keys
-	case err == nil, errors.Is(err, keystore.ErrDamaged):
-		return fmt.Errorf("%s: %w", id, keystore.ErrExists)
-	case errors.Is(err, keystore.ErrNotFound):
-		return nil
-	default:
-		return fmt.Errorf("line %d: %w", n, err)
 	}
 }
 

@@ -1,36 +1,37 @@
 package adminapi
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"time"
 
-	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/headroom"
 )
 
 // importBatch is how many keys are stored together. It bounds the memory of a
-// transaction, and how long other changes and the saving of use wait for it.
-const importBatch = 20_000
+// transaction, and how long other changes and the saving of use wait for it: a second
+// or two in a store of a million keys. Each batch rewrites most of the index of
+// workspaces, so that few large ones take less time than many.
+const importBatch = 60_000
 
 // store stores the keys of all good lines and returns how many there were. Up to
 // importBatch keys are imported all or none. If a later batch fails, the batches
 // before it stay stored, and the error says so.
 func (im *importer) store() (int, error) {
-	keys := im.inOrder()
-	batch := make([]apikey.Key, 0, min(importBatch, len(keys)))
-	imported := 0
-	for imported < len(keys) {
-		batch = batch[:0]
-		for _, k := range keys[imported:min(imported+importBatch, len(keys))] {
-			batch = append(batch, *k)
+	im.lineOfID, im.lineOfOpaque = nil, nil
+	all, imported := im.keys.n, 0
+	if all > importBatch {
+		defer headroom.Spare()()
+		debug.FreeOSMemory() // what reading the lines left behind, before storing needs memory
+	}
+	for batch, err := range im.keys.batches(importBatch) {
+		if err == nil {
+			err = im.call.store.CreateAll(batch, im.call.actor(), im.progressFrom(imported, all))
 		}
-		err := im.call.store.CreateAll(batch, im.call.actor(), im.progressFrom(imported, len(keys)))
 		if err != nil && imported > 0 {
 			im.call.observer.KeysImported(imported, im.call.actor())
-			return 0, fmt.Errorf("%w; %d of %d keys were imported before: import the file again with keep_going for the others", err, imported, len(keys))
+			return 0, fmt.Errorf("%w; %d of %d keys were imported before: import the file again with keep_going for the others", err, imported, all)
 		}
 		if err != nil {
 			return 0, err
@@ -41,23 +42,9 @@ func (im *importer) store() (int, error) {
 		im.call.observer.KeysImported(imported, im.call.actor())
 	}
 	if imported > importBatch {
-		im.keys = nil
-		debug.FreeOSMemory() // free the memory of the lines, up to a gigabyte, at once
+		go debug.FreeOSMemory() // what the import took, hundreds of megabytes; nobody need wait for it
 	}
 	return imported, nil
-}
-
-// inOrder returns the keys sorted by ID, the order in which filling a store takes
-// the least work.
-func (im *importer) inOrder() []*apikey.Key {
-	var keys []*apikey.Key
-	for _, block := range im.keys {
-		for i := range block {
-			keys = append(keys, &block[i])
-		}
-	}
-	slices.SortFunc(keys, func(x, y *apikey.Key) int { return bytes.Compare(x.ID[:], y.ID[:]) })
-	return keys
 }
 
 func (im *importer) progressFrom(before, all int) func(done int) {

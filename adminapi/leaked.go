@@ -1,16 +1,13 @@
 package adminapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/internal/english"
-	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/tokenscan"
 )
 
@@ -25,8 +22,11 @@ const (
 // MaxLeaked is how many different tokens a text of one call may have.
 const MaxLeaked = 1000
 
-// ReasonLeaked is the reason in the audit trail.
-const ReasonLeaked = "leaked"
+// Reasons in the audit trail.
+const (
+	ReasonLeaked      = "leaked"      // somebody else may have the token
+	ReasonSurrendered = "surrendered" // whoever had the token wanted it to end
+)
 
 // LeakedRequest is a text with tokens that leaked, in any of the forms that
 // package tokenscan finds, and what is to be done about their keys.
@@ -64,7 +64,9 @@ func (a *call) leaked(r *http.Request) (any, int, error) {
 	resp := LeakedResponse{Found: []LeakedToken{}}
 	changed := 0
 	for _, f := range finds {
-		t, err := a.dealWith(f, req.Then)
+		by := a.actor()
+		by.Reason = ReasonLeaked
+		t, err := a.deal(&dealing{prefix: f.Prefix(), id: f.ID, hash: f.Hash(), imported: true, then: req.Then, by: by, again: always})
 		if err != nil && changed > 0 {
 			err = fmt.Errorf("%w; the change was made to %s before: send it again for the others", err, english.Plural(changed, "key"))
 		}
@@ -105,93 +107,4 @@ func (req *LeakedRequest) check() ([]tokenscan.Find, error) {
 		finds = append(finds, f)
 	}
 	return finds, nil
-}
-
-// dealWith deals with the key of one token, if there is one.
-func (a *call) dealWith(f tokenscan.Find, then string) (LeakedToken, error) {
-	unknown := LeakedToken{Prefix: f.Prefix(), Done: "nothing"}
-	hash := f.Hash()
-	id, found, err := a.holderOf(f.ID, hash)
-	if err != nil || !found {
-		return unknown, err
-	}
-	key, used, err := a.keyWithUse(id)
-	if err != nil {
-		return unknown, existing(err)
-	}
-	now := a.now()
-	t := LeakedToken{Prefix: f.Prefix(), Done: "nothing", Was: key.Status(now)}
-	if then != ThenLook {
-		action, done := actionFor(&key, then)
-		by := a.actor()
-		by.Reason = ReasonLeaked
-		key, err = a.store.Update(id, action, by, func(k *apikey.Key) error {
-			switch {
-			case !k.Hash.Equal(hash): // another key got the ID meanwhile
-				return keystore.ErrNotFound
-			case action == ThenRevoke:
-				k.Revoke(now)
-			case action == ThenDisable && k.RevokedAt.IsZero():
-				k.Disabled = true
-			}
-			return nil
-		})
-		if err != nil {
-			return unknown, existing(err)
-		}
-		t.Done = done
-		if action != ThenReport {
-			a.changed(action, id)
-		}
-	}
-	record := key.Record(now, used)
-	t.Key = &record
-	if then != ThenLook {
-		a.observer.KeyLeaked(&record, t.Was, t.Done, a.actor())
-	}
-	return t, nil
-}
-
-// holderOf returns the key whose token has this hash: the one of the ID, or one
-// that was imported as a token of another system.
-func (a *call) holderOf(id apikey.ID, hash apikey.Hash) (apikey.ID, bool, error) {
-	grant, found, err := a.store.Lookup(id)
-	if err != nil || found && grant.Hash.Equal(hash) {
-		return id, found, err
-	}
-	if !a.store.HasOpaque() {
-		return id, false, nil
-	}
-	id, _, found, err = a.store.LookupOpaque(hash)
-	return id, found, err
-}
-
-func (a *call) keyWithUse(id apikey.ID) (key apikey.Key, used time.Time, err error) {
-	if key, err = a.store.Get(id); err != nil {
-		return key, used, err
-	}
-	used, err = a.store.LastUsed(id)
-	return key, used, err
-}
-
-// existing returns nil for a key that was deleted meanwhile: its token is
-// unknown, as it is from then on.
-func existing(err error) error {
-	if errors.Is(err, keystore.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// actionFor returns what is done to a key, as the trail and as the answer have
-// it. What is so already is only reported.
-func actionFor(k *apikey.Key, then string) (action, done string) {
-	switch {
-	case then == ThenRevoke && k.RevokedAt.IsZero():
-		return ThenRevoke, "revoked"
-	case then == ThenDisable && k.RevokedAt.IsZero() && !k.Disabled:
-		return ThenDisable, "disabled"
-	default:
-		return ThenReport, "reported"
-	}
 }

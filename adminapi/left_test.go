@@ -120,5 +120,6 @@ func (p peeked) Peek(apikey.ID, ratelimit.Caps, int, time.Time) (ratelimit.Resul
 	return *p.result, *p.failure
 }
 
-func (peeked) Forget(apikey.ID) {}
-func (peeked) Flush()           {}
+func (peeked) Forget(apikey.ID)  {}
+func (peeked) Rewatch(apikey.ID) {}
+func (peeked) Flush()            {}

@@ -15,6 +15,9 @@ func (a *call) update(r *http.Request) (any, int, error) {
 	if err := decodeBody(r, &req); err != nil {
 		return nil, 0, err
 	}
+	if id, err := keyID(r); err == nil && req.Scopes != nil {
+		a.rewatch(id) // so that no use from before counts for a scope that is given again
+	}
 	return a.change(r, "update", func(k *apikey.Key) error {
 		if req.Workspace != nil {
 			if err := k.CheckWorkspace(*req.Workspace); err != nil {

@@ -16,6 +16,12 @@ type Mapping struct {
 	Header    string // a header that may carry a token besides Authorization; "": none
 }
 
+// reportMode is what the API calls a mapping whose denials are only reported.
+const reportMode = "report"
+
+// Place returns where the first route was written, or "" if nobody knows.
+func (g *Mapping) Place() string { return g.Policy.Table.Routes()[0].Source }
+
 // CapsOf returns the limits that apply to a key. For its workspace these are the
 // limits set for it, or else those of the config.
 func CapsOf(store keystore.Workspaces, g *apikey.Grant, config apikey.WorkspaceLimits) ratelimit.Caps {

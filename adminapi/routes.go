@@ -26,6 +26,10 @@ type routeInfo struct {
 	Source    string     `json:"source"`   // file and line; "" if not known
 	Imported  bool       `json:"imported"` // from an openapi document
 
+	// Set where the gateway only reports, and where it passes requests of others.
+	Mode    string `json:"mode,omitempty"`    // report
+	Foreign string `json:"foreign,omitempty"` // pass
+
 	takenBy
 
 	// Set for imported routes: whether the first of TakenBy leaves it no request.
@@ -60,7 +64,7 @@ func RoutesOf(mappings []Mapping) RoutesResponse {
 	mappings = slices.Clone(mappings)
 	first := make(map[*access.Table]string)
 	for i := range mappings {
-		first[mappings[i].Policy.Table] = mappings[i].source()
+		first[mappings[i].Policy.Table] = mappings[i].Place()
 	}
 	slices.SortStableFunc(mappings, func(x, y Mapping) int {
 		return access.CompareSources(first[x.Policy.Table], first[y.Policy.Table])
@@ -77,6 +81,12 @@ func RoutesOf(mappings []Mapping) RoutesResponse {
 				continue
 			}
 			info := newRouteInfo(number, &route)
+			if g.Policy.Report {
+				info.Mode = reportMode
+			}
+			if g.Policy.Foreign {
+				info.Foreign = "pass"
+			}
 			if route.Imported {
 				by := taken[placeOf(&route)]
 				info.takenBy, info.NotReached = newTakenBy(&by), by.Whole
@@ -105,9 +115,6 @@ func RoutesOf(mappings []Mapping) RoutesResponse {
 	})
 	return resp
 }
-
-// source returns where the first route of a mapping was written.
-func (g *Mapping) source() string { return g.Policy.Table.Routes()[0].Source }
 
 func newRouteInfo(gateway int, r *access.Route) routeInfo {
 	return routeInfo{

@@ -14,7 +14,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/internal/apitest"
 	"github.com/socialpatra/keygate/keystore"
@@ -104,6 +106,53 @@ type unwritable struct{ keystore.Store }
 
 func (unwritable) Writable() error { return keystore.ErrReadOnly }
 
+// waits is a store whose oldest change has waited for so long.
+type waits struct {
+	keystore.Store
+	oldest time.Duration
+	kind   string
+}
+
+func (w waits) Waiting() time.Duration { return w.oldest }
+
+func (w waits) About() keystore.About {
+	about := w.Store.About()
+	about.Kind = w.kind
+	return about
+}
+
+// A change that has waited for five seconds is told, with what to do; requests are
+// decided, and so it is a warning. Changes that get on are not told.
+func TestAPIHealthTellsOfChangesThatWait(t *testing.T) {
+	s := serveAPI(t)
+	s.create()
+	for _, test := range []struct {
+		oldest time.Duration
+		kind   string
+		words  []string // none: nothing is told
+	}{
+		{0, "bbolt", nil},
+		{5*time.Second - 1, "bbolt", nil},
+		{5 * time.Second, "bbolt", []string{"for 5s", "disk of the key store"}},
+		{90*time.Second + 1, "bbolt", []string{"for 1m30s", "disk of the key store"}},
+		{time.Hour, "redis", []string{"for 1h0m0s", "engine"}},
+	} {
+		s.failing = waits{s.store, test.oldest, test.kind}
+		var got HealthResponse
+		if err := json.Unmarshal([]byte(s.send("GET /keygate/health", "").want(t, 200, `{"status":"ready"`).body), &got); err != nil {
+			t.Fatal(err)
+		}
+		if (got.Warning != "") != (test.words != nil) || got.Failure() != got.Warning {
+			t.Errorf("%s: told %q, of which fails %q", test.oldest, got.Warning, got.Failure())
+		}
+		for _, word := range test.words {
+			if !strings.Contains(got.Warning, word) {
+				t.Errorf("%s: %q does not say %q", test.oldest, got.Warning, word)
+			}
+		}
+	}
+}
+
 func TestAPIHealthWarns(t *testing.T) {
 	s := serveAPI(t)
 	health := func(failing keystore.Store, warning string) {
@@ -127,6 +176,73 @@ func TestAPIHealthWarns(t *testing.T) {
 	s.warnings = nil
 	s.create()
 	health(nil, "")
+}
+
+// Health says where nothing is enforced, in words and as a list, and what fails
+// apart from that.
+func TestAPIHealthSaysWhatIsNotEnforced(t *testing.T) {
+	s := serveAPI(t)
+	s.create()
+	mapping := func(source string, report bool) Mapping {
+		table, err := access.NewTable([]access.Route{{Methods: []string{"GET"}, Pattern: "/a", Access: access.Authenticated, Source: source}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Mapping{Policy: access.Policy{Table: table, Report: report}}
+	}
+	s.mappings = []Mapping{mapping("Caddyfile:20", true), mapping("Caddyfile:3", false), mapping("Caddyfile:9", true), mapping("", true)}
+	s.warnings = []error{errors.New("a socket is gone")}
+	var got HealthResponse
+	if err := json.Unmarshal([]byte(s.send("GET /keygate/health", "").want(t, 200).body), &got); err != nil {
+		t.Fatal(err)
+	}
+	places := []string{"Caddyfile:9", "Caddyfile:20", "a place that its config does not name"}
+	slices.Sort(places)
+	told := slices.Sorted(slices.Values(got.NotEnforced))
+	if !slices.Equal(told, places) || !strings.Contains(got.Warning, "nothing is enforced by keygate at ") || got.Failure() != "a socket is gone" {
+		t.Errorf("%+v, of which fails %q", got, got.Failure())
+	}
+	s.warnings, s.mappings = nil, s.mappings[1:2]
+	if got := s.send("GET /keygate/health", "").want(t, 200); strings.Contains(got.body, "enforced") {
+		t.Error(got.body)
+	}
+}
+
+// What is explained says whether the denial is only counted, and routes whose they
+// are.
+func TestAPIExplainsModeReport(t *testing.T) {
+	s := serveAPI(t)
+	id, _, _ := s.create()
+	table, err := access.NewTable([]access.Route{{Methods: []string{"GET"}, Pattern: "/a", Scopes: access.AllOf("other:read")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	explain := func() (resp ExplainResponse) {
+		t.Helper()
+		got := s.send("POST /keygate/explain", `{"key":"`+id+`","method":"GET","path":"/a"}`).want(t, 200)
+		if err := json.Unmarshal([]byte(got.body), &resp); err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	told := func(want string) {
+		t.Helper()
+		if resp := explain(); fmt.Sprint(resp.Reason, " ", resp.Mode, " ", resp.Passes) != want {
+			t.Errorf("explained as %+v, want %s", resp, want)
+		}
+	}
+	s.mappings = []Mapping{{Policy: access.Policy{Brand: "patra", Table: table}}}
+	told("insufficient_scope  false")
+	if got := s.send("GET /keygate/routes", "").want(t, 200); strings.Contains(got.body, `"mode"`) || strings.Contains(got.body, `"foreign"`) {
+		t.Error(got.body)
+	}
+	s.mappings[0].Policy.Report, s.mappings[0].Policy.Foreign = true, true
+	told("insufficient_scope report true")
+	if got := s.send("GET /keygate/routes", "").want(t, 200); !strings.Contains(got.body, `"mode":"report","foreign":"pass"`) {
+		t.Error(got.body)
+	}
+	s.send("POST /keygate/keys/"+id+"/disable", "").want(t, 200)
+	told("key_disabled report false")
 }
 
 // A backup and an export have the use that was only in memory yet.

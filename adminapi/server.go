@@ -78,6 +78,9 @@ type Limits interface {
 	// Forget drops the state of a deleted key.
 	Forget(id apikey.ID)
 
+	// Rewatch stores what was seen of the use of a key, and has all of it seen anew.
+	Rewatch(id apikey.ID)
+
 	// Flush stores use that is only in memory so far.
 	Flush()
 }
@@ -159,6 +162,7 @@ var resources = map[string]methods{
 	RoutesPath:                      {"GET": plain((*call).routes)},
 	ExplainPath:                     {"POST": plain((*call).explain).by(VerbExplain)},
 	AuditPath:                       {"GET": queried((*call).audit).by(VerbHistory)},
+	ReviewPath:                      {"GET": queried((*call).review).by(VerbList)},
 	LeakedPath:                      {"POST": plain((*call).leaked)},
 	CheckPath:                       {"GET": plain((*call).check), "POST": plain((*call).mend)},
 	ExportPath:                      {"GET": plain((*call).export)},
@@ -177,6 +181,7 @@ const (
 	RoutesPath     = "/keygate/routes"
 	ExplainPath    = "/keygate/explain"
 	AuditPath      = "/keygate/audit"
+	ReviewPath     = "/keygate/review"
 	LeakedPath     = "/keygate/leaked"
 	CheckPath      = "/keygate/check"
 	ExportPath     = "/keygate/export"
@@ -244,6 +249,12 @@ type call struct {
 func (s *Server) flush() {
 	if s.limits != nil {
 		s.limits.Flush()
+	}
+}
+
+func (s *Server) rewatch(id apikey.ID) {
+	if s.limits != nil {
+		s.limits.Rewatch(id)
 	}
 }
 

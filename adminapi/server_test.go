@@ -35,6 +35,7 @@ type apiServer struct {
 	holding  sync.Mutex
 	failing  keystore.Store // in place of store, if there is one
 	warnings []error        // what is not as it should be around the store
+	mappings []Mapping      // in place of the one route, if there are some
 	failures atomic.Int64   // of the store, that the API told of
 	doc      *openAPI
 }
@@ -74,6 +75,9 @@ func serveAPI(t *testing.T) *apiServer {
 		if s.failing != nil {
 			o.Store = s.failing
 		}
+		if s.mappings != nil {
+			o.Mappings = s.mappings
+		}
 		New(o).ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -85,6 +89,8 @@ func serveAPI(t *testing.T) *apiServer {
 type unsavedLimits struct{ s *apiServer }
 
 func (unsavedLimits) Forget(apikey.ID) {}
+
+func (u unsavedLimits) Rewatch(apikey.ID) { u.Flush() }
 
 func (unsavedLimits) Peek(apikey.ID, ratelimit.Caps, int, time.Time) (ratelimit.Result, error) {
 	return ratelimit.Result{Allowed: true}, nil

@@ -128,8 +128,10 @@ type ExplainRequest struct {
 // ExplainResponse is the decision with every check in order, including those
 // after the first that fails.
 type ExplainResponse struct {
-	Reason string         `json:"reason"` // "allowed", or the code of the first check that fails
-	Status int            `json:"status"` // of the answer; 200 when allowed
+	Reason string         `json:"reason"`           // "allowed", or the code of the first check that fails
+	Status int            `json:"status"`           // of the answer; 200 when allowed
+	Mode   string         `json:"mode,omitempty"`   // report, where denials are only counted
+	Passes bool           `json:"passes,omitempty"` // so that the request passes although it is denied
 	Checks []ExplainCheck `json:"checks"`
 }
 

@@ -98,6 +98,16 @@ func catalogueSite(more string) string {
 	return `{"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/posts", "scopes": ["posts:read"]}` + more + `]}]}]}}}}}`
 }
 
+// earlySite is a config with a limiter of others around keygate.
+func earlySite(handlers ...string) string {
+	return `{"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [` + strings.Join(handlers, ", ") + `]}]}}}}}`
+}
+
+const (
+	aGate    = `{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/a", "scopes": ["x:read"]}]}`
+	aLimiter = `{"handler": "rate_limit", "rate_limits": {"each": {"key": "{http.auth.user.workspace}"}}}`
+)
+
 const quietCache = `"disable_coalescing": true`
 
 var adviceCases = map[string]adviceCase{
@@ -159,6 +169,10 @@ var adviceCases = map[string]adviceCase{
 	}},
 	"a query of the client's":           {code: lint.ChosenByClient, json: consoleSite(askedFor, `"workspace": "{http.request.uri.query.w}", "actor": "ada"`), follow: edit(inJSON, "{http.reverse_proxy.header.X-Workspace} behind forward_auth", "{http.request.uri.query.w}", "{http.reverse_proxy.header.X-Workspace}")},
 	"a name of the client's own making": {code: lint.ChosenByClient, json: consoleSite(`{"handler": "vars"}`, `"workspace": "{http.request.tls.client.san.dns_names.0}", "actor": "ada"`, `{"client_authentication": {"mode": "require"}}`), follow: edit(inJSON, "write mode require_and_verify in client_auth, with the authority", `"mode": "require"`, `"mode": "require_and_verify", "ca": {"provider": "file", "pem_files": ["ca.pem"]}`)},
+	"only reported":                     {code: lint.NotEnforced, document: oneOperation, keygate: "mode report", follow: edit(inKeygate, "remove mode report", "mode report", "")},
+	"a question that misses":            {code: lint.PastAuthorize, json: askedSite(`"match": [{"host": ["a.example.com"]}], `, ""), follow: edit(inJSON, "give the site no host name and keygate no matcher", `"match": [{"host": ["a.example.com"]}], `, "")},
+	"a question that is left over":      {code: lint.PastAuthorize, json: askedSite(`"match": [{"path": ["/authz/*"]}], `, ""), follow: edit(inJSON, "put respond 403 where all else ends", `]}]}}}}}`, `]}, {"handle": [{"handler": "static_response", "status_code": 403}]}]}}}}}`)},
+	"foreign to nothing":                {code: lint.NothingBehind, json: foreignSite(``), follow: edit(inJSON, "put reverse_proxy, or what else serves the API, behind it", `"foreign": "pass"}`, `"foreign": "pass"}, {"handler": "reverse_proxy"}`)},
 	"nobody signs in":                   {code: lint.NoSignIn, json: consoleSite(`{"handler": "vars"}`, `"workspace": "*", "actor": "ada"`), follow: edit(inJSON, "put forward_auth, basic_auth or client_auth", `{"handler": "vars"}`, askedFor)},
 	"some sign in":                      {code: lint.NoSignIn, json: consoleSite(`{"handler": "subroute", "routes": [{"match": [{"path": ["/a/*"]}], "handle": [`+askedFor+`]}]}`, `"workspace": "acme", "actor": "ada", "base": "/a"`), follow: edit(inJSON, "for every path that it serves", `"match": [{"path": ["/a/*"]}], `, "")},
 	"a console for no request":          {code: lint.UselessConsole, json: consoleSite(`{"handler": "static_response"}`, `"workspace": "acme", "actor": "ada"`), follow: edit(inJSON, "put it before that", `{"handler": "static_response"}`, askedFor)},
@@ -171,12 +185,32 @@ var adviceCases = map[string]adviceCase{
 	"an answer of nobody's": {code: lint.UselessConsole, json: consoleSite(`{"handler": "authentication"}`, `"workspace": "{http.reverse_proxy.header.X-W}"`), follow: edit(inJSON, "put forward_auth before it", `{"handler": "authentication"}`, `{"handler": "authentication"}, `+askedFor)},
 	"a console without TLS": {code: lint.PlainConsole, json: strings.Replace(consoleSite(askedFor, `"workspace": "acme", "actor": "ada"`), ":443", ":80", 1), follow: edit(inJSON, "without http://", ":80", ":443")},
 
-	"a cache that mixes":   {code: lint.UnsafeCache, json: cacheSite(`"key": {"headers": ["Authorization"], "hash": false}`, false), says: "disable_coalescing", follow: edit(inJSON, "write disable_coalescing in cache", `"key": {"headers": ["Authorization"], "hash": false}`, quietCache)},
-	"a cache of hashes":    {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"hash": true, "headers": ["Socialpatra-Key-Id"]}`, true), follow: edit(inJSON, "remove hash", `"hash": true, `, "")},
-	"a cache of all keys":  {code: lint.UnsafeCache, json: cacheSite(quietCache, true), follow: edit(inJSON, "key { headers Socialpatra-Key-Id }", quietCache, quietCache+`, "key": {"headers": ["Socialpatra-Key-Id"]}`)},
-	"a cache's mode":       {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "mode": "bypass"`, false), follow: edit(inJSON, "remove mode", `, "mode": "bypass"`, "")},
-	"a cache without Vary": {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"disable_vary": true}`, false), follow: edit(inJSON, "remove disable_vary", `"disable_vary": true`, "")},
-	"a cache of private":   {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"headers": ["Authorization"]}`, false), follow: edit(inJSON, "remove that header from its key", `"Authorization"`, "")},
+	"a cache that mixes":       {code: lint.UnsafeCache, json: cacheSite(`"key": {"headers": ["Authorization"], "hash": false}`, false), says: "disable_coalescing", follow: edit(inJSON, "write disable_coalescing in cache", `"key": {"headers": ["Authorization"], "hash": false}`, quietCache)},
+	"a cache of hashes":        {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"hash": true, "headers": ["Socialpatra-Key-Id"]}`, true), follow: edit(inJSON, "remove hash", `"hash": true, `, "")},
+	"a cache of all keys":      {code: lint.UnsafeCache, json: cacheSite(quietCache, true), follow: edit(inJSON, "key { headers Socialpatra-Key-Id }", quietCache, quietCache+`, "key": {"headers": ["Socialpatra-Key-Id"]}`)},
+	"a limiter before keygate": {code: lint.EarlyPlaceholder, json: earlySite(aLimiter, aGate), follow: edit(inJSON, "put it behind keygate", aLimiter+", "+aGate, aGate+", "+aLimiter)},
+	"a cache's mode":           {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "mode": "bypass"`, false), follow: edit(inJSON, "remove mode", `, "mode": "bypass"`, "")},
+	"a cache without Vary":     {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"disable_vary": true}`, false), follow: edit(inJSON, "remove disable_vary", `"disable_vary": true`, "")},
+	"a cache of private":       {code: lint.UnsafeCache, json: cacheSite(quietCache+`, "key": {"headers": ["Authorization"]}`, false), follow: edit(inJSON, "remove that header from its key", `"Authorization"`, "")},
+	"a key in the clear":       {code: lint.Unwatched, json: clearSite(""), follow: edit(inJSON, "write a site http://api.example.com beside it", `"s": {`, besideIt(`{"handler": "keygate_plaintext", "then": "revoke"}`)+`"s": {`)},
+	"answered in the clear":    {code: lint.Unwatched, json: clearSite(besideIt(`{"handler": "static_response", "status_code": 403}`)), follow: edit(inJSON, "put keygate_plaintext revoke before all else", `{"handler": "static_response"`, `{"handler": "keygate_plaintext", "then": "revoke"}, {"handler": "static_response"`)},
+	"watched for some paths":   {code: lint.Unwatched, json: clearSite(besideIt(`{"handler": "subroute", "routes": [{"match": [{"path": ["/v1/*"]}], "handle": [{"handler": "keygate_plaintext", "then": "revoke"}]}]}`)), follow: edit(inJSON, "without a matcher", `"match": [{"path": ["/v1/*"]}], `, "")},
+}
+
+// oneOperation is a document with one operation, of which nothing is to be told.
+const oneOperation = `paths:
+  /a: {get: {security: [{key: ["x:read"]}]}}
+`
+
+// foreignSite is a config with a gateway that passes requests of others, and what
+// is behind it.
+func foreignSite(behind string) string {
+	return `{"apps": {"http": {"servers": {"s": {"listen": [":443"], "routes": [{"handle": [{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/v1/*", "access": "authenticated"}], "foreign": "pass"}` + behind + `]}]}}}}}`
+}
+
+// askedSite is a config with a gateway that a proxy asks.
+func askedSite(match, before string) string {
+	return `{"apps": {"http": {"servers": {"s": {"listen": [":9100"], "routes": [{` + match + `"handle": [` + before + `{"handler": "keygate", "authorize": "ext_authz", "routes": [{"methods": ["GET"], "path": "/v1/*", "access": "authenticated"}]}]}]}}}}}`
 }
 
 const gate = `{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/v1", "access": "authenticated"}]}`
@@ -186,6 +220,16 @@ const gate = `{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/v
 func consoleSite(before, options string, policies ...string) string {
 	return `{"apps": {"http": {"servers": {"s": {"listen": [":443"], "tls_connection_policies": [` + strings.Join(policies, ",") + `],
 		"routes": [{"match": [{"host": ["app.example.com"]}], "handle": [` + before + `, {"handler": "keygate_console", ` + options + `}]}]}}}}}`
+}
+
+// clearSite is a site with keygate, a name and TLS. others are other servers.
+func clearSite(others string) string {
+	return `{"apps": {"http": {"servers": {` + others + `"s": {"listen": [":443"], "routes": [{"match": [{"host": ["api.example.com"]}], "handle": [` + gate + `]}]}}}}}`
+}
+
+// besideIt is a server for http:// of the same name.
+func besideIt(handler string) string {
+	return `"plain": {"listen": [":80"], "routes": [{"match": [{"host": ["api.example.com"]}], "handle": [` + handler + `]}]}, `
 }
 
 // askedFor is forward_auth, which copies no header.
@@ -270,6 +314,19 @@ func TestEveryAdviceCanBeFollowed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A console behind a gateway that lets in keys alone refuses everybody. One that
+// passes requests of others, or only reports, lets in more.
+func TestLetsInMoreThanKeys(t *testing.T) {
+	for options, useless := range map[string]bool{`"mode": "enforce"`: true, `"foreign": "pass"`: false, `"mode": "report"`: false} {
+		t.Chdir(t.TempDir())
+		s := &adviceSite{json: strings.Replace(foreignSite(`, `+askedFor+`, {"handler": "keygate_console", "workspace": "acme", "actor": "ada"}`), `"foreign": "pass"`, options, 1)}
+		found := s.lint(t)
+		if got := slices.ContainsFunc(found, func(f lint.Finding) bool { return f.Code == lint.UselessConsole }); got != useless {
+			t.Errorf("%s: %v", options, found)
+		}
 	}
 }
 

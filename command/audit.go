@@ -17,6 +17,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/command/client"
 	"github.com/socialpatra/keygate/command/term"
+	"github.com/socialpatra/keygate/expiry"
+	"github.com/socialpatra/keygate/internal/english"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -28,7 +30,8 @@ func (c *cli) auditCommand() *cobra.Command {
 		Short: "Shows who changed what, and when",
 		Long: `Shows every change of keys, the newest first, all of them unless --key or --limit
 say less: when it was made, which fields changed from what to what, why if
-it leaked, who made it and which way it came. A name is claimed if nobody but the caller itself said so. Times are UTC. The history of a deleted key stays.
+it leaked, who made it and which way it came. That a key expires in 30, 14, 7 days
+or 1 is there as well, when the gateway announced it. A name is claimed if nobody but the caller itself said so. Times are UTC. The history of a deleted key stays.
 
 With --json the result is {"entries":[{…}],"next_cursor":""}; the cursor is empty
 when nothing follows.`,
@@ -115,7 +118,11 @@ func (c *cli) auditRows(e *keystore.AuditEntry) [][]term.Cell {
 
 // auditAction says what was done and, if the trail knows more, why.
 func auditAction(e *keystore.AuditEntry) string {
-	if e.Reason == "" {
+	days, err := strconv.Atoi(strings.TrimSuffix(e.Reason, "d"))
+	switch {
+	case e.Action == expiry.Action && err == nil: // the gateway has announced it
+		return "expires in " + english.Plural(days, "day")
+	case e.Reason == "":
 		return e.Action
 	}
 	return e.Action + " (" + e.Reason + ")"
@@ -181,7 +188,7 @@ func actionColour(action string) string {
 	switch action {
 	case "create", "enable", "import":
 		return term.Green
-	case "disable", "rotate":
+	case "disable", "rotate", expiry.Action:
 		return term.Yellow
 	case "revoke", "delete":
 		return term.Red

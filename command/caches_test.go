@@ -48,7 +48,8 @@ func TestFindCaches(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var found []string
-			for _, c := range findCaches(parseTree(t, `{"apps": {"http": {"servers": {"s": {"listen": [":80"], `+test.server+`}}}}}`)) {
+			caches, _ := findAround(parseTree(t, `{"apps": {"http": {"servers": {"s": {"listen": [":80"], `+test.server+`}}}}}`))
+			for _, c := range caches {
 				if c.Coalesces || len(c.Keys) != 1 || !slices.Equal(c.Keys[0].Headers, []string{"A"}) {
 					t.Errorf("found %+v", c)
 				}

@@ -95,6 +95,7 @@ was done, and 1 when it was refused or failed, with one line that says why.`
 		c.deleteCommand(),
 		c.explainCommand(),
 		c.usageCommand(),
+		c.reviewCommand(),
 		c.scopesCommand(),
 		c.routesCommand(),
 		c.lintCommand(),

@@ -48,6 +48,9 @@ func (c *cli) compact() error {
 	if err != nil {
 		return err
 	}
+	if done.UpgradedFrom != 0 {
+		c.Note("%s", keystore.Upgraded(path, done.UpgradedFrom))
+	}
 	if c.json {
 		return c.PrintJSON(compactResult{path, done.Keys, done.Before, done.After})
 	}

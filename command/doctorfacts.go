@@ -103,7 +103,7 @@ func (q *inquiry) health(now func() time.Time) {
 		a.Problem = "what answers at " + a.Name + " is no gateway: its health is no JSON"
 		return
 	}
-	a.Answers, a.Warning, a.Schema = true, answer.Warning, answer.Store.Schema
+	a.Answers, a.Warning, a.NotEnforced, a.Schema = true, answer.Failure(), answer.NotEnforced, answer.Store.Schema
 	q.g.StorePath, q.g.Fleet = answer.Store.Place, answer.Store.Kind == "redis" // "" of older gateways
 	// The date was set while the answer was made, and has no fractions.
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {

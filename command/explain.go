@@ -134,6 +134,8 @@ func (c *cli) printExplanation(resp *adminapi.ExplainResponse) error {
 		return err
 	}
 	switch {
+	case resp.Passes:
+		return c.Say("The request passes, as the gateway is in mode report; enforced it would be denied: %d %s.", resp.Status, resp.Reason)
 	case resp.Reason != access.Allowed.String():
 		return c.Say("The request is denied: %d %s.", resp.Status, resp.Reason)
 	case c.target.db != "":

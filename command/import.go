@@ -32,7 +32,7 @@ If any line is refused, nothing is imported; with --keep-going everything else
 is. Refused lines are told on stderr by their number, and the exit status is 1.
 
 On a terminal a bar shows how much of the file was sent and checked, and then
-how many keys are stored. They are stored in batches of 20,000: if one fails,
+how many keys are stored. They are stored in batches of 60,000: if one fails,
 the error says how many keys were imported before it.
 
 With --json the result is {"imported":0,"errors":[{"line":1,"error":"…"}]}. With

@@ -14,7 +14,9 @@ import (
 	"github.com/socialpatra/keygate/access/lint"
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/behind"
 	"github.com/socialpatra/keygate/command/client"
+	"github.com/socialpatra/keygate/internal/jsontree"
 )
 
 func (c *cli) lintCommand() *cobra.Command {
@@ -47,10 +49,15 @@ block before you use it: the names of scopes in it are proposals.
   merged_scopes        a scope of keys that stands for several of the document
   cost_too_high        a route that costs more than a key can ever pay
   unsafe_cache         a cache that may give the answer to one key to another
+  early_placeholder    a handler before keygate that asks for what keygate says
   chosen_by_client     a keygate_console that believes what the client says of itself
   no_sign_in           a keygate_console that requests reach without a sign-in
   useless_console      a keygate_console that refuses every request, or that none reaches
   plain_console        a keygate_console on a site without TLS
+  not_enforced         a keygate in mode report, which refuses nothing but keys that have ended
+  nothing_behind       a keygate with foreign pass, and nothing behind it that answers
+  past_authorize       a site with authorize that says yes to requests that miss keygate
+  plaintext_unwatched  a site where keys may go in the clear, and nobody notices
 
 The exit status is 0 when there is nothing to tell, and 1 when there is.`,
 		Example: `  $ caddy keygate lint
@@ -84,6 +91,7 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) (r repo
 		return r, err
 	}
 	consoles := findConsoles(config.tree)
+	caches, early := findAround(config.tree)
 	mappings, empty, err := config.read()
 	if errors.Is(err, errNoHandler) && len(consoles) > 0 {
 		err = nil // the gateway of the keys may be elsewhere
@@ -93,7 +101,7 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) (r repo
 	}
 	var checked []lint.Mapping
 	for _, g := range mappings {
-		m := lint.Mapping{Documents: g.Documents, Header: g.Header}
+		m := lint.Mapping{Documents: g.Documents, Header: g.Header, Reports: g.Policy.Report}
 		for _, route := range g.Policy.Table.Routes() {
 			if !route.Imported {
 				m.Routes = append(m.Routes, route)
@@ -126,9 +134,16 @@ func (c *cli) lint(ctx context.Context, api *client.Client, file string) (r repo
 	r.findings = slices.Concat(
 		lint.Check(checked, held),
 		lint.Costs(checked, config.workspaceLimits(), purses),
-		lint.Caches(findCaches(config.tree)),
+		lint.Caches(caches),
+		lint.EarlyPlaceholders(early),
 		lint.Consoles(consoles),
+		lint.NotYetEnforced(checked),
+		lint.Plaintext(findPlain(config.tree)),
+		lint.WaysPastAuthorize(findPastAuthorize(config.tree)),
 	)
+	if behind.Nothing(jsontree.At(config.tree, "apps", "http"), behind.IsForeign) {
+		r.findings = append(r.findings, lint.Unanswered(config.name))
+	}
 	return r, failed
 }
 

@@ -10,14 +10,15 @@ import (
 	"github.com/socialpatra/keygate/internal/jsontree"
 )
 
-// passage follows requests through the routes of a server to one keygate_console,
-// and collects in which states they arrive there. A matcher may match or not,
+// passage follows requests through the routes of a server, mostly to one
+// keygate_console, and collects in which states they arrive there. A matcher may match or not,
 // unless the console serves only what it matches, or only what it does not.
 type passage struct {
 	server any
 	isGoal func(handler any) bool
-	below  string // the base of the console
-	base   string // the same with the prefix that may be taken off on the way
+	ends   func(handler any) bool // unless nil, whether requests end at a handler, asked before all else
+	below  string                 // the base of the console
+	base   string                 // the same with the prefix that may be taken off on the way
 
 	knowsPaths bool     // matchers of paths are looked into
 	headers    []string // that placeholders name, canonical
@@ -83,10 +84,10 @@ func (p *passage) count(tree any, times int) {
 func (p *passage) run() {
 	all := make(states)
 	p.trace = &all
-	p.routes(jsontree.At(p.server, "routes"), newStates(state{}))
+	p.routes(jsontree.At(p.server, "routes"), newStates())
 	// The routes for errors get a request with its path as it came. An error may
 	// happen before any handler has done what it does.
-	failed := newStates(state{})
+	failed := newStates()
 	failed.addAll(all.each(func(s *state) { s.facts, s.stripped, s.rewritten = nil, "", false }))
 	p.trace = nil
 	p.routes(jsontree.At(p.server, "errors", "routes"), failed)
@@ -262,7 +263,11 @@ func touches(pattern, base string) bool {
 // each set of facts.
 type states map[string]state
 
-func newStates(s state) states { return states{s.key(): s} }
+// newStates are those of requests of which nothing is known.
+func newStates() states {
+	var s state
+	return states{s.key(): s}
+}
 
 func (all states) add(s state) {
 	key := s.key()

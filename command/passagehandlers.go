@@ -28,6 +28,8 @@ func (p *passage) handler(handler any, in states) states {
 	}
 	name := jsontree.Text(handler, "handler")
 	switch {
+	case p.ends != nil && p.ends(handler):
+		return nil
 	case slices.Contains(answerers, name), name == "file_server" && !jsontree.IsTrue(handler, "pass_thru"):
 		return nil
 	case slices.Contains(passers, name), name == "file_server":
@@ -57,7 +59,7 @@ func (p *passage) handler(handler any, in states) states {
 		}
 		return in
 	case "keygate":
-		closed := !hasPublicRoutes(handler, p.below)
+		closed := jsontree.Text(handler, "foreign") != "pass" && jsontree.Text(handler, "mode") != "report" && !hasPublicRoutes(handler, p.below)
 		return in.each(func(s *state) { s.keyed = s.keyed || closed })
 	case "authentication":
 		return in.each(func(s *state) { s.signedIn, s.named = true, true })

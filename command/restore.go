@@ -177,6 +177,9 @@ func (c *cli) replace(backup string, keys int, old *replaced, yes bool) (restore
 			return result, errors.New("nothing was restored")
 		}
 	}
+	if err := keystore.WatchAnew(temp.Name()); err != nil {
+		return result, err
+	}
 	if old.exists {
 		result.Kept = old.path + ".before-restore-" + c.Now().UTC().Format("20060102T150405Z")
 		if err := keepAs(old.path, result.Kept); err != nil {

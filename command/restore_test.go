@@ -2,13 +2,12 @@ package command
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/socialpatra/keygate/internal/goldentest"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -157,19 +156,7 @@ func TestCommandRestoreOverDamage(t *testing.T) {
 // TestCommandRestoreKeepsTheSchema restores what an older Keygate made, as an
 // upgrade that is taken back does: it must be able to read it.
 func TestCommandRestoreKeepsTheSchema(t *testing.T) {
-	packed, err := os.Open("../keystore/testdata/schema1.db.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	r, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := goldentest.Unpacked(t, "../keystore/testdata/schema1.db.gz")
 	backup, store := filepath.Join(t.TempDir(), "keys.bak"), filepath.Join(t.TempDir(), "keys.db")
 	if err := os.WriteFile(backup, content, 0o600); err != nil {
 		t.Fatal(err)

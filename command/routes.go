@@ -100,7 +100,31 @@ func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 	if err := t.Write(c.Out, rows); err != nil {
 		return err
 	}
+	if err := c.printModes(resp); err != nil {
+		return err
+	}
 	return c.printDenied(resp.Denied)
+}
+
+// printModes says of each gateway what else decides there.
+func (c *cli) printModes(resp *adminapi.RoutesResponse) error {
+	for i := range resp.Routes {
+		r := &resp.Routes[i]
+		if i > 0 && resp.Routes[i-1].Gateway == r.Gateway {
+			continue
+		}
+		if r.Mode != "" {
+			if err := c.Say("\nGateway %d is in mode report: nothing of this is enforced, only keys that have ended are refused.", r.Gateway); err != nil {
+				return err
+			}
+		}
+		if r.Foreign != "" {
+			if err := c.Say("\nGateway %d has foreign pass: requests without a key pass too, to all that is not denied.", r.Gateway); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // origin says where a route was written, and which routes come before it.

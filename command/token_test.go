@@ -21,7 +21,7 @@ var completeArgs = map[string][]string{
 	"create": {"--workspace", "acme", "--name", "n", "--scope", "posts:read"}, "list": {}, "show": {importedKeyID},
 	"update": {importedKeyID, "--per-day", "7"}, "rotate": {importedKeyID}, "disable": {importedKeyID}, "enable": {importedKeyID},
 	"revoke": {importedKeyID}, "delete": {importedKeyID, "--yes"}, "explain": {importedKeyID, "--method", "GET", "--path", "/"},
-	"usage": {importedKeyID}, "scopes": {}, "routes": {}, "lint": {}, "workspace": {"acme"}, "audit": {}, "backup": {"backup.db"},
+	"usage": {importedKeyID}, "review": {}, "scopes": {}, "routes": {}, "lint": {}, "workspace": {"acme"}, "audit": {}, "backup": {"backup.db"},
 	"restore": {"backup.db", "--yes"}, "init": {}, "check": {}, "compact": {}, "health": {}, "doctor": {}, "export": {}, "import": {"keys.jsonl"},
 	"scan": {"keys.jsonl"}, "leaked": {"keys.jsonl", "--then", "report"},
 }

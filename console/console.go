@@ -84,6 +84,7 @@ type handler func(*visit) error
 // places are the URLs of the page below its base.
 var places = map[string]place{
 	"/{$}":               {get: (*visit).list},
+	"/review":            {get: (*visit).review},
 	"/new":               {get: (*visit).newKey, post: (*visit).createKey, form: true},
 	"/keys/{id}":         {get: (*visit).oneKey},
 	"/keys/{id}/edit":    {get: (*visit).editKey, post: (*visit).saveKey, form: true},

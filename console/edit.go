@@ -10,6 +10,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/internal/english"
+	"github.com/socialpatra/keygate/review"
 )
 
 // editPage is the form that changes a key.
@@ -21,6 +22,7 @@ type editPage struct {
 	NoPowers bool
 	Clash    []clash // somebody else has changed the key meanwhile
 	Same     bool    // and what they saved is what was typed
+	Proposed string  // what the review suggests, and the form has; "": nothing
 }
 
 // clash is a setting of which two versions are there.
@@ -36,7 +38,22 @@ func (v *visit) editKey() error {
 	if v.mayNotKeep(&k) != "" {
 		f.Expiry = v.usualExpiry()
 	}
-	return v.showEdit(http.StatusOK, &k, &f, nil, nil)
+	code := review.Code(v.r.URL.Query().Get("fix"))
+	proposed, err := v.propose(&f, k.ID, code)
+	if err != nil {
+		return err
+	}
+	page, err := v.editPage(&k, &f, nil, nil)
+	if err != nil {
+		return err
+	}
+	page.Proposed = proposed
+	page.LimitsOpen = page.LimitsOpen || proposed != "" && code == review.HighLimits
+	status := http.StatusOK
+	if page.NoPowers {
+		status = http.StatusForbidden
+	}
+	return v.show(status, "edit", page)
 }
 
 // formOfKey returns the form that a key would have been typed as.
@@ -53,16 +70,21 @@ func formOfKey(k *apikey.Record) form {
 }
 
 func (v *visit) showEdit(status int, k *apikey.Record, f *form, found problems, clashes []clash) error {
-	page := editPage{shell: v.shell("Change " + k.Name), Key: *k, Revoked: k.Status == apikey.Revoked, NoPowers: !v.may(adminapi.VerbUpdate), Clash: clashes}
-	page.Same = status == http.StatusPreconditionFailed && len(clashes) == 0
-	var err error
-	if page.settings, err = v.settings(f, found, k); err != nil {
+	page, err := v.editPage(k, f, found, clashes)
+	if err != nil {
 		return err
 	}
+	page.Same = status == http.StatusPreconditionFailed && len(clashes) == 0
 	if page.NoPowers {
 		status = http.StatusForbidden
 	}
 	return v.show(status, "edit", page)
+}
+
+func (v *visit) editPage(k *apikey.Record, f *form, found problems, clashes []clash) (page editPage, err error) {
+	page = editPage{shell: v.shell("Change " + k.Name), Key: *k, Revoked: k.Status == apikey.Revoked, NoPowers: !v.may(adminapi.VerbUpdate), Clash: clashes}
+	page.settings, err = v.settings(f, found, k)
+	return page, err
 }
 
 func (v *visit) saveKey() error {

@@ -30,6 +30,7 @@ type explainPage struct {
 
 type explainResult struct {
 	Passes bool
+	Anyway bool // it would pass although it is denied, as nothing is enforced
 	Code   string
 	Status int
 	Checks []checkWords
@@ -126,7 +127,7 @@ func pathOnly(typed string) string {
 }
 
 func resultOf(resp *adminapi.ExplainResponse) *explainResult {
-	result := &explainResult{Passes: resp.Reason == "allowed", Code: resp.Reason, Status: resp.Status}
+	result := &explainResult{Passes: resp.Reason == "allowed", Anyway: resp.Passes, Code: resp.Reason, Status: resp.Status}
 	for _, c := range resp.Checks {
 		words := checkWords{checkLabels[c.Check], c.Outcome, c.Compared, c.Fix}
 		if words.Label == "" {

@@ -24,6 +24,8 @@ func TestGoldenPages(t *testing.T) {
 	s := newSite(t)
 	id := s.has(1, named("Zapier - product launches"), holding("posts:read", "posts:write"), ending(start.Add(20*24*time.Hour)))
 	s.has(2, named("Zendesk"), disabled)
+	leaked := s.has(3, named("Bot"), of("globex"))
+	s.leaks(leaked, "report", "grace")
 	s.wait(3 * time.Hour)
 	s.used(id, 812, 3, 1)
 	path := "/keys/" + id.String()
@@ -33,7 +35,13 @@ func TestGoldenPages(t *testing.T) {
 		"wrong":   func() answer { return s.post("/new", url.Values{"description": {"<b>"}, "per_minute": {"x"}}) },
 		"summary": func() answer { return s.post("/new", typedForm("step", "check")) },
 		"key":     func() answer { return s.get(path) },
-		"delete":  func() answer { return s.get(path + "/delete") },
+		"review":  func() answer { return s.get("/review") },
+		"leaked": func() answer {
+			s.authority.Workspace = "globex"
+			defer func() { s.authority.Workspace = "acme" }()
+			return s.get("/keys/" + leaked.String())
+		},
+		"delete": func() answer { return s.get(path + "/delete") },
 		"refused": func() answer {
 			return s.post(path+"/explain", url.Values{"method": {"GET"}, "path": {"/v1/invoices"}})
 		},

@@ -34,8 +34,9 @@ type site struct {
 	client    netip.Addr
 	clock     *atomic.Int64 // seconds since start
 	url       string
-	refuse    bool   // there is no authority
-	race      func() // what another visitor does just before the next change; nil: nothing
+	refuse    bool                      // there is no authority
+	seen      map[apikey.ID]apikey.Seen // in place of what the store has seen
+	race      func()                    // what another visitor does just before the next change; nil: nothing
 	page      *Page
 }
 
@@ -82,7 +83,8 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
-// racing is a store in which another visitor is faster once.
+// racing is a store in which another visitor is faster once, and which may have
+// seen other things of keys.
 type racing struct {
 	keystore.Store
 	s *site
@@ -94,6 +96,16 @@ func (r racing) Update(id apikey.ID, action string, by keystore.Actor, edit func
 		race()
 	}
 	return r.Store.Update(id, action, by, edit)
+}
+
+func (r racing) Seen(ids []apikey.ID) ([]apikey.Seen, error) {
+	list, err := r.Store.Seen(ids)
+	for i, id := range ids {
+		if seen, ok := r.s.seen[id]; ok && err == nil {
+			list[i] = seen
+		}
+	}
+	return list, err
 }
 
 func (s *site) now() time.Time { return start.Add(time.Duration(s.clock.Load()) * time.Second) }

@@ -22,8 +22,20 @@ var deeds = map[string]string{
 	"delete":  "deleted it",
 }
 
+// warnings are the deeds of the gateway itself, by the reason of a warning that the
+// key expires.
+var warnings = map[string]string{
+	"30d": "announced that it expires in 30 days",
+	"14d": "announced that it expires in 14 days",
+	"7d":  "announced that it expires in 7 days",
+	"1d":  "announced that it expires in a day",
+}
+
 func (v *visit) historyEntry(e *keystore.AuditEntry) historyEntry {
-	entry := historyEntry{At: momentAt(e.At, v.at), Who: e.By, Claimed: e.Claimed, Via: e.Via, What: deeds[e.Action]}
+	entry := historyEntry{At: momentAt(e.At, v.at), Who: e.By, Claimed: e.Claimed, Via: e.Via, What: doneWords(e)}
+	if e.Action == "expiring" {
+		entry.Who, entry.What = "Keygate", warnings[e.Reason]
+	}
 	if entry.What == "" {
 		entry.What = e.Action
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/review"
 )
 
 // pageSize is how many keys the list shows at once.
@@ -109,22 +110,25 @@ func (f *listFilter) link(cursor string) string {
 // listPage is the list of keys.
 type listPage struct {
 	shell
-	Filter    *listFilter
-	Narrowed  bool
-	Problem   string // why the filter cannot be used
-	Statuses  []choice
-	Attention []choice
-	Sorts     []choice
-	Scopes    []string
-	Rows      []listRow
-	Later     bool   // this is not the first page
-	First     string // link to the first page
-	Next      string // link to the next page; "" on the last
-	Full      bool   // the workspace has as many keys as it may
-	Live, Max int
-	Bounded   bool
-	Usage     bool // use is shown
-	NoPowers  bool // the visitor may not even see keys
+	Filter     *listFilter
+	Narrowed   bool
+	Problem    string // why the filter cannot be used
+	Statuses   []choice
+	Attention  []choice
+	Sorts      []choice
+	Scopes     []string
+	Rows       []listRow
+	Later      bool   // this is not the first page
+	First      string // link to the first page
+	Next       string // link to the next page; "" on the last
+	Full       bool   // the workspace has as many keys as it may
+	Live, Max  int
+	Bounded    bool
+	Usage      bool      // use is shown
+	NoPowers   bool      // the visitor may not even see keys
+	Leaks      []listRow // those of which the secret leaked, and which work nevertheless
+	Ending     int       // keys that end within 30 days, or EndingMore if there are more
+	EndingMore bool
 }
 
 type listRow struct {
@@ -133,6 +137,7 @@ type listRow struct {
 	Expires   expiry
 	Used      moment
 	Spark     spark
+	Leak      *leak // reports that its secret leaked; nil: there are none, or the visitor may not see them
 	FewScopes []string
 	More      int // scopes that are not shown
 }
@@ -168,8 +173,29 @@ func (v *visit) list() error {
 			return err
 		}
 		page.Rows = append(page.Rows, row)
+		if row.Leak != nil && row.Status.Name == apikey.Active {
+			page.Leaks = append(page.Leaks, row)
+		}
+	}
+	if !page.Narrowed && !page.Later {
+		if page.Ending, page.EndingMore, err = v.ending(); err != nil {
+			return err
+		}
 	}
 	return v.show(http.StatusOK, "list", page)
+}
+
+// mostEnding is up to how many keys that end soon are counted.
+const mostEnding = 100
+
+// ending counts the keys that the filter for those that expire soon would show.
+func (v *visit) ending() (n int, more bool, err error) {
+	f := listFilter{Filter: "expiring"}
+	q := f.apiQuery(false)
+	q.Set("limit", strconv.Itoa(mostEnding))
+	q.Del("sort")
+	resp, err := ask[adminapi.ListResponse](v, adminapi.KeysPath+"?"+q.Encode())
+	return len(resp.Keys), resp.NextCursor != "", err
 }
 
 // quota says how many keys the workspace has of those that it may have.
@@ -184,6 +210,10 @@ func (v *visit) listRow(k *apikey.Record) (listRow, error) {
 	row := listRow{Record: *k, Status: statusOf(k.Status), Expires: v.expiry(k), Used: v.moment(k.LastUsedAt, "Never"), FewScopes: k.Scopes}
 	if len(k.Scopes) > fewScopes+1 {
 		row.FewScopes, row.More = k.Scopes[:fewScopes], len(k.Scopes)-fewScopes
+	}
+	var err error
+	if row.Leak, err = v.leakOf(k.ID); err != nil && !keystore.IsFailure(err) { // of which the page of the key tells
+		return row, err
 	}
 	if !v.may(adminapi.VerbUsage) {
 		return row, nil
@@ -236,6 +266,6 @@ func (v *visit) expiry(k *apikey.Record) expiry {
 		return expiry{moment: moment{Text: "–"}} // it has ended already
 	}
 	e := expiry{moment: v.moment(k.ExpiresAt, "Never")}
-	e.Soon = k.ExpiresAt != nil && k.Status == apikey.Active && k.ExpiresAt.Sub(v.at) < 30*day
+	e.Soon = k.ExpiresAt != nil && k.Status == apikey.Active && k.ExpiresAt.Sub(v.at) <= review.ExpiringDays*day
 	return e
 }

@@ -168,6 +168,21 @@ func TestLongHistory(t *testing.T) {
 	}
 }
 
+// That a key expires soon is in its history in plain words, as the gateway's deed.
+func TestWarningsInHistory(t *testing.T) {
+	s := newSite(t)
+	id := s.has(1)
+	for _, days := range apikey.Warnings() {
+		warned := keystore.Actor{At: s.now(), Via: "keygate", Reason: fmt.Sprintf("%dd", days)}
+		if _, err := s.store.Update(id, "expiring", warned, func(k *apikey.Key) error { k.Warned = days; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.get("/keys/"+id.String()).want(http.StatusOK,
+		"Keygate announced that it expires in 30 days", "Keygate announced that it expires in 14 days",
+		"Keygate announced that it expires in 7 days", "Keygate announced that it expires in a day").lacks("expiring")
+}
+
 // The first page of 10,000 keys with use, without a network.
 func BenchmarkListOf10000(b *testing.B) {
 	s := newSite(b)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/review"
 )
 
 // keyPage is the page of one key.
@@ -27,6 +28,8 @@ type keyPage struct {
 
 	Switch *switchover    // the key has a successor
 	From   *apikey.Record // the key that this one replaces, if it can be shown
+	Leak   *leak          // reports that its secret leaked; nil: there are none, or the visitor may not see them
+	Advice []advice
 
 	Usage   *plot // nil: the visitor may not see it
 	Days    int
@@ -94,6 +97,17 @@ func (v *visit) oneKey() error {
 		}
 		picture := plotOf(days)
 		page.Usage = &picture
+	}
+	if page.Leak, err = v.leakOf(k.ID); err != nil {
+		return err
+	}
+	found, err := v.reviewOf(k.ID)
+	if err != nil {
+		return err
+	}
+	page.Advice = v.advice(&found)
+	if page.Expires.Soon && page.Switch == nil { // which the page says first
+		page.Advice = slices.DeleteFunc(page.Advice, func(a advice) bool { return a.Code == review.Expiring })
 	}
 	if page.History, err = v.history(k.ID, q.Get("history")); err != nil {
 		return err

@@ -44,10 +44,10 @@ func everyPage(s *site) map[string]func() answer {
 	post := func(name, path string, form url.Values) {
 		pages[name] = func() answer { return s.post(path, form) }
 	}
-	get("/", "/?q=zapier", "/?status=revoked", "/?status=wrong", "/?q=nothing", "/?filter=idle&sort=expires&scope=posts:read&created_by=ada", "/?cursor=nonsense", "/new", "/new?preset=publishing", "/nothing", "/keys/zzzzzzzzzzzz", "/keys/wrong")
+	get("/", "/?q=zapier", "/?status=revoked", "/?status=wrong", "/?q=nothing", "/?filter=idle&sort=expires&scope=posts:read&created_by=ada", "/?cursor=nonsense", "/review", "/review?cursor=Key000000001", "/review?cursor=wrong", "/new", "/new?preset=publishing", "/nothing", "/keys/zzzzzzzzzzzz", "/keys/wrong")
 	for _, id := range ids {
 		path := "/keys/" + id.String()
-		get(path, path+"?days=7&done=saved", path+"?days=90", path+"?history=1", path+"/edit", path+"/rotate", path+"/disable", path+"/enable", path+"/revoke", path+"/delete", path+"/explain")
+		get(path, path+"?days=7&done=saved", path+"?days=90", path+"?history=1", path+"/edit", path+"/edit?fix=no_expiry", path+"/edit?fix=nonsense", path+"/rotate", path+"/disable", path+"/enable", path+"/revoke", path+"/delete", path+"/explain")
 		post("POST delete "+id.String(), path+"/delete", url.Values{"confirm": {"wrong"}})
 		post("POST explain "+id.String(), path+"/explain", url.Values{"method": {"GET"}, "path": {"/v1/posts"}})
 		post("POST explain nothing "+id.String(), path+"/explain", url.Values{"ip": {"x"}})

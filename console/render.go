@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ import (
 type templates map[string]*template.Template
 
 func parseTemplates() (templates, error) {
-	common, err := template.New("layout.html").Funcs(template.FuncMap{"number": anyNumber}).ParseFS(files, "templates/layout.html", "templates/parts.html")
+	common, err := template.New("layout.html").Funcs(template.FuncMap{"number": anyNumber, "dict": dict}).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("templates of the page: %w", err)
 	}
@@ -37,6 +38,15 @@ func parseTemplates() (templates, error) {
 		set[name] = page
 	}
 	return set, nil
+}
+
+// dict gives a template several values by name.
+func dict(pairs ...any) map[any]any {
+	values := make(map[any]any)
+	for pair := range slices.Chunk(pairs, 2) {
+		values[pair[0]] = pair[1]
+	}
+	return values
 }
 
 // shell is what every page shows around its own content.

@@ -30,3 +30,13 @@ func (f Find) String() string { return f.Prefix() }
 
 // Format prints the prefix, whatever the verb.
 func (f Find) Format(s fmt.State, _ rune) { io.WriteString(s, f.Prefix()) }
+
+// Unescaped returns a text with one layer of escapes taken off it, of those that a
+// scan knows.
+func Unescaped(text string) string {
+	b := []byte(text)
+	if !escapes(b) {
+		return text
+	}
+	return string(unescape(nil, b))
+}

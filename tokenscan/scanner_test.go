@@ -121,7 +121,10 @@ func TestFindsNothingElse(t *testing.T) {
 			}
 		}
 		for _, text := range []string{token[:at], token[at+1:], token[:at] + token[at+1:], token[:at] + "0" + token[at:], token[:at] + "\n" + token[at:]} {
-			if got, _ := scan(t, Scanner{window: 16 << 10}, text); len(got) > 0 && at > 0 {
+			if strings.Contains(text, token) { // as with a 0 before its last character, if that is 0
+				continue
+			}
+			if got, _ := scan(t, Scanner{window: 16 << 10}, text); len(got) > 0 {
 				t.Errorf("without what is at %d, or with more: %q", at, got)
 			}
 		}

@@ -21,7 +21,7 @@ func openOffline(path string, c *Client) (*link, error) {
 	_, err := os.Stat(path)
 	switch {
 	case err == nil:
-		if err := t.open(); err != nil {
+		if err := t.openToRead(); err != nil {
 			return nil, err
 		}
 	case !errors.Is(err, fs.ErrNotExist):
@@ -43,26 +43,59 @@ type offlineTransport struct {
 	path   string
 	client *Client
 	store  keystore.Store // nil until the file exists
+	writes bool           // the store is open for changes
 	brand  string
 }
 
-func (t *offlineTransport) open() error {
-	store, err := keystore.OpenBolt(t.path)
+// openToRead opens the store for calls that change nothing. So it stays as it is,
+// even if its schema is old.
+func (t *offlineTransport) openToRead() error {
+	store, err := keystore.ReadBolt(t.path)
 	if err != nil {
 		return err
 	}
-	t.store = store
 	for _, damaged := range store.Damaged() {
 		if t.client.Silent {
 			break
 		}
 		t.client.Warn("warning: a record in %s is damaged, and its key is refused: %v", t.path, damaged)
 	}
-	if t.brand, err = store.Brand(); err != nil {
-		return errors.Join(err, store.Close())
+	t.store = unchanging{store}
+	return t.readBrand()
+}
+
+// openToWrite opens the store, in place of one that was opened to be read.
+func (t *offlineTransport) openToWrite() error {
+	if err := t.close(); err != nil {
+		return err
+	}
+	t.store = nil
+	store, err := keystore.OpenBolt(t.path)
+	if err != nil {
+		return err
+	}
+	if about := store.About(); about.UpgradedFrom != 0 {
+		t.client.Warn("%s", keystore.Upgraded(t.path, about.UpgradedFrom))
+	}
+	for _, dropped := range store.Dropped() {
+		t.client.Warn("warning: a record of the use of one second in %s was damaged and is dropped: %v", t.path, dropped)
+	}
+	t.store, t.writes = store, true
+	return t.readBrand()
+}
+
+func (t *offlineTransport) readBrand() (err error) {
+	if t.brand, err = t.store.Brand(); err != nil {
+		return errors.Join(err, t.close())
 	}
 	return nil
 }
+
+// unchanging is a store that was opened to be read. That it takes no changes is no
+// fault.
+type unchanging struct{ *keystore.Bolt }
+
+func (unchanging) Writable() error { return nil }
 
 func (t *offlineTransport) close() error {
 	if t.store == nil {
@@ -78,6 +111,11 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer r.Body.Close()
 	if t.store != nil {
+		if !t.writes && t.client.mayChange(r.Method, r.URL.Path) {
+			if err := t.openToWrite(); err != nil {
+				return refused(err, r), nil
+			}
+		}
 		return serveOffline(t.store, t.brand, t.client.Now, r), nil
 	}
 
@@ -95,10 +133,8 @@ func (t *offlineTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	resp.Body.Close()
-	if err := t.open(); err != nil {
-		w := newPipedResponse(r)
-		go w.serve(refusal(err), r)
-		return w.response(r), nil
+	if err := t.openToWrite(); err != nil {
+		return refused(err, r), nil
 	}
 	t.client.Warn("made a new key store at %s", t.path)
 	return serveOffline(t.store, t.brand, t.client.Now, r), nil
@@ -127,7 +163,11 @@ func serveOffline(store keystore.Store, brand string, now func() time.Time, r *h
 	return w.response(r)
 }
 
-// refusal answers that the store cannot be opened.
-func refusal(err error) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { adminapi.Refuse(w, http.StatusServiceUnavailable, err) }
+// refused answers that the store cannot be opened.
+func refused(err error, r *http.Request) *http.Response {
+	w := newPipedResponse(r)
+	go w.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		adminapi.Refuse(w, http.StatusServiceUnavailable, err)
+	}), r)
+	return w.response(r)
 }

@@ -87,6 +87,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"cannot decide", func(f *Facts) { f.Admin.Problem = "the file cannot be read" }, "health", Fail, "the file cannot be read"},
 		{"disk full", func(f *Facts) { f.Admin.Warning = "nothing was changed: " + syscall.ENOSPC.Error() }, "health", Fail, "df -h /var/lib/keygate"},
+		{"disk does not answer", func(f *Facts) { f.Admin.Warning = "a change has waited for 7s" }, "health", Fail, "df -h /var/lib/keygate"},
 		{"disk broken", func(f *Facts) { f.Admin.Warning = "takes no more changes" }, "health", Fail, "systemctl restart keygate; caddy keygate check --address"},
 		{"taken", func(f *Facts) { f.Admin.Warning = "127.0.0.1:80 is in use by process 7 (caddy)" }, "health", Fail, "Another process has the address"},
 		{"new", func(f *Facts) { f.Admin.Warning = "made a new key store at keys.db" }, "health", Fail, "The store is new and empty"},

@@ -34,6 +34,8 @@ type Admin struct {
 	Problem string // why requests cannot be decided, or what answered in place of a gateway; "": ready
 	Warning string // what does not work although requests are decided
 
+	NotEnforced []string // where denials are only reported
+
 	Away, Date time.Duration // the engine's clock and the answer's date against the clock of this machine; see Skewed
 	Skewed     bool          // Away is known
 	Evicted    float64       // keys that the engine dropped

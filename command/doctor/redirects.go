@@ -14,33 +14,27 @@ import (
 // gone in the clear, and the client, which follows, never learns of it.
 func checkRedirects(f *Facts) lines {
 	tree := f.tree()
-	httpPort := port(tree, "http_port", 80)
+	plainSites := plainHTTP{tree: tree, port: port(tree, "http_port", 80)}
 	var found lines
 	var plain []string
 	for _, site := range f.Sites {
 		listen := jsontree.Texts(site.Server, "listen")
-		switch {
-		case f.isPlain(site):
-			if !slices.ContainsFunc(listen, isLoopback) {
+		if plainSites.isPlain(site.Server) {
+			if !slices.ContainsFunc(listen, IsLoopback) {
 				plain = append(plain, strings.Join(listen, " "))
 			}
-		case jsontree.IsTrue(site.Server, "automatic_https", "disable"), jsontree.IsTrue(site.Server, "automatic_https", "disable_redirects"):
-		default:
-			hosts := hostsOf(site.Server)
-			if len(hosts) == 0 {
-				hosts = []string{""}
+			continue
+		}
+		for _, at := range InTheClear(tree, site.Server) {
+			if at.Is != Redirected {
+				continue
 			}
-			for _, host := range hosts {
-				if slices.Contains(jsontree.Texts(site.Server, "automatic_https", "skip"), host) || f.answersPlain(host, httpPort) {
-					continue
-				}
-				name := host
-				if name == "" {
-					name = strings.Join(listen, " ")
-				}
-				found.fail("in the config: auto_https disable_redirects, or a site http://"+host+" that answers 403; then "+f.Config.Reload,
-					"http://%s is redirected to https: a key that is sent there has gone in the clear, and nobody notices", name)
+			name := at.Host
+			if name == "" {
+				name = strings.Join(listen, " ")
 			}
+			found.fail("in the config: a site http://"+at.Host+" with keygate_plaintext revoke, or auto_https disable_redirects; then "+f.Config.Reload,
+				"http://%s is redirected to https: a key that is sent there has gone in the clear, and nobody notices", name)
 		}
 	}
 	switch {
@@ -58,49 +52,6 @@ func port(tree any, name string, usual int) string {
 		usual = int(n)
 	}
 	return strconv.Itoa(usual)
-}
-
-// isPlain reports whether a server speaks plain HTTP, as Caddy decides it: it has
-// no TLS and gets none by itself.
-func (f *Facts) isPlain(site Site) bool {
-	if len(jsontree.List(site.Server, "tls_connection_policies")) > 0 {
-		return false
-	}
-	httpPort, httpsPort := port(f.tree(), "http_port", 80), port(f.tree(), "https_port", 443)
-	allOn := func(port string) bool {
-		return !slices.ContainsFunc(jsontree.Texts(site.Server, "listen"), func(address string) bool { return portOf(address) != port })
-	}
-	switch {
-	case jsontree.IsTrue(site.Server, "automatic_https", "disable"), allOn(httpPort):
-		return true
-	case allOn(httpsPort):
-		return false
-	default:
-		return len(hostsOf(site.Server)) == 0
-	}
-}
-
-// answersPlain reports whether a site of the config takes requests for a host over
-// plain HTTP. It then comes before Caddy's own redirect.
-func (f *Facts) answersPlain(host, httpPort string) bool {
-	found := false
-	jsontree.Members(jsontree.At(f.tree(), "apps", "http", "servers"), func(_ string, server any) {
-		if !slices.ContainsFunc(jsontree.Texts(server, "listen"), func(address string) bool { return portOf(address) == httpPort }) {
-			return
-		}
-		for _, route := range jsontree.List(server, "routes") {
-			sets := jsontree.List(route, "match")
-			if len(sets) == 0 {
-				found = true
-			}
-			for _, set := range sets {
-				names := jsontree.Texts(set, "host")
-				only, _ := set.(map[string]any)
-				found = found || len(only) == 1 && (slices.Contains(names, host) || slices.ContainsFunc(names, func(pattern string) bool { return covers(pattern, host) }))
-			}
-		}
-	})
-	return found
 }
 
 // covers reports whether a host with a * in front is of a pattern.
@@ -125,7 +76,9 @@ func portOf(address string) string {
 	return address[strings.LastIndexByte(address, ':')+1:]
 }
 
-func isLoopback(address string) bool {
+// IsLoopback reports whether an address that a server listens on is of this machine
+// alone.
+func IsLoopback(address string) bool {
 	_, host, found := strings.Cut(address, "/")
 	if !found {
 		host = address

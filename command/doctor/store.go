@@ -35,6 +35,9 @@ func checkHealth(f *Facts) lines {
 	if f.Admin.Evicted > 0 {
 		found.fail("redis-cli config set maxmemory-policy noeviction, and raise maxmemory", "the engine has dropped %.0f keys as its memory was full", f.Admin.Evicted)
 	}
+	if len(f.Admin.NotEnforced) > 0 {
+		return found.or(ok("requests are decided, and changes are taken; nothing is enforced at %s, in mode report", strings.Join(f.Admin.NotEnforced, ", ")))
+	}
 	return found.or(ok("requests are decided, and changes are taken"))
 }
 
@@ -46,6 +49,8 @@ func (f *Facts) afterWarning(warning string) string {
 		return "see \"The store is new and empty\" in docs/operators.md"
 	case f.Fleet:
 		return "see \"The engine of a fleet is away\" in docs/operators.md; restart no gateway meanwhile"
+	case strings.Contains(warning, "a change has waited"):
+		return "look at the disk (dmesg; df -h " + Quote(filepath.Dir(f.Store.Path)) + "); what waits is made once the disk answers"
 	case strings.Contains(warning, syscall.ENOSPC.Error()):
 		return "free some space (df -h " + Quote(filepath.Dir(f.Store.Path)) + "), then send the change again"
 	default:
