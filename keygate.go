@@ -6,6 +6,7 @@ package keygate
 import (
 	// The modules of a config, and the command.
 	_ "github.com/socialpatra/keygate/caddymodule"
+	_ "github.com/socialpatra/keygate/caddymodule/leaks"
 	_ "github.com/socialpatra/keygate/caddymodule/selfservice"
 	_ "github.com/socialpatra/keygate/command"
 )

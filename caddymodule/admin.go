@@ -126,7 +126,7 @@ func (a *App) newAPI(store *openStore) *adminapi.Server {
 		WorkspaceLimits: a.WorkspaceLimits,
 		Limits:          store.limits,
 		Observer:        changeLog{a},
-		Warnings:        store.listening.Taken,
+		Warnings:        store.warnings,
 		Failed:          func(r *http.Request, status int, err error) { reportFailure(a.logger, r.URL.Path, status, err) },
 		Now:             a.now,
 	})
@@ -150,6 +150,7 @@ func (o changeLog) WorkspaceChanged(action, workspace string, by keystore.Actor)
 
 func (o changeLog) KeyLeaked(k *apikey.Record, was apikey.Status, done string, by keystore.Actor) {
 	o.app.logger.Warn("key leaked", zap.Stringer("key_id", k.ID), zap.String("workspace", k.Workspace), zap.String("was", string(was)), zap.String("done", done), zap.String("via", by.Via), zap.String("by", by.By))
+	metrics.leaked.WithLabelValues(done).Inc()
 	o.app.events.emit(eventKeyLeaked, map[string]any{"key_id": k.ID.String(), "workspace": k.Workspace, "was": string(was), "done": done, "via": by.Via, "by": by.By})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/caddymodule/lasting"
 	"github.com/socialpatra/keygate/internal/headers"
 	"github.com/socialpatra/keygate/ratelimit"
 )
@@ -23,24 +24,27 @@ type answer struct {
 	request *http.Request
 	origin  string // for CORS to echo; "": none
 
-	opened     bool // a key let the request pass to the handlers behind
-	keyed      bool // caps and limits belong to an authenticated key
+	opened     bool  // a key let the request pass to the handlers behind
+	known      bool  // an authenticated key is the client's
+	expires    int64 // when it expires, in Unix seconds; 0: not soon
+	keyed      bool  // caps and limits belong to an authenticated key
 	caps       ratelimit.Caps
 	limits     ratelimit.Result
 	retryAfter int // seconds until the client may try opaque tokens; 0: now, or there are no such tokens
 
+	open     lasting.Request // while a key's request is served
 	body     trackedBody
 	trusted  bool // the peer is one of Caddy's trusted_proxies
 	verdict  verdict
 	writer   responseWriter
 	taken    headers.Taken
 	identity [3]string // values of the headers that name the key
+	left     string    // the value of RateLimit; "": not made yet
 	values   headerValues
 }
 
-// forward passes the request on as the backend may see it. A WebSocket opened
-// with a key is registered with the open store for as long as it lives. A public
-// route needs no store.
+// forward passes the request on as the backend may see it. While it is served it
+// depends on its key. A public route needs neither key nor store.
 func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *openStore) error {
 	id := &a.handler.identity
 	rw := &a.writer
@@ -48,29 +52,46 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
 	own := a.backendsOwn(r, d)
 	id.stripInto(&a.taken, r, a.trusted, rw.mayUpgrade)
-	if own != nil {
-		r.Header["Authorization"] = own
-	}
+	own.restore(r.Header, a.handler.Header)
 	a.opened = d.Authenticated
 	if d.Authenticated {
-		id.set(r.Header, d, &a.identity)
+		id.put(r.Header, a.identify(d))
 	}
 	a.tell(d)
-	if rw.mayUpgrade && d.Authenticated {
-		ctx, s := e.sockets.open(r.Context(), d)
-		defer e.sockets.close(s)
-		rw.live, rw.socket = &e.sockets, s
-		r = r.WithContext(ctx)
+	if d.Authenticated {
+		r = a.join(w, r, d, &e.open)
+		defer a.open.Leave() // where a handler behind panics
 	}
 	err := next.ServeHTTP(rw, r)
+	if a.open.Leave() {
+		return a.end(w, d, err)
+	}
 	if a.request.Context().Err() != nil {
 		return a.abandon(w, err)
 	}
 	a.takeBack(err != nil)
+	if d.Foreign {
+		own.restore(r.Header, a.handler.Header)
+	}
 	if !rw.wroteHeader {
 		a.complete(w) // whoever handles the error or ends the answer does not write through rw
 	}
 	return err
+}
+
+// identify makes the values of the headers that name the key. The text of its ID
+// and what is left of its limits are new with each request, so they share one piece
+// of memory.
+func (a *answer) identify(d *access.Decision) *[3]string {
+	var buf [208]byte
+	b := buf[:0]
+	if a.handler.RateLimitHeaders == "on" {
+		b = appendLeft(b, &a.limits)
+	}
+	text := string(append(b, d.ID[:]...))
+	a.left = text[:len(b)]
+	a.identity = [...]string{d.Grant.Workspace, text[len(b):], d.Grant.Scopes.Joined}
+	return &a.identity
 }
 
 // abandon ends a request whose client has hung up. The handlers behind may have
@@ -79,7 +100,7 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // not run: the error ends here as a status for the log. If the body was not read
 // to its end, nothing else may follow on the connection.
 func (a *answer) abandon(w http.ResponseWriter, err error) error {
-	if a.body.ReadCloser != nil && !a.body.complete.Load() {
+	if a.body.unread() {
 		panic(http.ErrAbortHandler)
 	}
 	if err != nil && !a.writer.wroteHeader {
@@ -126,23 +147,45 @@ func (a *answer) wait(reason access.Reason) int {
 	}
 }
 
-// backendsOwn returns the Authorization header if it is for the backend: it has
-// another scheme, and the key is in the configured header. access refuses any
-// other Authorization next to that header.
-func (a *answer) backendsOwn(r *http.Request, d *access.Decision) []string {
-	if !d.Authenticated || len(r.Header[a.handler.Header]) == 0 {
-		return nil
+// backendsOwn are the values of the headers whose credential is the backend's.
+type backendsOwn struct{ authorization, key []string }
+
+func (a *answer) backendsOwn(r *http.Request, d *access.Decision) (own backendsOwn) {
+	if d.Untouched.Authorization {
+		own.authorization = r.Header["Authorization"]
 	}
-	return r.Header["Authorization"]
+	if name := a.handler.Header; d.Untouched.KeyHeader && name != "" {
+		own.key = r.Header[name]
+	}
+	return own
+}
+
+func (o *backendsOwn) restore(h http.Header, keyHeader string) {
+	if o.authorization != nil {
+		h["Authorization"] = o.authorization
+	}
+	if o.key != nil {
+		h[keyHeader] = o.key
+	}
 }
 
 // deny answers a refused request, or leaves the answer to handle_errors.
 func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
-	h := w.Header()
 	a.refuse(w)
 	a.tell(d)
+	a.setRefusal(w.Header(), d)
+	if a.handler.Errors == "caddy" {
+		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy the request
+		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
+	}
+	a.writeProblem(w, d)
+	return nil
+}
+
+// setRefusal sets the headers that depend on the reason.
+func (a *answer) setRefusal(h http.Header, d *access.Decision) {
 	if challenge := a.challenge(d); challenge != "" {
-		h["Www-Authenticate"] = a.values.of(challenge)
+		h["Www-Authenticate"] = a.values.of(challenge + a.handler.metadata)
 	}
 	if retryAfter := a.wait(d.Reason); retryAfter > 0 {
 		h["Retry-After"] = a.values.of(strconv.Itoa(retryAfter))
@@ -150,10 +193,10 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	if d.Reason == access.MethodNotAllowed {
 		h["Allow"] = a.values.of(access.RequestMethods)
 	}
-	if a.handler.Errors == "caddy" {
-		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy the request
-		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
-	}
+}
+
+func (a *answer) writeProblem(w http.ResponseWriter, d *access.Decision) {
+	h := w.Header()
 	body := problemBody(d, a)
 	h["Content-Type"] = a.values.of("application/problem+json")
 	h["Content-Length"] = a.values.of(strconv.Itoa(len(body)))
@@ -161,7 +204,6 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	if a.request.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may have gone
 	}
-	return nil
 }
 
 // refuse sets the headers that every refusal has, and gives the refusal its
@@ -195,9 +237,19 @@ var errTooEarly = errors.New("the TLS handshake is not complete, so that the req
 // setHeaders sets the headers that every response of Keygate or its backend has.
 func (a *answer) setHeaders(h http.Header) {
 	a.handler.caching.apply(h, a.opened, &a.values)
+	if a.handler.policy.Report && a.verdict.reason == access.Allowed {
+		return // the rest is the backend's
+	}
 	a.handler.cors.apply(h, a.origin, &a.values)
 	if a.keyed && a.handler.RateLimitHeaders == "on" {
-		setRateLimit(h, &a.caps, &a.limits, &a.values)
+		setRateLimit(h, &a.caps, &a.limits, a.left, &a.values)
+	}
+	if a.known {
+		delete(h, "Key-Expires")
+	}
+	if a.expires != 0 { // a Date of RFC 9651 §3.3.7
+		var buf [24]byte
+		h["Key-Expires"] = a.values.of(string(strconv.AppendInt(append(buf[:0], '@'), a.expires, 10)))
 	}
 }
 
@@ -225,12 +277,17 @@ type responseWriter struct {
 	answer      *answer
 	wroteHeader bool
 	mayUpgrade  bool
-
-	live   *sockets // set for a WebSocket that depends on a key
-	socket *socket
+	hijacked    bool
 }
 
+// errEnded is for handlers behind that write to an answer whose key has ended.
+var errEnded = errors.New("the key that opened this request has ended")
+
 func (w *responseWriter) WriteHeader(status int) {
+	if !w.answer.open.Enter() {
+		return
+	}
+	defer w.answer.open.Exit()
 	// These headers do not belong on an informational response, except on 101,
 	// after which no other response follows.
 	if !w.wroteHeader && (status >= 200 || status == http.StatusSwitchingProtocols) {
@@ -241,6 +298,10 @@ func (w *responseWriter) WriteHeader(status int) {
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {
+	if !w.answer.open.Enter() {
+		return 0, errEnded
+	}
+	defer w.answer.open.Exit()
 	if !w.wroteHeader {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -249,6 +310,10 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 
 // ReadFrom implements [io.ReaderFrom].
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	if !w.answer.open.Enter() {
+		return 0, errEnded
+	}
+	defer w.answer.open.Exit()
 	if !w.wroteHeader {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -257,6 +322,10 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 
 // FlushError is called by [http.ResponseController]. A flush sends the header.
 func (w *responseWriter) FlushError() error {
+	if !w.answer.open.Enter() {
+		return errEnded
+	}
+	defer w.answer.open.Exit()
 	if !w.wroteHeader {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -268,9 +337,14 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.mayUpgrade {
 		return nil, nil, http.ErrNotSupported
 	}
+	if !w.answer.open.Enter() {
+		return nil, nil, errEnded
+	}
+	defer w.answer.open.Exit()
 	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	if err == nil && w.socket != nil {
-		w.live.upgraded(w.socket, conn)
+	if err == nil {
+		w.hijacked = true
+		w.answer.open.Upgraded(conn)
 	}
 	return conn, buffered, err
 }

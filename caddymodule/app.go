@@ -38,6 +38,10 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/caddymodule/webhooks"
+	"github.com/socialpatra/keygate/expiry"
+	"github.com/socialpatra/keygate/internal/headroom"
+	"github.com/socialpatra/keygate/webhook"
 )
 
 func init() {
@@ -70,15 +74,30 @@ type App struct {
 	// workspace. Default: not limited.
 	WorkspaceLimits apikey.WorkspaceLimits `json:"workspace_limits,omitzero"`
 
+	// By how many bytes the heap of this process may at least grow between two
+	// collections, from 1 MiB to 64 GiB; in a Caddyfile with a unit, such as 64MiB. A
+	// gateway has a small heap and much garbage, so that this saves processor time for a
+	// bounded amount of memory; it changes nothing once the heap is larger than this. It
+	// holds for all of Caddy. Default: what GOGC says.
+	GCHeadroom int64 `json:"gc_headroom,omitempty"`
+
+	// Where changes of keys are told, up to 16 webhooks. Default: none.
+	Webhooks []webhook.Config `json:"webhooks,omitempty"`
+
 	store  stores.Module
+	hooks  []webhook.Hook // of Webhooks
 	logger *zap.Logger
 	events events
 	now    func() time.Time // the clock of requests and admin calls; tests set another
 
 	mappings []adminapi.Mapping // of this config
 
+	endHeadroom func() // nil before Start
+
 	serving sync.Once // makes api
 	api     *adminapi.Server
+
+	expiring *expiry.Runner // since Start
 
 	mu       sync.Mutex
 	released bool
@@ -121,6 +140,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.WorkspaceLimits.Check(); err != nil {
 		return fmt.Errorf("workspace_limits: %w", err)
 	}
+	if err := checkHeadroom(a.GCHeadroom); err != nil {
+		return err
+	}
+	if a.hooks, err = webhooks.Provision(a.Webhooks); err != nil {
+		return err
+	}
 	if a.StoreRaw == nil {
 		a.StoreRaw = json.RawMessage(`{"module":"bbolt"}`)
 	}
@@ -146,7 +171,10 @@ func (a *App) Start() error {
 	if err := e.setBrand(a.KeyPrefix); err != nil {
 		return fmt.Errorf("recording key_prefix in the key store: %w", err)
 	}
+	e.webhooks.Serve(a, a.hooks) // before the trail is pruned
 	e.retain(time.Duration(a.AuditRetention))
+	a.endHeadroom = headroom.Keep(uint64(a.GCHeadroom))
+	a.expiring = a.announceExpiring(e)
 	return nil
 }
 
@@ -163,8 +191,20 @@ func checkRetention(d time.Duration) error {
 	return nil
 }
 
-// Stop does nothing, because requests of this config may still be running.
-func (a *App) Stop() error { return nil }
+func checkHeadroom(bytes int64) error {
+	if bytes != 0 && (bytes < 1<<20 || bytes > 64<<30) {
+		return fmt.Errorf("gc_headroom: %d bytes is not accepted; accepted: 1MiB to 64GiB", bytes)
+	}
+	return nil
+}
+
+// Stop ends what the app does by itself. Requests of this config may still be running.
+func (a *App) Stop() error {
+	if a.expiring != nil {
+		a.expiring.Stop(announcePatience)
+	}
+	return nil
+}
 
 // Cleanup releases the store; the last config to do so closes it. A request may
 // still reach a handler of this config. It uses the open store, which another
@@ -173,9 +213,14 @@ func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.released = true
-	if a.opened.Load() == nil {
+	if a.endHeadroom != nil {
+		a.endHeadroom()
+	}
+	e := a.opened.Load()
+	if e == nil {
 		return nil
 	}
+	e.webhooks.Leave(a)
 	_, err := openStores.Delete(a.store.Location())
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/caddymodule/webhooks"
 )
 
 func init() {
@@ -27,6 +28,8 @@ func init() {
 //			key_prefix <brand>
 //			audit_retention <duration>      # 400d
 //			workspace_limits <n>/min <n>/day    # or one of the two
+//			gc_headroom <size>              # 64MiB
+//			webhook <url> { … }                 # see webhooks.Unmarshal
 //		}
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -95,8 +98,22 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.WrapErr(err)
 			}
 			a.WorkspaceLimits = limits
+		case "gc_headroom":
+			if a.GCHeadroom != 0 {
+				return caddyargs.Repeated(d, option)
+			}
+			if err := caddyargs.Bytes(d, option, &a.GCHeadroom, "1MiB to 64GiB"); err != nil {
+				return err
+			}
+			if err := checkHeadroom(a.GCHeadroom); err != nil {
+				return d.WrapErr(err)
+			}
+		case "webhook":
+			if err := webhooks.Unmarshal(d, &a.Webhooks); err != nil {
+				return err
+			}
 		default:
-			return d.Errf("unrecognized keygate option '%s'; accepted: store, key_prefix, audit_retention, workspace_limits", option)
+			return d.Errf("unrecognized keygate option '%s'; accepted: store, key_prefix, audit_retention, workspace_limits, gc_headroom, webhook", option)
 		}
 	}
 	return nil

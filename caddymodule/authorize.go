@@ -3,31 +3,20 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
-	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/internal/fronts"
 )
 
-// frontHeaders names the headers in which a front proxy describes the request
-// that it asks about, in canonical form. The zero value means that there is no
-// front proxy and the request itself is judged.
-type frontHeaders struct {
-	method, uri string
-}
+var authorizeModes = caddyargs.Choice{Option: "authorize", Words: fronts.Modes}
 
-// frontHeadersOf lists the headers of the supported front proxies, by the name of
-// the proxy's directive.
-var frontHeadersOf = map[string]frontHeaders{
-	"forward_auth": {"X-Forwarded-Method", "X-Forwarded-Uri"},
-	"auth_request": {"X-Original-Method", "X-Original-Uri"},
-}
-
-var authorizeModes = caddyargs.Choice{Option: "authorize", Words: []string{"forward_auth", "auth_request"}}
-
-func (h *Handler) checkAuthorize() error {
-	if h.Authorize == "" {
-		return nil
+func (h *Handler) checkAuthorize() (err error) {
+	if h.front, err = fronts.New(h.Authorize, h.AuthorizePathPrefix); err != nil || h.Authorize == "" {
+		return err
 	}
 	if err := authorizeModes.Check(h.Authorize); err != nil {
 		return err
@@ -35,37 +24,49 @@ func (h *Handler) checkAuthorize() error {
 	if h.CORS != nil && !h.CORS.Off {
 		return fmt.Errorf("authorize %s leaves CORS to the proxy that asks; accepted beside it: cors off, or no cors", h.Authorize)
 	}
+	if h.WebSocketToken == "subprotocol" {
+		return fmt.Errorf("authorize %s opens no WebSockets; accepted beside it: websocket_token off, or no websocket_token", h.Authorize)
+	}
 	return nil
 }
 
+func (h *Handler) unmarshalAuthorize(d *caddyfile.Dispenser) error {
+	return authorizeModes.ReadWith(d, &h.Authorize, "path_prefix", func() error {
+		return caddyargs.Checked(d, &h.AuthorizePathPrefix, fronts.CheckPrefix, "path_prefix <path>, such as /authz")
+	})
+}
+
 // decide judges the request, or the one that a front proxy asks about.
-func (qn frontHeaders) decide(p *access.Policy, q *access.Request, r *http.Request) access.Decision {
-	if qn.uri == "" {
+func (h *Handler) decide(p *access.Policy, q *access.Request, r *http.Request, trusted bool) access.Decision {
+	if !h.front.Asks() {
 		return p.Decide(q)
 	}
-	methods, uris := r.Header[qn.method], r.Header[qn.uri]
-	if len(methods) != 1 || len(uris) != 1 || !caddyVars(r).fromTrustedProxy() {
-		return access.Decision{
-			Reason: access.MalformedRequest,
-			Detail: "This endpoint answers only proxies in trusted_proxies that send " + qn.method + " and " + qn.uri + ", once each.",
-		}
+	asked, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request) // before rewrites
+	if !trusted || !h.front.Read(q, r.Header, asked.Method, asked.RequestURI) {
+		return access.Decision{Reason: access.MalformedRequest, Detail: h.front.Accepts()}
 	}
-	q.Method = methods[0]
-	// The URI stays as received: a decoded one would differ from what is
-	// forwarded.
-	q.Path, q.Query, _ = strings.Cut(uris[0], "?")
 	return p.Decide(q)
 }
 
 // permit tells the front proxy that the request may pass, and whose key it has.
+// Envoy replaces headers of the request by those of the answer, and then takes off
+// those that the answer names: what a backend may not see, which on a public route
+// are the identity headers as well. For those who do not take them off, they are
+// there and empty.
 func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
-	h := w.Header()
+	h, id := w.Header(), &a.handler.identity
 	a.tell(d)
+	if d.Identified() {
+		id.put(h, a.identify(d))
+	}
 	a.complete(w)
 	h["Cache-Control"] = a.values.of("no-store")
-	if d.Authenticated {
-		a.handler.identity.set(h, d, &a.identity)
+	if !a.handler.front.Own() {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
-	w.WriteHeader(http.StatusNoContent)
+	id.put(h, &a.identity)
+	h["X-Envoy-Auth-Headers-To-Remove"] = a.values.of(id.unwanted.of(&a.handler.policy, d, a.request.Header, a.handler.Header))
+	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -1,21 +1,27 @@
 package caddymodule
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
+
+	"github.com/socialpatra/keygate/caddymodule/lasting"
 )
 
-// trackedBody is the body of an HTTP/1 request. It records whether the body was
-// read to its end. Go's server would handle the bytes that follow on the
-// connection by itself, but Caddy has replaced the server's body by its own.
+// trackedBody is the body of a request. It records whether the body was read to
+// its end, which HTTP/1 needs to find the next request. Go's server would handle
+// the bytes that follow on the connection by itself, but Caddy has replaced the
+// server's body by its own.
 //
 // Goroutines other than the handler's may read it.
 type trackedBody struct {
 	io.ReadCloser             // nil if nothing is tracked
 	left          int64       // bytes left of Content-Length; negative: unknown length
+	framed        bool        // the end of the body is where the next request begins
 	complete      atomic.Bool // read to the end
+	open          *lasting.Request
 }
 
 func (b *trackedBody) Read(p []byte) (int, error) {
@@ -27,17 +33,23 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 	} else if err == io.EOF { // exactly this error ends a body
 		b.complete.Store(true)
 	}
+	if err != nil && err != io.EOF && b.open.Ended() {
+		err = context.Canceled // so that the backend, which is sent the body, is not blamed
+	}
 	return n, err
 }
 
-// trackBody replaces the body by the tracked one. Only HTTP/1 needs the end of a
-// body to find the next request.
+// unread reports whether what follows on the connection is not a request.
+func (b *trackedBody) unread() bool { return b.framed && !b.complete.Load() }
+
+// trackBody replaces the body by the tracked one.
 func (a *answer) trackBody() {
 	r := a.request
-	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == nil {
+	if r.ContentLength == 0 || r.Body == nil {
 		return
 	}
 	a.body.ReadCloser, a.body.left = r.Body, max(r.ContentLength, -1)
+	a.body.framed, a.body.open = r.ProtoMajor == 1, &a.open
 	r.Body = &a.body
 }
 
@@ -47,7 +59,7 @@ func (a *answer) trackBody() {
 // Go's server then does not wait for the rest of the body before it answers;
 // otherwise it would wait even if the client waits for 100 (Continue).
 func (a *answer) closeAfterBody(w http.ResponseWriter) {
-	if a.body.ReadCloser == nil || a.body.complete.Load() {
+	if !a.body.unread() {
 		return
 	}
 	w.Header()["Connection"] = a.values.of("close")

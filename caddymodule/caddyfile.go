@@ -52,7 +52,13 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		errors            problem|caddy
 //		auth_failures     <per minute>|off
 //		ratelimit_headers on|off
-//		authorize         forward_auth|auth_request
+//		authorize         forward_auth|auth_request|ext_authz {
+//			path_prefix <path>   # with ext_authz
+//		}
+//		mode              enforce|report
+//		foreign           deny|pass
+//		resource_metadata <url>
+//		websocket_token   off|subprotocol
 //		cors off
 //		cors {
 //			allow_headers  <names...>
@@ -121,13 +127,21 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "ratelimit_headers":
 		return rateLimitHeaders.Read(d, &h.RateLimitHeaders)
 	case "authorize":
-		return authorizeModes.Read(d, &h.Authorize)
+		return h.unmarshalAuthorize(d)
+	case "mode":
+		return modes.Read(d, &h.Mode)
+	case "foreign":
+		return foreigns.Read(d, &h.Foreign)
+	case "resource_metadata":
+		return caddyargs.Checked(d, &h.ResourceMetadata, checkResourceMetadata, "resource_metadata <url>, such as https://api.example.com/.well-known/oauth-protected-resource")
+	case "websocket_token":
+		return webSocketTokens.Read(d, &h.WebSocketToken)
 	case "auth_failures":
 		return h.unmarshalAuthFailures(d)
 	case "cors":
 		return h.unmarshalCORS(d)
 	default:
-		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, deny, openapi, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, authorize, cors", option)
+		return d.Errf("unrecognized keygate option '%s'; accepted: scope, authenticated, public, deny, openapi, header, missing_origin, identity_prefix, errors, auth_failures, ratelimit_headers, authorize, mode, foreign, resource_metadata, websocket_token, cors", option)
 	}
 }
 

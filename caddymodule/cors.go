@@ -29,8 +29,9 @@ type CORS struct {
 	AllowHeaders []string `json:"allow_headers,omitempty"`
 
 	// Response headers that pages may read, besides RateLimit,
-	// RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id and those that
-	// the backend itself lists in Access-Control-Expose-Headers. Default: none.
+	// RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id, Key-Expires and
+	// those that the backend itself lists in Access-Control-Expose-Headers.
+	// Default: none.
 	ExposeHeaders []string `json:"expose_headers,omitempty"`
 
 	// How long browsers may remember a preflight, in whole seconds up to 24h.
@@ -90,7 +91,7 @@ func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
 	for _, name := range extra {
 		allow = addName(allow, name)
 	}
-	exposed := []string{"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Request-Id"}
+	exposed := []string{"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Request-Id", "Key-Expires"}
 	if c != nil {
 		for _, name := range c.ExposeHeaders {
 			exposed = addName(exposed, name)

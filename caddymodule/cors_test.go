@@ -9,7 +9,7 @@ import (
 // Pages may read what Keygate says, what the config names, and what the backend
 // itself exposes: each once, in whatever case.
 func TestExposedHeaders(t *testing.T) {
-	const ours = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id"
+	const ours = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id, Key-Expires"
 	for name, test := range map[string]struct {
 		config  []string
 		backend []string

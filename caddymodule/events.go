@@ -24,6 +24,10 @@ const (
 	// eventKeyLeaked has the data key_id, workspace, was, the status of the key
 	// before, done ("reported", "disabled" or "revoked"), via and by.
 	eventKeyLeaked = "keygate.key_leaked"
+
+	// eventKeyExpiring has the data key_id, workspace, expires_at (RFC 3339) and days
+	// (int), one of [apikey.Warnings].
+	eventKeyExpiring = "keygate.key_expiring"
 )
 
 // events emits events on behalf of one module of a config.

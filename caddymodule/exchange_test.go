@@ -105,7 +105,7 @@ func send(t *testing.T, h *Handler, r *http.Request) (x exchange) {
 	}
 	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	x.placeholders = make(map[string]string)
-	for _, name := range []string{"user.id", "user.workspace", "user.scopes", "keygate.reason", "keygate.instance", "user.name"} {
+	for _, name := range []string{"user.id", "user.workspace", "user.scopes", "keygate.reason", "keygate.would_deny", "keygate.instance", "user.name"} {
 		if value, ok := repl.GetString("http.auth." + name); ok {
 			x.placeholders[name] = value
 		}
@@ -113,7 +113,7 @@ func send(t *testing.T, h *Handler, r *http.Request) (x exchange) {
 	x.accessLog, x.span = accessLogField(t, r), span.attributes
 	for _, entry := range logged.All() {
 		switch {
-		case entry.Message == "request denied" && entry.Level == zap.DebugLevel:
+		case strings.HasPrefix(entry.Message, "request ") && entry.Level == zap.DebugLevel:
 			x.denials = append(x.denials, entry.ContextMap())
 		default:
 			x.errors = append(x.errors, entry.Message)
@@ -170,7 +170,11 @@ func counters(t *testing.T) map[string]float64 {
 		"store_errors": read(metrics.storeErrors).GetCounter().GetValue(),
 		"decisions":    float64(read(metrics.seconds).GetHistogram().GetSampleCount()),
 	}
+	counted["foreign"] = read(metrics.foreign).GetCounter().GetValue()
 	for _, reason := range access.Reasons() {
+		if reason != access.Allowed {
+			counted["would "+reason.String()] = read(metrics.wouldDeny.WithLabelValues(reason.String())).GetCounter().GetValue()
+		}
 		counted[reason.String()] = read(metrics.requests.WithLabelValues(reason.String())).GetCounter().GetValue()
 	}
 	return counted

@@ -8,11 +8,15 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/adminapi"
+	"github.com/socialpatra/keygate/caddymodule/behind"
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/caddymodule/unlogged"
+	"github.com/socialpatra/keygate/internal/fronts"
 	"github.com/socialpatra/keygate/internal/headers"
 	"github.com/socialpatra/keygate/internal/logthrottle"
 )
@@ -80,11 +84,41 @@ type Handler struct {
 	// a proxy asks about and passes nothing on. forward_auth reads that request
 	// from X-Forwarded-Method and X-Forwarded-Uri, as Caddy's forward_auth sends
 	// them. auth_request reads it from X-Original-Method and X-Original-URI,
-	// which nginx can be configured to send. Only proxies in the server's
-	// trusted_proxies are answered: with 204 and the identity headers, or with
-	// the denial. CORS is left to the proxy. Default: the request itself is
-	// judged, and passed on.
+	// which nginx can be configured to send. ext_authz takes the request's own
+	// method and path, as Envoy's external authorization sends them. Only proxies
+	// in the server's trusted_proxies are answered: with 204, or 200 to Envoy, and
+	// the identity headers, or with the denial. CORS is left to the proxy.
+	// Default: the request itself is judged, and passed on.
 	Authorize string `json:"authorize,omitempty"`
+
+	// What the proxy puts before the path that it asks about, such as /authz. Only
+	// with authorize ext_authz. Other paths are answered 400. Default: nothing.
+	AuthorizePathPrefix string `json:"authorize_path_prefix,omitempty"`
+
+	// Whether denials are in force: enforce or report. In mode report every check
+	// runs and is counted, and a request that would be denied passes as it came,
+	// without an identity. Only keys that are revoked, disabled or expired are
+	// refused. Default: enforce.
+	Mode string `json:"mode,omitempty"`
+
+	// What becomes of a request without any token of the brand and without a key
+	// of another system that the store knows: deny or pass. With pass it goes on
+	// without an identity to every route that is mapped and not denied, with its
+	// own credentials, such as sessions or JWTs. Something that answers must come
+	// behind the handler. Default: deny.
+	Foreign string `json:"foreign,omitempty"`
+
+	// Where clients learn how to get a key: the URL of a document as RFC 9728
+	// describes it. It is named in WWW-Authenticate as resource_metadata. https,
+	// or http to this machine. Default: none.
+	ResourceMetadata string `json:"resource_metadata,omitempty"`
+
+	// Where pages may send the token when they open a WebSocket, as they cannot
+	// set Authorization: off, or subprotocol for Sec-WebSocket-Protocol:
+	// keygate.token.TOKEN, app. It counts on routes with websocket alone. The
+	// backend sees the other subprotocols and picks one, and no log shows the
+	// token. Default: off.
+	WebSocketToken string `json:"websocket_token,omitempty"`
 
 	app      *App
 	logger   *zap.Logger
@@ -93,7 +127,8 @@ type Handler struct {
 	identity identity
 	cors     corsHeaders
 	caching  caching
-	front    frontHeaders
+	front    fronts.Front
+	metadata string // the parameter of WWW-Authenticate, with the comma before it; "": none
 }
 
 // CaddyModule returns the Caddy module information.
@@ -130,7 +165,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
 	h.cors = newCORSHeaders(h.CORS, h.Header)
 	h.caching = newCaching(h.Header)
-	h.front = frontHeadersOf[h.Authorize]
+	if h.ResourceMetadata != "" {
+		h.metadata = `, resource_metadata="` + h.ResourceMetadata + `"`
+	}
+	if h.policy.Foreign {
+		if err := behind.Check(ctx); err != nil {
+			return err
+		}
+	}
+	if h.policy.Report {
+		h.logger.Warn("mode report: nothing is enforced here, only keys that have ended are refused", zap.String("routes", g.Place()))
+	}
 	if h.Header != "" {
 		h.logger.Warn("tokens in this header are written to access logs unless a log filter takes them out; Authorization never is",
 			zap.String("header", h.Header))
@@ -143,6 +188,9 @@ var (
 	missingOrigins   = caddyargs.Choice{Option: "missing_origin", Words: []string{"deny", "allow"}}
 	denialWriters    = caddyargs.Choice{Option: "errors", Words: []string{"problem", "caddy"}}
 	rateLimitHeaders = caddyargs.Choice{Option: "ratelimit_headers", Words: []string{"on", "off"}}
+	modes            = caddyargs.Choice{Option: "mode", Words: []string{"enforce", "report"}}
+	foreigns         = caddyargs.Choice{Option: "foreign", Words: []string{"deny", "pass"}}
+	webSocketTokens  = caddyargs.Choice{Option: "websocket_token", Words: []string{"off", "subprotocol"}}
 )
 
 // maxAuthFailures is the highest accepted budget of failed authentications of a
@@ -178,6 +226,9 @@ func (h *Handler) setDefaults() error {
 		{missingOrigins, &h.MissingOrigin},
 		{denialWriters, &h.Errors},
 		{rateLimitHeaders, &h.RateLimitHeaders},
+		{modes, &h.Mode},
+		{foreigns, &h.Foreign},
+		{webSocketTokens, &h.WebSocketToken},
 	} {
 		if *c.value == "" {
 			*c.value = c.choice.Words[0]
@@ -185,6 +236,9 @@ func (h *Handler) setDefaults() error {
 		if err := c.choice.Check(*c.value); err != nil {
 			return err
 		}
+	}
+	if err := checkResourceMetadata(h.ResourceMetadata); h.ResourceMetadata != "" && err != nil {
+		return err
 	}
 	if err := h.checkAuthorize(); err != nil {
 		return err
@@ -194,6 +248,8 @@ func (h *Handler) setDefaults() error {
 	}
 	return h.CORS.check()
 }
+
+func checkResourceMetadata(value string) error { return caddyargs.CheckURL("resource_metadata", value) }
 
 func checkKeyHeader(name string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
@@ -214,12 +270,29 @@ var reservedHeaders = map[string]bool{
 	"Origin": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
 }
 
-// ServeHTTP decides one request: first the checks of access.Decide, in their
-// order, then the limits.
+// ServeHTTP decides one request and answers it, or lets it pass.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.policy.Report && h.Authorize == "" && wasLetIn(r) {
+		return next.ServeHTTP(w, r)
+	}
+	a := &answer{handler: h, request: r}
+	if h.WebSocketToken == "subprotocol" {
+		if tokens, taken := takeProtocolTokens(r.Header); taken {
+			unlogged.Serve(w, r, h.logger, func(w http.ResponseWriter) (zapcore.ObjectMarshaler, error) {
+				return &a.verdict, h.serve(w, r, next, a, tokens)
+			})
+			return nil
+		}
+	}
+	return h.serve(w, r, next, a, nil)
+}
+
+// serve runs the checks of access.Decide, in their order, and then the limits.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, a *answer, protocolTokens []string) error {
 	now := h.app.now()
 	q, trusted := h.accessRequest(r, now)
-	a := &answer{handler: h, request: r, origin: allowedOrigin(q.Origins), trusted: trusted}
+	q.ProtocolTokens = protocolTokens
+	a.origin, a.trusted = allowedOrigin(q.Origins), trusted
 	a.trackBody()
 
 	store, err := h.app.open()
@@ -229,27 +302,32 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	} else {
 		policy.Keys = closedStore{err}
 	}
+	budget := failureBudget{h.AuthFailures, policy.Report}
 	if err == nil && h.AuthFailures > 0 && store.store.HasOpaque() {
 		var within bool
-		within, a.retryAfter = store.failuresWithin(h.AuthFailures).Peek(q.Client, now)
+		within, a.retryAfter = store.failuresWithin(budget).Peek(q.Client, now)
 		q.OverFailures = !within
 	}
-	d := h.front.decide(&policy, &q, r)
+	d := h.decide(&policy, &q, r, trusted)
 
-	if inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth() || d.Reason == access.TooManyFailures) {
+	early := inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth() || d.Reason == access.TooManyFailures)
+	if early && (d.Authenticated || d.Ended || !policy.Report) {
 		return a.tooEarly(w)
 	}
+	if a.known = d.Authenticated; a.known {
+		a.expires = d.Grant.ExpiresSoon(now)
+	}
 	switch {
-	case d.Preflight:
-		metrics.decided(access.Allowed, h.app.now().Sub(now))
+	case d.Preflight && !policy.Report:
+		metrics.decided(&d, h.app.now().Sub(now))
 		h.cors.answerPreflight(w.Header(), a.origin, &a.values)
 		a.closeAfterBody(w)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
-	case d.Reason == access.Allowed && !d.Authenticated: // a public route
+	case d.Reason == access.Allowed && !d.Authenticated: // a public route, or foreign
 	case d.Authenticated && d.Reason == access.Allowed:
 		a.caps = adminapi.CapsOf(store.store, &d.Grant, h.app.WorkspaceLimits)
-		if a.limits, d.Err = store.limits.Take(d.ID, a.caps, d.Route.Cost, now); d.Err != nil {
+		if a.limits, d.Err = store.limits.Take(d.ID, a.caps, d.Route.Cost, now, d.Sighting(q.Client)); d.Err != nil {
 			d.Reason = access.StoreUnavailable
 			break
 		}
@@ -257,27 +335,38 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case d.Authenticated:
 		a.keyed, a.caps = true, adminapi.CapsOf(store.store, &d.Grant, h.app.WorkspaceLimits)
 		a.limits = store.limits.Deny(d.ID, a.caps, now)
-	case d.Reason.FailedAuth() && h.AuthFailures > 0:
-		if within, _ := store.failuresWithin(h.AuthFailures).Charge(q.Client, now); !within {
+	case d.Reason.FailedAuth() && h.AuthFailures > 0 && !early:
+		if within, _ := store.failuresWithin(budget).Charge(q.Client, now); !within {
 			d.Reason, a.retryAfter = access.TooManyFailures, 0 // it was looked up and is wrong, so waiting does not help
 		}
 	}
 	if d.Reason == access.StoreUnavailable {
 		metrics.storeErrors.Inc()
-		unavailable.Error(h.logger, now, "requests are refused because the key store cannot answer", zap.Error(d.Err))
+		unavailable.Error(h.logger, now, unavailableLine[policy.Report], zap.Error(d.Err))
 	}
-	metrics.decided(d.Reason, h.app.now().Sub(now))
-	if d.Reason != access.Allowed {
+	policy.Settle(&d)
+	metrics.decided(&d, h.app.now().Sub(now))
+	switch {
+	case d.Reason != access.Allowed:
 		return a.deny(w, &d)
-	}
-	if h.Authorize != "" {
+	case h.Authorize != "":
 		return a.permit(w, &d)
+	case policy.Report && !d.Identified():
+		return a.handOn(w, r, next, &d)
+	default:
+		return a.forward(w, r, next, &d, store)
 	}
-	return a.forward(w, r, next, &d, store)
 }
 
 // unavailable limits the log of a store that cannot answer.
 var unavailable logthrottle.Throttle
+
+// unavailableLine says what such a store means, by whether denials are only
+// reported.
+var unavailableLine = map[bool]string{
+	false: "requests are refused because the key store cannot answer",
+	true:  "requests pass unchecked, in mode report, because the key store cannot answer",
+}
 
 // Interface guards.
 var (

@@ -212,35 +212,55 @@ func wantInstance(t *testing.T, r *http.Request, answered http.Header) {
 	}
 }
 
-// A handler after Keygate that panics or fails leaves nothing behind.
-func TestSocketsEndWithTheirRequest(t *testing.T) {
+// A handler after Keygate that panics or fails leaves nothing behind: nobody
+// touches its connection later.
+func TestRequestsLeave(t *testing.T) {
 	h := provisioned(t, new(Handler))
-	_, token := storeKey(t, h, nil)
 	e, err := h.app.open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, next := range map[string]caddyhttp.HandlerFunc{
-		"no upgrade": func(w http.ResponseWriter, r *http.Request) error { w.WriteHeader(200); return nil },
-		"error":      func(http.ResponseWriter, *http.Request) error { return fmt.Errorf("no backend") },
-		"panic":      func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) },
+		"answered": func(w http.ResponseWriter, r *http.Request) error { w.WriteHeader(200); return nil },
+		"error":    func(http.ResponseWriter, *http.Request) error { return fmt.Errorf("no backend") },
+		"panic":    func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			r := httpRequest("GET", "/v1/live", http.Header{"Authorization": bearer(token), "Connection": {"Upgrade"}, "Upgrade": {"websocket"}})
-			var ctx context.Context
-			func() {
-				defer func() { _ = recover() }()
-				_ = h.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-					ctx = r.Context()
-					if len(e.sockets.live) != 1 {
-						t.Errorf("%d sockets while one is served", len(e.sockets.live))
-					}
-					return next(w, r)
-				}))
-			}()
-			if len(e.sockets.live) != 0 || ctx.Err() == nil {
-				t.Errorf("%d sockets are left, context %v", len(e.sockets.live), ctx.Err())
-			}
-		})
+		for _, path := range []string{"/v1/live", "/v1/posts"} {
+			t.Run(name+path, func(t *testing.T) {
+				_, token := storeKey(t, h, func(k *apikey.Key) { k.ExpiresAt = time.Now().Add(time.Hour) })
+				r := httpRequest("GET", path, http.Header{"Authorization": bearer(token)})
+				if path == "/v1/live" {
+					r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+				}
+				var ctx context.Context
+				w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+				func() {
+					defer func() { _ = recover() }()
+					_ = h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+						ctx = r.Context()
+						return next(w, r)
+					}))
+				}()
+				endKeys(e)
+				if w.expired > 0 || ctx != r.Context() && ctx.Err() == nil {
+					t.Errorf("cut %d times after it had left, context %v", w.expired, ctx.Err())
+				}
+			})
+		}
 	}
 }
+
+// deadlines counts the deadlines that have passed when they are set.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	expired int
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error {
+	if at.Before(testStart) {
+		d.expired++
+	}
+	return nil
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error { return d.SetReadDeadline(at) }

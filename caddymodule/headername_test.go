@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/socialpatra/keygate/internal/headers"
 )
 
 // tokenBytes are all that a header name may have (RFC 9110 §5.6.2).
@@ -39,12 +41,12 @@ func TestStripEverySpelling(t *testing.T) {
 	const prefix, keyHeader = "X-Acme-Co-", "X_api.Key"
 	id := newIdentity(prefix, keyHeader)
 	ours := []string{prefix, prefix + "Workspace", prefix + "Key-Id", prefix + "Scopes", prefix + strings.Repeat("Long-", 30), keyHeader}
-	for name := range removed {
+	for name := range headers.Removed {
 		ours = append(ours, name)
 	}
 	caddys := map[string]bool{} // which go on, and are Caddy's to replace
-	for name, why := range removed {
-		caddys[name] = why == alias
+	for name, why := range headers.Removed {
+		caddys[name] = why == headers.Alias
 	}
 	taken := make(map[string]bool)
 	for _, name := range ours {

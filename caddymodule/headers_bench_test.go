@@ -12,7 +12,7 @@ import (
 // BenchmarkSetIdentity is what a request to the backend is given; BenchmarkStrip
 // is what is taken off it.
 func BenchmarkSetIdentity(b *testing.B) {
-	id := newIdentity("Socialpatra-", "")
+	a := &answer{handler: &Handler{identity: newIdentity("Socialpatra-", "")}}
 	keyID, err := apikey.ParseID("7Hk2Qp9aX3bC")
 	if err != nil {
 		b.Fatal(err)
@@ -21,7 +21,7 @@ func BenchmarkSetIdentity(b *testing.B) {
 	h := make(http.Header)
 	b.ReportAllocs()
 	for b.Loop() {
-		id.set(h, d, new([3]string))
+		a.handler.identity.put(h, a.identify(d))
 	}
 }
 

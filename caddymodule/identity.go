@@ -5,17 +5,17 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/internal/headers"
 )
 
 // identity tells the backend who calls. Keygate sets three headers, and nothing
 // of the client that could be mistaken for them gets through.
 type identity struct {
-	prefix                  string // folded, such as "socialpatra-"
-	workspace, keyID, scope string // canonical header names
-	keyHeader               string // folded name of the configured key header; "": none
-	suspects                suspects
+	prefix                  string   // folded, such as "socialpatra-"
+	workspace, keyID, scope string   // canonical header names
+	keyHeader               string   // folded name of the configured key header; "": none
+	unwanted                unwanted // of Envoy, see permit
+	suspects                headers.Suspects
 }
 
 func newIdentity(prefix, keyHeader string) identity {
@@ -26,99 +26,21 @@ func newIdentity(prefix, keyHeader string) identity {
 		scope:     prefix + "Scopes",
 		keyHeader: fold(keyHeader),
 	}
-	for name, why := range removed {
-		if why != alias {
-			id.suspects.add(name)
+	for name, why := range headers.Removed {
+		if why != headers.Alias {
+			id.suspects.Add(name)
 		}
 	}
 	if keyHeader != "" {
-		id.suspects.add(id.keyHeader)
+		id.suspects.Add(id.keyHeader)
 	}
-	id.suspects.addAll(id.prefix)
+	id.suspects.AddAll(id.prefix)
+	id.unwanted = newUnwanted(id.keyHeader, id.workspace, id.keyID, id.scope)
 	return id
-}
-
-// suspects is a set that contains all plain names that strip has to look at, and
-// sometimes others. The first letter of a name selects a word, and the length of
-// the name selects a bit in it. That is enough to pass most headers of most
-// requests.
-type suspects [32]uint64
-
-func (s *suspects) add(folded string) { s[folded[0]%32] |= 1 << min(len(folded), 63) }
-
-// addAll adds all names that begin with prefix, which must be shorter than 63.
-func (s *suspects) addAll(prefix string) { s[prefix[0]%32] |= ^uint64(0) << len(prefix) }
-
-func (s *suspects) has(name string) bool {
-	return name != "" && s[headers.FoldByte(name[0])%32]>>min(len(name), 63)&1 != 0
 }
 
 func fold(name string) string {
 	return string(headers.Fold(make([]byte, 0, len(name)), name))
-}
-
-// removal is the reason why a header of the client does not reach the backend.
-type removal uint8
-
-const (
-	override removal = iota + 1 // makes some backends serve another path or method than the one authorised
-	address                     // claims a client address, which only a trusted proxy may do
-	hop                         // a credential, or only about this connection
-	alias                       // belongs to Caddy, and is removed in any spelling but Caddy's own
-)
-
-// removed lists the headers that are removed, by folded name.
-var removed = map[string]removal{
-	"x-http-method-override": override,
-	"x-http-method":          override,
-	"x-method-override":      override,
-	"x-original-url":         override,
-	"x-original-method":      override,
-	"x-rewrite-url":          override,
-	"x-forwarded-uri":        override,
-	"x-forwarded-method":     override,
-	"x-forwarded-prefix":     override,
-	"x-original-uri":         override,
-	"x-forwarded-path":       override,
-
-	"forwarded":                address,
-	"forwarded-for":            address,
-	"x-forwarded":              address,
-	"x-original-forwarded-for": address,
-	"x-real-ip":                address,
-	"x-client-ip":              address,
-	"client-ip":                address,
-	"x-cluster-client-ip":      address,
-	"true-client-ip":           address,
-	"fastly-client-ip":         address,
-	"cf-connecting-ip":         address,
-	"cf-connecting-ipv6":       address,
-	// Further headers that frameworks and their libraries ask for the client
-	// address, grouped by the CDN or server that sets them.
-	"cf-pseudo-ipv4":            address,
-	"cloudfront-viewer-address": address,
-	"fly-client-ip":             address,
-	"proxy-client-ip":           address,
-	"wl-proxy-client-ip":        address,
-	"x-appengine-remote-addr":   address,
-	"x-appengine-user-ip":       address,
-	"x-envoy-external-address":  address,
-	"x-vercel-forwarded-for":    address,
-
-	"authorization":       hop,
-	"connection":          hop,
-	"upgrade":             hop,
-	"http2-settings":      hop,
-	"keep-alive":          hop,
-	"proxy-connection":    hop,
-	"proxy-authorization": hop,
-	"trailer":             hop,
-
-	"x-forwarded-for":   alias,
-	"x-forwarded-host":  alias,
-	"x-forwarded-proto": alias,
-	"content-length":    alias,
-	"transfer-encoding": alias,
 }
 
 // strip removes what the backend must not see of a request: credentials, claims
@@ -136,7 +58,7 @@ func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
 func (id *identity) stripInto(taken *headers.Taken, r *http.Request, trusted, webSocket bool) {
 	for name := range r.Header {
 		spelled := headers.SpellingOf(name)
-		if spelled == headers.Plain && !id.suspects.has(name) {
+		if spelled == headers.Plain && !id.suspects.Has(name) {
 			continue
 		}
 		switch id.fateOf(name, spelled, trusted) {
@@ -170,25 +92,38 @@ func (id *identity) fateOf(name string, spelled headers.Spelling, trusted bool) 
 	var buf [headers.MaxNameLen]byte
 	folded := headers.Fold(buf[:0], name)
 	tooLong := len(folded) == 0 // too long to be any name but one with the prefix
-	why := removed[string(folded)]
+	why := headers.Removed[string(folded)]
 	switch {
 	case spelled == headers.Odd, tooLong && headers.HasFoldedPrefix(name, id.prefix), !tooLong && strings.HasPrefix(string(folded), id.prefix):
 		return forged
 	case tooLong:
 		return stays
-	case why == override, why == hop, why == address && !trusted, why == alias && spelled != headers.Plain, string(folded) == id.keyHeader:
+	case why == headers.Override, why == headers.Hop, why == headers.Address && !trusted, why == headers.Alias && spelled != headers.Plain, string(folded) == id.keyHeader:
 		return hidden
 	default:
 		return stays
 	}
 }
 
-// set adds the headers that name the key. Their values are stored in values.
-func (id *identity) set(h http.Header, d *access.Decision, values *[3]string) {
-	*values = [...]string{d.Grant.Workspace, d.ID.String(), d.Grant.Scopes.Joined}
-	h[id.workspace] = values[0:1:1]
-	h[id.keyID] = values[1:2:2]
-	h[id.scope] = values[2:3:3]
+// claims reports whether a name begins with the prefix, however it is spelled.
+func (id *identity) claims(name string) bool { return headers.HasFoldedPrefix(name, id.prefix) }
+
+// carriesKeys reports whether clients send credentials in a header, however its
+// name is spelled.
+func (id *identity) carriesKeys(name string) bool {
+	var buf [headers.MaxNameLen]byte
+	switch folded := string(headers.Fold(buf[:0], name)); folded {
+	case "authorization", "proxy-authorization":
+		return true
+	default:
+		return folded != "" && folded == id.keyHeader
+	}
+}
+
+// put adds the headers that name the key. Their values, which it keeps, are empty
+// if there is no key.
+func (id *identity) put(h http.Header, values *[3]string) {
+	h[id.workspace], h[id.keyID], h[id.scope] = values[0:1:1], values[1:2:2], values[2:3:3]
 }
 
 // unset removes the headers that name the key.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/headers"
+	"github.com/socialpatra/keygate/ratelimit"
 )
 
 func requestWith(t *testing.T, headers http.Header, trusted bool) *http.Request {
@@ -35,10 +37,10 @@ func TestStrip(t *testing.T) {
 		"X-Original-Uri", "X-Forwarded-Path", "Socialpatra~Workspace", "X-Http~Method-Override", "X~Forwarded~For", "Odd!",
 		"Connection", "Keep-Alive", "Upgrade", "Http2-Settings", "Trailer",
 	}
-	for name, why := range removed {
-		if why == alias {
+	for name, why := range headers.Removed {
+		if why == headers.Alias {
 			gone = append(gone, strings.ReplaceAll(name, "-", "_"), strings.Replace(name, "-", ".", 1))
-		} else if why != address {
+		} else if why != headers.Address {
 			gone = append(gone, name, strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"))
 		}
 	}
@@ -49,11 +51,11 @@ func TestStrip(t *testing.T) {
 	stay := []string{"Accept", "Content-Type", "Cookie", "Origin", "Socialpatra", "X-Socialpatra-Workspace", "X-Forwarded-For", "My_header", "My.header", "X-Api-Keys", "Sec-Websocket-Key"}
 
 	for _, trusted := range []bool{false, true} {
-		headers := make(http.Header)
+		sent := make(http.Header)
 		for _, name := range slices.Concat(gone, addresses, stay) {
-			headers[name] = []string{"a", "b"}
+			sent[name] = []string{"a", "b"}
 		}
-		r := requestWith(t, headers, trusted)
+		r := requestWith(t, sent, trusted)
 		r.Trailer = http.Header{"Socialpatra-Workspace": nil}
 		id.strip(r, caddyVars(r).fromTrustedProxy(), false)
 		want := slices.Clone(stay)
@@ -91,13 +93,17 @@ func TestStripForWebSocket(t *testing.T) {
 // Values set for the backend do not share room: appending to one must not
 // change another.
 func TestSetIdentity(t *testing.T) {
-	id := newIdentity("Socialpatra-", "")
+	a := &answer{handler: &Handler{identity: newIdentity("Socialpatra-", ""), RateLimitHeaders: "on"}}
+	a.limits.Minute = ratelimit.Balance{Limit: 60, Remaining: 59, Reset: 1}
 	keyID, err := apikey.ParseID("7Hk2Qp9aX3bC")
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := make(http.Header)
-	id.set(h, &access.Decision{ID: keyID, Grant: apikey.Grant{Workspace: "acme", Scopes: apikey.NewScopeSet([]string{"a:b", "c:d"})}}, new([3]string))
+	a.handler.identity.put(h, a.identify(&access.Decision{ID: keyID, Grant: apikey.Grant{Workspace: "acme", Scopes: apikey.NewScopeSet([]string{"a:b", "c:d"})}}))
+	if want := `"minute";r=59;t=1`; a.left != want {
+		t.Errorf("%q is left; want %q", a.left, want)
+	}
 	for name := range h {
 		h.Add(name, "more")
 	}

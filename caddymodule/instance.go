@@ -28,11 +28,11 @@ func newInstance() string {
 	return string(text)
 }
 
-// headerValues has room for the header values of one answer, so that they need no
-// allocations of their own. No other answer shares it, because handlers around
+// headerValues has room for the header values of an answer that is let pass, so that
+// they need no allocations of their own; a refusal may have more. No other answer shares it, because handlers around
 // Keygate may change the slices that they find.
 type headerValues struct {
-	values [12]string
+	values [9]string
 	used   int
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/socialpatra/keygate/caddymodule/stores"
 	"github.com/socialpatra/keygate/internal/goldentest"
+	"github.com/socialpatra/keygate/webhook"
 )
 
 // configStructs are what a JSON config consists of, by the name of their type.
@@ -28,6 +29,7 @@ var configStructs = map[string]reflect.Type{
 
 	"Redis":    reflect.TypeFor[stores.Redis](),
 	"RedisTLS": reflect.TypeFor[stores.RedisTLS](),
+	"Config":   reflect.TypeFor[webhook.Config](),
 }
 
 // jsonFields returns the JSON names of a struct's fields.
@@ -108,6 +110,10 @@ func (u usedFields) walk(value any) {
 				if store, ok := member.(map[string]any)["store"].(map[string]any); ok {
 					u.addStore(store)
 				}
+				hooks, _ := member.(map[string]any)["webhooks"].([]any)
+				for _, hook := range hooks {
+					u.add("Config", hook, "")
+				}
 				continue
 			}
 			u.walk(member)
@@ -136,7 +142,7 @@ func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
 // The comments are the manual on caddyserver.com.
 func TestEveryJSONFieldIsDocumented(t *testing.T) {
 	found := make(map[string]bool)
-	for _, name := range []string{"app.go", "handler.go", "routes.go", "openapi.go", "cors.go", "stores/bolt.go", "stores/redis.go"} {
+	for _, name := range []string{"app.go", "handler.go", "routes.go", "openapi.go", "cors.go", "stores/bolt.go", "stores/redis.go", "../webhook/config.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -7,9 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/socialpatra/keygate/access"
-	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/caddymodule/webhooks"
 	"github.com/socialpatra/keygate/keystore"
+	"github.com/socialpatra/keygate/webhook"
 )
 
 // metrics are created once per process, so that they continue across config
@@ -20,8 +21,12 @@ var metrics = newMetricSet()
 type metricSet struct {
 	requests    *prometheus.CounterVec
 	byReason    []prometheus.Counter // of requests, by [access.Reason]
+	wouldDeny   *prometheus.CounterVec
+	byWouldDeny []prometheus.Counter
+	foreign     prometheus.Counter
 	seconds     prometheus.Histogram
 	storeErrors prometheus.Counter
+	leaked      *prometheus.CounterVec
 }
 
 func newMetricSet() *metricSet {
@@ -35,28 +40,54 @@ func newMetricSet() *metricSet {
 			Help:    "Time that a decision took, with its limits and without the backend.",
 			Buckets: []float64{250e-9, 500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 100e-6, 1e-3, 10e-3, 100e-3, 1},
 		}),
+		wouldDeny: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "caddy_keygate_would_deny_total",
+			Help: "Requests to handlers in mode report that mode enforce denies, by the code of the denial. All pass but those of keys that have ended.",
+		}, []string{"reason"}),
+		foreign: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "caddy_keygate_foreign_total",
+			Help: "Requests that passed without a key of Keygate's, by foreign pass.",
+		}),
 		storeErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "caddy_keygate_store_errors_total",
 			Help: "What the key store could not do: look-ups, changes, saves of use, and opening it.",
 		}),
+		leaked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "caddy_keygate_keys_leaked_total",
+			Help: "Genuine tokens that were found somewhere, by what was done with their keys.",
+		}, []string{"done"}),
+	}
+	for _, done := range []string{"reported", "disabled", "revoked"} {
+		m.leaked.WithLabelValues(done)
 	}
 	reasons := access.Reasons()
 	m.byReason = make([]prometheus.Counter, len(reasons)+1)
+	m.byWouldDeny = make([]prometheus.Counter, len(reasons)+1)
 	for _, r := range reasons {
 		m.byReason[r] = m.requests.WithLabelValues(r.String())
+		if r != access.Allowed {
+			m.byWouldDeny[r] = m.wouldDeny.WithLabelValues(r.String())
+		}
 	}
 	return m
 }
 
-// decided counts a request. The reason must be one of [access.Reasons].
-func (m *metricSet) decided(reason access.Reason, took time.Duration) {
-	m.byReason[reason].Inc()
+// decided counts a request by what was done about it, and by what would be done if
+// that was only reported.
+func (m *metricSet) decided(d *access.Decision, took time.Duration) {
+	m.byReason[d.Reason].Inc()
+	if d.WouldDeny != 0 {
+		m.byWouldDeny[d.WouldDeny].Inc()
+	}
+	if d.Foreign && d.Reason == access.Allowed && d.WouldDeny == 0 {
+		m.foreign.Inc()
+	}
 	m.seconds.Observe(took.Seconds())
 }
 
 // register adds all metrics to the registry of a config.
 func (m *metricSet) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.storeErrors, keysCollector{}, stores.FleetCollector(eachStore), stores.InfoCollector(eachStore), takenGauge} {
+	for _, c := range []prometheus.Collector{m.requests, m.wouldDeny, m.foreign, m.seconds, m.storeErrors, m.leaked, notEnforced, stores.KeysCollector(eachStoreNow), stores.FleetCollector(eachStore), stores.InfoCollector(eachStore), stores.WaitingCollector(eachStore), webhooks.Collector(eachSenders), takenGauge} {
 		err := registry.Register(c)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
 			return err
@@ -70,14 +101,18 @@ func eachStore(yield func(keystore.Store) bool) {
 	openStores.Range(func(_, value any) bool { return yield(value.(*openStore).store) })
 }
 
-// keysCollector counts the keys of all open stores when metrics are collected.
-// That takes tens of milliseconds for a million keys.
-type keysCollector struct{}
+// eachStoreNow yields the stores that are open, with what their clocks say.
+func eachStoreNow(yield func(keystore.Store, time.Time) bool) {
+	openStores.Range(func(_, value any) bool {
+		open := value.(*openStore)
+		return yield(open.store, open.now())
+	})
+}
 
-var keysDesc = prometheus.NewDesc("caddy_keygate_keys", "Keys in the store, by status.", []string{"status"}, nil)
-
-// Describe implements [prometheus.Collector].
-func (keysCollector) Describe(descs chan<- *prometheus.Desc) { descs <- keysDesc }
+// eachSenders yields what sends for the webhooks of each of them.
+func eachSenders(yield func(*webhook.Senders) bool) {
+	openStores.Range(func(_, value any) bool { return yield(value.(*openStore).webhooks) })
+}
 
 // takenGauge tells how many addresses of this process another one has too.
 var takenGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -93,25 +128,3 @@ var takenGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 	})
 	return float64(len(taken))
 })
-
-// Collect implements [prometheus.Collector]. If one store cannot count its keys,
-// there are no counts at all, because those of the others would be taken for the
-// total.
-func (keysCollector) Collect(found chan<- prometheus.Metric) {
-	total, known := make(map[apikey.Status]int), true
-	openStores.Range(func(_, value any) bool {
-		open := value.(*openStore)
-		counts := open.store.Counts(open.now())
-		known = known && counts != nil
-		for status, n := range counts {
-			total[status] += n
-		}
-		return true
-	})
-	if !known {
-		return
-	}
-	for _, status := range apikey.Statuses() {
-		found <- prometheus.MustNewConstMetric(keysDesc, prometheus.GaugeValue, float64(total[status]), string(status))
-	}
-}

@@ -261,3 +261,8 @@ type flushing struct {
 }
 
 func (f flushing) Flush() { f.flush() }
+
+func (f flushing) Rewatch(id apikey.ID) {
+	f.flush()
+	f.Limits.Rewatch(id)
+}

@@ -228,47 +228,22 @@ func (h *Handler) mapping() (adminapi.Mapping, error) {
 		Table:              table,
 		AllowMissingOrigin: h.MissingOrigin == "allow",
 		CORS:               !h.CORS.off(),
+		Report:             h.Mode == modes.Words[1],
+		Foreign:            h.Foreign == foreigns.Words[1],
 	}
 	return g, nil
 }
 
-// maxLogged is how many operations or routes one line of the log names.
-const maxLogged = 10
-
 // report logs where an imported document does not take effect as written.
 func report(g *adminapi.Mapping, logger *zap.Logger) {
 	for _, document := range g.Documents {
-		var denied []string
-		for i := range document.Operations {
-			if op := &document.Operations[i]; op.Problem != nil {
-				denied = append(denied, fmt.Sprintf("%s: %s %s: %s", op.Source, op.Method, op.Path, op.Problem.Text))
-			}
-		}
-		if len(denied) > 0 {
+		if n, first := adminapi.DeniedOf(document); n > 0 {
 			logger.Warn("operations of the openapi document are no routes and denied; caddy keygate lint shows all",
-				zap.String("file", document.File), zap.Int("operations", len(denied)), zap.Strings("first", first(denied)))
+				zap.String("file", document.File), zap.Int("operations", n), zap.Strings("first", first))
 		}
 	}
-	var taken []string
-	for _, o := range g.Policy.Table.Overlaps() {
-		line := fmt.Sprintf("%s comes before %s", placed(o.Written), placed(o.Imported))
-		if o.Others > 0 {
-			line += fmt.Sprintf(", and so do %d more", o.Others)
-		}
-		taken = append(taken, line)
-	}
-	if len(taken) > 0 {
+	if n, first := g.Taken(); n > 0 {
 		logger.Info("routes of the config come before those of openapi documents; caddy keygate lint shows all",
-			zap.Int("overlaps", len(taken)), zap.Strings("first", first(taken)))
+			zap.Int("overlaps", n), zap.Strings("first", first))
 	}
 }
-
-// placed is a route, and where it was written: a config in JSON need not say so.
-func placed(r *access.Route) string {
-	if r.Source == "" {
-		return r.String()
-	}
-	return r.Source + ": " + r.String()
-}
-
-func first(list []string) []string { return list[:min(len(list), maxLogged)] }

@@ -9,11 +9,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/lasting"
 	"github.com/socialpatra/keygate/caddymodule/stores"
+	"github.com/socialpatra/keygate/caddymodule/webhooks"
 	"github.com/socialpatra/keygate/internal/listening"
 	"github.com/socialpatra/keygate/internal/logthrottle"
 	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/ratelimit"
+	"github.com/socialpatra/keygate/webhook"
 )
 
 // openStores has the open stores by location. A reload provisions the new config
@@ -34,13 +37,14 @@ type openStore struct {
 	now    func() time.Time
 
 	failuresMu sync.RWMutex
-	failures   map[int]*ratelimit.Failures // by budget, in failures per minute
+	failures   map[failureBudget]*ratelimit.Failures
 
 	brand     atomic.Pointer[string] // recorded in the store, as far as known
 	retention atomic.Int64           // of audit entries, in nanoseconds
 	retained  chan struct{}          // signals that retention has changed
 
-	sockets   sockets
+	webhooks  *webhook.Senders
+	open      lasting.Set // what is being served to keys
 	listening *listening.Watch
 
 	stop    chan struct{}
@@ -72,7 +76,7 @@ func openNewStore(module stores.Module, logger *zap.Logger, now func() time.Time
 		store:    store,
 		logger:   logger,
 		now:      now,
-		failures: make(map[int]*ratelimit.Failures),
+		failures: make(map[failureBudget]*ratelimit.Failures),
 		retained: make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
@@ -83,21 +87,26 @@ func openNewStore(module stores.Module, logger *zap.Logger, now func() time.Time
 		_ = store.Close()
 		return nil, err
 	}
+	e.webhooks = webhook.NewSenders(store, logger, now, &webhooks.Counts)
 	e.stopped.Go(e.keepPruning)
-	e.stopped.Go(e.keepCheckingSockets)
+	e.stopped.Go(func() { e.open.Keep(store, now, e.stop) })
 	return e, nil
 }
 
-// Destruct ends the WebSockets, saves what is unsaved and closes the store. The
+// Destruct ends what is being served soon, saves what is unsaved and closes the store. The
 // pool calls it when the last config releases the store.
 func (e *openStore) Destruct() error {
-	e.sockets.closeAll()
+	e.open.Close()
+	e.webhooks.Close()
 	close(e.stop)
 	e.stopped.Wait()
 	e.listening.Close()
 	e.limits.Close()
 	return e.store.Close()
 }
+
+// warnings are what does not work although requests are decided.
+func (e *openStore) warnings() []error { return append(e.listening.Taken(), e.webhooks.Failing()...) }
 
 // setBrand records the brand of the tokens. If the brand does not change, this
 // works even while the store takes no changes.
@@ -149,35 +158,28 @@ func (e *openStore) prune(now time.Time) {
 	}
 }
 
-// keepCheckingSockets runs apart from the saving of use, which may wait for the
-// disk.
-func (e *openStore) keepCheckingSockets() {
-	tick := time.NewTicker(checkSocketsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-tick.C:
-			e.sockets.check(e.store, e.now())
-		}
-	}
+// failureBudget is what handlers have in common that share budgets of failures.
+// Where denials are only reported, requests that pass charge them, so that these
+// are not the budgets of what is enforced.
+type failureBudget struct {
+	perMinute int
+	reported  bool
 }
 
-// failuresWithin returns the budgets for a limit of perMinute. Handlers with the
-// same limit share them, also across reloads.
-func (e *openStore) failuresWithin(perMinute int) *ratelimit.Failures {
+// failuresWithin returns the budgets of clients. Handlers with the same limit
+// share them, also across reloads.
+func (e *openStore) failuresWithin(b failureBudget) *ratelimit.Failures {
 	e.failuresMu.RLock()
-	f := e.failures[perMinute]
+	f := e.failures[b]
 	e.failuresMu.RUnlock()
 	if f != nil {
 		return f
 	}
 	e.failuresMu.Lock()
 	defer e.failuresMu.Unlock()
-	if f = e.failures[perMinute]; f == nil {
-		f = ratelimit.NewFailures(perMinute)
-		e.failures[perMinute] = f
+	if f = e.failures[b]; f == nil {
+		f = ratelimit.NewFailures(b.perMinute)
+		e.failures[b] = f
 	}
 	return f
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/lasting"
 	"github.com/socialpatra/keygate/caddymodule/stores"
 	"github.com/socialpatra/keygate/keystore"
 )
@@ -67,17 +68,18 @@ func TestLoopsOfAnEngine(t *testing.T) {
 		h := &Handler{app: &App{now: time.Now}}
 		h.app.opened.Store(e)
 		k, _ := storeKey(t, h, nil)
-		ended := openSocket(t, &e.sockets, k)
+		var r lasting.Request
+		e.open.Join(&r, k.ID, k.Hash, nil, nil)
 		if _, err := e.store.Update(k.ID, "revoke", keystore.Actor{At: testStart, Via: "test"}, func(k *apikey.Key) error {
 			k.RevokedAt = testStart
 			return nil
 		}); err != nil {
 			t.Fatal(err)
 		}
-		(*world).wait(nil, checkSocketsEvery+1)
+		(*world).wait(nil, 2*lasting.Every+1)
 		synctest.Wait()
-		if !ended() {
-			t.Error("a socket outlives its key")
+		if !r.Leave() {
+			t.Error("a request outlives its key")
 		}
 
 		before := countedFailures(t)

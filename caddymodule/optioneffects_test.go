@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	runtimemetrics "runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,8 +124,19 @@ func identitySeen(x *exchange) string {
 const (
 	pagePreflight = "Origin: " + page + "; Access-Control-Request-Method: POST"
 	preflightVary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
-	ourExposed    = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id"
+	ourExposed    = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id, Key-Expires"
 )
+
+// pageSocket is what a page sends that opens a WebSocket with a key.
+const pageSocket = "Connection: Upgrade; Upgrade: websocket; Sec-Websocket-Protocol: keygate.token.TOKEN, app"
+
+// protocolSeen is what the backend sees of the subprotocols.
+func protocolSeen(x *exchange) string {
+	if x.seen == nil {
+		return ""
+	}
+	return strings.Join(x.seen.Header["Sec-Websocket-Protocol"], " | ")
+}
 
 func preflightHeaders(x *exchange) string {
 	h := x.header
@@ -143,6 +155,7 @@ var effects = []effect{
 		return asking("GET /v1/posts", "Authorization: Bearer "+token, nil, code)(t, h)
 	}, "401 invalid_key", "200 "},
 	{"App.key_prefix", app(``), app(`"key_prefix":"acme"`), asking("GET /v1/posts", "", nil, code), "200 ", "401 invalid_key"},
+	{"App.gc_headroom", app(``), app(`"gc_headroom":68719476736`), collecting, "as GOGC says", "more seldom"},
 	{"App.audit_retention", app(``), app(`"audit_retention":86400000000000`), retained, "9600h0m0s", "24h0m0s"},
 	{
 		"App.workspace_limits", app(``), app(`"workspace_limits":{"per_minute":7,"per_day":9}`), asking("GET /v1/posts", "", nil, fields("RateLimit-Policy")),
@@ -177,7 +190,21 @@ var effects = []effect{
 	{"Handler.auth_failures", handler(`"auth_failures":1`), handler(`"auth_failures":-1`), failing(4), "401 429 429 429", "401 401 401 401"},
 	{"Handler.ratelimit_headers", handler(`"ratelimit_headers":"on"`), handler(`"ratelimit_headers":"off"`), asking("GET /v1/posts", "", nil, fields("RateLimit")), `200 "minute";r=59;t=1, "day";r=9999;t=50400`, "200 "},
 	{"Handler.ratelimit_headers", handler(``), handler(`"ratelimit_headers":"off"`), asking("GET /v1/nothing", "", nil, fields("RateLimit-Policy")), `403 "minute";q=60;w=60, "day";q=10000;w=86400`, "403 "},
+	{"Handler.websocket_token", handler(``), handler(`"websocket_token":"subprotocol"`), asking("GET /v1/live", pageSocket, nil, protocolSeen), "401 ", "200 app"},
+	{"Handler.websocket_token", handler(`"websocket_token":"off"`), handler(`"websocket_token":"subprotocol"`), asking("GET /v1/posts", bearerOnly+"; Sec-Websocket-Protocol: keygate.token.x, app", nil, protocolSeen), "200 keygate.token.x, app", "200 app"},
 	{"Handler.authorize", handler(``), handler(`"authorize":"auth_request"`), asking("GET /v1/posts", "", nil, code), "200 ", "400 malformed_request"},
+	{"Handler.mode", handler(`"mode":"enforce"`), handler(`"mode":"report"`), asking("GET /v1/nothing", "Authorization: Basic x; Origin: "+page, nil, identitySeen), "401 ", "200 Authorization=Basic x Origin=" + page},
+	{"Handler.mode", handler(``), handler(`"mode":"report"`), asking("GET /v1/posts", "", onlyHost, identitySeen), "403 ", "200 "},
+	{"Handler.mode", handler(``), handler(`"mode":"report"`), asking("GET /v1/posts", "", func(k *apikey.Key) { k.Disabled = true }, code), "401 key_disabled", "401 key_disabled"},
+	{"Handler.mode", handler(``), handler(`"mode":"report"`), asking("OPTIONS /v1/posts", pagePreflight, nil, fields("Vary")), "204 " + preflightVary, "200 "},
+	{"Handler.foreign", handler(`"foreign":"deny"`), handler(`"foreign":"pass"`), asking("GET /v1/posts", "Authorization: Bearer a.b.c", nil, identitySeen), "401 ", "200 Authorization=Bearer a.b.c"},
+	{"Handler.foreign", handler(``), handler(`"foreign":"pass"`), asking("GET /v1/nothing", "Authorization: Bearer a.b.c", nil, code), "401 invalid_key", "403 route_not_mapped"},
+	{"Handler.foreign", handler(``), handler(`"foreign":"pass"`), asking("GET /v1/posts", "Authorization: Bearer patra_TOKEN", nil, code), "401 invalid_key", "401 invalid_key"},
+	{"Handler.resource_metadata", handler(``), handler(`"resource_metadata":"https://api.example.com/a,b"`), asking("GET /v1/posts", "Authorization: Basic x", nil, fields("WWW-Authenticate")), `401 Bearer realm="keygate"`, `401 Bearer realm="keygate", resource_metadata="https://api.example.com/a,b"`},
+	{"Handler.resource_metadata", handler(``), handler(`"resource_metadata":"http://[::1]:8080/x"`), asking("GET /v1/nothing", "", nil, fields("WWW-Authenticate")), "403 ", "403 "},
+	{"Handler.authorize_path_prefix", handler(``), handler(`"authorize":"ext_authz","authorize_path_prefix":"/authz"`), asking("GET /authz/v1/posts", "", nil, code), "403 route_not_mapped", "400 malformed_request"},
+	{"Handler.authorize_path_prefix", handler(`"authorize":"ext_authz"`), handler(`"authorize":"ext_authz","authorize_path_prefix":"/authz"`), extAuthz("/authz/v1/posts"), "403", "200 acme"},
+	{"Handler.authorize_path_prefix", handler(`"authorize":"ext_authz"`), handler(`"authorize":"ext_authz","authorize_path_prefix":"/authz"`), extAuthz("/v1/posts"), "200 acme", "400"},
 
 	{
 		"Handler.cors", handler(``), handler(`"cors":{}`), asking("OPTIONS /v1/posts", pagePreflight, nil, preflightHeaders),
@@ -237,6 +264,21 @@ func retained(t *testing.T, h *Handler) string {
 	return time.Duration(h.app.opened.Load().retention.Load()).String()
 }
 
+// collecting says how often garbage is collected once the app has started.
+func collecting(t *testing.T, h *Handler) string {
+	t.Helper()
+	if err := h.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.app.endHeadroom)
+	percent := []runtimemetrics.Sample{{Name: "/gc/gogc:percent"}}
+	runtimemetrics.Read(percent)
+	if percent[0].Value.Uint64() > 100 {
+		return "more seldom"
+	}
+	return "as GOGC says"
+}
+
 // storeFile is the file that a request had made.
 func storeFile(t *testing.T, h *Handler) string {
 	t.Helper()
@@ -273,6 +315,17 @@ func permitted(t *testing.T, h *Handler) string {
 		}
 	}
 	return x.String()
+}
+
+// extAuthz is what Envoy is told of a path, with a good key.
+func extAuthz(path string) func(*testing.T, *Handler) string {
+	return func(t *testing.T, h *Handler) string {
+		t.Helper()
+		_, token := storeKey(t, h, nil)
+		o := outcome{request: "GET " + path, header: bearerOnly, edit: trusted}
+		x := send(t, h, o.ask(token))
+		return strings.TrimSpace(fmt.Sprint(x.status, " ", x.header.Get("SocialPatra-Workspace")))
+	}
 }
 
 // failing is what so many wrong keys in a row are answered.

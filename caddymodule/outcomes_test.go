@@ -37,6 +37,8 @@ const wrongToken = "patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV2YI9hn"
 
 const page = "https://shop.example"
 
+const extAuthzBelow = `"authorize":"ext_authz","authorize_path_prefix":"/authz"`
+
 // outcome is one request. What comes of it is golden.
 type outcome struct {
 	name    string
@@ -79,7 +81,7 @@ func neverOpened(t *testing.T, h *Handler) {
 // brokenLimits are those of a fleet whose engine does not answer.
 type brokenLimits struct{ stores.Limits }
 
-func (brokenLimits) Take(apikey.ID, ratelimit.Caps, int, time.Time) (ratelimit.Result, error) {
+func (brokenLimits) Take(apikey.ID, ratelimit.Caps, int, time.Time, apikey.Sighting) (ratelimit.Result, error) {
 	return ratelimit.Result{}, errors.New("no answer")
 }
 
@@ -178,6 +180,14 @@ var outcomes = []outcome{
 	{name: "forward_auth, no path", handler: `"authorize":"forward_auth"`, request: "GET /ask", header: bearerOnly + "; X-Forwarded-Method: GET", edit: trusted},
 	{name: "auth_request, allowed", handler: `"authorize":"auth_request"`, request: "GET /ask", header: bearerOnly + "; X-Original-Method: GET; X-Original-Uri: /v1/posts", edit: trusted},
 	{name: "auth_request, as forward_auth asks", handler: `"authorize":"auth_request"`, request: "GET /ask", header: bearerOnly + "; X-Forwarded-Method: GET; X-Forwarded-Uri: /v1/posts", edit: trusted},
+	{name: "ext_authz, allowed", handler: `"authorize":"ext_authz"`, request: "POST /v1/posts?page=2", header: bearerOnly + "; Origin: " + page, edit: trusted},
+	{name: "ext_authz, HEAD below a prefix", handler: extAuthzBelow, request: "HEAD /authz/v1/posts", header: bearerOnly, edit: trusted},
+	{name: "ext_authz, beside Basic", handler: extAuthzBelow, request: "GET /authz/v1/posts", header: "X-Key: TOKEN; Authorization: Basic YTpi", edit: trusted},
+	{name: "ext_authz, public", handler: extAuthzBelow, request: "GET /authz/v1/status", header: bearerOnly + "; Socialpatra-Workspace: evil", edit: trusted},
+	{name: "ext_authz, denied", handler: extAuthzBelow, request: "DELETE /authz/v1/posts", header: bearerOnly, edit: trusted},
+	{name: "ext_authz, limited", handler: extAuthzBelow, request: "GET /authz/v1/posts", header: bearerOnly, edit: trusted, key: limited(1, 10), times: 1},
+	{name: "ext_authz, without the prefix", handler: extAuthzBelow, request: "GET /v1/posts", header: bearerOnly, edit: trusted},
+	{name: "ext_authz, not trusted", handler: `"authorize":"ext_authz"`, request: "GET /v1/posts", header: bearerOnly},
 }
 
 // handshake says whether the TLS handshake is complete.

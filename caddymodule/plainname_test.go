@@ -13,25 +13,25 @@ func TestSuspects(t *testing.T) {
 	id := newIdentity("Socialpatra-", "X-Api-Key")
 	long := "Socialpatra-" + strings.Repeat("x", 100)
 	for _, name := range []string{"X-Api-Key", "x-api-key", "Socialpatra-", "SOCIALPATRA-KEY-ID", long, "Authorization", "Connection", "X-Real-Ip", "Cf-Connecting-Ipv6"} {
-		if !id.suspects.has(name) {
+		if !id.suspects.Has(name) {
 			t.Errorf("%s is not looked at", name)
 		}
 	}
-	for name, why := range removed {
-		if has := id.suspects.has(name); why != alias && !has {
+	for name, why := range headers.Removed {
+		if has := id.suspects.Has(name); why != headers.Alias && !has {
 			t.Errorf("%s is not looked at", name)
 		}
 	}
 	for _, name := range []string{"", "Accept", "Host", "User-Agent", "Cookie", "Accept-Encoding", "Accept-Language", "Cache-Control", "Range", "Pragma", "Dnt", "Origin"} {
-		if id.suspects.has(name) {
+		if id.suspects.Has(name) {
 			t.Errorf("%s is looked at", name)
 		}
 	}
 	other, keyed := newIdentity("Socialpatra-", ""), newIdentity("A-", "X-Key")
-	if other.suspects.has("X-Key") || !keyed.suspects.has("X-Key") {
+	if other.suspects.Has("X-Key") || !keyed.suspects.Has("X-Key") {
 		t.Error("X-Key is looked at where it is nobody's, or not where it is the key's")
 	}
-	if other.suspects.has("Socialpatra") || other.suspects.has("Qocialpatra-Key-Id") {
+	if other.suspects.Has("Socialpatra") || other.suspects.Has("Qocialpatra-Key-Id") {
 		t.Error("what does not begin with the prefix is looked at")
 	}
 }

@@ -28,16 +28,23 @@ const (
 // of seconds until more is available. The limits of the workspace follow, if it
 // has any.
 //
-// The header values are stored in values.
-func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, values *headerValues) {
+// The header values are stored in values. left is the value of RateLimit, if it has
+// been made already.
+func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, left string, values *headerValues) {
 	h["Ratelimit-Policy"] = values.of(policies.of(caps))
+	if left == "" {
+		var buf [192]byte
+		left = string(appendLeft(buf[:0], res))
+	}
+	h["Ratelimit"] = values.of(left)
+}
 
-	var buf [192]byte
-	b := appendBalance(buf[:0], policyMinute, res.Minute)
+// appendLeft appends the value of RateLimit to b, which must be empty.
+func appendLeft(b []byte, res *ratelimit.Result) []byte {
+	b = appendBalance(b, policyMinute, res.Minute)
 	b = appendBalance(b, policyDay, res.Day)
 	b = appendBalance(b, policyWorkspaceMinute, res.WorkspaceMinute)
-	b = appendBalance(b, policyWorkspaceDay, res.WorkspaceDay)
-	h["Ratelimit"] = values.of(string(b))
+	return appendBalance(b, policyWorkspaceDay, res.WorkspaceDay)
 }
 
 // policies caches the values of RateLimit-Policy, because most keys have the same

@@ -42,7 +42,7 @@ func TestRateLimitHeaders(t *testing.T) {
 			balances = append(balances, fmt.Sprintf(`"%s";r=%d;t=%d`, limit.name, limit.balance.Remaining, limit.balance.Reset))
 		}
 		h := http.Header{"Ratelimit": {"theirs"}, "Ratelimit-Policy": {"theirs"}}
-		setRateLimit(h, &caps, &res, new(headerValues))
+		setRateLimit(h, &caps, &res, "", new(headerValues))
 		for name, want := range map[string][]string{"Ratelimit-Policy": policies, "Ratelimit": balances} {
 			if got := strings.Join(h[name], "\n"); got != strings.Join(want, ", ") {
 				t.Fatalf("%s: %s\nwant %s", name, got, want)

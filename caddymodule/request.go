@@ -3,9 +3,11 @@ package caddymodule
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
@@ -34,6 +36,35 @@ func (h *Handler) accessRequest(r *http.Request, now time.Time) (q access.Reques
 		q.KeyHeader = r.Header[h.Header]
 	}
 	return q, vars.fromTrustedProxy()
+}
+
+// asksForWebSocket reports whether a request would be upgraded. Upgrade has no
+// meaning unless Connection names it, and none in HTTP/1.0 (RFC 9110 §7.8).
+// HTTP/2 and HTTP/3 do not have these headers; they use CONNECT, which Keygate
+// never serves.
+func asksForWebSocket(r *http.Request) bool {
+	upgrade := r.Header["Upgrade"]
+	return len(upgrade) > 0 && r.ProtoMajor == 1 && r.ProtoMinor >= 1 &&
+		httpguts.HeaderValuesContainsToken(upgrade, "websocket") &&
+		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
+}
+
+// takeProtocolTokens takes the subprotocols with a token out of the header, for
+// good: whoever has the request later may log it.
+func takeProtocolTokens(h http.Header) (tokens []string, taken bool) {
+	const name = "Sec-Websocket-Protocol"
+	values := h[name]
+	if len(values) == 0 {
+		return nil, false
+	}
+	tokens, rest := access.TakeTokens(values)
+	if slices.Equal(rest, values) {
+		return nil, false
+	}
+	if h[name] = rest; len(rest) == 0 {
+		delete(h, name)
+	}
+	return tokens, true
 }
 
 // requestVars are Caddy's variables of a request.

@@ -202,7 +202,7 @@ func TestUseThatCannotBeSaved(t *testing.T) {
 		return allowed
 	}
 	take := func() {
-		if _, err := e.limits.Take(k.ID, caps, 1, testStart); err != nil {
+		if _, err := e.limits.Take(k.ID, caps, 1, testStart, apikey.Sighting{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,7 +22,7 @@ func (a *answer) tell(d *access.Decision) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		span.SetAttributes(v.attributes()...)
 	}
-	if d.Reason != access.Allowed {
+	if d.Reason != access.Allowed || d.WouldDeny != 0 {
 		a.tellDenial(v)
 	}
 }
@@ -59,15 +59,26 @@ func (v *verdict) attributes() []attribute.KeyValue {
 	if v.authenticated {
 		attributes = append(attributes, attribute.String("keygate.key_id", v.id.String()))
 	}
+	if v.would != 0 {
+		attributes = append(attributes, attribute.String("keygate.would_deny", v.would.String()))
+	}
+	if v.foreign {
+		attributes = append(attributes, attribute.Bool("keygate.foreign", true))
+	}
 	return attributes
 }
 
 // tellDenial logs a denial at debug level, because there may be many, and emits
 // an event. Neither has the path, because people put tokens there by mistake.
 func (a *answer) tellDenial(v *verdict) {
-	h := a.handler
-	if entry := h.logger.Check(zap.DebugLevel, "request denied"); entry != nil {
+	h, line := a.handler, "request denied"
+	if v.reason == access.Allowed {
+		line = "request would be denied"
+	}
+	if entry := h.logger.Check(zap.DebugLevel, line); entry != nil {
 		entry.Write(zap.Inline(v), zap.Int("status", v.reason.Status()), zap.Stringer("client_ip", caddyVars(a.request).clientAddr()))
 	}
-	h.events.denied(a.request, v)
+	if v.reason != access.Allowed {
+		h.events.denied(a.request, v)
+	}
 }

@@ -14,9 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
-	"github.com/socialpatra/keygate/keystore"
 )
 
 func TestAsksForWebSocket(t *testing.T) {
@@ -58,114 +56,10 @@ func (c *cutConn) SetDeadline(at time.Time) error {
 	return nil
 }
 
-// openSocket opens a socket of a key that has a connection.
-func openSocket(t *testing.T, l *sockets, k apikey.Key) (ended func() bool) {
-	t.Helper()
-	ctx, s := l.open(t.Context(), &access.Decision{ID: k.ID, Grant: apikey.Grant{Hash: k.Hash}})
-	t.Cleanup(func() { l.close(s) })
-	conn := new(cutConn)
-	l.upgraded(s, conn)
-	return func() bool {
-		cut := conn.cut.Load()
-		if cut != (ctx.Err() != nil) {
-			t.Errorf("the connection is cut: %v, the context: %v", cut, ctx.Err())
-		}
-		return cut
-	}
-}
-
-func TestSocketsCheck(t *testing.T) {
-	h := provisioned(t, new(Handler))
-	e, err := h.app.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	expiry := testStart.Add(time.Hour)
-	by := keystore.Actor{At: testStart, Via: "test"}
-	update := func(edit func(*apikey.Key)) func(apikey.Key) error {
-		return func(k apikey.Key) error {
-			_, err := e.store.Update(k.ID, "update", by, func(k *apikey.Key) error { edit(k); return nil })
-			return err
-		}
-	}
-	for _, test := range []struct {
-		name   string
-		change func(apikey.Key) error
-		at     time.Time
-		want   bool // ended
-	}{
-		{"as it was", nil, expiry.Add(-1), false},
-		{"renamed", update(func(k *apikey.Key) { k.Name = "other" }), testStart, false},
-		{"revoked", update(func(k *apikey.Key) { k.RevokedAt = testStart }), testStart, true},
-		{"disabled", update(func(k *apikey.Key) { k.Disabled = true }), testStart, true},
-		{"expired", nil, expiry, true},
-		{"expiry moved", update(func(k *apikey.Key) { k.ExpiresAt = testStart.Add(time.Minute) }), testStart.Add(time.Minute), true},
-		{"deleted", func(k apikey.Key) error { return e.store.Delete(k.ID, by, nil) }, testStart, true},
-		{"another key in its place", func(k apikey.Key) error {
-			other := k
-			_, _, other.Hash = apikey.Generate(apikey.DefaultBrand)
-			return errors.Join(e.store.Delete(k.ID, by, nil), e.store.Create(other, by))
-		}, testStart, true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			k, _ := storeKey(t, h, func(k *apikey.Key) { k.ExpiresAt = expiry })
-			neighbour, _ := storeKey(t, h, nil)
-			var l sockets
-			ended, neighbourEnded := openSocket(t, &l, k), openSocket(t, &l, neighbour)
-			l.check(e.store, testStart)
-			if ended() {
-				t.Fatal("ended before the change")
-			}
-			if test.change != nil {
-				if err := test.change(k); err != nil {
-					t.Fatal(err)
-				}
-			}
-			l.check(e.store, test.at)
-			if got := ended(); got != test.want {
-				t.Errorf("ended: %v, want %v", got, test.want)
-			}
-			if neighbourEnded() {
-				t.Error("another key's socket has ended")
-			}
-		})
-	}
-}
-
-// Where the store cannot answer, or has been closed, no socket lives on.
-func TestSocketsEndWithTheStore(t *testing.T) {
-	h := provisioned(t, new(Handler))
-	k, _ := storeKey(t, h, nil)
-	e, err := h.app.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := openSocket(t, &e.sockets, k)
-	if ended() {
-		t.Fatal("ended while the store is open")
-	}
-	var apart sockets // which nobody closes
-	apartEnded := openSocket(t, &apart, k)
-	if err := h.app.Cleanup(); err != nil {
-		t.Fatal(err)
-	}
-	if !ended() {
-		t.Error("it outlives the store")
-	}
-	if late := openSocket(t, &e.sockets, k); !late() {
-		t.Error("one that was opened too late lives")
-	}
-	apart.check(e.store, testStart)
-	if !apartEnded() {
-		t.Error("it outlives a store that cannot answer")
-	}
-}
-
-// The connection is given away for a WebSocket, with the socket told of it, and
-// for nothing else.
+// The connection is given away for a WebSocket, and ends with its key; for nothing
+// else.
 func TestHijack(t *testing.T) {
 	h := provisioned(t, new(Handler))
-	_, token := storeKey(t, h, nil)
 	e, err := h.app.open()
 	if err != nil {
 		t.Fatal(err)
@@ -185,21 +79,20 @@ func TestHijack(t *testing.T) {
 		if test.upgrade {
 			header = upgrade.Clone()
 		}
+		_, token := storeKey(t, h, func(k *apikey.Key) { k.ExpiresAt = time.Now().Add(time.Hour) })
 		if test.key {
 			header["Authorization"] = bearer(token)
 		}
-		w := &hijackable{ResponseRecorder: httptest.NewRecorder(), conn: new(net.TCPConn)}
+		w := &hijackable{ResponseRecorder: httptest.NewRecorder(), conn: new(cutConn)}
 		err := h.ServeHTTP(w, httpRequest("GET", test.path, header), caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if test.passes != (err == nil) || !test.passes && !errors.Is(err, http.ErrNotSupported) {
 				t.Errorf("%s, upgrade %v: Hijack: %v", test.path, test.upgrade, err)
 			}
-			if live := len(e.sockets.live); live > 0 != (test.passes && test.key) {
-				t.Errorf("%s, upgrade %v: %d sockets", test.path, test.upgrade, live)
-			}
-			for s := range e.sockets.live {
-				if s.conn != conn {
-					t.Errorf("%s: the socket has the connection %v, want %v", test.path, s.conn, conn)
+			if err == nil {
+				endKeys(e)
+				if cut := conn.(*cutConn).cut.Load(); cut != test.key || (r.Context().Err() != nil) != test.key {
+					t.Errorf("%s: cut: %v, context: %v", test.path, cut, r.Context().Err())
 				}
 			}
 			return nil
@@ -235,11 +128,6 @@ func TestAnswersToHijackers(t *testing.T) {
 				if (err == nil) != (test.status == http.StatusSwitchingProtocols) {
 					t.Errorf("Hijack: %v", err)
 				}
-				for s := range h.app.opened.Load().sockets.live {
-					if (s.conn == nil) != (err != nil) {
-						t.Errorf("the socket has the connection %v", s.conn)
-					}
-				}
 				if err != nil {
 					w.WriteHeader(test.status)
 				}
@@ -269,20 +157,9 @@ func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(bufio.NewReader(io.MultiReader()), bufio.NewWriter(io.Discard)), nil
 }
 
-func BenchmarkSocketsCheck(b *testing.B) {
-	h := provisioned(b, new(Handler))
-	k, _ := storeKey(b, h, nil)
-	e, err := h.app.open()
-	if err != nil {
-		b.Fatal(err)
-	}
-	var l sockets
-	for range 10_000 {
-		_, s := l.open(b.Context(), &access.Decision{ID: k.ID, Grant: apikey.Grant{Hash: k.Hash}})
-		defer l.close(s)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		l.check(e.store, testStart)
+// endKeys looks at what is served when every key of a test has expired.
+func endKeys(e *openStore) {
+	for range 2 { // what has lasted for less than a round is not looked at
+		e.open.Look(e.store, time.Now().Add(24*time.Hour))
 	}
 }

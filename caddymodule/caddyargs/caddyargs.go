@@ -5,10 +5,12 @@ package caddyargs
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
 
 	"github.com/socialpatra/keygate/internal/english"
 )
@@ -34,6 +36,21 @@ func Duration(d *caddyfile.Dispenser, option string, value *caddy.Duration, acce
 		return d.Errf("%s %s is not a duration; accepted: %s", option, text, accepted)
 	}
 	*value = caddy.Duration(parsed)
+	return nil
+}
+
+// Bytes reads a single amount of memory, such as 64MiB, that is not 0. accepted says
+// in errors which are accepted.
+func Bytes(d *caddyfile.Dispenser, option string, value *int64, accepted string) error {
+	var text string
+	if err := One(d, &text, option+" <size>, "+accepted); err != nil {
+		return err
+	}
+	size, err := humanize.ParseBytes(text)
+	if err != nil || size == 0 || size > math.MaxInt64 {
+		return d.Errf("%s %s is not accepted; accepted: %s", option, text, accepted)
+	}
+	*value = int64(size)
 	return nil
 }
 
@@ -70,8 +87,37 @@ type Choice struct {
 
 // Read is One for a Choice.
 func (c Choice) Read(d *caddyfile.Dispenser, value *string) error {
-	if err := One(d, value, c.Option+" "+english.Or(c.Words)); err != nil {
+	if err := c.word(d, value); err != nil {
 		return err
+	}
+	return NoBlock(d, c.Option+" "+english.Or(c.Words))
+}
+
+// ReadWith is Read for a Choice that may have a block with one option, which read
+// reads.
+func (c Choice) ReadWith(d *caddyfile.Dispenser, value *string, option string, read func() error) error {
+	if err := c.word(d, value); err != nil {
+		return err
+	}
+	seen := false
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch {
+		case d.Val() != option:
+			return d.Errf("unrecognized %s option '%s'; accepted: %s", c.Option, d.Val(), option)
+		case seen:
+			return Repeated(d, option)
+		}
+		seen = true
+		if err := read(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Choice) word(d *caddyfile.Dispenser, value *string) error {
+	if !d.AllArgs(value) {
+		return WrongCount(d, c.Option+" "+english.Or(c.Words))
 	}
 	if c.Check(*value) != nil {
 		return d.Errf("%s %s is not accepted; accepted: %s", c.Option, *value, english.Or(c.Words))

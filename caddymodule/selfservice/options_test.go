@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socialpatra/keygate/internal/adapttest"
 	"github.com/socialpatra/keygate/internal/goldentest"
 )
 
@@ -70,14 +71,7 @@ func TestCaddyfileAndJSONSayTheSame(t *testing.T) {
 		})
 	}
 	for name, typ := range optionStructs {
-		var fields []string
-		for field := range typ.Fields() {
-			if field.IsExported() {
-				name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-				fields = append(fields, name)
-			}
-		}
-		slices.Sort(fields)
+		fields := adapttest.JSONFields(typ)
 		if got := slices.Sorted(maps.Keys(used[name])); !slices.Equal(got, fields) {
 			t.Errorf("Caddyfiles adapt to the fields %v of %s; it has %v", got, name, fields)
 		}

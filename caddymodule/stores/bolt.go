@@ -92,6 +92,9 @@ func (s *Bolt) Open(logger *zap.Logger) (keystore.Store, error) {
 	for _, damaged := range store.Damaged() {
 		logger.Error("a record in the key store is damaged; its key is refused", zap.String("store", s.abs), zap.Error(damaged))
 	}
+	for _, dropped := range store.Dropped() {
+		logger.Error("a record of the use of one second was damaged and is dropped; it counts no more", zap.String("store", s.abs), zap.Error(dropped))
+	}
 	return store, nil
 }
 

@@ -85,17 +85,31 @@ type fleetLimits struct {
 
 // save adds the use of keys at this gateway to the totals on the engine. Use that
 // was not written is tried again with the next save. Use that may have been
-// written is not: counting a request twice is worse than missing one.
+// written is not: counting a request twice is worse than missing one. What was seen
+// besides may be written twice.
 func (l *fleetLimits) save(_ context.Context, used []apikey.Usage) error {
 	err := l.store.AddUsage(used)
 	if err == nil {
 		return nil
 	}
 	l.unsaved(err)
-	if errors.Is(err, keystore.ErrNotWritten) {
-		return err
+	if !errors.Is(err, keystore.ErrNotWritten) {
+		for i, u := range used {
+			used[i] = apikey.Usage{ID: u.ID, Day: u.Day, Seen: u.Seen}
+		}
 	}
-	return nil
+	return err
+}
+
+// Take implements [Limits].
+func (l *fleetLimits) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time, seen apikey.Sighting) (ratelimit.Result, error) {
+	return l.TakeSeen(id, caps, cost, now, &seen)
+}
+
+// Rewatch implements [Limits].
+func (l *fleetLimits) Rewatch(id apikey.ID) {
+	l.Limiter.Rewatch(id)
+	l.Save()
 }
 
 // Peek implements [Limits]. It uses the engine's clock.

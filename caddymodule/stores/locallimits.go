@@ -74,8 +74,8 @@ func (l *localLimits) restore(now time.Time) error {
 }
 
 // Take implements [Limits].
-func (l *localLimits) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error) {
-	return l.limiter.Take(id, caps, cost, now), nil
+func (l *localLimits) Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time, seen apikey.Sighting) (ratelimit.Result, error) {
+	return l.limiter.TakeSeen(id, caps, cost, now, &seen), nil
 }
 
 // Deny implements [Limits].
@@ -90,6 +90,12 @@ func (l *localLimits) Peek(id apikey.ID, caps ratelimit.Caps, cost int, now time
 
 // Forget implements [Limits].
 func (l *localLimits) Forget(id apikey.ID) { l.limiter.Forget(id) }
+
+// Rewatch implements [Limits].
+func (l *localLimits) Rewatch(id apikey.ID) {
+	l.limiter.Rewatch(id)
+	l.Flush()
+}
 
 func (l *localLimits) keepSaving() {
 	save := time.NewTicker(SaveEvery)

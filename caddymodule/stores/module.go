@@ -42,9 +42,10 @@ type Module interface {
 // Limits charges the limits of keys and counts their use: in this process, or on
 // the engine of a fleet. Its methods are safe for concurrent use.
 type Limits interface {
-	// Take charges cost to the key and its workspace, all of it or nothing. Only
-	// the limits of a fleet return an error.
-	Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time) (ratelimit.Result, error)
+	// Take charges cost to the key and its workspace, all of it or nothing. If the
+	// request passes, what it shows of the use of the key counts as seen. Only the
+	// limits of a fleet return an error.
+	Take(id apikey.ID, caps ratelimit.Caps, cost int, now time.Time, seen apikey.Sighting) (ratelimit.Result, error)
 
 	// Deny counts a request that was denied for a reason other than the limits.
 	Deny(id apikey.ID, caps ratelimit.Caps, now time.Time) ratelimit.Result
@@ -54,6 +55,11 @@ type Limits interface {
 
 	// Forget drops the state of a deleted key.
 	Forget(id apikey.ID)
+
+	// Rewatch stores what was seen of a key, and has all of it seen anew. It is
+	// called before the scopes of the key are changed, so that a scope that is
+	// taken away and given again begins with nothing.
+	Rewatch(id apikey.ID)
 
 	// Flush stores use that is only in memory so far.
 	Flush()

@@ -27,6 +27,10 @@ func Open(module Module, logger *zap.Logger) (keystore.Store, error) {
 	fields := []zap.Field{
 		zap.String("store", about.Place), zap.String("kind", about.Kind), zap.Int("schema", about.Schema), zap.Int("keys", keys),
 	}
+	if about.UpgradedFrom != 0 {
+		logger.Warn("upgraded the key store"+keystore.AdviceUpgraded,
+			zap.String("store", about.Place), zap.Int("from_schema", about.UpgradedFrom), zap.Int("schema", about.Schema))
+	}
 	if about.Made {
 		logger.Warn("made a new key store"+keystore.AdviceMade, fields...)
 	} else {

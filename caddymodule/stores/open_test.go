@@ -3,6 +3,7 @@ package stores
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/internal/goldentest"
 	"github.com/socialpatra/keygate/keystore"
 )
 
@@ -31,6 +33,28 @@ func (s warnedStore) About() keystore.About {
 	about := s.Store.About()
 	about.Warnings = []string{"too little of something"}
 	return about
+}
+
+// A gateway that opens a store of an older Keygate says that there is no way back,
+// once.
+func TestOpenTellsAnUpgrade(t *testing.T) {
+	content := goldentest.Unpacked(t, "../../keystore/testdata/schema1.db.gz")
+	module := &Bolt{Path: filepath.Join(t.TempDir(), "keygate.db")}
+	if err := errors.Join(os.WriteFile(module.Path, content, 0o600), module.Provision(caddy.Context{})); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		core, logs := observer.New(zap.WarnLevel)
+		store, err := Open(module, zap.New(core))
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.Close()
+		told := logs.FilterMessageSnippet("upgraded the key store: an older Keygate cannot open it any more").FilterField(zap.Int("from_schema", 1)).FilterField(zap.Int("schema", 6))
+		if told.Len() != want || logs.Len() != want {
+			t.Errorf("told %v, want %d line", logs.All(), want)
+		}
+	}
 }
 
 // Each open is one line, and a store that was made is a warning.
@@ -52,7 +76,7 @@ func TestOpenTellsTheStore(t *testing.T) {
 	told := func(entry observer.LoggedEntry, level, message string, keys int64) {
 		t.Helper()
 		fields := entry.ContextMap()
-		if entry.Level.String() != level || entry.Message != message || fields["store"] != path || fields["kind"] != "bbolt" || fields["schema"] != int64(4) || fields["keys"] != keys {
+		if entry.Level.String() != level || entry.Message != message || fields["store"] != path || fields["kind"] != "bbolt" || fields["schema"] != int64(6) || fields["keys"] != keys {
 			t.Errorf("told %s %q %v", entry.Level, entry.Message, fields)
 		}
 	}
@@ -74,7 +98,7 @@ func TestOpenTellsTheStore(t *testing.T) {
 		t.Fatalf("told %v", lines)
 	}
 	told(lines[1], "info", "the key store is open", 1)
-	if got := infoOf(t, store, store, warnedStore{store}); !slices.Equal(got, []string{"bbolt " + path + " 4"}) {
+	if got := infoOf(t, store, store, warnedStore{store}); !slices.Equal(got, []string{"bbolt " + path + " 6"}) {
 		t.Errorf("the metric tells %q", got)
 	}
 	store.Close()

@@ -1,0 +1,66 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/internal/headers"
+)
+
+// wasLetIn reports whether a keygate before this one has let the request in. What
+// is enforced there is not reported here.
+func wasLetIn(r *http.Request) bool {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return false
+	}
+	_, decided := repl.GetString("http.auth.keygate.reason")
+	return decided
+}
+
+// handOn passes a request on as it came, in mode report. Only claims of identity
+// and tokens of the brand are gone, and the answer is what the handlers behind
+// make of it.
+func (a *answer) handOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision) error {
+	if a.body.ReadCloser != nil {
+		r.Body = a.body.ReadCloser
+	}
+	h := a.handler
+	sieve := headers.Sieve{
+		Claims:   h.identity.claims,
+		Carries:  h.identity.carriesKeys,
+		IsSecret: func(value string) bool { return access.HoldsToken(h.policy.Brand, value) },
+	}
+	sieve.Apply(r, &a.taken)
+	a.tell(d)
+	err := next.ServeHTTP(w, r)
+	if err == nil && r.Context().Err() == nil {
+		a.taken.GiveBack(r)
+	}
+	return err
+}
+
+// notEnforced tells how many handlers of the running config only report.
+var notEnforced = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	Name: "caddy_keygate_not_enforced",
+	Help: "Keygate handlers of the running config in mode report, which refuse nothing but keys that have ended.",
+}, func() (n float64) {
+	active := caddy.ActiveContext()
+	if active.Context == nil {
+		return 0
+	}
+	app, err := loadedApp[*App](active, "keygate")
+	if err != nil || app == nil {
+		return 0
+	}
+	for i := range app.mappings {
+		if app.mappings[i].Policy.Report {
+			n++
+		}
+	}
+	return n
+})
