@@ -59,7 +59,16 @@ func (g *gateway) underLoad(t testing.TB, token string) (stop func() (sent int, 
 			}
 		})
 	}
+	// Some have been sent before what is to happen, and some after it, however slow
+	// the machine is.
+	more := func() {
+		t.Helper()
+		enough := sent.Load() + 10
+		await(t, "load", func() bool { return sent.Load() >= enough })
+	}
+	more()
 	return func() (int, []string) {
+		more()
 		cancel()
 		clients.Wait()
 		return int(sent.Load()), failed
@@ -69,9 +78,6 @@ func (g *gateway) underLoad(t testing.TB, token string) (stop func() (sent int, 
 // wantUnnoticed fails the test unless all requests were answered well.
 func wantUnnoticed(t testing.TB, sent int, failed []string) {
 	t.Helper()
-	if sent < 10 {
-		t.Errorf("only %d requests were sent", sent)
-	}
 	if len(failed) > 0 {
 		t.Errorf("of %d requests %d failed, such as %s", sent, len(failed), failed[0])
 	}
@@ -126,6 +132,7 @@ func wantRefused(t testing.TB, cmd *exec.Cmd, words ...string) {
 }
 
 func TestSecondRunOfTheSameConfig(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ name, options string }{{"with the global option", ""}, {"of the default store", "default"}} {
 		t.Run(test.name, func(t *testing.T) {
 			b := startBackend(t)
@@ -164,6 +171,7 @@ func globalOption(t testing.TB, caddyfile string) string {
 // Another store on the same port, or on the same admin endpoint, is as wrong as
 // the same store twice.
 func TestSecondGatewayOnTheSameAddress(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, siteWith(), "BACKEND="+b.Addr)
 	tcpAdmin := g.Admin
@@ -196,6 +204,7 @@ func TestSecondGatewayOnTheSameAddress(t *testing.T) {
 // A Caddy without Keygate takes socket and port all the same. The gateway says so
 // while it lasts, and has its socket again afterwards.
 func TestSocketAndPortTakenByABareCaddy(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, siteWith(), "BACKEND="+b.Addr)
 	socket := g.onSocket(t, siteWith())
@@ -246,30 +255,4 @@ func TestSocketAndPortTakenByABareCaddy(t *testing.T) {
 func awaitLink(t testing.TB, path string) {
 	t.Helper()
 	await(t, path, func() bool { _, err := os.Lstat(path); return err == nil })
-}
-
-// awaitLog waits for a line of the gateway's log that has all the words.
-func (g *gateway) awaitLog(t testing.TB, words ...string) {
-	t.Helper()
-	await(t, "a line with "+strings.Join(words, ", "), func() bool {
-		log, err := os.ReadFile(g.Log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(log)) {
-			if has(line, words) {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-func has(line string, words []string) bool {
-	for _, word := range words {
-		if !strings.Contains(line, word) {
-			return false
-		}
-	}
-	return true
 }

@@ -15,6 +15,7 @@ import (
 // Of two Caddys that are started at once on one config one serves, and can be
 // managed; the other one says why not.
 func TestTwoStartsAtOnce(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, siteWith(), "BACKEND="+b.Addr)
 	g.onSocket(t, siteWith())
@@ -62,6 +63,7 @@ func TestTwoStartsAtOnce(t *testing.T) {
 
 // After kill -9 a socket and its second name are left. They are no hindrance.
 func TestStartAfterAKill(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, siteWith(), "BACKEND="+b.Addr)
 	socket := g.onSocket(t, siteWith())
@@ -89,6 +91,7 @@ func TestStartAfterAKill(t *testing.T) {
 // A reload is held to the same, but for addresses of its own process in another
 // form.
 func TestReloadToAddresses(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, siteWith(), "BACKEND="+b.Addr)
 	_, token := g.createKey(t, "--scope", "posts:read")
@@ -133,6 +136,7 @@ func TestReloadToAddresses(t *testing.T) {
 // Caddy shares the port of its admin endpoint, too: a revocation would end up in
 // one of the two.
 func TestSecondGatewayOnTheSameAdminPort(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read")
 	second := g.second(t, "PORT="+freePort(t))
@@ -153,6 +157,7 @@ func TestSecondGatewayOnTheSameAdminPort(t *testing.T) {
 
 // validate and the commands that read a config look at nothing and take nothing.
 func TestValidateBesideAGateway(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, siteWith(), "BACKEND="+b.Addr)
 	socket := g.onSocket(t, siteWith())

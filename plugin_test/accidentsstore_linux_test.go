@@ -13,10 +13,11 @@ import (
 // A path that leads to no store is told at once, by the log, health and list; with
 // create off there is no gateway, and nothing is made.
 func TestStoreAtTheWrongPath(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	store := filepath.Join(g.Dir, "data", "keygate.db")
 	const made = "made a new key store, which has no keys"
-	g.awaitLog(t, `"level":"warn"`, made, `"store":"`+store+`"`, `"schema":4`, `"keys":0`)
+	g.awaitLog(t, `"level":"warn"`, made, `"store":"`+store+`"`, `"schema":6`, `"keys":0`)
 	_, token := g.createKey(t, "--scope", "posts:read")
 	g.stop(t)
 	g.start(t)
@@ -68,6 +69,7 @@ func TestStoreAtTheWrongPath(t *testing.T) {
 // With less address space than the store would map ahead, the gateway runs, and
 // says what it lacks.
 func TestLittleAddressSpace(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read")
 	g.stop(t)
@@ -92,6 +94,7 @@ func TestLittleAddressSpace(t *testing.T) {
 
 // lint finds the keys that a route costs too much.
 func TestLintFindsWhatKeysCannotPay(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t) // POST /v1/ai/* costs 5
 	poor, token := g.createKey(t, "--scope", "ai:generate", "--per-minute", "4")
 	g.createKey(t, "--scope", "ai:generate")

@@ -54,6 +54,7 @@ const attackConfig = `
 		public GET /v1/status
 		header X-API-Key
 		auth_failures off
+		MORE
 	}
 	reverse_proxy {$BACKEND}
 }
@@ -72,7 +73,7 @@ type attackGateway struct {
 // canary is in Caddy's environment, where a placeholder would find it.
 const canary = "expanded-by-the-replacer"
 
-func startAttackGateway(t *testing.T) *attackGateway {
+func startAttackGateway(t *testing.T, options ...string) *attackGateway {
 	t.Helper()
 	a := &attackGateway{backend: startBackend(t), addr: make(map[string]string), ids: make(map[string]string)}
 	var servers, sites strings.Builder
@@ -95,7 +96,7 @@ func startAttackGateway(t *testing.T) *attackGateway {
 		fmt.Fprintf(&servers, "servers unix/%s {\n%s\n}\n", path, options)
 		fmt.Fprintf(&sites, "http:// {\nbind unix/%s\nimport gateway\n}\n", path)
 	}
-	a.gateway = startCaddy(t, strings.Replace(attackConfig, "SERVERS", servers.String(), 1)+sites.String(),
+	a.gateway = startCaddy(t, strings.NewReplacer("SERVERS", servers.String(), "MORE", strings.Join(options, "\n")).Replace(attackConfig)+sites.String(),
 		"BACKEND="+a.backend.Addr, "CANARY="+canary)
 	a.makeKeys(t)
 	return a

@@ -15,6 +15,7 @@ import (
 // TestAttacks runs every row of docs/attacks.md on each protocol that can
 // express it.
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	attacks := readAttacks(t, "../docs/attacks.md")
 	if len(attacks) < 150 {
 		t.Fatalf("%d rows: the table is not read as it is written", len(attacks))

@@ -90,6 +90,7 @@ var modelWorkspaces = []string{"acme", "globex", "acme2"}
 // Whatever is asked about a key of another workspace is answered as if it were a
 // key of nobody, to the byte.
 func TestAuthorities(t *testing.T) {
+	t.Parallel()
 	const calls = 400
 	m := &authorities{gateway: startCaddy(t, authoritySite), t: t, random: rand.New(rand.NewPCG(20, 13)), keys: make(map[string]*modelKey)}
 	statuses := make(map[int]int)
@@ -128,7 +129,7 @@ func (m *authorities) step(n int) int {
 	if ids := slices.Sorted(maps.Keys(m.keys)); len(ids) > 0 {
 		target = m.keys[ids[m.random.IntN(len(ids))]]
 	}
-	verb := []string{"create", "create", "create", "show", "update", "update", "rotate", "disable", "enable", "revoke", "delete", "usage", "explain", "history"}[m.random.IntN(14)]
+	verb := []string{"create", "create", "create", "show", "update", "update", "rotate", "disable", "enable", "revoke", "delete", "usage", "explain", "history", "review"}[m.random.IntN(15)]
 	if target == nil {
 		verb = "create"
 	}
@@ -182,6 +183,8 @@ func (m *authorities) newCall(verb, workspace string, target *modelKey) modelCal
 		c.method, c.path = "GET", path+"/usage"
 	case "history":
 		c.method, c.path = "GET", "/audit?key="+target.id
+	case "review":
+		c.method, c.path = "GET", "/review?key="+target.id
 	case "explain":
 		c.method, c.path, c.body = "POST", "/explain", fmt.Sprintf(`{"key":%q,"method":"GET","path":"/v1/posts"}`, target.id)
 	case "rotate":
@@ -195,7 +198,7 @@ func (m *authorities) newCall(verb, workspace string, target *modelKey) modelCal
 
 // status is what the model expects.
 func (m *authorities) status(base, workspace string, c *modelCall) int {
-	if base == "/look" && !slices.Contains([]string{"show", "usage", "history"}, c.verb) {
+	if base == "/look" && !slices.Contains([]string{"show", "usage", "history", "review"}, c.verb) {
 		return http.StatusForbidden
 	}
 	everywhere := base == "/all" || base == ""
@@ -339,6 +342,7 @@ func (m *authorities) wantAsOfNobody(where, base, workspace string, c *modelCall
 
 // A hundred creations at once leave as many keys as a workspace may have.
 func TestCreationsAtOnce(t *testing.T) {
+	t.Parallel()
 	g := startCaddy(t, strings.Replace(authoritySite, "max=4", "max=25", 1))
 	var sent sync.WaitGroup
 	made := make([]int, 100)

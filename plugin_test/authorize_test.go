@@ -9,18 +9,35 @@ import (
 	"testing"
 )
 
-// authorizationPage returns the code blocks of docs/authorization-endpoint.md.
+// authorizationPage returns the code blocks of docs/authorization-endpoint.md
+// about Caddy and nginx.
 func authorizationPage(t testing.TB) (endpoint, caddy, nginx string) {
+	t.Helper()
+	blocks := authorizationBlocks(t)
+	return blocks[0], blocks[1], blocks[2]
+}
+
+// envoyPage returns the page's endpoint for Envoy, and Envoy's configuration.
+func envoyPage(t testing.TB) (endpoint, envoy string) {
+	t.Helper()
+	blocks := authorizationBlocks(t)
+	return blocks[3], blocks[4]
+}
+
+func authorizationBlocks(t testing.TB) (blocks []string) {
 	t.Helper()
 	page, err := os.ReadFile("../docs/authorization-endpoint.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?s)```(caddyfile|nginx)\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	if len(blocks) != 3 || blocks[0][1] != "caddyfile" || blocks[1][1] != "caddyfile" || blocks[2][1] != "nginx" {
-		t.Fatalf("the page has other blocks than an endpoint, Caddy and nginx: %q", blocks)
+	var kinds []string
+	for _, block := range regexp.MustCompile("(?s)```(caddyfile|nginx|yaml)\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		kinds, blocks = append(kinds, block[1]), append(blocks, block[2])
 	}
-	return blocks[0][2], blocks[1][2], blocks[2][2]
+	if want := []string{"caddyfile", "caddyfile", "nginx", "caddyfile", "yaml", "yaml", "yaml"}; !slices.Equal(kinds, want) {
+		t.Fatalf("the page has blocks of %q, want %q", kinds, want)
+	}
+	return blocks
 }
 
 // onPorts returns a config of the page on other ports than the page's.
@@ -160,6 +177,20 @@ func (a *authorizer) check(t *testing.T, bodies bool) {
 	}
 }
 
+// checkLimits asks with a key beyond its minute: the client is told when it may ask
+// again.
+func (a *authorizer) checkLimits(t *testing.T) {
+	k := bearer(a.gateway.token(t, "--scope", "posts:read", "--per-minute", "1"))
+	if resp := a.front.do(t, "GET", "/v1/posts", "", k); resp.Status != 200 {
+		t.Errorf("answered %d %s", resp.Status, resp.Body)
+	}
+	resp := a.front.do(t, "GET", "/v1/posts", "", k)
+	denied(t, resp, 429, "rate_limited")
+	if resp.Header.Get("Retry-After") == "" || resp.Header.Get("RateLimit") == "" {
+		t.Errorf("answered with %v", resp.Header)
+	}
+}
+
 // wantForwarded checks that the one request at the backend is the one that was
 // judged, with the identity and nothing that a client may not say.
 func (a *authorizer) wantForwarded(t *testing.T, request string, public bool) {
@@ -184,23 +215,14 @@ func (a *authorizer) wantForwarded(t *testing.T, request string, public bool) {
 }
 
 func TestForwardAuth(t *testing.T) {
+	t.Parallel()
 	endpoint, caddy, _ := authorizationPage(t)
 	a := startAuthorizer(t, endpoint, func(endpoint, backend string) *gateway {
 		return startCaddy(t, onPorts(t, caddy, map[string]string{"http://:8080": "http://:{$PORT}", ":9100": endpoint, ":9000": backend}))
 	})
 	a.check(t, true)
 
-	t.Run("limits", func(t *testing.T) {
-		k := bearer(a.gateway.token(t, "--scope", "posts:read", "--per-minute", "1"))
-		if resp := a.front.do(t, "GET", "/v1/posts", "", k); resp.Status != 200 {
-			t.Errorf("answered %d %s", resp.Status, resp.Body)
-		}
-		resp := a.front.do(t, "GET", "/v1/posts", "", k)
-		denied(t, resp, 429, "rate_limited")
-		if resp.Header.Get("Retry-After") == "" || resp.Header.Get("RateLimit") == "" {
-			t.Errorf("answered with %v", resp.Header)
-		}
-	})
+	t.Run("limits", a.checkLimits)
 	t.Run("address", func(t *testing.T) {
 		local := bearer(a.gateway.token(t, "--scope", "posts:read", "--ip", "127.0.0.1"))
 		office := bearer(a.gateway.token(t, "--scope", "posts:read", "--ip", "203.0.113.7"))
@@ -223,6 +245,7 @@ func TestForwardAuth(t *testing.T) {
 
 // The endpoint itself, as a proxy sees it.
 func TestAuthorizationEndpoint(t *testing.T) {
+	t.Parallel()
 	endpoint, _, _ := authorizationPage(t)
 	g := startCaddy(t, onPorts(t, endpoint, map[string]string{"http://:9100": "http://:{$PORT}"}))
 	k, token := g.createKey(t, "--scope", "posts:read")

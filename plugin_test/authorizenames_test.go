@@ -29,6 +29,7 @@ func (g *nameGateway) checkNames(t *testing.T, protocols []string, backend *cgiB
 
 // What a stock Caddy with the page's configuration hands to the backend.
 func TestForwardAuthHeaderNames(t *testing.T) {
+	t.Parallel()
 	endpoint, caddy, _ := authorizationPage(t)
 	backend := startCGIBackend(t)
 	g := &nameGateway{tls: freePort(t)}
@@ -45,6 +46,7 @@ func TestForwardAuthHeaderNames(t *testing.T) {
 
 // The endpoint reads what it is asked from two names, in no other spelling.
 func TestAuthorizationEndpointHeaderNames(t *testing.T) {
+	t.Parallel()
 	endpoint, _, _ := authorizationPage(t)
 	for mode, names := range map[string][2]string{
 		"forward_auth": {"X-Forwarded-Method", "X-Forwarded-Uri"},

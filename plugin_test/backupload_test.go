@@ -13,6 +13,7 @@ import (
 // after its first change that it lacks. Restoring it names what it is older
 // than.
 func TestBackupUnderLoad(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t, "auth_failures off")
 	revokedBefore, revokedAfter, deletedAfter := g.made(t, "before"), g.made(t, "after"), g.made(t, "deleted")
 	g.mustCLI(t, "revoke", revokedBefore.ID)

@@ -18,18 +18,18 @@ import (
 // rooms are the packages of the plugin from the bottom to the top: each may
 // import those before it, and no others.
 var rooms = []string{
-	"/internal/celltable", "/internal/english", "/internal/headers", "/internal/jsontree", "/internal/logthrottle", "/internal/processes", "/internal/listening",
-	"/apikey", "/tokenscan",
-	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/keystore",
+	"/internal/celltable", "/internal/english", "/internal/headers", "/internal/headroom", "/internal/jsontree", "/internal/logthrottle", "/internal/processes", "/internal/listening",
+	"/apikey", "/tokenscan", "/review",
+	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/internal/fronts", "/keystore", "/expiry", "/webhook",
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",
 	"/adminapi", "/console",
-	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule", "/caddymodule/selfservice",
+	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/behind", "/caddymodule/stores", "/caddymodule/webhooks", "/caddymodule/lasting", "/caddymodule/unlogged", "/caddymodule", "/caddymodule/leaks", "/caddymodule/selfservice",
 	"/command/term", "/command/client", "/command/doctor", "/command",
 	"",
 }
 
 // withCaddy are the rooms that know Caddy.
-var withCaddy = []string{"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/stores", "/caddymodule", "/caddymodule/selfservice", "/command", ""}
+var withCaddy = []string{"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/behind", "/caddymodule/stores", "/caddymodule/webhooks", "/caddymodule/unlogged", "/caddymodule", "/caddymodule/leaks", "/caddymodule/selfservice", "/command", ""}
 
 type goPackage struct {
 	ImportPath    string
@@ -37,6 +37,7 @@ type goPackage struct {
 }
 
 func TestRoomsKeepTheirBorders(t *testing.T) {
+	t.Parallel()
 	args := []string{"list", "-json=ImportPath,Imports,Deps"}
 	for _, room := range rooms {
 		args = append(args, modulePath+room)
@@ -88,6 +89,7 @@ func TestRoomsKeepTheirBorders(t *testing.T) {
 
 // The command and the modules of a config meet in one function.
 func TestCommandMeetsModulesInOneFunction(t *testing.T) {
+	t.Parallel()
 	used := make(map[string]bool)
 	packages, err := parser.ParseDir(token.NewFileSet(), "../command", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // no types are needed
 	if err != nil {

@@ -202,6 +202,7 @@ func answersUntilClose(t *namedT, conn net.Conn, method string) (statuses []int,
 // knows where that body ended. So there is one answer, and the connection is
 // closed.
 func TestBrokenBodies(t *testing.T) {
+	t.Parallel()
 	b := startBodyGateway(t)
 	var c crowd
 	smuggled := "GET /v1/posts?smuggled HTTP/1.1\r\nHost: problem\r\n" + bearer(b.token) + "\r\n\r\n"
@@ -256,6 +257,7 @@ func TestBrokenBodies(t *testing.T) {
 // A connection is used again where the body was read: that is what the rest is
 // measured against.
 func TestWholeBodiesKeepTheConnection(t *testing.T) {
+	t.Parallel()
 	b := startBodyGateway(t)
 	for name, body := range map[string]string{
 		"none":    "\r\n",

@@ -24,10 +24,10 @@ func cachesPage(t testing.TB) printedCaches {
 			continue
 		}
 		for _, code := range p.code {
-			switch code.language {
-			case "caddy":
+			switch {
+			case code.language == "caddy" && strings.Contains(code.text, "\tcache "):
 				caddy = append(caddy, code.text)
-			case "nginx":
+			case code.language == "nginx":
 				nginx = append(nginx, code.text)
 			}
 		}

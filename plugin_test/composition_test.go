@@ -9,6 +9,7 @@ import (
 
 // What is judged is the request as it is where Keygate stands.
 func TestComposition(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, composition, "BACKEND="+b.Addr)
 	reader, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "1000")

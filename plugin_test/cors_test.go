@@ -12,6 +12,7 @@ func preflight(origin, method string) []string {
 }
 
 func TestPreflight(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t)
 	for _, path := range []string{"/v1/posts", "/v1/posts/42", "/v1/nothing"} {
 		resp := g.do(t, "OPTIONS", path, "", preflight("https://shop.example", "POST")...)
@@ -40,6 +41,7 @@ func TestPreflight(t *testing.T) {
 
 // The backend here speaks CORS and RateLimit itself; none of it may get out.
 func TestResponsesCarryOurHeaders(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Allow-Credentials", "true")
@@ -57,7 +59,7 @@ func TestResponsesCarryOurHeaders(t *testing.T) {
 	}
 
 	g, token := start("cors {\nexpose_headers X-Total\n}")
-	const exposed = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id, X-Total"
+	const exposed = "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id, Key-Expires, X-Total"
 	resp := g.do(t, "GET", "/v1/posts", "", bearer(token), "Origin: https://shop.example")
 	if resp.Status != http.StatusTeapot {
 		t.Fatalf("%d %s", resp.Status, resp.Body)

@@ -65,13 +65,14 @@ func readAlerts(t testing.TB) []alert {
 	if err := d.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
-	if len(file.Groups) != 1 || len(file.Groups[0].Rules) != 5 {
-		t.Fatalf("want one group of five rules, got %+v", file.Groups)
+	if len(file.Groups) != 1 || len(file.Groups[0].Rules) != 11 {
+		t.Fatalf("want one group of eleven rules, got %+v", file.Groups)
 	}
 	return file.Groups[0].Rules
 }
 
 func TestDashboard(t *testing.T) {
+	t.Parallel()
 	d := readDashboard(t)
 	if d.UID == "" || d.Title != "Keygate" || d.SchemaVersion < 39 || len(d.Panels) == 0 {
 		t.Errorf("the dashboard is not whole: %+v", d)
@@ -100,6 +101,7 @@ func TestDashboard(t *testing.T) {
 // The dashboard and the alerts ask for series that a gateway exposes, with
 // reasons and statuses that there are.
 func TestDashboardAndAlertsAskForWhatIsExposed(t *testing.T) {
+	t.Parallel()
 	g, url := startDeployed(t)
 	g.do(t, "GET", "/v1/posts", "", bearer(g.token(t, "--scope", "posts:read")))
 	g.do(t, "GET", "/v1/posts", "")
@@ -131,7 +133,7 @@ func TestDashboardAndAlertsAskForWhatIsExposed(t *testing.T) {
 				t.Errorf("%s asks for %s, which no gateway exposes", name, s[1])
 			}
 			asked[s[1]] = true
-			for _, m := range regexp.MustCompile(`(reason|status)=~?"([^"]+)"`).FindAllStringSubmatch(s[2], -1) {
+			for _, m := range regexp.MustCompile(`(reason|status|within|done)=~?"([^"]+)"`).FindAllStringSubmatch(s[2], -1) {
 				for value := range strings.SplitSeq(m[2], "|") {
 					if !slices.ContainsFunc(exposed[s[1]+" "+m[1]], regexp.MustCompile("^(?:"+value+")$").MatchString) {
 						t.Errorf("%s asks for %s %s, of which there is none", name, m[1], value)
@@ -140,7 +142,7 @@ func TestDashboardAndAlertsAskForWhatIsExposed(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"caddy_keygate_requests_total", "caddy_keygate_decision_seconds_bucket", "caddy_keygate_keys", "caddy_keygate_store_errors_total"} {
+	for _, name := range []string{"caddy_keygate_requests_total", "caddy_keygate_decision_seconds_bucket", "caddy_keygate_keys", "caddy_keygate_keys_expiring", "caddy_keygate_keys_leaked_total", "caddy_keygate_store_errors_total", "caddy_keygate_would_deny_total", "caddy_keygate_not_enforced", "caddy_keygate_foreign_total", "caddy_keygate_change_waiting_seconds"} {
 		if !asked[name] {
 			t.Errorf("neither the dashboard nor an alert asks for %s; they ask for %v", name, slices.Sorted(maps.Keys(asked)))
 		}
@@ -149,6 +151,7 @@ func TestDashboardAndAlertsAskForWhatIsExposed(t *testing.T) {
 
 // An alert in the night leads to a section that says what to do.
 func TestAlertsLeadToRunbooks(t *testing.T) {
+	t.Parallel()
 	page := readFile(t, "docs/operators.md")
 	for _, a := range readAlerts(t) {
 		file, anchor, _ := strings.Cut(a.Annotations["runbook_url"], "#")

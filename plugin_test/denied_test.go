@@ -129,6 +129,7 @@ const madeSite = `
 // is what the document says of that very operation, and what routes and lint call
 // denied is denied.
 func TestNothingDeniedIsServed(t *testing.T) {
+	t.Parallel()
 	operations := makeOperations(rand.New(rand.NewPCG(7, 8)))
 	g := startCaddyWith(t, madeSite, map[string][]byte{"api.json": documentOf(t, operations)})
 	var scopes []string

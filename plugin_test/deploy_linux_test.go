@@ -54,6 +54,7 @@ func (n notifications) await(t testing.TB, want string) {
 // The commands of the unit start, reload and end the gateway, and tell systemd
 // so; its admin socket is for its user alone.
 func TestUnitRuns(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	unit := deployedUnit(t, dir)
 	if setting(t, unit, "Type") != "notify" {
@@ -61,7 +62,8 @@ func TestUnitRuns(t *testing.T) {
 	}
 	socket := filepath.Join(dir, "admin.sock")
 	config := substitute(t, readFile(t, "deploy/Caddyfile"), "/run/keygate/admin.sock", socket, "/var/lib/keygate/keys.db", filepath.Join(dir, "keys.db"),
-		"\napi.example.com {", "\nhttp://127.0.0.1:"+freePort(t)+" {", "\nhttp://:9180 {", "\nhttp://:"+freePort(t)+" {")
+		"\napi.example.com {", "\nhttp://127.0.0.1:"+freePort(t)+" {", "\nhttp://:9180 {", "\nhttp://:"+freePort(t)+" {",
+		"\nhttp://api.example.com {", "\nhttp://api.example.com:"+freePort(t)+" {")
 	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +131,7 @@ func TestUnitRuns(t *testing.T) {
 
 // The Caddyfile's grace period ends before systemd kills.
 func TestUnitWaitsForTheGracePeriod(t *testing.T) {
+	t.Parallel()
 	unit := readFile(t, "deploy/keygate.service")
 	_, grace, _ := strings.Cut(readFile(t, "deploy/Caddyfile"), "grace_period ")
 	within, err := time.ParseDuration(strings.Fields(grace)[0])

@@ -52,13 +52,19 @@ func madeStore(t testing.TB) string {
 // behind it. The metrics are at the URL that is returned.
 func startDeployed(t testing.TB) (g *gateway, metrics string) {
 	t.Helper()
-	b, port := startBackend(t), freePort(t)
+	return startDeployedBefore(t, startBackend(t).Addr)
+}
+
+func startDeployedBefore(t testing.TB, backend string) (g *gateway, metrics string) {
+	t.Helper()
+	port := freePort(t)
 	config := substitute(t, readFile(t, "deploy/Caddyfile"),
 		"\tadmin unix//run/keygate/admin.sock|0600\n", "", // the harness has its own
 		"/var/lib/keygate/keys.db", madeStore(t),
 		"\napi.example.com {", "\nhttp://:{$PORT} {",
+		"\nhttp://api.example.com {", "\nhttp://api.example.com:"+freePort(t)+" {",
 		"\nhttp://:9180 {", "\nhttp://:"+port+" {",
-		"127.0.0.1:9000", b.Addr)
+		"127.0.0.1:9000", backend)
 	g = startCaddy(t, config)
 	if err := os.Chmod(g.Dir, 0o755); err != nil { // folders of tests may be open to the group
 		t.Fatal(err)
@@ -67,6 +73,7 @@ func startDeployed(t testing.TB) (g *gateway, metrics string) {
 }
 
 func TestDeployedCaddyfiles(t *testing.T) {
+	t.Parallel()
 	for name, config := range map[string]string{
 		"Caddyfile":       readFile(t, "deploy/Caddyfile"),
 		"kubernetes.yaml": readManifest(t).caddyfile(t),
@@ -97,6 +104,7 @@ func TestDeployedCaddyfiles(t *testing.T) {
 
 // What is deployed serves, and takes a token out of a URL in its logs.
 func TestDeployedGateway(t *testing.T) {
+	t.Parallel()
 	g, metrics := startDeployed(t)
 	_, token := g.createKey(t, "--scope", "posts:read")
 	if resp := g.do(t, "GET", "/v1/posts?api_key="+token, "", bearer(token)); resp.Status != 200 {
@@ -106,6 +114,30 @@ func TestDeployedGateway(t *testing.T) {
 		t.Errorf("metrics: %d", resp.Status)
 	}
 	scanForSecret(t, token, g.Dir)
+}
+
+// The log that is deployed leaves out the proxy's lines. That a backend is down is
+// told all the same, and so is each request.
+func TestDeployedLog(t *testing.T) {
+	t.Parallel()
+	g, _ := startDeployedBefore(t, "127.0.0.1:"+freePort(t))
+	if resp := g.do(t, "GET", "/v1/status", ""); resp.Status != 502 {
+		t.Fatalf("%d %s", resp.Status, resp.Body)
+	}
+	logged := func() string {
+		text, err := os.ReadFile(g.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for what, line := range map[string]string{
+		"the failure": `"level":"error".*"logger":"http.log.error.*connection refused.*"status":502`,
+		"the request": `"logger":"http.log.access.*"uri":"/v1/status".*"status":502`,
+	} {
+		told := regexp.MustCompile(line)
+		await(t, "line of "+what, func() bool { return told.MatchString(logged()) })
+	}
 }
 
 // instruction is one of a Dockerfile, with its continued lines joined.
@@ -123,6 +155,7 @@ func readDockerfile(t testing.TB, path string) (instructions []instruction) {
 }
 
 func TestDockerfile(t *testing.T) {
+	t.Parallel()
 	var last []instruction // the stage that is shipped
 	stages := 0
 	for _, in := range readDockerfile(t, "deploy/Dockerfile") {

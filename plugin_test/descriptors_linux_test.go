@@ -68,6 +68,7 @@ func (g *gateway) answers(t testing.TB, within time.Duration) bool {
 // those that there are all goes on: requests, limits, and changes of keys, since
 // the store keeps its file open. Nothing has to be restarted afterwards.
 func TestDescriptorsRunOut(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t, "auth_failures off")
 	used, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "1000000", "--per-day", "1000000000")
 	k, revoked := g.createKey(t, "--scope", "posts:read")
@@ -130,6 +131,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 
 // Timeouts of the server end such connections without anybody's help.
 func TestTimeoutsFreeDescriptors(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	config := strings.Replace(siteWith(), "\tkeygate {\n\t\tstore", "\tservers {\n\t\ttimeouts {\n\t\t\tread_header 1s\n\t\t}\n\t}\n\tkeygate {\n\t\tstore", 1)
 	g := startCaddy(t, config, "BACKEND="+b.Addr)

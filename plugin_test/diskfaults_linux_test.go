@@ -74,25 +74,11 @@ func (g *gateway) logSize(t testing.TB) int64 {
 	return info.Size()
 }
 
-// charged is what a key used today, as the gateway has it.
-func (g *gateway) charged(t testing.TB, id string) int {
-	t.Helper()
-	resp := g.adminDo(t, "GET", "/keygate/keys/"+id+"/usage?days=2", "")
-	var usage struct{ Days []struct{ Allowed int } }
-	if err := json.Unmarshal([]byte(resp.Body), &usage); err != nil || resp.Status != 200 {
-		t.Fatalf("usage: %d %s", resp.Status, resp.Body)
-	}
-	total := 0
-	for _, day := range usage.Days {
-		total += day.Allowed
-	}
-	return total
-}
-
 // Once the disk did not confirm what was written, nobody knows what is on it:
 // what was to be revoked is denied, nothing more is changed, and the rest goes
 // on until somebody restarts it.
 func TestDiskDoesNotConfirm(t *testing.T) {
+	t.Parallel()
 	for name, confirmed := range map[string]int{
 		"the pages":         0,
 		"that they are new": 1, // the first page of the file, which names them
@@ -159,6 +145,7 @@ func TestDiskDoesNotConfirm(t *testing.T) {
 // A disk that takes no more keeps nothing from being served, and needs no
 // restart once it does again.
 func TestDiskRefusesWrites(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		err   unix.Errno
 		calls []uint32
@@ -218,6 +205,7 @@ func TestDiskRefusesWrites(t *testing.T) {
 // Nobody starts on a disk that cannot be written to, and no store is lost by
 // trying.
 func TestStartOnAFaultyDisk(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read")
 	g.stop(t)

@@ -65,6 +65,7 @@ func readPages(t testing.TB) (pages []docPage) {
 // What the pages show of configuration is what Caddy takes, formatted as caddy
 // fmt has it, and can be pasted as it is.
 func TestDocsCaddyfiles(t *testing.T) {
+	t.Parallel()
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +94,7 @@ func TestDocsCaddyfiles(t *testing.T) {
 
 // A block is one document of JSON, or a line of it each.
 func TestDocsJSON(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, p := range readPages(t) {
 		for _, code := range p.code {
@@ -122,6 +124,7 @@ func TestDocsJSON(t *testing.T) {
 // A link within the repository leads to a file, and to a heading where it
 // names one.
 func TestDocsLinks(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, p := range readPages(t) {
 		for _, m := range linkPattern.FindAllStringSubmatch(inlinePattern.ReplaceAllString(p.prose, ""), -1) {
@@ -169,6 +172,7 @@ func hasHeading(t testing.TB, file, anchor string) bool {
 
 // The code that a page shows is that of a file, which other tests run.
 func TestDocsShowTheExamples(t *testing.T) {
+	t.Parallel()
 	shown := make(map[string]bool)
 	for _, p := range readPages(t) {
 		for _, code := range p.code {
@@ -204,6 +208,7 @@ var (
 
 // The tables of errors have every code once, with its status, and no other.
 func TestDocsErrors(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, p := range readPages(t) {
 		rows := errorRowPattern.FindAllStringSubmatch(p.prose, -1)
@@ -238,6 +243,7 @@ func TestDocsErrors(t *testing.T) {
 
 // A page that is longer is not read.
 func TestDocsLength(t *testing.T) {
+	t.Parallel()
 	for _, p := range readPages(t) {
 		most := 500
 		if p.file == "README.md" {

@@ -12,6 +12,7 @@ import (
 // The codes of lint are in the lists of the page and of the command, and no others
 // are: each constant, whether it is of lint or of the reader of documents.
 func TestListsOfCodesAreWhole(t *testing.T) {
+	t.Parallel()
 	var codes []string
 	for _, code := range lint.Codes() {
 		codes = append(codes, string(code))

@@ -31,6 +31,7 @@ func designPage(t testing.TB) string {
 // Every outcome of a request is on the page, also the one that no table of
 // errors has.
 func TestDesignHasReasons(t *testing.T) {
+	t.Parallel()
 	page := designPage(t)
 	for _, reason := range access.Reasons() {
 		if !strings.Contains(page, "`"+reason.String()+"`") {
@@ -46,6 +47,7 @@ var acceptedWords = regexp.MustCompile(`unrecognized [^;]*'no_such_option'[^;]*;
 // Every word that the Caddyfile takes is in the contract and in the reference.
 // The words are those that Keygate itself lists where it does not know one.
 func TestDocsHaveOptions(t *testing.T) {
+	t.Parallel()
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +110,7 @@ var (
 // The contract and the page of commands have the operations of openapi.yaml,
 // which is held against the admin API itself, and no others.
 func TestDocsHaveAdminAPI(t *testing.T) {
+	t.Parallel()
 	var served []string
 	var path string
 	for line := range strings.Lines(readFile(t, "adminapi/openapi.yaml")) {
@@ -153,6 +156,7 @@ var subcommandLine = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
 
 // Every subcommand is in the contract and on the page of commands.
 func TestDocsHaveSubcommands(t *testing.T) {
+	t.Parallel()
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -207,6 +211,7 @@ func ownFlags(t *testing.T, binary, subcommand string) (flags []string) {
 // Every flag of a key is on the page of commands: those of create in its table,
 // those that update has besides in its row.
 func TestDocsHaveKeyFlags(t *testing.T) {
+	t.Parallel()
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -229,6 +234,7 @@ func TestDocsHaveKeyFlags(t *testing.T) {
 // Every flag that says which keys are listed is on the page of commands, and every
 // parameter in the contract.
 func TestDocsHaveListFlags(t *testing.T) {
+	t.Parallel()
 	binary, err := caddyBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -249,6 +255,7 @@ func TestDocsHaveListFlags(t *testing.T) {
 // The contract shows a key with every member, in the order in which they are
 // sent, and says of every setting what is accepted.
 func TestDesignHasEveryField(t *testing.T) {
+	t.Parallel()
 	text := section(t, designPage(t), "The key")
 	_, example, _ := strings.Cut(text, "```json\n{\"id\"")
 	example, _, _ = strings.Cut(`{"id"`+example, "```")
@@ -279,6 +286,7 @@ var (
 // The page has every room of the code: each folder with Go code, but for those
 // within internal, bench, docs and the tests, which are one room each.
 func TestDesignHasLayout(t *testing.T) {
+	t.Parallel()
 	rows, _, _ := strings.Cut(section(t, designPage(t), "Layout"), "\n```")
 	var rooms []string
 	for row := range strings.Lines(rows) {
@@ -312,6 +320,7 @@ func TestDesignHasLayout(t *testing.T) {
 
 // The files that a request and a change are followed through are there.
 func TestDesignFollowsFiles(t *testing.T) {
+	t.Parallel()
 	page := designPage(t)
 	text := section(t, page, "One request through the code") + section(t, page, "One change through the code")
 	files := codeFile.FindAllStringSubmatch(text, -1)

@@ -163,6 +163,7 @@ func (g *gateway) follow(t testing.TB, do string) {
 
 // A gateway in good order has a line for each check, and none of them fails.
 func TestDoctorOfAHealthyGateway(t *testing.T) {
+	t.Parallel()
 	g, socket := startOnSocket(t, doctorSite)
 	g.createKey(t, "--scope", "posts:read")
 	g.mustCLI(t, "backup", "keys.db")
@@ -198,6 +199,7 @@ ok       backups      the newest backup, backups/keys.db, is N old and can be re
 
 // Of a gateway in which everything is broken, each thing is told.
 func TestDoctorOfABrokenGateway(t *testing.T) {
+	t.Parallel()
 	g, socket := startOnSocket(t, strings.NewReplacer("X-Api-Key replace", "X-Other replace", "auto_https disable_redirects", "http_port {$PORT}\n\thttps_port "+freePort(t), "http://127.0.0.1:{$PORT} {\n\tbind 127.0.0.1", "api.example.test {\n\ttls internal").Replace(doctorSite))
 	g.writeConfig(t, strings.Replace(readFile(t, "Caddyfile.example"), "keygate.db", "other.db", 1))
 	for path, mode := range map[string]fs.FileMode{"data/keygate.db": 0o666, "data": 0o777, "Caddyfile": 0o666} {
@@ -219,7 +221,7 @@ fail     permissions  DIR/data/keygate.db, the store, can be changed by others (
 fail     permissions  others can replace what is in DIR/data, the folder of the store (mode 0777). Do: chmod go-w DIR/data
 fail     permissions  DIR/Caddyfile can be changed by others (mode 0666), and with it who needs which key. Do: see that nobody changed it, then chmod go-w DIR/Caddyfile
 fail     config       DIR/Caddyfile is not what runs (admin, apps.http.grace_period, apps.http.http_port, and more). Do: caddy reload --config DIR/Caddyfile
-fail     redirects    http://api.example.test is redirected to https: a key that is sent there has gone in the clear, and nobody notices. Do: in the config: auto_https disable_redirects, or a site http://api.example.test that answers 403; then caddy reload --config DIR/Caddyfile
+fail     redirects    http://api.example.test is redirected to https: a key that is sent there has gone in the clear, and nobody notices. Do: in the config: a site http://api.example.test with keygate_plaintext revoke, or auto_https disable_redirects; then caddy reload --config DIR/Caddyfile
 fail     log_filter   the log default shows tokens that come in X-Api-Key. Do: in the config: log default { format filter { request>headers>X-Api-Key replace REDACTED } }, as in Caddyfile.example; then caddy reload --config DIR/Caddyfile
 fail     backups      there is no backup in backups. Do: caddy keygate backup backups/keys-$(date +%FT%H%M).db
 `
@@ -230,6 +232,7 @@ fail     backups      there is no backup in backups. Do: caddy keygate backup ba
 
 // What this user may not see is skipped, with how to see it, and never ok.
 func TestDoctorOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	g.createKey(t, "--scope", "posts:read")
 	if os.Getuid() != 0 {
@@ -259,6 +262,7 @@ func TestDoctorOfAnotherUser(t *testing.T) {
 
 // What is shipped stands up to the checks of a config.
 func TestDoctorOfShippedConfigs(t *testing.T) {
+	t.Parallel()
 	for _, config := range []string{readFile(t, "deploy/Caddyfile"), readFile(t, "Caddyfile.example"), readManifest(t).caddyfile(t)} {
 		g := idleGateway(t)
 		g.writeConfig(t, config)

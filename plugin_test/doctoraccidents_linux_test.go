@@ -15,6 +15,7 @@ import (
 
 // Each accident is told by its check, and what the line says mends it.
 func TestDoctorTellsAccidents(t *testing.T) {
+	t.Parallel()
 	g, socket := startOnSocket(t, doctorSite)
 	_, token := g.createKey(t, "--scope", "posts:read")
 	in := func(path ...string) string { return filepath.Join(append([]string{g.Dir}, path...)...) }
@@ -97,8 +98,10 @@ func TestDoctorTellsAccidents(t *testing.T) {
 		g.doctor(t).says(t, "redirects", "fail", "http://api.example.test", "auto_https disable_redirects")
 		g.reload(t, strings.Replace(site, "{\n", "{\n\tauto_https disable_redirects\n", 1))
 		mended(t, "redirects")
-		g.reload(t, site+"http://api.example.test {\n\trespond 403\n}\n")
-		mended(t, "redirects")
+		for _, answer := range []string{"respond 403", "keygate_plaintext revoke"} {
+			g.reload(t, site+"http://api.example.test {\n\t"+answer+"\n}\n")
+			mended(t, "redirects")
+		}
 		g.reload(t, doctorSite)
 	})
 	t.Run("the store is from the future", func(t *testing.T) {

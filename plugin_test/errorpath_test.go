@@ -64,6 +64,7 @@ http://plain:{$PORT} {
 // An identity is of the request that was judged. What an error route sends on is
 // another one, and carries neither an identity nor a credential.
 func TestErrorRoutesGetNoIdentity(t *testing.T) {
+	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

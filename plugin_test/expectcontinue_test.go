@@ -14,6 +14,7 @@ import (
 // Who asks whether to send a body is answered at once, also by a refusal, and
 // without the body.
 func TestExpectContinueIsAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
 	b := startBodyGateway(t)
 	var c crowd
 	defer c.wait()
@@ -58,6 +59,7 @@ func TestExpectContinueIsAnsweredAtOnce(t *testing.T) {
 // A request that passes is told to go on when the backend reads, and not before
 // somebody has let it pass.
 func TestExpectContinueThatPasses(t *testing.T) {
+	t.Parallel()
 	b := startBodyGateway(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(b.URL, "http://"))
 	if err != nil {
@@ -93,6 +95,7 @@ func TestExpectContinueThatPasses(t *testing.T) {
 // Who is refused in the middle of a large upload, and reads only after it has
 // written what it could, still gets the whole answer.
 func TestRefusalOfALargeUpload(t *testing.T) {
+	t.Parallel()
 	b := startBodyGateway(t)
 	upload := strings.Repeat("a", 8<<20)
 	for name, body := range map[string]string{

@@ -28,6 +28,22 @@ type faults struct {
 	after int      // so many of them run before that
 	err   unix.Errno
 	hits  int // how many failed
+
+	held chan struct{} // unless nil, no call on the store returns until it is closed
+}
+
+// hold lets every call on the store hang until it is released.
+func (f *faults) hold() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	held := make(chan struct{})
+	f.held = held
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.held = nil
+		close(held)
+	})
 }
 
 // fail lets the calls fail from now on, after so many that do not.
@@ -52,6 +68,11 @@ func (f *faults) mend(t testing.TB) {
 func (f *faults) judge(call *unotify.Call) unix.Errno {
 	path := call.File()
 	f.mu.Lock()
+	if held := f.held; held != nil && path == f.store {
+		f.mu.Unlock()
+		<-held
+		f.mu.Lock()
+	}
 	defer f.mu.Unlock()
 	if path == f.store && slices.Contains(f.calls, uint32(call.Number)) {
 		if f.after--; f.after < 0 {

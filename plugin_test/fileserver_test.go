@@ -8,6 +8,7 @@ import (
 
 // A file is a resource as any other.
 func TestFileServer(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	for name, text := range map[string]string{"files/report.txt": "0123456789", "secret.txt": "secret"} {
 		path := filepath.Join(root, name)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestKeyOpensWhatItsScopesName(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read")
 
@@ -77,6 +78,7 @@ func wantHeaders(t testing.TB, resp response, want map[string]string) {
 }
 
 func TestDenials(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t)
 	reader, readToken := g.createKey(t, "--scope", "posts:read")
 	pinned := g.token(t, "--scope", "posts:read", "--ip", "203.0.113.7")
@@ -157,6 +159,7 @@ func TestDenials(t *testing.T) {
 }
 
 func TestBackendSeesOneIdentity(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read")
 	g.raw(t, strings.ReplaceAll(`GET /v1/posts HTTP/1.1
@@ -211,6 +214,7 @@ X-End: 1
 }
 
 func TestErrorsCaddyHandsOver(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	config := strings.Replace(siteWith("errors caddy"), "reverse_proxy", `handle_errors {
 		respond "{err.status_code} {err.message} {http.auth.keygate.reason} {http.auth.keygate.instance}" {err.status_code}
@@ -226,6 +230,7 @@ func TestErrorsCaddyHandsOver(t *testing.T) {
 
 // A backend that cannot be reached must not take Keygate's headers with it.
 func TestHeadersSurviveABackendThatIsDown(t *testing.T) {
+	t.Parallel()
 	g := startCaddy(t, siteWith(), "BACKEND=127.0.0.1:1")
 	resp := g.do(t, "GET", "/v1/posts", "", bearer(g.token(t, "--scope", "posts:read")), "Origin: https://shop.example")
 	if resp.Status != 502 || resp.Header.Get("RateLimit") == "" || resp.Header.Get("Access-Control-Allow-Origin") != "https://shop.example" {

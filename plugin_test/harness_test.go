@@ -7,12 +7,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,8 +30,17 @@ const patience = 30 * time.Second
 
 var binDir string
 
+// atOnce is how many tests run at once unless -parallel says otherwise. Most of them
+// wait: for the disk, for a process to start, or until a second is over.
+const atOnce = "6"
+
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if err := flag.Set("test.parallel", atOnce); err != nil { // the command line is read later
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		nextPort.Store(rand.Uint32N(ports)) // other runs beside this one begin elsewhere
 		var err error
 		if binDir, err = os.MkdirTemp("", "keygate-plugin-test-"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -281,6 +293,7 @@ func (g *gateway) cli(t testing.TB, args ...string) result {
 	if args[0] == "reload" {
 		defer g.reloads()()
 	}
+	g.program(t) // its build is not what has to end in time
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := g.command(t, ctx, args...)
@@ -296,6 +309,14 @@ func (g *gateway) cli(t testing.TB, args ...string) result {
 
 func (g *gateway) command(t testing.TB, ctx context.Context, args ...string) *exec.Cmd {
 	t.Helper()
+	cmd := exec.CommandContext(ctx, g.program(t), args...)
+	cmd.Dir, cmd.Env = g.Dir, g.env
+	return cmd
+}
+
+// program returns where the gateway's Caddy is, once it is built.
+func (g *gateway) program(t testing.TB) string {
+	t.Helper()
 	if g.binary == nil {
 		g.binary = caddyBinary
 	}
@@ -303,26 +324,26 @@ func (g *gateway) command(t testing.TB, ctx context.Context, args ...string) *ex
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir, cmd.Env = g.Dir, g.env
-	return cmd
+	return binary
 }
 
-// taken holds the ports handed out: Caddy shares a port that another Caddy
-// listens on instead of refusing it, so none may be handed out twice.
-var taken sync.Map
+// Ports are handed out below those that the kernel chooses by itself, from 32768 on
+// Linux: a port that is free may then be taken by another test, but by no server or
+// connection that asks for any port. None is handed out twice: Caddy shares a port that
+// another Caddy listens on instead of refusing it.
+const firstPort, ports = 12000, 20000
+
+var nextPort atomic.Uint32
 
 func freePort(t testing.TB) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		l.Close()
-		if _, again := taken.LoadOrStore(port, true); !again {
+	for range ports {
+		port := strconv.FormatUint(uint64(firstPort+nextPort.Add(1)%ports), 10)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
 			return port
 		}
 	}
+	t.Fatal("no port is free")
+	return ""
 }

@@ -187,6 +187,7 @@ func (g *nameGateway) eachWay(t *testing.T, protocols []string, f func(t *testin
 // No name that a client can write makes a header or a variable of ours, in
 // front of a server that reads every byte but letters and digits as _.
 func TestHeaderNames(t *testing.T) {
+	t.Parallel()
 	for _, site := range nameSites {
 		t.Run(site.name, func(t *testing.T) {
 			backend := startCGIBackend(t)
@@ -274,6 +275,7 @@ func wantEnvironment(t *testing.T, env map[string]string, prefix string, k key, 
 
 // The same where Caddy itself makes variables of headers, for FastCGI.
 func TestHeaderNamesFastCGI(t *testing.T) {
+	t.Parallel()
 	app := startFastCGI(t)
 	g := startNameGateway(t, "", "", "reverse_proxy "+app.addr+" {\ntransport fastcgi\n}")
 	g.eachWay(t, allProtocols, func(t *testing.T, protocol string, keyed bool, r wireRequest) {
@@ -298,6 +300,7 @@ func TestHeaderNamesFastCGI(t *testing.T) {
 
 // What the operator expects with _ or . is the backend's, as it was sent.
 func TestExpectedHeaderNames(t *testing.T) {
+	t.Parallel()
 	backend := startCGIBackend(t)
 	g := startNameGateway(t, "", "expected_underscore_headers My_* X_*\nexpected_dot_headers My.*", "reverse_proxy "+backend.addr)
 	g.eachWay(t, allProtocols, func(t *testing.T, protocol string, _ bool, r wireRequest) {
@@ -324,6 +327,7 @@ func TestExpectedHeaderNames(t *testing.T) {
 // A byte that no name may have makes no header of ours either, whether the
 // request is refused or the byte ends the name.
 func TestBytesOutsideHeaderNames(t *testing.T) {
+	t.Parallel()
 	backend := startCGIBackend(t)
 	g := startNameGateway(t, "", "", "reverse_proxy "+backend.addr)
 	g.eachWay(t, allProtocols, func(t *testing.T, protocol string, keyed bool, r wireRequest) {
@@ -348,6 +352,7 @@ func TestBytesOutsideHeaderNames(t *testing.T) {
 
 // Nor do trailers, which some servers read into the same variables.
 func TestTrailerNames(t *testing.T) {
+	t.Parallel()
 	backend := startCGIBackend(t)
 	g := startNameGateway(t, "", "", "reverse_proxy "+backend.addr)
 	g.eachWay(t, allProtocols, func(t *testing.T, protocol string, _ bool, r wireRequest) {

@@ -33,6 +33,7 @@ func longRun(t testing.TB) time.Duration {
 // name of the subtest; it chooses what clients do and after how many changes
 // the gateway is killed.
 func TestKillLoop(t *testing.T) {
+	t.Parallel()
 	long, start := longRun(t), time.Now()
 	for seed := uint64(1); seed == 1 || time.Since(start) < long; seed++ {
 		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { killLoop(t, seed) }) {
@@ -247,4 +248,19 @@ func (p *purse) settle(t testing.TB, g *gateway, certain time.Time) {
 	}
 	p.reached, p.late = p.reached+p.seen, p.late+p.seen-kept
 	p.counted, p.life, p.lost, p.seen = now, nil, 0, 0
+}
+
+// charged is what a key used today, as the gateway has it.
+func (g *gateway) charged(t testing.TB, id string) int {
+	t.Helper()
+	resp := g.adminDo(t, "GET", "/keygate/keys/"+id+"/usage?days=2", "")
+	var usage struct{ Days []struct{ Allowed int } }
+	if err := json.Unmarshal([]byte(resp.Body), &usage); err != nil || resp.Status != 200 {
+		t.Fatalf("usage: %d %s", resp.Status, resp.Body)
+	}
+	total := 0
+	for _, day := range usage.Days {
+		total += day.Allowed
+	}
+	return total
 }

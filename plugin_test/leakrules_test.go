@@ -35,6 +35,7 @@ func leakRules(t *testing.T) map[string]*regexp.Regexp {
 // The rules find a token in every form in which the pages show one, and nothing
 // that has another form.
 func TestLeakRules(t *testing.T) {
+	t.Parallel()
 	token, _, _ := apikey.Generate("patra")
 	with := func(separator string) string { return strings.ReplaceAll(token, "_", separator) }
 	for name, rule := range leakRules(t) {

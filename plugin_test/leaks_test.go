@@ -14,6 +14,7 @@ import (
 // is, leaked ends it before the next request, and the history, the log and an
 // event say why. Nothing shows the token, whatever was done with it.
 func TestALeakedKeyIsFoundAndEnded(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read")
 	other, otherToken := g.createKey(t, "--scope", "posts:read")
@@ -124,6 +125,7 @@ func TestALeakedKeyIsFoundAndEnded(t *testing.T) {
 // Behind a site there is no such resource: whoever manages one workspace cannot
 // ask about tokens of another.
 func TestLeakedIsForTheAdminEndpointAlone(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, substitute(t, siteWith(), "\treverse_proxy {$BACKEND}", "\troute /keys/* {\n\t\tkeygate_console {\n\t\t\tbase /keys\n\t\t\tworkspace acme\n\t\t\tactor ada\n\t\t}\n\t}\n\treverse_proxy {$BACKEND}",
 		"\tkeygate {\n\t\tscope", "\t@keyed not path /keys/*\n\tkeygate @keyed {\n\t\tscope"), "BACKEND="+b.Addr)

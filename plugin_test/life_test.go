@@ -28,6 +28,7 @@ func (g *gateway) get(t testing.TB, token string) response {
 }
 
 func TestChangesAreInForceAtOnce(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t, "auth_failures off")
 	k, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "1000000", "--per-day", "1000000000")
 
@@ -77,6 +78,7 @@ func TestChangesAreInForceAtOnce(t *testing.T) {
 }
 
 func TestUpdateAdjustsTheRunningBucket(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "10")
 	g.get(t, token)
@@ -88,6 +90,7 @@ func TestUpdateAdjustsTheRunningBucket(t *testing.T) {
 }
 
 func TestRotate(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, old := g.createKey(t, "--scope", "posts:read", "--per-minute", "50")
 	rotate := func(id string, flags ...string) (string, key) {
@@ -127,6 +130,7 @@ func TestRotate(t *testing.T) {
 }
 
 func TestUsageAndAudit(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "2")
 	for range 3 {
@@ -172,6 +176,7 @@ func TestUsageAndAudit(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "5", "--ip", "127.0.0.1")
 	explain := func(args ...string) (reason string, checks map[string]string) {
@@ -210,6 +215,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestIfMatch(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, _ := g.createKey(t, "--scope", "posts:read")
 	path := "/keygate/keys/" + k.ID
@@ -234,6 +240,7 @@ func TestIfMatch(t *testing.T) {
 
 // Keys of another system are found by the hash of their tokens.
 func TestImportOfForeignKeys(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	const foreign = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 	line := func(name, hash string) string {
@@ -261,6 +268,7 @@ func TestImportOfForeignKeys(t *testing.T) {
 }
 
 func TestMoveAndRestore(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	kept, token := g.createKey(t, "--scope", "posts:read")
 	file := filepath.Join(g.Dir, "backup.db")

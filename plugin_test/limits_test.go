@@ -47,6 +47,7 @@ func passed(t testing.TB, count map[int]int, n, burst, perMinute int, took time.
 }
 
 func TestMinuteLimit(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t)
 	token := g.token(t, "--scope", "posts:read")
 
@@ -81,6 +82,7 @@ func TestMinuteLimit(t *testing.T) {
 }
 
 func TestParallelRequestsPassNoMoreThanTheBucket(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read", "--per-minute", "100")
 	count, _, took := g.burst(t, 1000, "/v1/posts", token)
@@ -88,6 +90,7 @@ func TestParallelRequestsPassNoMoreThanTheBucket(t *testing.T) {
 }
 
 func TestBurst(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read", "--per-minute", "6", "--burst", "3")
 	count, refused, took := g.burst(t, 5, "/v1/posts", token)
@@ -98,6 +101,7 @@ func TestBurst(t *testing.T) {
 }
 
 func TestDayQuota(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read,ai:generate", "--per-day", "5")
@@ -132,6 +136,7 @@ func TestDayQuota(t *testing.T) {
 }
 
 func TestCost(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read,ai:generate", "--per-minute", "7", "--per-day", "50")
 	resp := g.do(t, "POST", "/v1/ai/captions", "", bearer(token))
@@ -165,6 +170,7 @@ func neverAllowed(t testing.TB, resp response, whose string) {
 // What costs more than any one of four limits is told so, whatever else is
 // exhausted, and charges nothing.
 func TestCostThatNoLimitHolds(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	for name, test := range map[string]struct {
 		key, workspace []string
@@ -193,6 +199,7 @@ func TestCostThatNoLimitHolds(t *testing.T) {
 }
 
 func TestBucketsOutliveAReload(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read", "--per-minute", "3")
 	for range 3 {
@@ -205,6 +212,7 @@ func TestBucketsOutliveAReload(t *testing.T) {
 }
 
 func TestRateLimitHeadersOff(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t, "ratelimit_headers off")
 	token := g.token(t, "--scope", "posts:read", "--per-minute", "1")
 	g.do(t, "GET", "/v1/posts", "", bearer(token))
@@ -217,6 +225,7 @@ func TestRateLimitHeadersOff(t *testing.T) {
 }
 
 func TestFailedAuthentications(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t, "auth_failures 5")
 	token := g.token(t, "--scope", "posts:read")
 	bad := noSuchKeyWithID("000000000000")

@@ -71,6 +71,7 @@ func lintFolder(t *testing.T, files map[string]string) *gateway {
 }
 
 func TestLint(t *testing.T) {
+	t.Parallel()
 	g := lintFolder(t, map[string]string{"Caddyfile": lintSite, "api.yaml": lintDocument})
 	for name, args := range map[string][]string{
 		"by name":     {"keygate", "lint", "Caddyfile"},
@@ -119,6 +120,7 @@ func (g *gateway) lint(t *testing.T, args ...string) findings {
 
 // Keys are looked at in a store that nobody serves and in a Caddy that runs.
 func TestLintKeys(t *testing.T) {
+	t.Parallel()
 	g, _ := startDocumentSite(t)
 	k, _ := g.createKey(t, "--scope", "posts:read,analytics:read")
 	useless := func(f findings) (problems []string) {
@@ -144,6 +146,7 @@ func TestLintKeys(t *testing.T) {
 }
 
 func TestLintOfTheExamples(t *testing.T) {
+	t.Parallel()
 	files := make(map[string]string)
 	for _, name := range []string{"Caddyfile.example", "Caddyfile.openapi.example", "socialpatra.openapi.yaml"} {
 		text, err := os.ReadFile("../" + name)
@@ -161,6 +164,7 @@ func TestLintOfTheExamples(t *testing.T) {
 }
 
 func TestLintRefuses(t *testing.T) {
+	t.Parallel()
 	g := lintFolder(t, map[string]string{
 		"Caddyfile":       lintSite,
 		"api.yaml":        strings.Replace(lintDocument, "3.0.3", "2.0", 1),

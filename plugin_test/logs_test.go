@@ -39,6 +39,7 @@ func withMessage(message string) func(map[string]any) bool {
 // TestLogs makes one request of each kind, and looks at what the logs say of
 // it and of the changes.
 func TestLogs(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "1")
 	named := func(reason string) map[string]any {
@@ -118,6 +119,7 @@ func TestLogs(t *testing.T) {
 
 // TestTrace has Caddy's own tracing print its spans.
 func TestTrace(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	config := strings.Replace(siteWith(), "\tlog\n\tkeygate {", "\tlog\n\ttracing {\n\t\tspan gateway\n\t}\n\tkeygate {", 1)
 	g := startCaddy(t, config, "BACKEND="+b.Addr, "OTEL_TRACES_EXPORTER=console")
@@ -149,4 +151,30 @@ func TestTrace(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("spans have %v\nwant %v", got, want)
 	}
+}
+
+// awaitLog waits for a line of the gateway's log that has all the words.
+func (g *gateway) awaitLog(t testing.TB, words ...string) {
+	t.Helper()
+	await(t, "a line with "+strings.Join(words, ", "), func() bool {
+		log, err := os.ReadFile(g.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(log)) {
+			if has(line, words) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func has(line string, words []string) bool {
+	for _, word := range words {
+		if !strings.Contains(line, word) {
+			return false
+		}
+	}
+	return true
 }

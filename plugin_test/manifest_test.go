@@ -68,6 +68,7 @@ func at(value any, path ...string) any {
 }
 
 func TestManifest(t *testing.T) {
+	t.Parallel()
 	m := readManifest(t)
 	pod := at(m["Deployment"], "spec", "template", "spec")
 	sidecar := at(pod, "containers", "keygate")
@@ -122,6 +123,7 @@ func TestManifest(t *testing.T) {
 
 // Only the gateway's ports are reached, and what refers to them finds them.
 func TestManifestPorts(t *testing.T) {
+	t.Parallel()
 	m := readManifest(t)
 	sidecar := at(m["Deployment"], "spec", "template", "spec", "containers", "keygate")
 	number := func(name any) any { return at(sidecar, "ports", name.(string), "containerPort") }

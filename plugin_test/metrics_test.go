@@ -43,6 +43,7 @@ func byLabel(family *dto.MetricFamily) map[string]float64 {
 }
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t, "auth_failures 2")
 	k, token := g.createKey(t, "--scope", "posts:read", "--per-minute", "2")
 	revoked, revokedToken := g.createKey(t, "--scope", "posts:read")
@@ -90,9 +91,15 @@ func TestMetrics(t *testing.T) {
 		if taken, open := byLabel(families["caddy_keygate_addresses_taken"]), families["caddy_keygate_store_info"].GetMetric(); taken[""] != 0 || len(open) != 1 {
 			t.Errorf("addresses taken: %v, open stores %v", taken, open)
 		}
-		want := 6
+		if waiting := byLabel(families["caddy_keygate_change_waiting_seconds"]); len(waiting) != 1 || waiting[""] != 0 {
+			t.Errorf("a change waits: %v", waiting)
+		}
+		if hooks := byLabel(families["caddy_keygate_webhook_deliveries_total"]); len(hooks) != 4 {
+			t.Errorf("attempts of webhooks: %v", hooks)
+		}
+		want := 15
 		if families["caddy_keygate_engine_away"] != nil { // on Redis
-			want = 11
+			want = 20
 		}
 		if len(families) != want {
 			t.Errorf("%d metrics, want the %d of the design", len(families), want)

@@ -89,6 +89,7 @@ func startOddBackend(t *testing.T) string {
 // Through Caddy's own server and proxy, whatever the backend does: what is ours is
 // on the final answer once, also on those that Caddy makes of an error.
 func TestOddBackends(t *testing.T) {
+	t.Parallel()
 	g := startCaddy(t, oddSite, "BACKEND="+startOddBackend(t))
 	token := g.token(t, "--scope", "posts:read", "--per-minute", "1000")
 	for name, odd := range oddAnswers {
@@ -151,7 +152,7 @@ func wantOursOnce(t *testing.T, h http.Header, keyed, theirs bool) {
 	wantHeaders(t, response{Header: h}, map[string]string{
 		"Access-Control-Allow-Origin":      "https://shop.example",
 		"Access-Control-Allow-Credentials": "",
-		"Access-Control-Expose-Headers":    "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id",
+		"Access-Control-Expose-Headers":    "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, Request-Id, Key-Expires",
 	})
 	varies := strings.Split(strings.ToLower(strings.ReplaceAll(strings.Join(h["Vary"], ","), " ", "")), ",")
 	slices.Sort(varies)

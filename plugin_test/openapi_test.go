@@ -63,6 +63,7 @@ func startDocumentSite(t testing.TB) (g *gateway, write func(document string)) {
 }
 
 func TestRoutesFromADocument(t *testing.T) {
+	t.Parallel()
 	g, _ := startDocumentSite(t)
 	reader := g.token(t, "--scope", "posts:read")
 	writer := g.token(t, "--scope", "posts:write")
@@ -126,6 +127,7 @@ func TestRoutesFromADocument(t *testing.T) {
 // Caddy leaves out a reload to the config that it runs, so a document that has
 // changed must make another config of the same Caddyfile.
 func TestReloadReadsTheDocumentAgain(t *testing.T) {
+	t.Parallel()
 	g, write := startDocumentSite(t)
 	reader := bearer(g.token(t, "--scope", "posts:read"))
 
@@ -175,6 +177,7 @@ GET     /v1/files/{name}{ext}   …    api.yaml:21
 `
 
 func TestRoutesCommand(t *testing.T) {
+	t.Parallel()
 	g, write := startDocumentSite(t)
 	running := g.cli(t, "keygate", "routes")
 	if running.Code != 0 || running.Stderr != "" {

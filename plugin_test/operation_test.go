@@ -9,6 +9,7 @@ import (
 )
 
 func TestKeyLife(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read,media:upload", "--expires-in-days", "30", "--ip", "127.0.0.1", "--ip", "::ffff:10.0.0.0/104")
 	if k.Status != "active" || k.Prefix != "patra_"+k.ID || strings.Join(k.Scopes, " ") != "media:upload posts:read" {
@@ -48,6 +49,7 @@ func TestKeyLife(t *testing.T) {
 }
 
 func TestScopesShowRoutes(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	r := g.cli(t, "keygate", "scopes", "--json")
 	var got struct {
@@ -69,6 +71,7 @@ func TestScopesShowRoutes(t *testing.T) {
 }
 
 func TestStoreFile(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	for path, want := range map[string]os.FileMode{"data": 0o700 | os.ModeDir, "data/keygate.db": 0o600} {
 		info, err := os.Stat(filepath.Join(g.Dir, path))
@@ -83,6 +86,7 @@ func TestStoreFile(t *testing.T) {
 }
 
 func TestOffline(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	_, online := g.createKey(t, "--scope", "posts:read")
 	g.stop(t)
@@ -100,6 +104,7 @@ func TestOffline(t *testing.T) {
 }
 
 func TestCaddyWithoutKeygate(t *testing.T) {
+	t.Parallel()
 	g := startCaddy(t, ":{$PORT} {\n\trespond ok\n}\n")
 	r := g.cli(t, "keygate", "list")
 	if r.Code != 1 || !strings.Contains(r.Stderr, "without keygate") || strings.Count(r.Stderr, "\n") != 1 {
@@ -108,6 +113,7 @@ func TestCaddyWithoutKeygate(t *testing.T) {
 }
 
 func TestValidateBesideARunningGateway(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	for _, args := range [][]string{
 		{"validate", "--config", "Caddyfile"},
@@ -128,6 +134,7 @@ func TestValidateBesideARunningGateway(t *testing.T) {
 
 // A store that cannot be opened refuses the config and leaves the running one.
 func TestStoreThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read")
 	if err := os.WriteFile(filepath.Join(g.Dir, "noise.db"), []byte(strings.Repeat("noise", 10_000)), 0o600); err != nil {

@@ -23,6 +23,7 @@ func anchors(page string) map[string]bool {
 // The commands that docs/operators.md shows after a $ work, in that order, on
 // the config that it tells to install.
 func TestOperatorsTranscript(t *testing.T) {
+	t.Parallel()
 	commands := consoleCommands(readFile(t, "docs/operators.md"))
 	if len(commands) < 20 {
 		t.Fatalf("the page lost its commands: %q", commands)
@@ -34,10 +35,11 @@ func TestOperatorsTranscript(t *testing.T) {
 	g.replay(t, commands)
 }
 
-// Every subcommand and flag of caddy keygate that the page names exists, also
-// in commands that need another machine.
+// Every subcommand and flag of caddy keygate that the pages for operators name
+// exists, also in commands that need another machine.
 func TestOperatorsCommandsExist(t *testing.T) {
-	page := regexp.MustCompile(`\$\((echo|date)[^)]*\)`).ReplaceAllString(readFile(t, "docs/operators.md"), "…")
+	t.Parallel()
+	page := regexp.MustCompile(`\$\((echo|date)[^)]*\)`).ReplaceAllString(readFile(t, "docs/operators.md")+readFile(t, "docs/store.md"), "…")
 	g := idleGateway(t)
 	help := make(map[string]string)
 	uses := regexp.MustCompile("caddy keygate ([a-z]+)([^\n`|)&]*)").FindAllStringSubmatch(page, -1)
@@ -57,7 +59,7 @@ func TestOperatorsCommandsExist(t *testing.T) {
 	}
 	for _, name := range []string{"health", "backup", "restore", "check", "compact", "audit", "usage", "rotate", "revoke"} {
 		if help[name] == "" {
-			t.Errorf("the page does not use caddy keygate %s", name)
+			t.Errorf("the pages do not use caddy keygate %s", name)
 		}
 	}
 }
@@ -65,6 +67,7 @@ func TestOperatorsCommandsExist(t *testing.T) {
 // What the page says that the log says is in the code, word by word, or is a word
 // of the system.
 func TestOperatorsQuoteTheLog(t *testing.T) {
+	t.Parallel()
 	var code strings.Builder
 	if err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		switch name := entry.Name(); {
@@ -107,6 +110,7 @@ func TestOperatorsQuoteTheLog(t *testing.T) {
 }
 
 func TestOperatorsLinks(t *testing.T) {
+	t.Parallel()
 	page := readFile(t, "docs/operators.md")
 	for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(page, -1) {
 		file, anchor, _ := strings.Cut(link[1], "#")

@@ -20,6 +20,7 @@ import (
 // What must not be opened keeps Caddy from starting, in one line that says
 // what to do, and stays as it is.
 func TestStoreThatRefusesTheStart(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	g.createKey(t, "--scope", "posts:read")
 	g.stop(t)
@@ -115,6 +116,7 @@ func lookAt(t testing.TB, path string) (string, []byte) {
 
 // A second Caddy on the same store is told which process has it.
 func TestStoreOfAnotherProcess(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read")
 	second := g.command(t, t.Context(), "run", "--config", "Caddyfile")
@@ -133,6 +135,7 @@ func TestStoreOfAnotherProcess(t *testing.T) {
 
 // Who may not read or write the store is told whose it is to be.
 func TestStoreWithoutPermission(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	g.createKey(t, "--scope", "posts:read")
 	g.stop(t)

@@ -104,6 +104,7 @@ func (f *fastCGI) takeOne(t *testing.T) (env map[string]string, header http.Head
 
 // What is judged is the path before php_fastcgi finds a script for it.
 func TestPHP(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	for _, name := range []string{"index.php", "admin.php"} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte("<?php"), 0o600); err != nil {

@@ -16,6 +16,7 @@ const plainSite = `
 `
 
 func TestPlainCaddyPassesAllOn(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, plainSite, "BACKEND="+b.Addr)
 
@@ -43,6 +44,7 @@ func TestPlainCaddyPassesAllOn(t *testing.T) {
 }
 
 func TestPlainCaddyLives(t *testing.T) {
+	t.Parallel()
 	const site = ":{$PORT} {\n\trespond ANSWER\n}\n"
 	answers := func(g *gateway, want string) {
 		t.Helper()

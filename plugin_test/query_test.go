@@ -13,6 +13,7 @@ func queryByteFits(c int) bool { return c > ' ' && c < 0x7f }
 // bytes, or nothing. In HTTP/2 and 3 a target can hold what would end it in the
 // request line that the backend is sent.
 func TestEveryByteOfAQuery(t *testing.T) {
+	t.Parallel()
 	g := startAttackGateway(t)
 	key := g.names.Replace("$KEY")
 	for _, protocol := range []string{"h1", "h2", "h3"} {
@@ -55,6 +56,7 @@ func TestEveryByteOfAQuery(t *testing.T) {
 
 // A proxy that asks sends the query too, and will forward it.
 func TestEveryByteOfAQueryThatIsAskedAbout(t *testing.T) {
+	t.Parallel()
 	for mode, prefix := range map[string]string{"forward_auth": "X-Forwarded-", "auth_request": "X-Original-"} {
 		t.Run(mode, func(t *testing.T) {
 			g := startCaddy(t, fmt.Sprintf(`{

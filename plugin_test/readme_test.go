@@ -63,6 +63,7 @@ func consoleCommands(text string) (commands []command) {
 // The commands with which a newcomer begins share what they compile: a flag such
 // as -race or -pgo in one of them would compile all of Caddy twice.
 func TestReadmeCompilesOnce(t *testing.T) {
+	t.Parallel()
 	_, text, _ := strings.Cut(readFile(t, "README.md"), "\n## Run it, test it\n")
 	text, _, _ = strings.Cut(text, "\n## Build it into your Caddy\n")
 	var lines []string
@@ -79,6 +80,7 @@ func TestReadmeCompilesOnce(t *testing.T) {
 // shell against the example, and print what is written there, where … stands
 // for anything on a line. Output that is not shown may be anything.
 func TestReadmeTranscript(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +143,7 @@ func (g *gateway) replay(t testing.TB, commands []command) {
 
 // Every scope of the catalogue opens something in the example.
 func TestExampleMapsEveryScope(t *testing.T) {
+	t.Parallel()
 	g := startCaddy(t, exampleSite(t))
 	r := g.cli(t, "keygate", "scopes", "--json")
 	if r.Code != 0 || strings.Count(r.Stdout, `"scope"`) != 15 || strings.Contains(strings.Join(strings.Fields(r.Stdout), ""), `"routes":[]`) {

@@ -31,6 +31,7 @@ var reasonGroups = map[string]func(access.Reason) bool{
 // A reason that is added belongs to some of what alerts and the dashboard add up:
 // their lists have all that is meant and nothing else.
 func TestListsOfReasonsAreWhole(t *testing.T) {
+	t.Parallel()
 	found := 0
 	for _, file := range []string{"deploy/alerts.yaml", "deploy/grafana-dashboard.json"} {
 		text := strings.ReplaceAll(readFile(t, file), `\"`, `"`)

@@ -8,6 +8,7 @@ import (
 // Whatever is wrong is refused in one line that names the field and the
 // accepted form, by both faces of the admin API, and nothing is stored.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	tests := map[string]struct {
 		flags []string // of a creation that would be right without them
@@ -72,6 +73,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestAdminAPIRefusals(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	k, token := g.createKey(t, "--scope", "posts:read")
 	tests := map[string]struct {

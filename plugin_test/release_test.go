@@ -1,9 +1,12 @@
 package plugin_test
 
 import (
+	"debug/buildinfo"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,12 +19,29 @@ type release struct {
 	Builds []struct {
 		Env, Flags, Ldflags, Tags []string
 	}
-	Archives []struct{ Files []string }
+	Before   struct{ Hooks []string }
+	Archives []struct{ Files []releaseFile }
 	Nfpms    []struct {
 		Contents []struct{ Src string }
 		Scripts  map[string]string
 	}
-	Dockers []struct{ Dockerfile string } `yaml:"dockers_v2"`
+	Dockers []struct {
+		Dockerfile string
+		ExtraFiles []string `yaml:"extra_files"`
+	} `yaml:"dockers_v2"`
+}
+
+// releaseFile is a file by its path, or by more.
+type releaseFile string
+
+func (f *releaseFile) UnmarshalYAML(value *yaml.Node) error {
+	if value.Kind == yaml.ScalarNode {
+		return value.Decode((*string)(f))
+	}
+	var more struct{ Src string }
+	err := value.Decode(&more)
+	*f = releaseFile(more.Src)
+	return err
 }
 
 func readRelease(t testing.TB) (r release) {
@@ -38,6 +58,7 @@ func readRelease(t testing.TB) (r release) {
 // A release is built as xcaddy.json says, which is what is measured and what is
 // in deploy/Dockerfile, and is static.
 func TestReleaseBuild(t *testing.T) {
+	t.Parallel()
 	var xcaddy struct {
 		Flags   string `json:"build_flags"`
 		Profile string `json:"pgo_profile"`
@@ -56,8 +77,12 @@ func TestReleaseBuild(t *testing.T) {
 }
 
 func TestReleaseFiles(t *testing.T) {
+	t.Parallel()
 	r := readRelease(t)
-	files := append(r.Archives[0].Files, r.Dockers[0].Dockerfile)
+	files := append([]string{r.Dockers[0].Dockerfile}, r.Dockers[0].ExtraFiles...)
+	for _, file := range r.Archives[0].Files {
+		files = append(files, string(file))
+	}
 	for _, c := range r.Nfpms[0].Contents {
 		files = append(files, c.Src)
 	}
@@ -67,15 +92,70 @@ func TestReleaseFiles(t *testing.T) {
 			t.Errorf("%s cannot be executed", script)
 		}
 	}
+	const notices = "build/THIRD_PARTY_NOTICES" // is made by a hook, and goes everywhere where the LICENSE goes
+	made := slices.ContainsFunc(r.Before.Hooks, func(hook string) bool {
+		return strings.Contains(hook, "go run ./cmd/notices ") && strings.Contains(hook, ">"+notices)
+	})
+	count := func(name string) (n int) {
+		for _, file := range files {
+			if file == name {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count("LICENSE"); n != 3 || count(notices) != n || !made {
+		t.Errorf("the licence goes along %d times, those of others %d times; they are made: %t", n, count(notices), made)
+	}
 	for _, file := range files {
+		if file == notices {
+			continue
+		}
 		if found, err := filepath.Glob(filepath.Join("..", file)); err != nil || len(found) == 0 {
 			t.Errorf("a release needs %s: %v", file, err)
 		}
 	}
 }
 
+// What is linked goes along with its licences: those of each module of the very
+// program.
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	program, err := caddyBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "run", "./cmd/notices", program)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := buildinfo.ReadFile(program)
+	if err != nil || len(info.Deps) < 50 {
+		t.Fatalf("%d modules, %v", len(info.Deps), err)
+	}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		if !strings.Contains(string(out), "\n"+m.Path+"@"+m.Version+", ") {
+			t.Errorf("%s has no notice", m.Path)
+		}
+	}
+	if !strings.Contains(string(out), "Go and its standard library, LICENSE\n\nCopyright") {
+		t.Error("Go has no notice")
+	}
+	for _, file := range []string{"deploy/Dockerfile", "deploy/Dockerfile.release"} {
+		if !regexp.MustCompile(`(?m)^COPY .*LICENSE .*THIRD_PARTY_NOTICES /usr/share/doc/keygate/$`).MatchString(readFile(t, file)) {
+			t.Errorf("%s has no licences", file)
+		}
+	}
+}
+
 // The package makes the user that the manual makes.
 func TestPackageUser(t *testing.T) {
+	t.Parallel()
 	const add = "useradd --system --user-group --home-dir /var/lib/keygate --shell /usr/sbin/nologin keygate\n"
 	for _, file := range []string{"deploy/debian/postinst", "docs/operators.md"} {
 		if !strings.Contains(readFile(t, file), add) {
@@ -87,6 +167,7 @@ func TestPackageUser(t *testing.T) {
 // The image of a release is that of deploy/Dockerfile, but for where its files
 // come from.
 func TestReleaseImage(t *testing.T) {
+	t.Parallel()
 	shipped := func(path string) (stage []instruction) {
 		for _, in := range readDockerfile(t, path) {
 			if in.name == "FROM" {

@@ -119,6 +119,7 @@ http://127.0.0.1:{$PORT2} {
 // TestReloads reloads a hundred times under load: requests, buckets,
 // revocations, open files and goroutines are as if nothing had been.
 func TestReloads(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	// Caddy leaves the idle connections of each config's proxy to time out.
 	withOptions := func(options ...string) string {
@@ -224,6 +225,7 @@ func TestReloads(t *testing.T) {
 
 // TestReloadsToElsewhere leaves the store, and comes back to it.
 func TestReloadsToElsewhere(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	good := g.token(t, "--scope", "posts:read", "--per-day", "3")
 	spent := g.token(t, "--scope", "posts:read", "--per-minute", "1")

@@ -63,6 +63,7 @@ func (c *chain) use(t testing.TB, g *gateway) (passed int) {
 // A rotation grants nothing: a key and its successors share one quota, whatever
 // becomes of any of them and of the gateway.
 func TestRotationsShareOneQuota(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	const quota = 20
 	g, _ := startSite(t)
@@ -117,6 +118,7 @@ func TestRotationsShareOneQuota(t *testing.T) {
 // All of a quota that was used within the last second is gone for the successor
 // too, although the key is deleted before anything was saved.
 func TestADeletedKeyLeavesNoQuota(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	g, _ := startSite(t)
 	c := g.startChain(t, "--per-day", "3")
@@ -135,6 +137,7 @@ func TestADeletedKeyLeavesNoQuota(t *testing.T) {
 
 // The minute bucket is shared, too, and as empty after a restart as before.
 func TestRotationsShareOneBucket(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	c := g.startChain(t, "--per-minute", "1")
 	if passed := c.use(t, g); passed != 1 {
@@ -163,6 +166,7 @@ func TestRotationsShareOneBucket(t *testing.T) {
 
 // What a key did is told of that key, not of all that share its limits.
 func TestUseIsOfEachKey(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	g, _ := startSite(t)
 	c := g.startChain(t, "--per-day", "5")
@@ -181,6 +185,7 @@ func TestUseIsOfEachKey(t *testing.T) {
 // Keys that are moved keep their account, also one of another system and its
 // successors, and where the first of them stays behind.
 func TestMovedRotationsShareOneQuota(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	const foreign = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 	g, _ := startSite(t)

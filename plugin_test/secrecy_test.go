@@ -47,6 +47,7 @@ func startCanarySite(t testing.TB) (*gateway, *backend) {
 // span, event, config dump or command line has it, whatever was done with the
 // key.
 func TestTokenIsNowhere(t *testing.T) {
+	t.Parallel()
 	g, b := startCanarySite(t)
 	r := g.cli(t, "keygate", "create", "--workspace", "acme", "--name", "canary", "--scope", "posts:read", "--per-day", "6")
 	token := tokenIn(t, r.Stdout)
@@ -78,6 +79,7 @@ func TestTokenIsNowhere(t *testing.T) {
 // A token of another system is looked for whole, and as the hash that its
 // import says: of that only the store and the export may know.
 func TestForeignTokenIsNowhere(t *testing.T) {
+	t.Parallel()
 	const token = "sk-live-4fJq8Lw2Zr6Xt0Vb9Nc5Md1Hs7Gk3Py"
 	g, b := startCanarySite(t)
 	sum := sha256.Sum256([]byte(token))

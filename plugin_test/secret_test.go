@@ -53,6 +53,7 @@ func findSecret(token string, dirs ...string) (places []string, err error) {
 }
 
 func TestFindSecret(t *testing.T) {
+	t.Parallel()
 	const token = "patra_7Hk2Qp9aX3bC_0123456789ABCDEFGHIJKLMNOPQRSTUV2YI9hn"
 	tests := map[string]struct {
 		text  string

@@ -18,6 +18,7 @@ func (a *authority) client(t *testing.T, name string, dns ...string) *tls.Certif
 }
 
 func TestRecipeClientCertificates(t *testing.T) {
+	t.Parallel()
 	customers, others := newAuthority(t), newAuthority(t)
 	ca, err := os.ReadFile(customers.file("ca.pem"))
 	if err != nil {

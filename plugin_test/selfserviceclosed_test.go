@@ -118,6 +118,7 @@ func asHeaders(values url.Values) (headers []string) {
 // Whoever is not one caller of one workspace, with bounds that are all there, may
 // do nothing at all.
 func TestConsoleFailsClosed(t *testing.T) {
+	t.Parallel()
 	g := &closer{gateway: startCaddy(t, closedSite)}
 	k, token := g.createKey(t, "--scope", "posts:read")
 

@@ -103,6 +103,7 @@ func (c *console) forge(t *testing.T, who *http.Client, base string, k key, also
 // is asked: not from a stranger, not from a member of another workspace, and not
 // where the service forgets to say something.
 func TestForgedCallersAreNotBelieved(t *testing.T) {
+	t.Parallel()
 	answers := map[string]func(w http.ResponseWriter){
 		"nobody is signed in": func(w http.ResponseWriter) { w.WriteHeader(http.StatusUnauthorized) },
 		"without a workspace": func(w http.ResponseWriter) {
@@ -148,6 +149,7 @@ func TestForgedCallersAreNotBelieved(t *testing.T) {
 
 // Who is signed in is who is signed in, whatever else the request says.
 func TestForgersAreWhoTheyAre(t *testing.T) {
+	t.Parallel()
 	for i, text := range recipes(t) {
 		if !strings.Contains(text, "forward_auth") {
 			continue
@@ -175,6 +177,7 @@ func TestForgersAreWhoTheyAre(t *testing.T) {
 }
 
 func TestForgedOperatorsAndCertificates(t *testing.T) {
+	t.Parallel()
 	t.Run("operators", func(t *testing.T) {
 		c := startConsole(t, recipe(t, "For operators", 0), "", nil)
 		k, _ := c.createKey(t, "--scope", "posts:read")
@@ -201,6 +204,7 @@ func TestForgedOperatorsAndCertificates(t *testing.T) {
 // A service that is asked for fewer paths than the console has leaves the others
 // closed, as what it would have said has no value there.
 func TestNarrowMatcherLeavesTheRestClosed(t *testing.T) {
+	t.Parallel()
 	text := regexp.MustCompile(`forward_auth `).ReplaceAllString(recipe(t, "A page of your own", 0), "forward_auth "+settings+"/api/policy ")
 	c := startConsole(t, text, startSayer(t, func(w http.ResponseWriter) {
 		w.Header().Set("X-Workspace", "acme")

@@ -71,6 +71,7 @@ const keyedSite = `
 // A key manages no keys: alone, through a keygate that finds it good, or in the
 // routes for errors.
 func TestKeysManageNoKeys(t *testing.T) {
+	t.Parallel()
 	g := startCaddy(t, keyedSite)
 	k, token := g.createKey(t, "--scope", "posts:read,posts:write")
 	before := g.adminDo(t, "GET", "/keygate/keys", "").Body
@@ -118,4 +119,19 @@ func TestKeysManageNoKeys(t *testing.T) {
 		t.Errorf("there are %s, before %s", after, before)
 	}
 	scanForSecret(t, token, g.Dir)
+}
+
+// The page is as short as it is said to be.
+func TestRecipePageIsShort(t *testing.T) {
+	t.Parallel()
+	if n := strings.Count(readFile(t, "docs/self-service/page/keys.js"), "\n"); n > 60 {
+		t.Errorf("keys.js has %d lines", n)
+	}
+	c := startConsole(t, recipe(t, "A page of your own", 0), startSessions(t), nil)
+	c.servePage(t)
+	for path, part := range map[string]string{"/settings/keys.html": `<script type="module" src="keys.js">`, "/settings/keys.js": "crypto.randomUUID()"} {
+		if resp := c.by(t, c.client, "GET", path, ""); resp.Status != http.StatusOK || !strings.Contains(resp.Body, part) {
+			t.Errorf("%s: %d %s", path, resp.Status, resp.Body)
+		}
+	}
 }

@@ -12,6 +12,7 @@ func lintConsole(t *testing.T, caddyfile string) string {
 }
 
 func TestLintFindsNothingInRecipes(t *testing.T) {
+	t.Parallel()
 	for i, text := range recipes(t) {
 		if found := lintConsole(t, text); found != "" {
 			t.Errorf("recipe %d: %s", i+1, found)
@@ -21,6 +22,7 @@ func TestLintFindsNothingInRecipes(t *testing.T) {
 
 // Each line that makes a recipe safe is missed where it is not there.
 func TestLintMissesWhatMakesRecipesSafe(t *testing.T) {
+	t.Parallel()
 	const copied = 1 // of the recipes behind a session service
 	for name, tt := range map[string]struct {
 		recipe       string

@@ -49,6 +49,7 @@ var optionEffects = []optionEffect{
 }
 
 func TestConsoleOptionsHaveEffect(t *testing.T) {
+	t.Parallel()
 	var site strings.Builder
 	site.WriteString("{\n\tkeygate {\n\t\tstore bbolt ./data/keygate.db\n\t}\n}\n:{$PORT} {\n")
 	console := func(base, lines string) {

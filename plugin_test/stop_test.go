@@ -22,6 +22,7 @@ var gracePeriod = regexp.MustCompile(`(?m)^\s*grace_period (\S+)`)
 // minute. So each config that we tell people to begin
 // with has one.
 func TestConfigsHaveAGracePeriod(t *testing.T) {
+	t.Parallel()
 	for name, config := range map[string]string{
 		"Caddyfile.example":      readFile(t, "Caddyfile.example"),
 		"README.md":              readFile(t, "README.md"),
@@ -71,6 +72,7 @@ func flood(t testing.TB, wait time.Duration) (address string, slow chan struct{}
 // period, under load. Who reads is answered to the end meanwhile, and every use
 // is counted.
 func TestStopWithAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	const grace = 2 * time.Second
 	backend, arrived := flood(t, grace/2)
 	config := substitute(t, readFile(t, "deploy/Caddyfile"),
@@ -78,6 +80,7 @@ func TestStopWithAClientThatDoesNotRead(t *testing.T) {
 		"grace_period 20s", "grace_period "+grace.String(),
 		"/var/lib/keygate/keys.db", madeStore(t),
 		"\napi.example.com {", "\nhttp://:{$PORT} {",
+		"\nhttp://api.example.com {", "\nhttp://api.example.com:"+freePort(t)+" {",
 		"\nhttp://:9180 {", "\nhttp://:"+freePort(t)+" {",
 		"127.0.0.1:9000", backend)
 	g := startCaddy(t, config)
@@ -137,6 +140,7 @@ func TestStopWithAClientThatDoesNotRead(t *testing.T) {
 
 // A reload answers to the end what it finds under way, and counts it once.
 func TestReloadAnswersWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
 	backend, arrived := flood(t, time.Second)
 	g := startCaddy(t, siteWith(), "BACKEND="+backend)
 	k, token := g.createKey(t, "--scope", "posts:read")

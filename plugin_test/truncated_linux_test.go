@@ -50,6 +50,7 @@ func saysWhy(t testing.TB, r result, words ...string) {
 // Who cuts the store short while it is served neither ends the process nor
 // gets around it.
 func TestTruncatedWhileServing(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		left  int64
 		words string // at the next start

@@ -105,6 +105,7 @@ func (g *gateway) loadFirstDay(t *testing.T, day firstDay, block string) result 
 
 // The first day is as the page shows it.
 func TestFirstDay(t *testing.T) {
+	t.Parallel()
 	day := readFirstDay(t)
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "media.yaml"), []byte(day.document), 0o600); err != nil {
@@ -183,6 +184,7 @@ func parseWalkCall(line string) walkCall {
 // For documents of all shapes the first day works as the page shows it: lint,
 // paste, run, make keys with the scopes of the block, and call every operation.
 func TestFirstDayOfEveryShape(t *testing.T) {
+	t.Parallel()
 	if len(walkDocuments) != 10 {
 		t.Errorf("%d documents", len(walkDocuments))
 	}

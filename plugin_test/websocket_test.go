@@ -71,6 +71,7 @@ func (ws *webSocket) awaitEnd(t testing.TB, by time.Time) {
 }
 
 func TestWebSocketEndsWithItsKey(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t, socketRoutes)
 	for name, end := range map[string][]string{
 		"revoked":  {"revoke"},
@@ -111,6 +112,7 @@ func TestWebSocketEndsWithItsKey(t *testing.T) {
 }
 
 func TestWebSocketRefused(t *testing.T) {
+	t.Parallel()
 	g, b := startSite(t, socketRoutes)
 	token := g.token(t, "--scope", "queue:read")
 	other := g.token(t, "--scope", "posts:read")

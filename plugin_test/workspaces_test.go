@@ -16,6 +16,7 @@ func limited(limits string) string {
 
 // TestWorkspaceLimits spends the minute of a workspace with two keys.
 func TestWorkspaceLimits(t *testing.T) {
+	t.Parallel()
 	b := startBackend(t)
 	g := startCaddy(t, limited("3/min 100/day"), "BACKEND="+b.Addr)
 	first, second := g.token(t, "--scope", "posts:read"), g.token(t, "--scope", "posts:read")
@@ -67,6 +68,7 @@ func TestWorkspaceLimits(t *testing.T) {
 
 // TestWorkspaceDay has the day's count outlive keys, a stop and a kill.
 func TestWorkspaceDay(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	b := startBackend(t)
 	g := startCaddy(t, limited("4/day"), "BACKEND="+b.Addr)
@@ -101,6 +103,7 @@ func keyOf(token string) string { return strings.Split(token, "_")[1] }
 
 // TestWorkspaceLimitsInParallel has many clients use many keys of a workspace.
 func TestWorkspaceLimitsInParallel(t *testing.T) {
+	t.Parallel()
 	sameDay()
 	b := startBackend(t)
 	g := startCaddy(t, limited("1000000/min 40/day"), "BACKEND="+b.Addr)
@@ -126,6 +129,7 @@ func TestWorkspaceLimitsInParallel(t *testing.T) {
 
 // TestMinuteBucketOutlivesAStop goes on with what a bucket held.
 func TestMinuteBucketOutlivesAStop(t *testing.T) {
+	t.Parallel()
 	g, _ := startSite(t)
 	token := g.token(t, "--scope", "posts:read", "--per-minute", "2")
 	start := time.Now()

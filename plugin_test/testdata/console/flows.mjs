@@ -100,6 +100,23 @@ await flow("changing it", async () => {
   equal([key.limits.per_minute, key.scopes], [30, ["analytics:read", "posts:read", "posts:write"]], "the key after the change");
 });
 
+await flow("following the review", async () => {
+  await facts(`/keygate/keys/${(await keysNamed(name))[0].id}`, "PATCH", { expires_in_days: 5 });
+  await page.goto(start);
+  check((await page.getByTestId("ending").textContent()).includes("within 30 days"), "the list does not say that a key ends soon");
+  await hand.press(link("Review"));
+  await heading(page, "Review");
+  await hand.press(link(`Give it a later end – ${name}`));
+  await page.getByTestId("proposed").waitFor();
+  equal(await page.locator("#f-expires_in_days").inputValue(), "90", "the days that are proposed");
+  await hand.press(page.getByTestId("save"));
+  await page.getByTestId("notice").waitFor();
+  const [key] = await keysNamed(name);
+  check(new Date(key.expires_at) - Date.now() > 80 * 86_400_000, `it ends on ${key.expires_at}`);
+  await page.goto(`${start}/review`);
+  equal(await page.getByTestId("review-row").filter({ hasText: name }).count(), 0, "the findings about it after that");
+});
+
 await flow("asking why a request is refused", async () => {
   await open();
   await hand.choose(page.locator("#f-method"), "DELETE");

@@ -23,6 +23,9 @@ await flow("pictures", async () => {
   await page.goto(start);
   await page.getByTestId("key-row").first().waitFor();
   await picture("list", "light");
+  await page.goto(`${start}/review`);
+  await page.getByTestId("review-row").first().waitFor();
+  await picture("review", "light");
   await page.goto(`${start}/keys/${input.keys.rich}`);
   await page.locator("#h-use").waitFor();
   await picture("key", "dark");

@@ -1,6 +1,6 @@
 // The tasks of docs/console.md, each done with exactly the clicks that it says.
 // They begin at the list.
-import { call, check, done, equal, facts, flow, heading, input, launch, makeKey, signedIn } from "./lib.mjs";
+import { call, check, done, equal, facts, flow, heading, input, keysNamed, launch, makeKey, signedIn } from "./lib.mjs";
 
 const browser = await launch();
 const context = await signedIn(browser, "ada", { permissions: ["clipboard-read", "clipboard-write"] });
@@ -91,6 +91,20 @@ await does("Which keys are about to end?", async () => {
   await button("Find");
   await page.waitForURL(/expiring/);
   await rows("Almost over", "Publishing bot"); // the old one of the rotation ends tomorrow
+});
+await does("What could our keys do without?", async () => {
+  await link("Review");
+  await page.getByTestId("review-row").first().waitFor();
+  check((await page.locator("main").innerText()).includes("Almost over"), "the review leaves out a key that ends soon");
+});
+await does("A key is about to end and still needed", async () => {
+  await link("Review");
+  await link("Give it a later end – Almost over");
+  await page.getByTestId("proposed").waitFor();
+  await button("Save");
+  await page.getByTestId("notice").waitFor();
+  const [key] = await keysNamed("Almost over");
+  check(new Date(key.expires_at) - Date.now() > 80 * 86_400_000, `it ends on ${key.expires_at}`);
 });
 await does("What is this key for, and who made it?", async () => {
   await keyLink("Left behind");

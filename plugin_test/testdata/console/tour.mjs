@@ -29,6 +29,9 @@ await call(movedToken, "GET", "/v1/posts");
 const { token: usedToken } = await facts(`/keygate/keys/${moved.id}/rotate`, "POST", { overlap: "168h" });
 await call(usedToken, "GET", "/v1/posts");
 
+const { key: leaky, token: leakyToken } = await makeKey({ name: "Pasted into a chat" });
+await facts("/keygate/leaked", "POST", { text: leakyToken, then: "report" }, { "Keygate-By": "grace@acme.example" });
+
 await visit("list", start, "[data-testid=key-row]");
 await visit("list-filters", `${start}/?scope=posts:read&created_by=grace@acme.example`, "[data-testid=key-row]");
 await visit("list-nothing-found", `${start}/?q=nothing+is+called+so`, "[data-testid=empty]");
@@ -36,6 +39,14 @@ await visit("list-bad-filter", `${start}/?scope=nonsense`, "[data-testid=errors]
 await visit("list-look-only", "/look", "[data-testid=key-row]");
 await visit("list-nothing-allowed", "/nothing", "[data-testid=empty]");
 await visit("list-empty", "/fresh", "[data-testid=empty]");
+await visit("review", `${start}/review`, "[data-testid=review-row]", () => page.locator("main summary").click());
+await visit("review-look-only", "/look/review", "[data-testid=review-row]");
+await visit("review-empty", "/fresh/review", "[data-testid=empty]");
+await visit("review-not-allowed", "/nothing/review", "[data-testid=empty]");
+await visit("operator-review", "/all/review", "[data-testid=review-row]");
+await visit("edit-proposed", `${start}/keys/${keys.shop}/edit?fix=high_limits`, "[data-testid=save]");
+await visit("edit-proposed-expiry", `/all/keys/${keys.soon}/edit?fix=expiring`, "[data-testid=proposed]");
+await visit("key-leaked", `${start}/keys/${leaky.id}`, "[data-testid=leak]");
 await visit("new", `${start}/new`, "[data-testid=review]");
 await visit("new-preset", `${start}/new?preset=publishing`, "[aria-current=true]");
 await visit("new-bounded", "/strict/new", "[data-testid=review]");

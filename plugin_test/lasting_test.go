@@ -1,0 +1,400 @@
+package plugin_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go/http3"
+)
+
+// lastingSite is served over HTTP/1.1 in the clear, and over HTTP/2 and 3.
+const lastingSite = `
+{
+	auto_https disable_redirects
+	skip_install_trust
+	keygate {
+		store bbolt ./data/keygate.db
+	}
+	log {
+		level DEBUG
+	}
+}
+(gateway) {
+	log
+	keygate {
+		scope queue:read GET,POST /v1/*
+		scope queue:read GET /websocket/echo websocket
+		public GET /public/*
+	}
+	reverse_proxy {$BACKEND} {
+		fail_duration 1m
+		max_fails 1
+	}
+}
+http://:{$PORT} {
+	import gateway
+}
+https://localhost:{$TLS_PORT} {
+	tls internal
+	import gateway
+}
+`
+
+// lastingBackend has answers without an end, and notes which of them have ended.
+type lastingBackend struct {
+	*httptest.Server
+	mu    sync.Mutex
+	begun map[string]*moment // by the header Test
+	ended map[string]*moment
+	stop  chan struct{}
+}
+
+// moment is when something has happened.
+type moment struct {
+	happened chan struct{}
+	at       time.Time
+}
+
+func newMoment() *moment { return &moment{happened: make(chan struct{})} }
+
+func (m *moment) now() {
+	m.at = time.Now()
+	close(m.happened)
+}
+
+// by waits for the moment, which must come within the time.
+func (m *moment) by(t testing.TB, what string, last time.Time) {
+	t.Helper()
+	select {
+	case <-m.happened:
+	case <-time.After(patience):
+		t.Fatalf("not true at all: %s", what)
+	}
+	if late := m.at.Sub(last); late > 0 {
+		t.Errorf("%v too late: %s", late, what)
+	}
+}
+
+func startLastingBackend(t testing.TB) *lastingBackend {
+	t.Helper()
+	b := &lastingBackend{begun: make(map[string]*moment), ended: make(map[string]*moment), stop: make(chan struct{})}
+	b.Server = httptest.NewServer(b)
+	t.Cleanup(b.Close)
+	return b
+}
+
+func (b *lastingBackend) endOf(name string) *moment { return b.moment(b.ended, name) }
+
+// begins waits until a request is here.
+func (b *lastingBackend) begins(t testing.TB, name string) {
+	t.Helper()
+	b.moment(b.begun, name).by(t, "the backend has the request", time.Now().Add(patience))
+}
+
+func (b *lastingBackend) moment(of map[string]*moment, name string) *moment {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if of[name] == nil {
+		of[name] = newMoment()
+	}
+	return of[name]
+}
+
+func (b *lastingBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := r.Header.Get("Test")
+	b.moment(b.begun, name).now()
+	defer b.endOf(name).now()
+	_, kind, _ := strings.Cut(r.URL.Path[1:], "/")
+	switch kind {
+	case "events":
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		b.wait(r)
+	case "poll":
+		b.wait(r)
+	case "endless", "unread", "sized":
+		if kind == "sized" {
+			w.Header().Set("Content-Length", "1000000000000")
+		}
+		block := bytes.Repeat([]byte("x"), 64<<10)
+		for _, err := w.Write(block); err == nil; _, err = w.Write(block) {
+			if kind != "unread" { // many of them at full speed need all of the machine
+				<-time.After(10 * time.Millisecond)
+			}
+		}
+	case "upload":
+		_, _ = io.Copy(io.Discard, r.Body)
+	case "stalled": // takes no body
+		b.wait(r)
+	}
+}
+
+func (b *lastingBackend) wait(r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-b.stop:
+	}
+}
+
+// lastingKinds are those of the backend, and whether their answer begins.
+var lastingKinds = map[string]bool{
+	"events": true, "poll": false, "endless": true, "unread": true, "sized": true, "upload": false, "stalled": false,
+}
+
+// lastingGateway is a gateway with its clients, by protocol.
+type lastingGateway struct {
+	*gateway
+	backend *lastingBackend
+	clients map[string]*http.Client
+	base    map[string]string
+}
+
+func startLasting(t testing.TB, store string) *lastingGateway {
+	t.Helper()
+	b, port := startLastingBackend(t), freePort(t)
+	g := startCaddy(t, strings.Replace(lastingSite, bboltStore, store, 1), "BACKEND="+b.Listener.Addr().String(), "TLS_PORT="+port)
+	t.Cleanup(func() { close(b.stop) })
+	untrusted := &tls.Config{InsecureSkipVerify: true} // the certificate is Caddy's own
+	h1, h2, h3 := &http.Transport{}, &http.Transport{TLSClientConfig: untrusted, ForceAttemptHTTP2: true}, &http3.Transport{TLSClientConfig: untrusted.Clone()}
+	t.Cleanup(func() {
+		h1.CloseIdleConnections()
+		h2.CloseIdleConnections()
+		h3.Close()
+	})
+	tlsURL := "https://localhost:" + port
+	return &lastingGateway{
+		gateway: g, backend: b,
+		clients: map[string]*http.Client{"h1": {Transport: h1}, "h2": {Transport: h2}, "h3": {Transport: h3}},
+		base:    map[string]string{"h1": g.URL, "h2": tlsURL, "h3": tlsURL},
+	}
+}
+
+// stream is one request that does not end by itself.
+type stream struct {
+	kind, proto, name string
+	begun, over       *moment // its answer has begun, or the request is on its way; the client sees its end
+	status            int     // of an answer that began
+	body              []byte  // its end, at most
+	err               error   // how it ended; nil: as if it was complete
+}
+
+// endlessBody is an upload without an end.
+type endlessBody struct{ ctx context.Context }
+
+func (b endlessBody) Read(p []byte) (int, error) {
+	select {
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	case <-time.After(10 * time.Millisecond):
+		return min(len(p), 32<<10), nil
+	}
+}
+
+// open starts a request of a kind, which nothing but ctx ends on our side.
+func (g *lastingGateway) open(ctx context.Context, t testing.TB, kind, proto, token string) *stream {
+	t.Helper()
+	s := &stream{kind: kind, proto: proto, name: token + kind + proto, begun: newMoment(), over: newMoment()}
+	method, body := "GET", io.Reader(nil)
+	if kind == "upload" || kind == "stalled" {
+		method, body = "POST", endlessBody{ctx}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, g.base[proto]+"/v1/"+kind, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Test", s.name)
+	go func() {
+		defer s.over.now()
+		if !lastingKinds[kind] {
+			s.begun.now()
+		}
+		client := g.clients[proto]
+		if proto == "h3" && kind == "unread" { // it fills the window of its connection (RFC 9000 §4.1)
+			own := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // as above
+			defer own.Close()
+			client = &http.Client{Transport: own}
+		}
+		resp, err := client.Do(r)
+		if lastingKinds[kind] {
+			s.begun.now()
+		}
+		if s.err = err; err != nil {
+			return
+		}
+		defer resp.Body.Close()
+		s.status = resp.StatusCode
+		if kind == "unread" { // the client is busy with other things
+			select {
+			case <-g.backend.endOf(s.name).happened:
+			case <-ctx.Done():
+			}
+		}
+		if kind == "endless" || kind == "unread" || kind == "sized" {
+			_, s.err = io.Copy(io.Discard, resp.Body)
+		} else {
+			s.body, s.err = io.ReadAll(resp.Body)
+		}
+	}()
+	return s
+}
+
+// keyEnds are the ways in which keys end, as commands.
+var keyEnds = map[string][]string{"revoked": {"revoke"}, "disabled": {"disable"}, "deleted": {"delete", "--yes"}, "expired": nil}
+
+var codeAfter = map[string]string{"revoked": "key_revoked", "disabled": "key_disabled", "deleted": "invalid_key", "expired": "key_expired"}
+
+// Whatever a key has opened ends with it, at every protocol, and what other keys
+// have opened on the same connections goes on.
+func TestWhatLastsEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	g := startLasting(t, bboltStore)
+	g.endKeys(t, g.gateway)
+}
+
+// endKeys opens all kinds of streams and ends their keys on another gateway, which
+// may be the same.
+func (g *lastingGateway) endKeys(t *testing.T, other *gateway) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	protos := []string{"h1", "h2", "h3"}
+	unlimited := []string{"--scope", "queue:read", "--per-minute", "1000000", "--per-day", "1000000"}
+	var neighbours []*stream
+	neighbour := g.token(t, unlimited...)
+	ids, streams := make(map[string]string), make(map[string][]*stream)
+	expiry := time.Now().Truncate(time.Second).Add(20 * time.Second) // expiries are whole seconds
+	for end, command := range keyEnds {
+		flags := unlimited
+		if command == nil {
+			flags = append(slices.Clip(flags), "--expires-at", expiry.Format(time.RFC3339))
+		}
+		k, token := g.createKey(t, flags...)
+		ids[end] = k.ID
+		for kind := range lastingKinds {
+			for _, proto := range protos {
+				streams[end] = append(streams[end], g.open(ctx, t, kind, proto, token))
+			}
+		}
+	}
+	for kind := range lastingKinds {
+		for _, proto := range protos {
+			neighbours = append(neighbours, g.open(ctx, t, kind, proto, neighbour))
+		}
+	}
+	for _, all := range streams {
+		for _, s := range append(slices.Clip(all), neighbours...) {
+			g.backend.begins(t, s.name)
+			s.begun.by(t, s.kind+" over "+s.proto+" begins", expiry)
+		}
+	}
+	by := make(map[string]time.Time)
+	for end, command := range keyEnds {
+		if by[end] = expiry; command == nil {
+			continue
+		}
+		if r := other.cli(t, append([]string{"keygate", command[0], ids[end]}, command[1:]...)...); r.Code != 0 {
+			t.Fatal(r.Stderr)
+		}
+		by[end] = time.Now()
+	}
+	for end, all := range streams {
+		for _, s := range all {
+			t.Run(end+"/"+s.kind+"/"+s.proto, func(t *testing.T) {
+				last := by[end].Add(socketGrace)
+				s.over.by(t, "the client sees the end", last)
+				if s.kind != "stalled" { // that backend notices nothing
+					g.backend.endOf(s.name).by(t, "the backend sees the end", last)
+				}
+				if end == "expired" && s.over.at.Before(expiry) {
+					t.Error("it ended before its key")
+				}
+				s.check(t, codeAfter[end])
+			})
+		}
+	}
+	for _, s := range neighbours {
+		select {
+		case <-s.over.happened:
+			t.Errorf("%s over %s of another key has ended: %d %v", s.kind, s.proto, s.status, s.err)
+		default:
+		}
+	}
+	resp := g.do(t, "GET", "/v1/nothing", "", bearer(neighbour), "Test: at the end")
+	if resp.Status != 200 {
+		t.Errorf("a request of another key is answered %d: the backend is held to be down", resp.Status)
+	}
+	cancel()
+	for _, s := range neighbours {
+		<-s.over.happened
+	}
+}
+
+// check looks at how a stream ended: what began must not look complete, and what
+// did not is refused, or the stream was reset.
+func (s *stream) check(t testing.TB, code string) {
+	t.Helper()
+	if lastingKinds[s.kind] {
+		if s.status != 200 || s.err == nil {
+			t.Errorf("answered %d, and its end is %v", s.status, s.err)
+		}
+		return
+	}
+	var p problem
+	switch {
+	case s.err != nil && (s.proto != "h1" || errors.Is(s.err, io.EOF) || strings.Contains(s.err.Error(), "reset") || strings.Contains(s.err.Error(), "broken pipe")):
+	case s.err != nil:
+		t.Error(s.err)
+	default:
+		if err := json.Unmarshal(s.body, &p); err != nil || s.status != 401 || p.Code != code {
+			t.Errorf("answered %d %s, want %s", s.status, s.body, code)
+		}
+	}
+	if s.kind == "poll" && s.proto != "h2" && s.err != nil {
+		t.Errorf("not refused: %v", s.err)
+	}
+}
+
+// A client that has sent bytes of a next request keeps Go's server from watching
+// its connection, and a backend that is silent keeps the handler from writing to
+// it. It ends all the same.
+func TestPipeliningKeepsNothingOpen(t *testing.T) {
+	t.Parallel()
+	g := startLasting(t, bboltStore)
+	for _, kind := range []string{"poll", "events"} {
+		t.Run(kind, func(t *testing.T) {
+			k, token := g.createKey(t, "--scope", "queue:read")
+			conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "GET /v1/%s HTTP/1.1\r\nHost: x\r\nTest: %s\r\n%s\r\n\r\n", kind, token, bearer(token))
+			g.backend.begins(t, token)
+			_, _ = io.WriteString(conn, "G")
+			g.mustCLI(t, "revoke", k.ID)
+			conn.SetReadDeadline(time.Now().Add(socketGrace))
+			answer, err := io.ReadAll(conn)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("still open %v after the key's end", socketGrace)
+			}
+			if strings.HasSuffix(string(answer), "0\r\n\r\n") {
+				t.Errorf("it looks complete: %q", answer)
+			}
+		})
+	}
+}
