@@ -1,7 +1,7 @@
 # The loop of a developer. Each target is a step of .ci/run, so that it does what
 # CI does; make ci is all of them. CONTRIBUTING.md says what they need.
 
-.PHONY: test lint e2e openapis fuzz bench soak mutate ci help
+.PHONY: test lint e2e plugins openapis fuzz bench soak mutate ci help
 
 help:
 	@grep -E '^## ' $(MAKEFILE_LIST) | cut -c4-
@@ -22,8 +22,12 @@ e2e:
 openapis:
 	OPENAPIS=all bash .ci/run openapis
 
+## plugins  the sites of docs/composition.md with the plugins of others
+plugins:
+	bash .ci/run plugins
+
 # FUZZTIME=1m: how long each target runs.
-## fuzz    each fuzz target for FUZZTIME, 15 s by default
+## fuzz    each fuzz target for FUZZTIME, 4 s by default
 fuzz:
 	bash .ci/run fuzz
 
