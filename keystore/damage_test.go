@@ -3,9 +3,11 @@ package keystore
 import (
 	"errors"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -242,5 +244,37 @@ func TestDeleteUnlisted(t *testing.T) {
 	page, err := b.Audit(AuditQuery{Workspace: "acme", Limit: 1})
 	if err != nil || page.Entries[0].Action != "delete" || page.Entries[0].Key != id || page.Entries[0].Seq != 4 {
 		t.Errorf("the trail ends with %+v, %v", page.Entries, err)
+	}
+}
+
+// TestRollbackFails has bbolt panic when a change is rolled back, as it does where
+// what is damaged came between: it keeps its locks, for which nobody may wait.
+func TestRollbackFails(t *testing.T) {
+	b := openTest(t, writeStore(t, 3))
+	err := b.commit(func(tx *bolt.Tx) error {
+		managed := reflect.ValueOf(tx).Elem().FieldByName("managed") // bbolt refuses to roll such back
+		*(*bool)(managed.Addr().UnsafePointer()) = true
+		return errors.New("refused")
+	})
+	if !errors.Is(err, ErrDamaged) {
+		t.Errorf("the change: %v; want ErrDamaged", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := b.Delete(numberedID(0), testActor, nil); !errors.Is(err, ErrDamaged) {
+			t.Errorf("delete: %v; want ErrDamaged", err)
+		}
+		if _, ok, err := b.Lookup(numberedID(0)); !ok || err != nil {
+			t.Errorf("look-up: %t, %v", ok, err)
+		}
+		if err := b.Close(); !errors.Is(err, ErrDamaged) {
+			t.Errorf("close: %v; want ErrDamaged", err)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a change after it, or close, waits for ever")
 	}
 }
