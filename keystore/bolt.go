@@ -177,8 +177,8 @@ func (b *Bolt) view(fn func(*bolt.Tx) error) error {
 }
 
 // begin begins a transaction. If the first pages of the file can no longer be
-// read, bbolt panics and keeps its locks, so every later call would wait for
-// ever. After that no call is made any more.
+// read, or a change cannot be rolled back, bbolt panics and keeps its locks, so every
+// later call would wait for ever. After that no call is made any more.
 func (b *Bolt) begin(writable bool) (*bolt.Tx, error) {
 	if stuck := b.stuck.Load(); stuck != nil {
 		return nil, *stuck

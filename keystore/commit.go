@@ -25,14 +25,18 @@ func (b *Bolt) commit(fn func(*bolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
+	rolledBack := false
 	err = guarded(func() error {
-		defer tx.Rollback() // does nothing after Commit
+		defer func() { _, rolledBack = tx.Rollback(), true }() // does nothing after Commit
 		if err := fn(tx); err != nil {
 			return err
 		}
 		committing, id = true, tx.ID()
 		return tx.Commit()
 	})
+	if !rolledBack { // bbolt panicked, and keeps its locks
+		b.stuck.Store(&err)
+	}
 	switch {
 	case err == nil:
 		b.refusing, _ = time.Time{}, b.refused.Swap(nil)
@@ -63,6 +67,9 @@ func (b *Bolt) refuse(err error) {
 func (b *Bolt) accepting() error {
 	if b.closed.Load() {
 		return ErrClosed
+	}
+	if stuck := b.stuck.Load(); stuck != nil {
+		return *stuck
 	}
 	if failed := b.failed.Load(); failed != nil {
 		return fmt.Errorf("%w: %w", ErrReadOnly, *failed)

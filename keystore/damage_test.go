@@ -265,6 +265,9 @@ func TestRollbackFails(t *testing.T) {
 		if err := b.Delete(numberedID(0), testActor, nil); !errors.Is(err, ErrDamaged) {
 			t.Errorf("delete: %v; want ErrDamaged", err)
 		}
+		if err := b.Writable(); !errors.Is(err, ErrDamaged) {
+			t.Errorf("writable: %v; want ErrDamaged", err)
+		}
 		if _, ok, err := b.Lookup(numberedID(0)); !ok || err != nil {
 			t.Errorf("look-up: %t, %v", ok, err)
 		}

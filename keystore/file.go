@@ -12,7 +12,11 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-const adviceDamaged = "restore it from a backup"
+// What to do about a file that is damaged, and about one that can still be read.
+const (
+	adviceDamaged      = "restore it from a backup"
+	adviceUnchangeable = "restore it from a backup, or import into a new store what caddy keygate export --db reads of it"
+)
 
 var errNotAStore = errors.New("is not a Keygate store, or only the start of one: " +
 	"give the path of a store, or of a file that does not exist yet")

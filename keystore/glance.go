@@ -20,7 +20,7 @@ const glanced = 1000
 // closes it. It changes nothing, and holds its lock, shared, for milliseconds only:
 // a gateway that starts meanwhile waits for it. The error is that of [OpenBolt].
 func GlanceAt(path string) (*Glance, error) {
-	db, _, err := openDB(path, 0, true)
+	db, _, err := openDB(path, 0, reading)
 	if err != nil {
 		return nil, pathError(path, err)
 	}

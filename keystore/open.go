@@ -61,10 +61,10 @@ func openBolt(path string, create bool) (*Bolt, error) {
 			return nil, adviseAccess(err)
 		}
 	}
-	// bbolt may write to a file when it opens it for writing, so the file is
-	// checked before. The keys are read now, too: the pages that this touches
+	// bbolt may write to a file when it opens it for writing, and follows what its
+	// pages say, so the file is checked before. The keys are read now, too: the pages that this touches
 	// count as memory of the process until the map is closed.
-	if b.db, b.file, err = openDB(path, 0, true); err != nil {
+	if b.db, b.file, err = openDB(path, 0, beforeWriting); err != nil {
 		return nil, err
 	}
 	seen, err := b.load()
@@ -147,17 +147,26 @@ func (b *Bolt) reloadUnless(seen int) error {
 	return err
 }
 
+// purpose is what a file is opened for.
+type purpose int
+
+const (
+	reading       purpose = iota
+	beforeWriting         // reading, and then writing: what is free is checked as well
+	writing               // once it was checked
+)
+
 // openDB opens and locks an existing file, and checks that it is complete and a
 // store. It maps at least reserve bytes. The file that it returns belongs to db;
 // callers may ask for its size.
-func openDB(path string, reserve int, readOnly bool) (db *bolt.DB, file *os.File, err error) {
+func openDB(path string, reserve int, to purpose) (db *bolt.DB, file *os.File, err error) {
 	info, err := checkFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	options := &bolt.Options{
 		Timeout:         lockTimeout,
-		ReadOnly:        readOnly,
+		ReadOnly:        to != writing,
 		FreelistType:    bolt.FreelistMapType,
 		InitialMmapSize: reserve,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
@@ -185,7 +194,7 @@ func openDB(path string, reserve int, readOnly bool) (db *bolt.DB, file *os.File
 	}
 	err = checkPlace(path, info) // again, because opening may have waited for the lock
 	if err == nil {
-		err = checkDB(db, file)
+		err = checkDB(db, file, to)
 	}
 	if err != nil {
 		db.Close()
@@ -205,19 +214,21 @@ func checkPlace(path string, info fs.FileInfo) error {
 
 var errReplaced = errors.New("was replaced while it was opened: try again")
 
-// checkDB refuses a database that is truncated or not a store.
-func checkDB(db *bolt.DB, file *os.File) error {
+// checkDB refuses a database that is truncated, damaged or not a store.
+func checkDB(db *bolt.DB, file *os.File, to purpose) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) error {
-			if err := checkSchema(tx); err != nil {
-				return err
-			}
 			if info, err := file.Stat(); err != nil {
 				return err
 			} else if info.Size() < tx.Size() {
 				return fmt.Errorf("%w: %d of its %d bytes are missing; %s", ErrDamaged, tx.Size()-info.Size(), tx.Size(), adviceDamaged)
 			}
-			return nil
+			if to != writing {
+				if err := checkStructure(tx, file, to == beforeWriting); err != nil {
+					return err
+				}
+			}
+			return checkSchema(tx)
 		})
 	})
 }

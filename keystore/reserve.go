@@ -33,7 +33,7 @@ func reservations() []int {
 func (b *Bolt) openReserving(path string, reservations []int) error {
 	var err error
 	for i, reserve := range reservations {
-		if b.db, b.file, err = openDB(path, reserve, false); !errors.Is(err, syscall.ENOMEM) {
+		if b.db, b.file, err = openDB(path, reserve, writing); !errors.Is(err, syscall.ENOMEM) {
 			b.mapped = int64(reserve)
 			if err == nil && i > 0 {
 				b.about.Warnings = append(b.about.Warnings, reservedLess(reserve, reservations[0]))

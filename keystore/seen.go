@@ -129,14 +129,14 @@ func beginWatching(tx *bolt.Tx, now time.Time) error {
 // it. A store whose schema is older than that has nothing to forget.
 func WatchAnew(path string) error {
 	has := false
-	err := withDB(path, true, func(db *bolt.DB) error {
+	err := withDB(path, beforeWriting, func(db *bolt.DB) error {
 		return db.View(func(tx *bolt.Tx) error {
 			has = tx.Bucket(bucketSeen) != nil
 			return nil
 		})
 	})
 	if err == nil && has { // else not a byte is changed
-		err = withDB(path, false, func(db *bolt.DB) error { return db.Update(watchAnew) })
+		err = withDB(path, writing, func(db *bolt.DB) error { return db.Update(watchAnew) })
 	}
 	if err != nil {
 		return pathError(path, err)
@@ -144,12 +144,15 @@ func WatchAnew(path string) error {
 	return nil
 }
 
-func withDB(path string, readOnly bool, use func(*bolt.DB) error) error {
-	db, _, err := openDB(path, 0, readOnly)
+func withDB(path string, to purpose, use func(*bolt.DB) error) error {
+	db, file, err := openDB(path, 0, to)
 	if err != nil {
 		return err
 	}
 	err = guarded(func() error { return use(db) })
+	if errors.Is(err, ErrDamaged) { // bbolt panicked, and may have kept its locks
+		return errors.Join(err, file.Close())
+	}
 	return errors.Join(err, db.Close())
 }
 

@@ -23,7 +23,7 @@ func verifyFile(path string) (int, error) {
 	if path == "" {
 		return 0, errors.New("no path is given")
 	}
-	db, file, err := openDB(path, 0, true)
+	db, file, err := openDB(path, 0, beforeWriting)
 	if err != nil {
 		return 0, err
 	}
@@ -54,7 +54,7 @@ func ReadBolt(path string) (*Bolt, error) {
 	b.failed.Store(&errOpenedToRead)
 	b.mapped = math.MaxInt64 // it does not grow
 	var err error
-	if b.db, b.file, err = openDB(path, 0, true); err == nil {
+	if b.db, b.file, err = openDB(path, 0, reading); err == nil {
 		if _, err = b.load(); err == nil {
 			err = b.view(func(tx *bolt.Tx) error {
 				b.about.Schema = int(schemaOf(tx))
