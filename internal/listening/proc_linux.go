@@ -20,26 +20,40 @@ type listener struct {
 	inode uint64 // of the socket, as /proc/PID/fd has it
 }
 
-// listeners returns who listens in this network namespace, in any process.
+// tables are where the kernel tells who listens in this network namespace.
+var tables = []struct {
+	path string
+	read func(io.Reader) []listener
+}{
+	{"/proc/self/net/tcp", readTCP},
+	{"/proc/self/net/tcp6", readTCP},
+	{"/proc/self/net/unix", readUnix},
+}
+
+// listeners returns who listens in this network namespace, in any process. The
+// kernel gives a table in pieces of a page. Where others begin and end between two of
+// them, it gives a row twice, or leaves one out. So all is read twice, and a socket
+// counts once.
 func listeners() ([]listener, error) {
 	var all []listener
-	for _, table := range []struct {
-		path string
-		read func(io.Reader) []listener
-	}{
-		{"/proc/self/net/tcp", readTCP},
-		{"/proc/self/net/tcp6", readTCP},
-		{"/proc/self/net/unix", readUnix},
-	} {
-		f, err := os.Open(table.path)
-		if os.IsNotExist(err) && table.path != "/proc/self/net/tcp" {
-			continue // a kernel without IPv6
+	known := make(map[uint64]bool)
+	for range 2 {
+		for _, table := range tables {
+			f, err := os.Open(table.path)
+			if os.IsNotExist(err) && table.path != "/proc/self/net/tcp" {
+				continue // a kernel without IPv6
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, l := range table.read(f) {
+				if !known[l.inode] {
+					known[l.inode] = true
+					all = append(all, l)
+				}
+			}
+			f.Close()
 		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, table.read(f)...)
-		f.Close()
 	}
 	return all, nil
 }
