@@ -125,6 +125,8 @@ func TestDoctorTellsAccidents(t *testing.T) {
 		do := g.doctor(t).says(t, "ports", "fail", fmt.Sprintf("process %d", other.cmd.Process.Pid), "by turns")
 		g.follow(t, do[strings.Index(do, "kill"):])
 		<-other.exited
+		// The gateway itself looks once a second.
+		await(t, "good health", func() bool { return g.cli(t, "keygate", "doctor").Code == 0 })
 		mended(t, "ports")
 	})
 	t.Run("backups", func(t *testing.T) {
