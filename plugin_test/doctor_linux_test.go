@@ -100,7 +100,7 @@ func (g *gateway) doctor(t testing.TB, args ...string) examination {
 		}
 	}
 	if r.Code != failed || text.Code != failed || strings.Count(text.Stdout, "\n") != len(answer.Checks) {
-		t.Errorf("status %d and %d, want %d:\n%s%s", r.Code, text.Code, failed, text.Stdout, text.Stderr)
+		t.Errorf("status %d and %d, want %d:\n%s\n%s%s", r.Code, text.Code, failed, r.Stdout, text.Stdout, text.Stderr)
 	}
 	return found
 }

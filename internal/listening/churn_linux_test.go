@@ -6,23 +6,26 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
+
+// shares lets several sockets have one port, as Caddy does.
+var shares = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+}}
 
 // TestFoundWhateverOthersDo asks for listeners, of which two share each port, while
 // others begin and end: the kernel tells of them in pieces, between which they move.
 func TestFoundWhateverOthersDo(t *testing.T) {
 	var stable []Address
-	share := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
-	}}
 	for range 40 {
-		l, err := share.Listen(t.Context(), "tcp", "127.0.0.1:0")
+		l, err := shares.Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		m, err := share.Listen(t.Context(), "tcp", l.Addr().String())
+		m, err := shares.Listen(t.Context(), "tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,4 +65,47 @@ func TestFoundWhateverOthersDo(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestReplacedByItself opens a socket at an address before it closes the one that was
+// there, as a reload does: at no moment has another process the address.
+func TestReplacedByItself(t *testing.T) {
+	listen := func(address string) net.Listener {
+		l, err := shares.Listen(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	last := listen("127.0.0.1:0")
+	address := last.Addr().String()
+	stop := make(chan struct{})
+	var reloads sync.WaitGroup
+	reloads.Go(func() {
+		for {
+			select {
+			case <-stop:
+				last.Close()
+				return
+			default:
+				next := listen(address)
+				last.Close()
+				last = next
+			}
+		}
+	})
+	w := newWatch(zap.NewNop(), false)
+	for range 500 {
+		w.Look()
+		if taken := w.Taken(); len(taken) > 0 {
+			t.Errorf("the watch: %v", taken)
+			break
+		}
+		if err := Check([]Address{tcpAt(t, address)}); err != nil {
+			t.Errorf("the check: %v", err)
+			break
+		}
+	}
+	close(stop)
+	reloads.Wait()
 }
