@@ -15,7 +15,7 @@ func Check(addresses []Address) error {
 	if err != nil {
 		return nil //nolint:nilerr // nothing is known
 	}
-	own, err := inodesOf("self")
+	all, own, err := ownOf(all)
 	if err != nil {
 		return nil //nolint:nilerr // nothing is known
 	}
@@ -25,6 +25,35 @@ func Check(addresses []Address) error {
 		}
 	}
 	return nil
+}
+
+// ownOf returns the sockets that this process has open, and of the listeners those
+// that still listen after that: of one that this process has closed meanwhile, as it
+// does when it loads another config, nobody can tell whose it was.
+func ownOf(all []listener) (stay []listener, own map[uint64]bool, err error) {
+	own, err = inodesOf("self")
+	if err != nil {
+		return nil, nil, err
+	}
+	again, err := listeners()
+	if err != nil {
+		return nil, nil, err
+	}
+	still := inodes(again)
+	for _, l := range all {
+		if still[l.inode] {
+			stay = append(stay, l)
+		}
+	}
+	return stay, own, nil
+}
+
+func inodes(all []listener) map[uint64]bool {
+	set := make(map[uint64]bool, len(all))
+	for _, l := range all {
+		set[l.inode] = true
+	}
+	return set
 }
 
 // takenBy finds the other process that accepts connections at an address.

@@ -50,7 +50,7 @@ func TestFoundWhateverOthersDo(t *testing.T) {
 			}
 		})
 	}
-	for range 200 {
+	for range 40 {
 		all, err := listeners()
 		if err != nil {
 			t.Fatal(err)
@@ -95,7 +95,7 @@ func TestReplacedByItself(t *testing.T) {
 		}
 	})
 	w := newWatch(zap.NewNop(), false)
-	for range 500 {
+	for range 100 {
 		w.Look()
 		if taken := w.Taken(); len(taken) > 0 {
 			t.Errorf("the watch: %v", taken)

@@ -2,6 +2,7 @@ package listening
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -26,7 +28,7 @@ func TestMain(m *testing.M) {
 			if network == "unix" {
 				_ = os.Remove(host)
 			}
-			l, err := net.Listen(network, host)
+			l, err := shares.Listen(context.Background(), network, host)
 			if err != nil {
 				fmt.Println(err)
 				os.Exit(1)
@@ -366,7 +368,7 @@ func TestWatchForgetsWhatIsClosed(t *testing.T) {
 
 // A port that another process also listens on is told while it does so.
 func TestWatchTellsSharedPorts(t *testing.T) {
-	own, err := net.Listen("tcp", "127.0.0.1:0")
+	own, err := shares.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,19 +380,20 @@ func TestWatchTellsSharedPorts(t *testing.T) {
 		defer w.drop()
 		w.Look()
 		wantLogged(t, logs)
-		pid, _, end := other(t, fmt.Sprintf("tcp=127.0.0.2:%d", at.TCP.Port())) // no matter
+		_, _, endElsewhere := other(t, fmt.Sprintf("tcp=127.0.0.2:%d", at.TCP.Port())) // no matter
 		w.Look()
 		wantLogged(t, logs)
-		all, err := listeners()
-		if err != nil {
-			t.Fatal(err)
+		pid, _, end := other(t, fmt.Sprintf("tcp=%s", at))
+		w.Look()
+		want := []error{&TakenError{at, pid}}
+		if shared {
+			want = nil
 		}
-		all = append(all, listener{Address{TCP: netip.AddrPortFrom(netip.IPv6Unspecified(), at.TCP.Port())}, 1}) // as with SO_REUSEPORT
-		w.look(all)
-		if got := len(w.Taken()); got != map[bool]int{false: 1, true: 0}[shared] {
-			t.Errorf("shared %t, beside process %d: taken %v", shared, pid, w.Taken())
+		if got := w.Taken(); !reflect.DeepEqual(got, want) {
+			t.Errorf("shared %t: taken %v, want %v", shared, got, want)
 		}
 		end()
+		endElsewhere()
 		w.Look()
 		if got := w.Taken(); len(got) > 0 {
 			t.Errorf("taken: %v", got)

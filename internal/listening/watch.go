@@ -118,7 +118,8 @@ func (w *Watch) Look() {
 func (w *Watch) look(all []listener) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.update(all) {
+	all, ok := w.update(all)
+	if !ok {
 		return
 	}
 	taken := make(map[Address]int)
@@ -147,22 +148,17 @@ func (w *Watch) look(all []listener) {
 }
 
 // update reads which listeners are this process's own, if there are others than
-// before: a process may have very many open files.
-func (w *Watch) update(all []listener) bool {
-	now := make(map[uint64]bool, len(all))
-	for _, l := range all {
-		now[l.inode] = true
+// before: a process may have very many open files. It returns those of which it knows.
+func (w *Watch) update(all []listener) ([]listener, bool) {
+	if w.own != nil && maps.Equal(inodes(all), w.known) {
+		return all, true
 	}
-	if w.own != nil && maps.Equal(now, w.known) {
-		return true
-	}
-	own, err := inodesOf("self")
+	stay, own, err := ownOf(all)
 	if err != nil {
-		return false
+		return nil, false
 	}
-	maps.DeleteFunc(own, func(inode uint64, _ bool) bool { return !now[inode] })
-	w.known, w.own = now, own
-	return true
+	w.known, w.own = inodes(stay), own
+	return stay, true
 }
 
 // sharedPath reports whether another process listens on a socket that was made
