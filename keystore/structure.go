@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -54,11 +57,16 @@ type structure struct {
 	file     io.ReaderAt
 	pageSize int
 	high     uint64   // all pages have lower IDs
-	used     []uint64 // one bit for each page
+	used     []uint64 // one bit for each page, set by any of the walkers
 	toChange bool     // what only changes rely on is checked as well
-	start    int64    // where in the file the buffer begins
-	buffer   []byte
-	key      []byte
+}
+
+// walker is one of those who read the pages at once.
+type walker struct {
+	*structure
+	start  int64 // where in the file the buffer begins
+	buffer []byte
+	key    []byte
 }
 
 // subtree is a page and all below it.
@@ -85,7 +93,8 @@ func checkStructure(tx *bolt.Tx, file io.ReaderAt, toChange bool) error {
 	s := &structure{file: file, pageSize: pageSize, high: uint64(tx.Size()) / uint64(pageSize), toChange: toChange}
 	s.used = make([]uint64, s.high/64+1)
 	s.use(0, 2)
-	err := s.check(uint64(tx.ID()))
+	w := walker{structure: s}
+	err := w.check(uint64(tx.ID()))
 	switch {
 	case err == nil:
 		return nil
@@ -97,22 +106,22 @@ func checkStructure(tx *bolt.Tx, file io.ReaderAt, toChange bool) error {
 	return fmt.Errorf("%w; %s", err, adviceDamaged)
 }
 
-func (s *structure) check(tx uint64) error {
-	root, free, err := s.meta(tx)
+func (w *walker) check(tx uint64) error {
+	root, free, err := w.meta(tx)
 	if err == nil {
-		err = s.trees(root)
+		err = w.trees(root)
 	}
-	if err == nil && s.toChange && free != noFreelist {
-		err = s.free(free)
+	if err == nil && w.toChange && free != noFreelist {
+		err = w.free(free)
 	}
 	return err
 }
 
 // meta returns what the meta page of a transaction says. It may be either: a backup
 // has the last in the first.
-func (s *structure) meta(tx uint64) (root, free uint64, err error) {
+func (w *walker) meta(tx uint64) (root, free uint64, err error) {
 	for page := range int64(2) {
-		meta, err := s.read(page*int64(s.pageSize), metaLen)
+		meta, err := w.read(page*int64(w.pageSize), metaLen)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -128,23 +137,42 @@ func (s *structure) meta(tx uint64) (root, free uint64, err error) {
 // trees checks the tree with the root given, and those of the buckets in it. It
 // goes down by levels.
 func (s *structure) trees(root uint64) (err error) {
-	level, next := []subtree{{root: root}}, []subtree(nil)
-	for len(level) > 0 {
+	for level := []subtree{{root: root}}; len(level) > 0 && err == nil; {
 		slices.SortFunc(level, func(a, b subtree) int { return cmp.Compare(a.root, b.root) })
-		next = next[:0]
-		for _, t := range level {
-			if next, err = s.page(t, next); err != nil {
-				return err
-			}
-		}
-		level, next = next, level
+		level, err = s.level(level)
 	}
-	return nil
+	return err
+}
+
+// level checks the first pages of subtrees, and returns the subtrees below them. Of
+// the last level, which has nearly all pages, each processor reads a part.
+func (s *structure) level(level []subtree) (next []subtree, err error) {
+	const least = 256 // subtrees of a part
+	parts := slices.Collect(slices.Chunk(level, max(least, len(level)/runtime.GOMAXPROCS(0)+1)))
+	below, failed := make([][]subtree, len(parts)), make([]error, len(parts))
+	var walkers sync.WaitGroup
+	for i, part := range parts {
+		walkers.Go(func() {
+			w := walker{structure: s}
+			for _, t := range part {
+				if below[i], failed[i] = w.page(t, below[i]); failed[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	walkers.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return slices.Concat(below...), nil
 }
 
 // page checks the first page of a subtree, and appends the subtrees below it.
-func (s *structure) page(t subtree, next []subtree) ([]subtree, error) {
-	at, size, kind, count, err := s.header(t.root)
+func (w *walker) page(t subtree, next []subtree) ([]subtree, error) {
+	at, size, kind, count, err := w.header(t.root)
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +184,11 @@ func (s *structure) page(t subtree, next []subtree) ([]subtree, error) {
 	}
 	first := len(next)
 	var buckets []element
-	err = s.elements(at, size, kind, count, t.from, t.to, func(e element) {
+	err = w.elements(at, size, kind, count, t.from, t.to, func(e element) {
 		switch {
 		case kind == pageLeaf && e.kind == elementBucket:
 			buckets = append(buckets, e)
-		case kind == pageBranch && !s.toChange:
+		case kind == pageBranch && !w.toChange:
 			next = append(next, subtree{root: e.child})
 		case kind == pageBranch:
 			from := bytes.Clone(e.key)
@@ -173,7 +201,7 @@ func (s *structure) page(t subtree, next []subtree) ([]subtree, error) {
 	for _, e := range buckets {
 		var root uint64
 		if err == nil {
-			root, err = s.bucket(e)
+			root, err = w.bucket(e)
 		}
 		if root != 0 {
 			next = append(next, subtree{root: root})
@@ -187,11 +215,11 @@ func (s *structure) page(t subtree, next []subtree) ([]subtree, error) {
 
 // elements checks those of a page of a tree, which is at a place of the file, and
 // yields them.
-func (s *structure) elements(at int64, size int, kind uint16, count int, from, to []byte, yield func(element)) error {
-	s.key = s.key[:0]
+func (w *walker) elements(at int64, size int, kind uint16, count int, from, to []byte, yield func(element)) error {
+	w.key = w.key[:0]
 	for i := range count {
 		begins := pageHeader + i*pageElement
-		head, err := s.read(at+int64(begins), pageElement)
+		head, err := w.read(at+int64(begins), pageElement)
 		if err != nil {
 			return err
 		}
@@ -208,25 +236,25 @@ func (s *structure) elements(at int64, size int, kind uint16, count int, from, t
 			return damagedAt("element %d is not what its page has room for", i)
 		}
 		e.value = at + int64(key) + int64(keyLen)
-		if !s.toChange {
+		if !w.toChange {
 			yield(e)
 			continue
 		}
-		if e.key, err = s.read(at+int64(key), int(keyLen)); err != nil {
+		if e.key, err = w.read(at+int64(key), int(keyLen)); err != nil {
 			return err
 		}
-		if i > 0 && bytes.Compare(e.key, s.key) <= 0 || i == 0 && from != nil && !bytes.Equal(e.key, from) || to != nil && bytes.Compare(e.key, to) >= 0 {
+		if i > 0 && bytes.Compare(e.key, w.key) <= 0 || i == 0 && from != nil && !bytes.Equal(e.key, from) || to != nil && bytes.Compare(e.key, to) >= 0 {
 			return damagedAt("element %d is out of order", i)
 		}
-		s.key = append(s.key[:0], e.key...)
+		w.key = append(w.key[:0], e.key...)
 		yield(e)
 	}
 	return nil
 }
 
 // bucket checks one, and returns its root, or 0 if its only page is in it.
-func (s *structure) bucket(e element) (root uint64, err error) {
-	head, err := s.read(e.value, min(e.valueLen, bucketHeader+pageHeader))
+func (w *walker) bucket(e element) (root uint64, err error) {
+	head, err := w.read(e.value, min(e.valueLen, bucketHeader+pageHeader))
 	if err != nil {
 		return 0, err
 	}
@@ -245,7 +273,7 @@ func (s *structure) bucket(e element) (root uint64, err error) {
 		return 0, damagedAt("the page of a bucket has the number %d, is of kind %#x and has %d elements", id, kind, count)
 	}
 	nested := false
-	err = s.elements(e.value+bucketHeader, size, kind, count, nil, nil, func(e element) {
+	err = w.elements(e.value+bucketHeader, size, kind, count, nil, nil, func(e element) {
 		nested = nested || e.kind == elementBucket
 	})
 	if nested {
@@ -255,8 +283,8 @@ func (s *structure) bucket(e element) (root uint64, err error) {
 }
 
 // free checks the list of free pages: none of them may be in use.
-func (s *structure) free(id uint64) error {
-	at, size, kind, count, err := s.header(id)
+func (w *walker) free(id uint64) error {
+	at, size, kind, count, err := w.header(id)
 	if err != nil {
 		return err
 	}
@@ -267,7 +295,7 @@ func (s *structure) free(id uint64) error {
 	room := (size - pageHeader) / 8
 	listed := uint64(count)
 	if count == manyFree {
-		first, err := s.read(at, 8)
+		first, err := w.read(at, 8)
 		if err != nil {
 			return err
 		}
@@ -277,11 +305,11 @@ func (s *structure) free(id uint64) error {
 		return damagedAt("page %d has no room for %d free pages", id, listed)
 	}
 	for ; listed > 0; listed-- {
-		free, err := s.read(at, 8)
+		free, err := w.read(at, 8)
 		if err != nil {
 			return err
 		}
-		if !s.use(number64(free), 1) {
+		if !w.use(number64(free), 1) {
 			return damagedAt("page %d is said to be free", number64(free))
 		}
 		at += 8
@@ -291,12 +319,12 @@ func (s *structure) free(id uint64) error {
 
 // header returns where a page is, how many bytes it has, and what its header says.
 // It marks the page as used.
-func (s *structure) header(id uint64) (at int64, size int, kind uint16, count int, err error) {
-	if id >= s.high {
-		return 0, 0, 0, 0, damagedAt("page %d is asked for, of %d", id, s.high)
+func (w *walker) header(id uint64) (at int64, size int, kind uint16, count int, err error) {
+	if id >= w.high {
+		return 0, 0, 0, 0, damagedAt("page %d is asked for, of %d", id, w.high)
 	}
-	at = int64(id) * int64(s.pageSize)
-	head, err := s.read(at, s.pageSize)
+	at = int64(id) * int64(w.pageSize)
+	head, err := w.read(at, w.pageSize)
 	if err != nil {
 		return 0, 0, 0, 0, err
 	}
@@ -305,14 +333,14 @@ func (s *structure) header(id uint64) (at int64, size int, kind uint16, count in
 	if itself := number64(head); itself != id {
 		return 0, 0, 0, 0, damagedAt("page %d says that it is %d", id, itself)
 	}
-	if !s.use(id, pages) {
-		return 0, 0, 0, 0, damagedAt("page %d is used twice, or has %d pages of %d", id, pages, s.high)
+	if !w.use(id, pages) {
+		return 0, 0, 0, 0, damagedAt("page %d is used twice, or has %d pages of %d", id, pages, w.high)
 	}
-	size = int(pages) * s.pageSize
+	size = int(pages) * w.pageSize
 	if kind != pageFree && pageHeader+count*pageElement > size {
 		return 0, 0, 0, 0, damagedAt("page %d has no room for %d elements", id, count)
 	}
-	_, err = s.read(at, min(size, readAhead)) // so that the page is not read piece by piece
+	_, err = w.read(at, min(size, readAhead)) // so that the page is not read piece by piece
 	return at, size, kind, count, err
 }
 
@@ -323,26 +351,30 @@ func (s *structure) use(id, pages uint64) bool {
 		return false
 	}
 	for last := id + pages; id < last; id++ {
-		if s.used[id/64]>>(id%64)&1 != 0 {
+		bit := uint64(1) << (id % 64)
+		if atomic.OrUint64(&s.used[id/64], bit)&bit != 0 {
 			return false
 		}
-		s.used[id/64] |= 1 << (id % 64)
 	}
 	return true
 }
 
 // read returns n bytes of the file from at on. They are valid until the next call.
-func (s *structure) read(at int64, n int) ([]byte, error) {
-	if from := at - s.start; from >= 0 && from+int64(n) <= int64(len(s.buffer)) {
-		return s.buffer[from:][:n], nil
+func (w *walker) read(at int64, n int) ([]byte, error) {
+	if from := at - w.start; from >= 0 && from+int64(n) <= int64(len(w.buffer)) {
+		return w.buffer[from:][:n], nil
 	}
-	s.start, s.buffer = at, slices.Grow(s.buffer[:0], max(n, readAhead))[:max(n, readAhead)]
-	got, err := s.file.ReadAt(s.buffer, at)
-	s.buffer = s.buffer[:got]
+	return w.fill(at, n)
+}
+
+func (w *walker) fill(at int64, n int) ([]byte, error) {
+	w.start, w.buffer = at, slices.Grow(w.buffer[:0], max(n, readAhead))[:max(n, readAhead)]
+	got, err := w.file.ReadAt(w.buffer, at)
+	w.buffer = w.buffer[:got]
 	if got < n {
 		return nil, err
 	}
-	return s.buffer[:n], nil
+	return w.buffer[:n], nil
 }
 
 func damagedAt(what string, args ...any) error {
