@@ -62,7 +62,7 @@ func TestDeploymentWithItsTools(t *testing.T) {
 		"the metrics are well put": {ours.String(), []string{"promtool", "check", "metrics"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*patience) // promtool goes through two weeks
 			defer cancel()
 			cmd := exec.CommandContext(ctx, test.command[0], test.command[1:]...)
 			cmd.Stdin = strings.NewReader(test.stdin)
