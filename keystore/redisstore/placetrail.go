@@ -40,8 +40,9 @@ type placer struct {
 	s *Store
 
 	// lives has the workspace of each key whose life has begun before the entries that
-	// are read.
+	// are read, which come after the one with the number last.
 	lives map[apikey.ID]string
+	last  string
 }
 
 // page places the next entries. It reports whether there are no more.
@@ -62,6 +63,9 @@ func (p *placer) page() (done bool, err error) {
 	}
 	if placed == seq || seq == "" {
 		return true, nil
+	}
+	if placed != p.last { // another gateway has placed some, among which lives may have ended
+		clear(p.lives)
 	}
 	m, err := s.conn.Do(s.conn.B().Zrangebyscore().Key(n.audit).Min("("+placed).Max("+inf").Withscores().Limit(0, placePage).Build())
 	if err != nil {
@@ -84,6 +88,7 @@ func (p *placer) page() (done bool, err error) {
 	if len(members) > 0 {
 		args[1] = args[len(args)-2]
 	}
+	p.last = args[1]
 	_, err = s.conn.Run(placeScript, []string{n.meta, n.audit, n.auditByWs, n.places}, args)
 	return false, changeError(err)
 }
