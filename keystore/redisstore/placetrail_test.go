@@ -25,15 +25,16 @@ func inSome(n int, workspace string) apikey.Key {
 
 var someWorkspaces = []string{"a", "a-b", "b"}
 
-// changeSome makes one change of any kind. Keys come again in other workspaces.
-func changeSome(s *Store, r *rand.Rand, keys, step int) error {
-	n, workspace := r.IntN(keys), someWorkspaces[r.IntN(3)]
+// changeSome makes one change of any kind, of one of the keys from a number on. They
+// come again in other workspaces.
+func changeSome(s *Store, r *rand.Rand, from, keys, step int) error {
+	n, workspace := from+r.IntN(keys), someWorkspaces[r.IntN(3)]
 	var err error
 	switch r.IntN(6) {
 	case 0:
 		err = s.Create(inSome(n, workspace), by)
 	case 1:
-		err = s.CreateAll([]apikey.Key{inSome(n, workspace), inSome(n+keys, workspace)}, by, nil)
+		err = s.CreateAll([]apikey.Key{inSome(n, workspace), inSome(n+1000, workspace)}, by, nil)
 	case 2:
 		err = s.Delete(testKey(n).ID, by, nil)
 	case 3:
@@ -97,7 +98,8 @@ func asSchema2(server *redistest.Server, n *names) {
 }
 
 // TestPlaceTrail has trails of an older gateway, which become what they would be if
-// this one had made them, while others make changes.
+// this one had made them, while others make changes. Each has its own keys: of a key
+// that one deletes and another makes anew at once, the trail may tell in either order.
 func TestPlaceTrail(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -108,7 +110,7 @@ func TestPlaceTrail(t *testing.T) {
 	s := open(t, c)
 	r := rand.New(rand.NewPCG(seed, 1))
 	for step := range 3 * placePage { // several pages
-		if err := changeSome(s, r, 12, step); err != nil {
+		if err := changeSome(s, r, 0, 12, step); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,7 +125,7 @@ func TestPlaceTrail(t *testing.T) {
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(2+i)))
 			for step := range 150 {
-				if err := changeSome(s, r, 12, 1000*(i+1)+step); err != nil {
+				if err := changeSome(s, r, 4*i, 4, 1000*(i+1)+step); err != nil {
 					t.Error(err)
 				}
 				if step%10 == 0 {
