@@ -80,7 +80,7 @@ func dialBriefly(t *testing.T, addr string) *redis.Conn {
 	var conn *redis.Conn
 	redistest.Until(t, "there is a connection", func() bool {
 		var err error
-		conn, err = redis.Dial(redis.Config{Addresses: []string{addr}, Timeout: 60 * time.Millisecond})
+		conn, err = redis.Dial(redis.Config{Addresses: []string{addr}, Timeout: 300 * time.Millisecond})
 		return err == nil
 	})
 	t.Cleanup(conn.Close)
