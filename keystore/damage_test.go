@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -259,9 +258,7 @@ func TestRollbackFails(t *testing.T) {
 	if !errors.Is(err, ErrDamaged) {
 		t.Errorf("the change: %v; want ErrDamaged", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	mustEnd(t, "a change after it, or close,", func() {
 		if err := b.Delete(numberedID(0), testActor, nil); !errors.Is(err, ErrDamaged) {
 			t.Errorf("delete: %v; want ErrDamaged", err)
 		}
@@ -274,10 +271,5 @@ func TestRollbackFails(t *testing.T) {
 		if err := b.Close(); !errors.Is(err, ErrDamaged) {
 			t.Errorf("close: %v; want ErrDamaged", err)
 		}
-	}()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("a change after it, or close, waits for ever")
-	}
+	})
 }

@@ -62,8 +62,8 @@ func openBolt(path string, create bool) (*Bolt, error) {
 		}
 	}
 	// bbolt may write to a file when it opens it for writing, and follows what its
-	// pages say, so the file is checked before. The keys are read now, too: the pages that this touches
-	// count as memory of the process until the map is closed.
+	// pages say, so the file is checked before. The keys are read now, too: the pages
+	// that this touches count as memory of the process until the map is closed.
 	if b.db, b.file, err = openDB(path, 0, beforeWriting); err != nil {
 		return nil, err
 	}

@@ -100,13 +100,7 @@ func TestStructureOfEveryDamage(t *testing.T) {
 					t.Errorf("%s: create: %v", what, err)
 				}
 			}
-			closed := make(chan struct{})
-			go func() { b.Close(); close(closed) }()
-			select {
-			case <-closed:
-			case <-time.After(10 * time.Second):
-				t.Fatalf("%s: close does not end", what)
-			}
+			mustEnd(t, what+": close", func() { b.Close() })
 			if _, after := VerifyFile(damagedPath); before == nil && after != nil {
 				t.Errorf("%s: verified, and after changes: %v", what, after)
 			}
@@ -138,7 +132,6 @@ func (n number) set(file []byte, value uint64) bool {
 // numbersOf returns the numbers of the pages below high: those of their headers, and
 // of their first and last elements. values are such as may lead elsewhere.
 func numbersOf(file []byte, high uint64) (numbers []number, values []uint64) {
-	const leaf, branch, free = 2, 1, 16
 	values = []uint64{0, 1, high - 1, high, 0x7fff, 0xffff, 1<<31 - 1, 1<<32 - 1, 1 << 33, 1<<63 - 1, 1<<64 - 1}
 	numbersAt := func(name string, at int, names string, sizes ...int) {
 		for i, field := range strings.Fields(names) {
@@ -156,27 +149,27 @@ func numbersOf(file []byte, high uint64) (numbers []number, values []uint64) {
 		numbersAt(name, at, "id flags count overflow", 8, 2, 2, 4)
 		flags, count := numberAt(at+8, 2), numberAt(at+10, 2)
 		for _, i := range slices.Compact([]int{0, count - 1}) {
-			element := at + 16 + 16*i
+			element := at + pageHeader + pageElement*i
 			name := fmt.Sprintf("%s, of element %d:", name, i)
 			switch {
 			case count == 0:
-			case flags == branch:
+			case flags == pageBranch:
 				numbersAt(name, element, "pos ksize page", 4, 4, 8)
-			case flags == leaf:
+			case flags == pageLeaf:
 				numbersAt(name, element, "flags pos ksize vsize", 4, 4, 4, 4)
-				if numberAt(element, 4) == 1 { // a bucket
+				if numberAt(element, 4) == elementBucket {
 					value := element + numberAt(element+4, 4) + numberAt(element+8, 4)
 					numbersAt(name+" bucket", value, "root", 8)
 					if numberAt(value, 8) == 0 {
-						page(name+" inline", value+16)
+						page(name+" inline", value+bucketHeader)
 					}
 				}
-			case flags == free:
-				numbersAt(name, at+16+8*i, "free", 8)
-				values = append(values, uint64(numberAt(at+16+8*i, 8)))
+			case flags == pageFree:
+				numbersAt(name, at+pageHeader+8*i, "free", 8)
+				values = append(values, uint64(numberAt(at+pageHeader+8*i, 8)))
 			}
 		}
-		if flags != leaf {
+		if flags != pageLeaf {
 			values = append(values, uint64(numberAt(at, 8)))
 		}
 	}
@@ -185,6 +178,22 @@ func numbersOf(file []byte, high uint64) (numbers []number, values []uint64) {
 	}
 	slices.Sort(values)
 	return numbers, slices.Compact(values)
+}
+
+// mustEnd fails the test if fn goes on for ten seconds: what waits for a lock that
+// nobody releases cannot be ended otherwise.
+func mustEnd(t *testing.T, what string, fn func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fn()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s does not end", what)
+	}
 }
 
 // underDamage is what endsInBounds says if it ends the process.
