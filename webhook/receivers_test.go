@@ -214,17 +214,23 @@ func TestThreeDays(t *testing.T) {
 	w, r := newWorld(t, c), newReceiver(t, c)
 	r.answers(status(500))
 	w.serve(r.hook(t))
-	w.create()
-	w.advance("71 hours are over", time.Hour, func() bool { return c.now().After(start.Add(71 * time.Hour)) })
-	w.create()
-	until(t, "both wait", func() bool { return w.s.Waiting() == 2 })
-	if n := w.counts.Dropped(); n != 0 {
-		t.Fatalf("%d were dropped after %s", n, c.now().Sub(start))
+	refused := func(n int) {
+		t.Helper()
+		until(t, "attempts have failed", func() bool { return w.logged.FilterMessageSnippet("was not delivered").Len() == n })
 	}
-	w.advance("the first is dropped", 10*time.Minute, func() bool { return w.counts.Dropped() == 1 })
-	if after := c.now().Sub(start); after <= maxAge || after > maxAge+2*time.Hour {
-		t.Errorf("it was dropped after %s", after)
+	w.create()
+	refused(1)
+	c.add(maxAge - time.Hour)
+	refused(2)
+	w.create()
+	refused(3)
+	c.add(time.Hour)
+	refused(5)
+	if n := w.counts.Dropped(); n != 0 || w.s.Waiting() != 2 {
+		t.Fatalf("%d were dropped after %s, %d wait", n, c.now().Sub(start), w.s.Waiting())
 	}
+	c.add(time.Second)
+	until(t, "the first is dropped", func() bool { return w.counts.Dropped() == 1 && w.s.Waiting() == 1 })
 	if n := w.logged.FilterMessageSnippet("were dropped").Len(); n != 1 {
 		t.Errorf("%d lines tell of it", n)
 	}
