@@ -13,6 +13,7 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/caddymodule/lasting"
+	"github.com/socialpatra/keygate/caddymodule/response"
 	"github.com/socialpatra/keygate/internal/headers"
 	"github.com/socialpatra/keygate/ratelimit"
 )
@@ -40,7 +41,7 @@ type answer struct {
 	taken    headers.Taken
 	identity [3]string // values of the headers that name the key
 	left     string    // the value of RateLimit; "": not made yet
-	values   headerValues
+	values   response.Values
 }
 
 // forward passes the request on as the backend may see it. While it is served it
@@ -86,7 +87,7 @@ func (a *answer) identify(d *access.Decision) *[3]string {
 	var buf [208]byte
 	b := buf[:0]
 	if a.handler.RateLimitHeaders == "on" {
-		b = appendLeft(b, &a.limits)
+		b = response.AppendLeft(b, &a.limits)
 	}
 	text := string(append(b, d.ID[:]...))
 	a.left = text[:len(b)]
@@ -185,21 +186,21 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 // setRefusal sets the headers that depend on the reason.
 func (a *answer) setRefusal(h http.Header, d *access.Decision) {
 	if challenge := a.challenge(d); challenge != "" {
-		h["Www-Authenticate"] = a.values.of(challenge + a.handler.metadata)
+		h["Www-Authenticate"] = a.values.Of(challenge + a.handler.metadata)
 	}
 	if retryAfter := a.wait(d.Reason); retryAfter > 0 {
-		h["Retry-After"] = a.values.of(strconv.Itoa(retryAfter))
+		h["Retry-After"] = a.values.Of(strconv.Itoa(retryAfter))
 	}
 	if d.Reason == access.MethodNotAllowed {
-		h["Allow"] = a.values.of(access.RequestMethods)
+		h["Allow"] = a.values.Of(access.RequestMethods)
 	}
 }
 
 func (a *answer) writeProblem(w http.ResponseWriter, d *access.Decision) {
 	h := w.Header()
-	body := problemBody(d, a)
-	h["Content-Type"] = a.values.of("application/problem+json")
-	h["Content-Length"] = a.values.of(strconv.Itoa(len(body)))
+	body := response.Denial(d, response.Facts{Caps: &a.caps, Limits: &a.limits, RetryAfter: a.retryAfter, Instance: a.verdict.instance})
+	h["Content-Type"] = a.values.Of("application/problem+json")
+	h["Content-Length"] = a.values.Of(strconv.Itoa(len(body)))
 	w.WriteHeader(d.Reason.Status())
 	if a.request.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client may have gone
@@ -211,9 +212,9 @@ func (a *answer) writeProblem(w http.ResponseWriter, d *access.Decision) {
 func (a *answer) refuse(w http.ResponseWriter) {
 	a.complete(w)
 	h := w.Header()
-	h["Cache-Control"] = a.values.of("no-store")
-	a.verdict.instance = newInstance()
-	h["Request-Id"] = a.values.of(a.verdict.instance)
+	h["Cache-Control"] = a.values.Of("no-store")
+	a.verdict.instance = response.NewInstance()
+	h["Request-Id"] = a.values.Of(a.verdict.instance)
 }
 
 // complete adds the missing headers to an answer, just before it is written.
@@ -236,20 +237,20 @@ var errTooEarly = errors.New("the TLS handshake is not complete, so that the req
 
 // setHeaders sets the headers that every response of Keygate or its backend has.
 func (a *answer) setHeaders(h http.Header) {
-	a.handler.caching.apply(h, a.opened, &a.values)
+	a.handler.caching.Apply(h, a.opened, &a.values)
 	if a.handler.policy.Report && a.verdict.reason == access.Allowed {
 		return // the rest is the backend's
 	}
-	a.handler.cors.apply(h, a.origin, &a.values)
+	a.handler.cors.Apply(h, a.origin, &a.values)
 	if a.keyed && a.handler.RateLimitHeaders == "on" {
-		setRateLimit(h, &a.caps, &a.limits, a.left, &a.values)
+		response.SetRateLimit(h, &a.caps, &a.limits, a.left, &a.values)
 	}
 	if a.known {
 		delete(h, "Key-Expires")
 	}
 	if a.expires != 0 { // a Date of RFC 9651 §3.3.7
 		var buf [24]byte
-		h["Key-Expires"] = a.values.of(string(strconv.AppendInt(append(buf[:0], '@'), a.expires, 10)))
+		h["Key-Expires"] = a.values.Of(string(strconv.AppendInt(append(buf[:0], '@'), a.expires, 10)))
 	}
 }
 

@@ -60,13 +60,13 @@ func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 		id.put(h, a.identify(d))
 	}
 	a.complete(w)
-	h["Cache-Control"] = a.values.of("no-store")
+	h["Cache-Control"] = a.values.Of("no-store")
 	if !a.handler.front.Own() {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	id.put(h, &a.identity)
-	h["X-Envoy-Auth-Headers-To-Remove"] = a.values.of(id.unwanted.of(&a.handler.policy, d, a.request.Header, a.handler.Header))
+	h["X-Envoy-Auth-Headers-To-Remove"] = a.values.Of(id.unwanted.of(&a.handler.policy, d, a.request.Header, a.handler.Header))
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -62,7 +62,7 @@ func (a *answer) closeAfterBody(w http.ResponseWriter) {
 	if !a.body.unread() {
 		return
 	}
-	w.Header()["Connection"] = a.values.of("close")
+	w.Header()["Connection"] = a.values.Of("close")
 	if length := a.request.ContentLength; length < 0 || length > mostDrained {
 		lingerOnClose(w)
 	}

@@ -2,16 +2,12 @@ package caddymodule
 
 import (
 	"fmt"
-	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/socialpatra/keygate/access"
+	"github.com/socialpatra/keygate/caddymodule/response"
 )
 
 // CORS says how browser pages may call. A preflight carries no key, so the answer
@@ -64,105 +60,12 @@ func (c *CORS) check() error {
 	return nil
 }
 
-// corsHeaders are the fixed parts of the CORS headers, computed once per config.
-type corsHeaders struct {
-	off           bool
-	allowHeaders  string
-	maxAge        string
-	methods       string
-	exposed       string
-	exposedNames  []string // the names in a list
-	preflightVary string
-}
-
-func newCORSHeaders(c *CORS, keyHeader string) corsHeaders {
-	allow := []string{"Authorization"}
-	if keyHeader != "" {
-		allow = append(allow, keyHeader)
-	}
-	age := 10 * time.Minute
-	extra := []string{"Content-Type"}
-	if c != nil && c.AllowHeaders != nil {
-		extra = c.AllowHeaders
-	}
-	if c != nil && c.MaxAge > 0 {
-		age = time.Duration(c.MaxAge)
-	}
-	for _, name := range extra {
-		allow = addName(allow, name)
-	}
-	exposed := []string{"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Request-Id", "Key-Expires"}
+// headers returns the CORS headers of a handler whose keys may also come in
+// keyHeader.
+func (c *CORS) headers(keyHeader string) response.CORS {
+	var o response.CORSOptions
 	if c != nil {
-		for _, name := range c.ExposeHeaders {
-			exposed = addName(exposed, name)
-		}
+		o = response.CORSOptions{Off: c.Off, AllowHeaders: c.AllowHeaders, ExposeHeaders: c.ExposeHeaders, MaxAge: time.Duration(c.MaxAge)}
 	}
-	return corsHeaders{
-		off:           c.off(),
-		allowHeaders:  strings.Join(allow, ", "),
-		maxAge:        strconv.Itoa(int(age.Seconds())),
-		methods:       access.RequestMethods,
-		exposed:       strings.Join(exposed, ", "),
-		exposedNames:  exposed,
-		preflightVary: "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
-	}
-}
-
-// addName adds the name of a header to a list if it is not there yet.
-func addName(names []string, name string) []string {
-	if slices.ContainsFunc(names, func(have string) bool { return strings.EqualFold(have, name) }) {
-		return names
-	}
-	return append(names, name)
-}
-
-// answerPreflight sets the headers of the answer to a preflight. If there is no
-// valid origin, the answer lacks the headers that let a browser go on.
-func (c *corsHeaders) answerPreflight(h http.Header, origin string, values *headerValues) {
-	h["Vary"] = values.of(c.preflightVary)
-	h["Cache-Control"] = values.of("no-store")
-	if origin == "" {
-		return
-	}
-	h["Access-Control-Allow-Origin"] = values.of(origin)
-	h["Access-Control-Allow-Methods"] = values.of(c.methods)
-	h["Access-Control-Allow-Headers"] = values.of(c.allowHeaders)
-	h["Access-Control-Max-Age"] = values.of(c.maxAge)
-}
-
-// apply replaces the CORS headers of a response. Those of the backend are
-// dropped, except for the headers that it exposes. Errors get CORS headers too,
-// because a page must be able to read them.
-func (c *corsHeaders) apply(h http.Header, origin string, values *headerValues) {
-	if c.off {
-		return
-	}
-	theirs := h["Access-Control-Expose-Headers"]
-	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
-			delete(h, name)
-		}
-	}
-	if origin != "" {
-		h["Access-Control-Allow-Origin"] = values.of(origin)
-		h["Access-Control-Expose-Headers"] = values.of(c.exposing(theirs))
-	}
-}
-
-// exposing returns the headers that pages may read, including those that the
-// backend lists. A * of the backend is kept: it means all headers, because
-// requests never have credentials in the sense of Fetch.
-func (c *corsHeaders) exposing(theirs []string) string {
-	if len(theirs) == 0 {
-		return c.exposed
-	}
-	names := slices.Clone(c.exposedNames)
-	for _, value := range theirs {
-		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.Trim(name, " \t"); httpguts.ValidHeaderFieldName(name) { // includes *
-				names = addName(names, name)
-			}
-		}
-	}
-	return strings.Join(names, ", ")
+	return response.NewCORS(o, keyHeader)
 }

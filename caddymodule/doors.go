@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/socialpatra/keygate/caddymodule/response"
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
@@ -39,14 +40,14 @@ func (a *App) ReportStoreFailure(path string, err error) { reportStoreFailure(a.
 // Refuse answers a request with a problem in the form of the denials. The answer to
 // two requests differs in nothing but Request-Id.
 func Refuse(w http.ResponseWriter, r *http.Request, status int, code, detail string) error {
-	body := append(appendProblem(nil, problem{
+	body := response.Problem{
 		Type:   "urn:keygate:problem:" + code,
 		Title:  http.StatusText(status),
 		Status: status,
 		Code:   code,
 		Detail: detail,
-	}), "}\n"...)
-	instance := newInstance()
+	}.Body()
+	instance := response.NewInstance()
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Set(zap.Dict("keygate", zap.String("reason", code), zap.String("instance", instance)))
 	}

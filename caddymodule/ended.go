@@ -61,7 +61,7 @@ func (a *answer) end(w http.ResponseWriter, d *access.Decision, err error) error
 	a.refuse(w)
 	a.setRefusal(w.Header(), d)
 	if a.request.ProtoMajor == 1 {
-		w.Header()["Connection"] = a.values.of("close") // nothing can be read from it any more
+		w.Header()["Connection"] = a.values.Of("close") // nothing can be read from it any more
 	}
 	a.writeProblem(w, d)
 	return nil

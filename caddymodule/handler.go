@@ -15,6 +15,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/caddymodule/behind"
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/caddymodule/response"
 	"github.com/socialpatra/keygate/caddymodule/unlogged"
 	"github.com/socialpatra/keygate/internal/fronts"
 	"github.com/socialpatra/keygate/internal/headers"
@@ -125,8 +126,8 @@ type Handler struct {
 	events   events
 	policy   access.Policy // without Keys, which only the open store has
 	identity identity
-	cors     corsHeaders
-	caching  caching
+	cors     response.CORS
+	caching  response.Caching
 	front    fronts.Front
 	metadata string // the parameter of WWW-Authenticate, with the comma before it; "": none
 }
@@ -163,8 +164,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.policy = g.Policy
 	h.app.mappings = append(h.app.mappings, g)
 	h.identity = newIdentity(h.IdentityPrefix, h.Header)
-	h.cors = newCORSHeaders(h.CORS, h.Header)
-	h.caching = newCaching(h.Header)
+	h.cors = h.CORS.headers(h.Header)
+	h.caching = response.NewCaching(h.Header)
 	if h.ResourceMetadata != "" {
 		h.metadata = `, resource_metadata="` + h.ResourceMetadata + `"`
 	}
@@ -320,7 +321,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	switch {
 	case d.Preflight && !policy.Report:
 		metrics.decided(&d, h.app.now().Sub(now))
-		h.cors.answerPreflight(w.Header(), a.origin, &a.values)
+		h.cors.AnswerPreflight(w.Header(), a.origin, &a.values)
 		a.closeAfterBody(w)
 		w.WriteHeader(http.StatusNoContent)
 		return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/response"
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
@@ -49,7 +50,7 @@ func BenchmarkSetHeaders(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(h)
-				a.values.used = 0
+				a.values = response.Values{}
 				a.setHeaders(h)
 			}
 		})

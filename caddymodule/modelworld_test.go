@@ -20,6 +20,7 @@ import (
 
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/response"
 	"github.com/socialpatra/keygate/caddymodule/stores"
 )
 
@@ -196,7 +197,7 @@ func (w *world) get(token, path string) (status int, code string) {
 	if err := w.handler.ServeHTTP(rec, r, &backend); err != nil {
 		w.t.Error(err)
 	}
-	var p problem
+	var p response.Problem
 	_ = json.Unmarshal(rec.Body.Bytes(), &p) // what passes has no body
 	if (backend.seen != nil) != (p.Code == "") {
 		w.t.Errorf("answered %d %s, while the backend was reached: %t", rec.Code, rec.Body, backend.seen != nil)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/response"
 )
 
 // effect is what an option does, where it does it: two configs that differ in
@@ -100,7 +101,7 @@ func remarked(t *testing.T, h *Handler) string {
 }
 
 func code(x *exchange) string {
-	var p problem
+	var p response.Problem
 	_ = json.Unmarshal([]byte(x.body), &p) // what passes has none
 	return p.Code
 }

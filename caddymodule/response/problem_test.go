@@ -1,4 +1,4 @@
-package caddymodule
+package response
 
 import (
 	"encoding/json"
@@ -59,7 +59,7 @@ func TestProblemBodies(t *testing.T) {
 			Route:  &access.Route{Scopes: access.AllOf("posts:write", "media:upload"), Cost: 5},
 			Grant:  apikey.Grant{Scopes: apikey.NewScopeSet([]string{"posts:write"})},
 		}
-		body := problemBody(&d, &answer{caps: c.caps, limits: c.limits, verdict: verdict{instance: "urn:uuid:00112233-4455-4677-8899-aabbccddeeff"}})
+		body := Denial(&d, Facts{Caps: &c.caps, Limits: &c.limits, Instance: "urn:uuid:00112233-4455-4677-8899-aabbccddeeff"})
 		if !json.Valid(body) {
 			t.Errorf("%s: not JSON: %s", c.reason, body)
 		}

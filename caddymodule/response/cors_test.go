@@ -1,4 +1,4 @@
-package caddymodule
+package response
 
 import (
 	"net/http"
@@ -34,7 +34,7 @@ func TestExposedHeaders(t *testing.T) {
 		"backend repeats two all": {nil, []string{"*", "*"}, ours + ", *"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCORSHeaders(&CORS{ExposeHeaders: test.config}, "")
+			c := NewCORS(CORSOptions{ExposeHeaders: test.config}, "")
 			for range 2 { // what the first response was told is not the second's
 				h := http.Header{
 					"Access-Control-Allow-Origin":      {"*"},
@@ -43,19 +43,19 @@ func TestExposedHeaders(t *testing.T) {
 				if test.backend != nil {
 					h["Access-Control-Expose-Headers"] = test.backend
 				}
-				c.apply(h, "https://shop.example", new(headerValues))
+				c.Apply(h, "https://shop.example", new(Values))
 				if got := strings.Join(h["Access-Control-Expose-Headers"], "\n"); got != test.want {
 					t.Errorf("exposes %q, want %q", got, test.want)
 				}
 				if len(h["Access-Control-Allow-Credentials"]) > 0 || h.Get("Access-Control-Allow-Origin") != "https://shop.example" {
 					t.Errorf("the rest is not ours: %v", h)
 				}
-				c.apply(h, "", new(headerValues))
+				c.Apply(h, "", new(Values))
 				if h["Access-Control-Expose-Headers"] != nil {
 					t.Errorf("without an origin: %v", h)
 				}
 			}
-			if got := newCORSHeaders(nil, "").exposed; got != ours {
+			if got := NewCORS(CORSOptions{}, "").exposed; got != ours {
 				t.Errorf("without a config: %q", got)
 			}
 		})
@@ -64,11 +64,11 @@ func TestExposedHeaders(t *testing.T) {
 
 // A response that exposes nothing of its own costs nothing to tell so.
 func TestExposedHeadersAreShared(t *testing.T) {
-	c := newCORSHeaders(&CORS{ExposeHeaders: []string{"X-Total"}}, "")
-	h, values := make(http.Header), new(headerValues)
+	c := NewCORS(CORSOptions{ExposeHeaders: []string{"X-Total"}}, "")
+	h, values := make(http.Header), new(Values)
 	if n := testing.AllocsPerRun(100, func() {
 		values.used = 0
-		c.apply(h, "https://shop.example", values)
+		c.Apply(h, "https://shop.example", values)
 		delete(h, "Access-Control-Expose-Headers")
 	}); n > 0 {
 		t.Errorf("%v allocations", n)

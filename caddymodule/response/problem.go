@@ -1,4 +1,4 @@
-package caddymodule
+package response
 
 import (
 	"net/http"
@@ -10,10 +10,10 @@ import (
 	"github.com/socialpatra/keygate/ratelimit"
 )
 
-// problem is a denial in the form of RFC 9457. Code is for programs. Detail is
+// Problem is a denial in the form of RFC 9457. Code is for programs. Detail is
 // for people and says what to do next. The instance, which is also in Request-Id,
 // is written after these members.
-type problem struct {
+type Problem struct {
 	Type             string   `json:"type"`
 	Title            string   `json:"title"`
 	Status           int      `json:"status"`
@@ -57,8 +57,8 @@ var problemTypes = func() []string {
 	return types
 }()
 
-func newProblem(reason access.Reason, detail string) problem {
-	return problem{
+func newProblem(reason access.Reason, detail string) Problem {
+	return Problem{
 		Type:   problemTypes[reason],
 		Title:  http.StatusText(reason.Status()),
 		Status: reason.Status(),
@@ -70,7 +70,7 @@ func newProblem(reason access.Reason, detail string) problem {
 // appendProblem writes the same as encoding/json would, up to the instance, but
 // without reflection: denials must cost less than the requests that they keep
 // out.
-func appendProblem(b []byte, p problem) []byte {
+func appendProblem(b []byte, p Problem) []byte {
 	b = appendJSON(append(b, `{"type":`...), p.Type)
 	b = appendJSON(append(b, `,"title":`...), p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
@@ -112,27 +112,39 @@ func appendJSON(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-func problemBody(d *access.Decision, a *answer) []byte {
-	refusedUnseen := d.Reason == access.TooManyFailures && a.retryAfter > 0
+// Facts are what the body of a denial tells besides the decision.
+type Facts struct {
+	Caps       *ratelimit.Caps   // of the key, if there is one
+	Limits     *ratelimit.Result // of the same
+	RetryAfter int               // seconds until tokens of another system are looked up again; 0: they are
+	Instance   string            // see [NewInstance]
+}
+
+// Denial returns the body of a denial.
+func Denial(d *access.Decision, f Facts) []byte {
+	refusedUnseen := d.Reason == access.TooManyFailures && f.RetryAfter > 0
 	if fixed := fixedBodies[d.Reason]; fixed != nil && !refusedUnseen {
 		b := make([]byte, 0, len(fixed)+instanceRoom)
-		return appendInstance(append(b, fixed...), a.verdict.instance)
+		return appendInstance(append(b, fixed...), f.Instance)
 	}
-	var p problem
+	var p Problem
 	switch d.Reason {
 	case access.TooManyFailures:
-		p = newProblem(d.Reason, notLookedUp(a.retryAfter))
+		p = newProblem(d.Reason, notLookedUp(f.RetryAfter))
 	case access.RateLimited, access.QuotaExceeded:
-		p = limitProblem(d, &a.caps, &a.limits)
+		p = limitProblem(d, f.Caps, f.Limits)
 	case access.CostTooHigh:
-		p = newProblem(d.Reason, costDetail(d, &a.caps))
+		p = newProblem(d.Reason, costDetail(d, f.Caps))
 	case access.InsufficientScope:
 		p = newProblem(d.Reason, scopeDetail(d))
 	default: // ambiguous_path, malformed_request, route_not_mapped: access has set the detail
 		p = newProblem(d.Reason, d.Detail)
 	}
-	return appendInstance(appendProblem(make([]byte, 0, 512), p), a.verdict.instance)
+	return appendInstance(appendProblem(make([]byte, 0, 512), p), f.Instance)
 }
+
+// Body returns the body of a problem without an instance.
+func (p Problem) Body() []byte { return append(appendProblem(nil, p), "}\n"...) }
 
 // notLookedUp is the detail for a token of another system from an address with
 // too many failures. The answer is the same for a right and a wrong token.
@@ -161,7 +173,7 @@ func scopeDetail(d *access.Decision) string {
 
 // limitProblem uses the problem type that the RateLimit draft registers for
 // quotas.
-func limitProblem(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) problem {
+func limitProblem(d *access.Decision, caps *ratelimit.Caps, res *ratelimit.Result) Problem {
 	p := newProblem(d.Reason, limitDetail(d, caps, res))
 	p.Type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 	for _, limit := range []struct {

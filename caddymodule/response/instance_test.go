@@ -1,4 +1,4 @@
-package caddymodule
+package response
 
 import (
 	"regexp"
@@ -10,9 +10,9 @@ func TestInstances(t *testing.T) {
 	seen := make(map[string]bool)
 	digits := make(map[byte]bool) // at the first and the last place
 	for range 10_000 {
-		id := newInstance()
+		id := NewInstance()
 		if !form.MatchString(id) || seen[id] {
-			t.Fatalf("newInstance = %q, seen before: %v", id, seen[id])
+			t.Fatalf("NewInstance = %q, seen before: %v", id, seen[id])
 		}
 		seen[id] = true
 		digits[id[9]], digits[id[len(id)-1]^0x80] = true, true
@@ -20,7 +20,7 @@ func TestInstances(t *testing.T) {
 	if len(digits) != 32 {
 		t.Errorf("%d digits at two places, want 16 at each", len(digits))
 	}
-	if n := testing.AllocsPerRun(100, func() { newInstance() }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { NewInstance() }); n > 1 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package response
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ func TestRateLimitHeaders(t *testing.T) {
 			balances = append(balances, fmt.Sprintf(`"%s";r=%d;t=%d`, limit.name, limit.balance.Remaining, limit.balance.Reset))
 		}
 		h := http.Header{"Ratelimit": {"theirs"}, "Ratelimit-Policy": {"theirs"}}
-		setRateLimit(h, &caps, &res, "", new(headerValues))
+		SetRateLimit(h, &caps, &res, "", new(Values))
 		for name, want := range map[string][]string{"Ratelimit-Policy": policies, "Ratelimit": balances} {
 			if got := strings.Join(h[name], "\n"); got != strings.Join(want, ", ") {
 				t.Fatalf("%s: %s\nwant %s", name, got, want)
@@ -76,33 +76,5 @@ func TestPoliciesOfAPlace(t *testing.T) {
 		if got := cache.of(want); got != newPolicy(want).value {
 			t.Errorf("%+v are told as %s", want, got)
 		}
-	}
-}
-
-// Values of headers share memory, and nothing else; there are more than fit into
-// it.
-func TestHeaderValues(t *testing.T) {
-	for _, before := range []int{0, 1, 8, 9, 10, 11, 12, 13} {
-		v := new(headerValues)
-		for i := range before {
-			v.of(fmt.Sprint(i))
-		}
-		pair := v.both("first", "second")
-		one := v.of("one")
-		pair, one = append(pair, "third"), append(one, "two")
-		last := v.of("last")
-		if got := fmt.Sprint(pair, one, last); got != "[first second third] [one two] [last]" {
-			t.Errorf("after %d values: %s", before, got)
-		}
-	}
-	v := new(headerValues)
-	if n := testing.AllocsPerRun(100, func() {
-		v.used = 0
-		for range len(v.values) - 2 {
-			v.of("x")
-		}
-		v.both("y", "z")
-	}); n > 0 {
-		t.Errorf("%v allocations for as many as there is room for", n)
 	}
 }

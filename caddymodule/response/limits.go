@@ -1,4 +1,4 @@
-package caddymodule
+package response
 
 import (
 	"net/http"
@@ -18,7 +18,7 @@ const (
 	policyWorkspaceDay    = "workspace-day"
 )
 
-// setRateLimit sets RateLimit and RateLimit-Policy
+// SetRateLimit sets RateLimit and RateLimit-Policy
 // (draft-ietf-httpapi-ratelimit-headers), and replaces those of the backend:
 //
 //	RateLimit-Policy: "minute";q=60;w=60, "day";q=10000;w=86400
@@ -28,19 +28,19 @@ const (
 // of seconds until more is available. The limits of the workspace follow, if it
 // has any.
 //
-// The header values are stored in values. left is the value of RateLimit, if it has
-// been made already.
-func setRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, left string, values *headerValues) {
-	h["Ratelimit-Policy"] = values.of(policies.of(caps))
+// left is the value of RateLimit that [AppendLeft] has made, or "" if it has to be
+// made.
+func SetRateLimit(h http.Header, caps *ratelimit.Caps, res *ratelimit.Result, left string, values *Values) {
+	h["Ratelimit-Policy"] = values.Of(policies.of(caps))
 	if left == "" {
 		var buf [192]byte
-		left = string(appendLeft(buf[:0], res))
+		left = string(AppendLeft(buf[:0], res))
 	}
-	h["Ratelimit"] = values.of(left)
+	h["Ratelimit"] = values.Of(left)
 }
 
-// appendLeft appends the value of RateLimit to b, which must be empty.
-func appendLeft(b []byte, res *ratelimit.Result) []byte {
+// AppendLeft appends the value of RateLimit to b, which must be empty.
+func AppendLeft(b []byte, res *ratelimit.Result) []byte {
 	b = appendBalance(b, policyMinute, res.Minute)
 	b = appendBalance(b, policyDay, res.Day)
 	b = appendBalance(b, policyWorkspaceMinute, res.WorkspaceMinute)
@@ -57,7 +57,7 @@ type policyCache [256]atomic.Pointer[policy]
 
 type policy struct {
 	perMinute, perDay uint32
-	together          apikey.WorkspaceLimits
+	workspace         apikey.WorkspaceLimits
 	value             string
 }
 
@@ -65,7 +65,7 @@ func (c *policyCache) of(caps *ratelimit.Caps) string {
 	hash := caps.PerMinute*0x9e3779b1 ^ caps.PerDay*0x85ebca77 ^ caps.WorkspaceLimits.PerMinute*0xc2b2ae3d ^ caps.WorkspaceLimits.PerDay*0x27d4eb2f
 	place := &c[hash>>24]
 	p := place.Load()
-	if p == nil || p.perMinute != caps.PerMinute || p.perDay != caps.PerDay || p.together != caps.WorkspaceLimits {
+	if p == nil || p.perMinute != caps.PerMinute || p.perDay != caps.PerDay || p.workspace != caps.WorkspaceLimits {
 		p = newPolicy(caps)
 		place.Store(p)
 	}
