@@ -52,11 +52,11 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	rw.ResponseWriter, rw.answer = w, a
 	rw.mayUpgrade = d.Route.WebSocket && asksForWebSocket(r)
 	own := a.backendsOwn(r, d)
-	id.stripInto(&a.taken, r, a.trusted, rw.mayUpgrade)
+	id.StripInto(&a.taken, r, a.trusted, rw.mayUpgrade)
 	own.restore(r.Header, a.handler.Header)
 	a.opened = d.Authenticated
 	if d.Authenticated {
-		id.put(r.Header, a.identify(d))
+		id.Put(r.Header, a.identify(d))
 	}
 	a.tell(d)
 	if d.Authenticated {
@@ -125,7 +125,7 @@ const statusHungUp = 499
 // must find neither an identity nor a credential.
 func (a *answer) takeBack(failed bool) {
 	r := a.request
-	a.handler.identity.unset(r.Header)
+	a.handler.identity.Unset(r.Header)
 	if !failed {
 		a.taken.GiveBack(r) // also Connection and Upgrade
 		return
@@ -176,7 +176,7 @@ func (a *answer) deny(w http.ResponseWriter, d *access.Decision) error {
 	a.tell(d)
 	a.setRefusal(w.Header(), d)
 	if a.handler.Errors == "caddy" {
-		a.handler.identity.strip(a.request, a.trusted, false) // handle_errors may proxy the request
+		a.handler.identity.Strip(a.request, a.trusted, false) // handle_errors may proxy the request
 		return caddyhttp.Error(d.Reason.Status(), errors.New(d.Reason.String()))
 	}
 	a.writeProblem(w, d)
@@ -229,7 +229,7 @@ func (a *answer) complete(w http.ResponseWriter) {
 func (a *answer) tooEarly(w http.ResponseWriter) error {
 	a.refuse(w)
 	a.publish(&a.verdict)
-	a.handler.identity.strip(a.request, a.trusted, false)
+	a.handler.identity.Strip(a.request, a.trusted, false)
 	return caddyhttp.Error(http.StatusTooEarly, errTooEarly)
 }
 

@@ -57,7 +57,7 @@ func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 	h, id := w.Header(), &a.handler.identity
 	a.tell(d)
 	if d.Identified() {
-		id.put(h, a.identify(d))
+		id.Put(h, a.identify(d))
 	}
 	a.complete(w)
 	h["Cache-Control"] = a.values.Of("no-store")
@@ -65,8 +65,8 @@ func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	id.put(h, &a.identity)
-	h["X-Envoy-Auth-Headers-To-Remove"] = a.values.Of(id.unwanted.of(&a.handler.policy, d, a.request.Header, a.handler.Header))
+	id.Put(h, &a.identity)
+	h["X-Envoy-Auth-Headers-To-Remove"] = a.values.Of(id.Unwanted(&a.handler.policy, d, a.request.Header, a.handler.Header))
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

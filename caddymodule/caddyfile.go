@@ -15,6 +15,7 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/caddymodule/identity"
 )
 
 func init() {
@@ -121,7 +122,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "missing_origin":
 		return missingOrigins.Read(d, &h.MissingOrigin)
 	case "identity_prefix":
-		return caddyargs.Checked(d, &h.IdentityPrefix, checkIdentityPrefix, "identity_prefix <prefix>, such as SocialPatra-")
+		return caddyargs.Checked(d, &h.IdentityPrefix, identity.CheckPrefix, "identity_prefix <prefix>, such as SocialPatra-")
 	case "errors":
 		return denialWriters.Read(d, &h.Errors)
 	case "ratelimit_headers":

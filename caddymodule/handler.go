@@ -15,6 +15,7 @@ import (
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/caddymodule/behind"
 	"github.com/socialpatra/keygate/caddymodule/caddyargs"
+	"github.com/socialpatra/keygate/caddymodule/identity"
 	"github.com/socialpatra/keygate/caddymodule/response"
 	"github.com/socialpatra/keygate/caddymodule/unlogged"
 	"github.com/socialpatra/keygate/internal/fronts"
@@ -125,7 +126,7 @@ type Handler struct {
 	logger   *zap.Logger
 	events   events
 	policy   access.Policy // without Keys, which only the open store has
-	identity identity
+	identity identity.Headers
 	cors     response.CORS
 	caching  response.Caching
 	front    fronts.Front
@@ -163,7 +164,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	g.Policy.Brand = h.app.KeyPrefix
 	h.policy = g.Policy
 	h.app.mappings = append(h.app.mappings, g)
-	h.identity = newIdentity(h.IdentityPrefix, h.Header)
+	h.identity = identity.New(h.IdentityPrefix, h.Header)
 	h.cors = h.CORS.headers(h.Header)
 	h.caching = response.NewCaching(h.Header)
 	if h.ResourceMetadata != "" {
@@ -210,7 +211,7 @@ func (h *Handler) setDefaults() error {
 	if h.IdentityPrefix == "" {
 		h.IdentityPrefix = defaultIdentityPrefix
 	}
-	if err := checkIdentityPrefix(h.IdentityPrefix); err != nil {
+	if err := identity.CheckPrefix(h.IdentityPrefix); err != nil {
 		return err
 	}
 	h.IdentityPrefix = textproto.CanonicalMIMEHeaderKey(h.IdentityPrefix)

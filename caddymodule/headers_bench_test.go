@@ -6,6 +6,7 @@ import (
 
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/apikey"
+	"github.com/socialpatra/keygate/caddymodule/identity"
 	"github.com/socialpatra/keygate/caddymodule/response"
 	"github.com/socialpatra/keygate/ratelimit"
 )
@@ -13,7 +14,7 @@ import (
 // BenchmarkSetIdentity is what a request to the backend is given; BenchmarkStrip
 // is what is taken off it.
 func BenchmarkSetIdentity(b *testing.B) {
-	a := &answer{handler: &Handler{identity: newIdentity("Socialpatra-", "")}}
+	a := &answer{handler: &Handler{identity: identity.New("Socialpatra-", "")}}
 	keyID, err := apikey.ParseID("7Hk2Qp9aX3bC")
 	if err != nil {
 		b.Fatal(err)
@@ -22,7 +23,7 @@ func BenchmarkSetIdentity(b *testing.B) {
 	h := make(http.Header)
 	b.ReportAllocs()
 	for b.Loop() {
-		a.handler.identity.put(h, a.identify(d))
+		a.handler.identity.Put(h, a.identify(d))
 	}
 }
 

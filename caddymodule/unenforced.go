@@ -31,8 +31,8 @@ func (a *answer) handOn(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	h := a.handler
 	sieve := headers.Sieve{
-		Claims:   h.identity.claims,
-		Carries:  h.identity.carriesKeys,
+		Claims:   h.identity.Claims,
+		Carries:  h.identity.CarriesKeys,
 		IsSecret: func(value string) bool { return access.HoldsToken(h.policy.Brand, value) },
 	}
 	sieve.Apply(r, &a.taken)

@@ -23,7 +23,7 @@ var rooms = []string{
 	"/ratelimit", "/access", "/access/openapi", "/access/lint", "/internal/fronts", "/keystore", "/expiry", "/webhook",
 	"/internal/redis", "/ratelimit/shared", "/keystore/redisstore",
 	"/adminapi", "/console",
-	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/behind", "/caddymodule/stores", "/caddymodule/webhooks", "/caddymodule/lasting", "/caddymodule/response", "/caddymodule/unlogged", "/caddymodule", "/caddymodule/leaks", "/caddymodule/selfservice",
+	"/caddymodule/caddyargs", "/caddymodule/addresses", "/caddymodule/behind", "/caddymodule/stores", "/caddymodule/webhooks", "/caddymodule/identity", "/caddymodule/lasting", "/caddymodule/response", "/caddymodule/unlogged", "/caddymodule", "/caddymodule/leaks", "/caddymodule/selfservice",
 	"/command/term", "/command/client", "/command/doctor", "/command",
 	"",
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"net/http"
@@ -15,7 +15,7 @@ type unwanted struct {
 	keyHeader string   // "": none
 	claims    []string // the identity headers
 
-	keyed, public string // the usual lists, see of
+	keyed, public string // the usual lists
 }
 
 func newUnwanted(keyHeader string, claims ...string) (u unwanted) {
@@ -48,10 +48,11 @@ func (u *unwanted) list(overrides, keyHeader, authorization, claims bool) string
 	return strings.Join(names, ", ")
 }
 
-// of returns the list for a request that may pass: what [answer.forward] and
-// [answer.handOn] take off themselves. A request without an identity loses every
-// claim of one.
-func (u *unwanted) of(p *access.Policy, d *access.Decision, h http.Header, keyHeader string) string {
+// Unwanted returns the names that Envoy is to take off a request that may pass, whose
+// headers are h: those that a gateway which passes it on takes off itself. A request
+// without an identity loses every claim of one.
+func (id *Headers) Unwanted(p *access.Policy, d *access.Decision, h http.Header, keyHeader string) string {
+	u := &id.unwanted
 	switch kept := d.Untouched; {
 	case d.Identified() && kept == access.Untouched{}:
 		return u.keyed

@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"strings"
@@ -10,7 +10,7 @@ import (
 // Few headers of clients are looked at closely: all that are taken off, and none
 // of those that nearly every request has.
 func TestSuspects(t *testing.T) {
-	id := newIdentity("Socialpatra-", "X-Api-Key")
+	id := New("Socialpatra-", "X-Api-Key")
 	long := "Socialpatra-" + strings.Repeat("x", 100)
 	for _, name := range []string{"X-Api-Key", "x-api-key", "Socialpatra-", "SOCIALPATRA-KEY-ID", long, "Authorization", "Connection", "X-Real-Ip", "Cf-Connecting-Ipv6"} {
 		if !id.suspects.Has(name) {
@@ -27,7 +27,7 @@ func TestSuspects(t *testing.T) {
 			t.Errorf("%s is looked at", name)
 		}
 	}
-	other, keyed := newIdentity("Socialpatra-", ""), newIdentity("A-", "X-Key")
+	other, keyed := New("Socialpatra-", ""), New("A-", "X-Key")
 	if other.suspects.Has("X-Key") || !keyed.suspects.Has("X-Key") {
 		t.Error("X-Key is looked at where it is nobody's, or not where it is the key's")
 	}
@@ -38,7 +38,7 @@ func TestSuspects(t *testing.T) {
 
 // Names that are too long to be folded are told by their beginning.
 func TestLongNames(t *testing.T) {
-	id := newIdentity("Socialpatra-", "X-Api-Key")
+	id := New("Socialpatra-", "X-Api-Key")
 	for length := 55; length < 75; length++ {
 		for begins, want := range map[string]fate{
 			"Socialpatra-": forged, "SOCIALPATRA-": forged, "Socialpatra_": forged, "Social.patra-": stays, "Xocialpatra-": stays, "X-Api-Key": stays, "Connection": stays,

@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"fmt"
@@ -39,7 +39,7 @@ func respelled(name string, b byte) (names []string) {
 // sets or removes.
 func TestStripEverySpelling(t *testing.T) {
 	const prefix, keyHeader = "X-Acme-Co-", "X_api.Key"
-	id := newIdentity(prefix, keyHeader)
+	id := New(prefix, keyHeader)
 	ours := []string{prefix, prefix + "Workspace", prefix + "Key-Id", prefix + "Scopes", prefix + strings.Repeat("Long-", 30), keyHeader}
 	for name := range headers.Removed {
 		ours = append(ours, name)
@@ -52,12 +52,12 @@ func TestStripEverySpelling(t *testing.T) {
 	for _, name := range ours {
 		taken[environmentName(name)] = true
 	}
-	r := requestWith(t, make(http.Header), false)
+	r := requestWith(make(http.Header))
 	for _, name := range ours {
 		for _, b := range []byte(tokenBytes) {
 			for _, spelling := range respelled(name, b) {
 				r.Header[spelling] = []string{"evil"}
-				id.strip(r, false, false)
+				id.Strip(r, false, false)
 				stays := r.Header[spelling] != nil && !caddys[strings.ToLower(spelling)]
 				delete(r.Header, spelling)
 				if !stays {
@@ -74,8 +74,8 @@ func TestStripEverySpelling(t *testing.T) {
 // A name with another byte than letters, digits, - and the two that Caddy keeps
 // only where it is told to is nobody's, wherever the byte is.
 func TestStripOddNames(t *testing.T) {
-	id := newIdentity("Socialpatra-", "")
-	r := requestWith(t, make(http.Header), true)
+	id := New("Socialpatra-", "")
+	r := requestWith(make(http.Header))
 	for c := range 256 {
 		b := string([]byte{byte(c)})
 		stays := strings.Contains(tokenBytes, b) && !strings.Contains("!#$%&'*+^`|~", b)
@@ -87,7 +87,7 @@ func TestStripOddNames(t *testing.T) {
 				for at := range length {
 					name := strings.Repeat(beside.before, at) + b + strings.Repeat(beside.behind, length-at-1)
 					r.Header[name] = []string{"x"}
-					id.strip(r, true, false)
+					id.Strip(r, true, false)
 					if (r.Header[name] != nil) != stays {
 						t.Fatalf("%q stays: %v, want %v", name, !stays, stays)
 					}
@@ -107,9 +107,9 @@ func TestStripNamesOfTwoMeanings(t *testing.T) {
 		{"X-Real-", "", "X-Real-Ip"},
 		{"X-Forwarded-", "", "X-Forwarded-For"},
 	} {
-		id := newIdentity(tt.prefix, tt.keyHeader)
+		id := New(tt.prefix, tt.keyHeader)
 		headers := http.Header{tt.name: {"evil"}, strings.ReplaceAll(tt.name, "-", "_"): {"evil"}}
-		id.strip(requestWith(t, headers, true), true, false)
+		id.Strip(requestWith(headers), true, false)
 		if len(headers) > 0 {
 			t.Errorf("%+v: %v is still there", tt, headers)
 		}
@@ -118,10 +118,10 @@ func TestStripNamesOfTwoMeanings(t *testing.T) {
 
 // What an operator expects with _ or ., and is not ours, stays.
 func TestStripExpectedNames(t *testing.T) {
-	id := newIdentity("Socialpatra-", "X-Api-Key")
+	id := New("Socialpatra-", "X-Api-Key")
 	for _, name := range []string{"My_header", "My.header", "_", "X_forwarded_port", "X_api_keys", "Socialpatra", "X_socialpatra_workspace", "X-" + strings.Repeat("Long_", 30)} {
 		headers := http.Header{name: {"x"}}
-		id.strip(requestWith(t, headers, false), false, false)
+		id.Strip(requestWith(headers), false, false)
 		if headers[name] == nil {
 			t.Errorf("%s is gone", name)
 		}
@@ -129,17 +129,17 @@ func TestStripExpectedNames(t *testing.T) {
 }
 
 func BenchmarkStripNames(b *testing.B) {
-	id := newIdentity("Socialpatra-", "X-Api-Key")
+	id := New("Socialpatra-", "X-Api-Key")
 	for _, n := range []int{2, 8, 30} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			headers := make(http.Header)
 			for i := range n {
 				headers[[]string{"Accept", "Sec-Fetch-Mode", "Upgrade-Insecure-Requests", "Dnt", "User-Agent"}[i%5]+strings.Repeat("-X", i/5)] = []string{"x"}
 			}
-			r := httpRequest("GET", "/v1/posts", headers)
+			r := requestWith(headers)
 			b.ReportAllocs()
 			for b.Loop() {
-				id.strip(r, false, false)
+				id.Strip(r, false, false)
 			}
 		})
 	}

@@ -1,4 +1,6 @@
-package caddymodule
+// Package identity tells the backend who calls: it takes off a request what could be
+// mistaken for that, and sets the headers that say it. It knows no Caddy.
+package identity
 
 import (
 	"fmt"
@@ -8,18 +10,20 @@ import (
 	"github.com/socialpatra/keygate/internal/headers"
 )
 
-// identity tells the backend who calls. Keygate sets three headers, and nothing
-// of the client that could be mistaken for them gets through.
-type identity struct {
+// Headers are those of one config: the three that name a key, and those that the
+// backend must not see.
+type Headers struct {
 	prefix                  string   // folded, such as "socialpatra-"
 	workspace, keyID, scope string   // canonical header names
 	keyHeader               string   // folded name of the configured key header; "": none
-	unwanted                unwanted // of Envoy, see permit
+	unwanted                unwanted // see Unwanted
 	suspects                headers.Suspects
 }
 
-func newIdentity(prefix, keyHeader string) identity {
-	id := identity{
+// New returns the headers that begin with prefix, which [CheckPrefix] accepts. Tokens
+// may also come in keyHeader, unless that is "".
+func New(prefix, keyHeader string) Headers {
+	id := Headers{
 		prefix:    fold(prefix),
 		workspace: prefix + "Workspace",
 		keyID:     prefix + "Key-Id",
@@ -43,19 +47,19 @@ func fold(name string) string {
 	return string(headers.Fold(make([]byte, 0, len(name)), name))
 }
 
-// strip removes what the backend must not see of a request: credentials, claims
+// Strip removes what the backend must not see of a request: credentials, claims
 // of identity, overrides of what was authorised, trailers, which no check has
 // seen, and hop-by-hop headers. It also removes names with a byte that no name
 // should have and that servers read as -. Caddy removes the headers that
 // Connection names after the handlers have run, so a client's Connection could
 // otherwise name Keygate's headers.
-func (id *identity) strip(r *http.Request, trusted, webSocket bool) {
-	id.stripInto(nil, r, trusted, webSocket)
+func (id *Headers) Strip(r *http.Request, trusted, webSocket bool) {
+	id.StripInto(nil, r, trusted, webSocket)
 }
 
-// stripInto is strip, but keeps in taken what may be given back: everything
+// StripInto is Strip, but keeps in taken what may be given back: everything
 // except claims of identity.
-func (id *identity) stripInto(taken *headers.Taken, r *http.Request, trusted, webSocket bool) {
+func (id *Headers) StripInto(taken *headers.Taken, r *http.Request, trusted, webSocket bool) {
 	for name := range r.Header {
 		spelled := headers.SpellingOf(name)
 		if spelled == headers.Plain && !id.suspects.Has(name) {
@@ -88,7 +92,7 @@ const (
 	forged      // it claims an identity, or may do so
 )
 
-func (id *identity) fateOf(name string, spelled headers.Spelling, trusted bool) fate {
+func (id *Headers) fateOf(name string, spelled headers.Spelling, trusted bool) fate {
 	var buf [headers.MaxNameLen]byte
 	folded := headers.Fold(buf[:0], name)
 	tooLong := len(folded) == 0 // too long to be any name but one with the prefix
@@ -105,12 +109,12 @@ func (id *identity) fateOf(name string, spelled headers.Spelling, trusted bool) 
 	}
 }
 
-// claims reports whether a name begins with the prefix, however it is spelled.
-func (id *identity) claims(name string) bool { return headers.HasFoldedPrefix(name, id.prefix) }
+// Claims reports whether a name begins with the prefix, however it is spelled.
+func (id *Headers) Claims(name string) bool { return headers.HasFoldedPrefix(name, id.prefix) }
 
-// carriesKeys reports whether clients send credentials in a header, however its
+// CarriesKeys reports whether clients send credentials in a header, however its
 // name is spelled.
-func (id *identity) carriesKeys(name string) bool {
+func (id *Headers) CarriesKeys(name string) bool {
 	var buf [headers.MaxNameLen]byte
 	switch folded := string(headers.Fold(buf[:0], name)); folded {
 	case "authorization", "proxy-authorization":
@@ -120,20 +124,21 @@ func (id *identity) carriesKeys(name string) bool {
 	}
 }
 
-// put adds the headers that name the key. Their values, which it keeps, are empty
+// Put adds the headers that name the key. Their values, which it keeps, are empty
 // if there is no key.
-func (id *identity) put(h http.Header, values *[3]string) {
+func (id *Headers) Put(h http.Header, values *[3]string) {
 	h[id.workspace], h[id.keyID], h[id.scope] = values[0:1:1], values[1:2:2], values[2:3:3]
 }
 
-// unset removes the headers that name the key.
-func (id *identity) unset(h http.Header) {
+// Unset removes the headers that name the key.
+func (id *Headers) Unset(h http.Header) {
 	delete(h, id.workspace)
 	delete(h, id.keyID)
 	delete(h, id.scope)
 }
 
-func checkIdentityPrefix(s string) error {
+// CheckPrefix says what is wrong with a prefix of a config.
+func CheckPrefix(s string) error {
 	ok := len(s) >= 2 && len(s) <= 32 && s[len(s)-1] == '-'
 	for i := range len(s) {
 		lower := s[i] | 0x20
