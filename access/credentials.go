@@ -69,15 +69,16 @@ type sifted struct {
 	err       error // of the store, which had to be asked whose a credential is
 }
 
-// sift finds the one credential. Where requests may have others, it leaves out the
-// headers in which there is none of Keygate's. A header that was sent several
-// times is Keygate's if one of its values is: two readers could take it for either,
-// so it is refused as ever. With an error nobody knows whether a credential is that
-// of a key, as it might be one with a token of another system.
+// sift finds the one credential. With Foreign it leaves out the headers that hold
+// none of Keygate's. A header that was sent several times counts as Keygate's if one
+// of its values is, and is then refused: two readers could take different values.
+// After an error nobody knows whether a credential is a key's, because it may be a
+// token of another system.
 func (p *Policy) sift(q *Request, route *Route) (c sifted) {
 	if !p.Foreign {
 		c.token, c.reason, c.detail = credential(p.Brand, q, route)
-		// A token beside the key is nobody's, and no backend's.
+		// In mode report Authorization is not the backend's if it holds a token of
+		// the brand, whole or in part.
 		c.untouched.Authorization = len(q.KeyHeader) > 0 && len(q.Authorization) > 0 && (!p.Report || !HoldsToken(p.Brand, q.Authorization[0]))
 		return c
 	}

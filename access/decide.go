@@ -18,8 +18,8 @@ const (
 // preflight, public route, credential, key, status, client address, origin, route
 // and scopes. A denied route is reported even without a key, because no key would
 // help. The limits and the budget of failed authentications are checked by the
-// caller. Decide does not allocate, except for a token of another system that is
-// longer than any of Keygate's.
+// caller. Decide does not allocate, except to hash a token of another system that is
+// longer than any of Keygate's, and to decode Basic credentials.
 func (p *Policy) Decide(q *Request) (d Decision) {
 	if d.Reason, d.Detail = checkShape(q); d.Reason != Allowed {
 		return d

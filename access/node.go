@@ -248,7 +248,8 @@ func (p *pattern) isFolded() bool {
 	})
 }
 
-// sameTexts reports whether two patterns differ only in names.
+// sameTexts reports whether two patterns have the same segments but for the names in
+// them. It ignores a slash or a star at the end.
 func (p *pattern) sameTexts(q *pattern) bool {
 	return slices.EqualFunc(p.segments, q.segments, func(a, b segment) bool {
 		return a.text == b.text && slices.Equal(a.texts, b.texts)

@@ -2,10 +2,10 @@ package access
 
 import "time"
 
-// Settle makes a decision what is done, once limits and budgets have had their
-// say. Where the policy only reports, a request that would be denied passes, and
-// WouldDeny has the reason. Keys that have ended stay so: who ended one wants it
-// to be of no use at once.
+// Settle turns a decision into what is done, after limits and budgets have had their
+// say. In mode report a request that would be denied passes, and WouldDeny has the
+// reason. A key that has ended stays refused: whoever ended it wants it to be useless
+// at once.
 func (p *Policy) Settle(d *Decision) {
 	if !p.Report || d.Reason == Allowed {
 		return

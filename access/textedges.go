@@ -82,9 +82,9 @@ func (t *textEdges) over(text string, found func(*shape)) (steps int) {
 	return steps
 }
 
-// meeting calls found for what the edges lead to that meet a segment with names
-// and text. Without a text in front, or at the end, that is the same for all
-// edges with one text at the other side, so that they need not be told apart.
+// meeting calls found for what the edges lead to that meet a segment with names and
+// text. If the segment has no text at one side, every edge meets it there. Edges with
+// the same text at the other side are then found as one.
 func (t *textEdges) meeting(g *segment, found func(*shape)) (steps int) {
 	groups := t.ends
 	if g.end() == "" {

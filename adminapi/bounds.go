@@ -12,10 +12,10 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// Bounds limit the keys that a caller makes. Whatever leaves a key by a creation,
-// a change, a rotation or an enabling is within them, also where the caller has
-// not touched what exceeds them. Only what takes from a key is never held back:
-// disabling, revoking and deleting. The zero Bounds bound nothing.
+// Bounds limit the keys that a caller makes or changes. A creation, change, rotation
+// or enabling is refused if the key would exceed them afterwards, even in what the
+// caller did not touch. Disabling, revoking and deleting only take from a key, and
+// are never held back. The zero Bounds bound nothing.
 type Bounds struct {
 	Scopes    []string // that keys may hold; nil: all that are known
 	Expiry    ExpiryBounds

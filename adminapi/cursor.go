@@ -11,8 +11,8 @@ import (
 )
 
 // The cursor of a list says where its page ended, and nothing else: the ID of the
-// last key, and its value in the order. Without order and filters it is the ID
-// alone. Otherwise it is, in base 32:
+// last key, and its value in the order. In the order of IDs, with no filter but
+// workspace and status, it is the ID alone. Otherwise it is, in base 32:
 //
 //	which list    6 bytes of the SHA-256 of its order and filters
 //	ID           12 bytes

@@ -21,8 +21,8 @@ type HandedIn struct {
 	// tokens may be easier to guess than our own.
 	Imported bool
 
-	// Again is asked about a key that is so already: whether that is to be
-	// recorded once more. nil: it is not.
+	// Again is asked before a key is only reported, with ThenReport or because it
+	// needs no change. It says whether to record the report. nil records none.
 	Again func(apikey.ID) bool
 }
 
@@ -51,7 +51,8 @@ type dealing struct {
 
 func always(apikey.ID) bool { return true }
 
-// errMeanwhile ends a change that would not do what it was about to.
+// errMeanwhile ends a change whose action no longer fits the key, because the key was
+// changed after it was read.
 var errMeanwhile = errors.New("the key was changed meanwhile")
 
 // deal deals with the key of one token, if there is one. It is the only way from a
@@ -146,8 +147,8 @@ func existing(err error) error {
 	return err
 }
 
-// actionFor returns what is done to a key, as the trail and as the answer have
-// it. What is so already is only reported.
+// actionFor returns what to do to a key, in the words of the audit trail and in those
+// of the answer. A key that needs no change is only reported.
 func actionFor(k *apikey.Key, then string) (action, done string) {
 	switch {
 	case then == ThenRevoke && k.RevokedAt.IsZero():

@@ -27,8 +27,8 @@ type HealthResponse struct {
 	NotEnforced []string `json:"not_enforced,omitempty"`
 }
 
-// Failure returns what fails, of the warning: that something is only reported is
-// somebody's decision.
+// Failure returns the warning without its part on mode report, which is somebody's
+// choice and no failure.
 func (h *HealthResponse) Failure() string {
 	return strings.Trim(strings.Replace(h.Warning, reportWarning(h.NotEnforced), "", 1), "; ")
 }

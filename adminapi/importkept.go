@@ -25,8 +25,7 @@ type keptPart struct {
 	text  []byte // the records
 }
 
-// keptKey says where the record of a key ends. It begins where that of the key
-// before it ends, until the keys are sorted.
+// keptKey says where the record of a key is in the text of its part.
 type keptKey struct {
 	id         apikey.ID
 	start, end uint32 // in text, which is no longer than the body: see maxImport

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// What a client that reads a stream may take: stalledFor between two pieces, and
-// stalledFor besides what all of it takes at the rate slowest, in bytes a second.
-// A stream may hold what others wait for: a backup keeps pages of the store from
-// being used again, so that its file grows with each change.
+// A client that reads a stream may stop for stalledFor between two pieces. In all it
+// may take stalledFor longer than the stream takes at the rate slowest, in bytes a
+// second. A slow stream harms others: while a backup runs, the store cannot use freed
+// pages again, so that its file grows with each change.
 const (
 	stalledFor = 30 * time.Second
 	slowest    = 64 << 10

@@ -75,8 +75,8 @@ var errTokenInURL = &apikey.FieldError{
 	Accepted: "the ID of a key or its prefix",
 }
 
-// tokenInURL looks for a token in the path and the query, and in the raw query if
-// it does not parse.
+// tokenInURL looks for a token in the path, in the query as it was sent and, if it
+// parses, in the unescaped query.
 func tokenInURL(u *url.URL) bool {
 	query, err := url.QueryUnescape(u.RawQuery)
 	return apikey.ContainsToken(u.Path) || apikey.ContainsToken(u.RawQuery) || err == nil && apikey.ContainsToken(query)

@@ -10,8 +10,8 @@ import (
 // mostRemarks is how many operations or routes one line of a log names.
 const mostRemarks = 10
 
-// DeniedOf counts the operations of a document that are no routes, and returns the
-// first of them in words.
+// DeniedOf counts the operations of a document that could not be mapped and are
+// denied. It returns the first of them in words.
 func DeniedOf(document *openapi.Document) (n int, first []string) {
 	for i := range document.Operations {
 		op := &document.Operations[i]

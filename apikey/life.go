@@ -108,9 +108,9 @@ func (k *Key) Heir() Key {
 	return h
 }
 
-// KeepFixed restores from old what no change may touch: identity, workspace,
-// account, and when and by whom it was made. What was announced of another expiry
-// says nothing of this one.
+// KeepFixed restores from old what no change may touch: identity, workspace, account,
+// and when and by whom it was made. If the expiry changes, it resets Warned: the new
+// expiry has not been announced.
 func (k *Key) KeepFixed(old *Key) {
 	k.ID, k.Prefix, k.Hash, k.Opaque = old.ID, old.Prefix, old.Hash, old.Opaque
 	k.Workspace, k.Account, k.CreatedAt, k.CreatedBy = old.Workspace, old.Account, old.CreatedAt, old.CreatedBy

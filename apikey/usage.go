@@ -9,8 +9,9 @@ type Usage struct {
 	Day Day
 
 	// Charged is the units charged to the day's quota; a route with a cost charges
-	// more than one. Where several keys are on an account, they are those of the
-	// account, and of the other keys none; in a fleet, they are of each key.
+	// more than one. If several keys are on an account, the account's key has the
+	// units of all of them, and the other keys have none. In a fleet each key has its
+	// own.
 	Charged uint64
 
 	Allowed uint64 // requests that passed

@@ -3,13 +3,13 @@ package apikey
 import "time"
 
 // Soon is how long before its expiry a key counts as one that expires soon: the
-// first of [Warnings].
+// longest of [Warnings].
 const Soon = 30 * day
 
 const day = 24 * time.Hour
 
-// Warnings are the days of 24 hours before its expiry at which it is announced that
-// a key expires soon. The last one comes first.
+// Warnings returns how many days of 24 hours before its expiry a key is announced to
+// expire soon. The day closest to the expiry comes first.
 func Warnings() [4]uint8 { return [4]uint8{1, 7, 14, 30} }
 
 // Warning returns which of [Warnings] is due for a key at the instant now, or 0 for

@@ -48,11 +48,11 @@ func (h *Handler) decide(p *access.Policy, q *access.Request, r *http.Request, t
 	return p.Decide(q)
 }
 
-// permit tells the front proxy that the request may pass, and whose key it has.
-// Envoy replaces headers of the request by those of the answer, and then takes off
-// those that the answer names: what a backend may not see, which on a public route
-// are the identity headers as well. For those who do not take them off, they are
-// there and empty.
+// permit tells the front proxy that the request may pass, and whose key it has. Envoy
+// replaces headers of the request by those of the answer. It then removes the headers
+// that the answer names: those that no backend may see, and without an identity also
+// the identity headers. These are sent even if empty, for a proxy that does not
+// remove them.
 func (a *answer) permit(w http.ResponseWriter, d *access.Decision) error {
 	h, id := w.Header(), &a.handler.identity
 	a.tell(d)

@@ -27,10 +27,10 @@ func (a *answer) join(w http.ResponseWriter, r *http.Request, d *access.Decision
 // also from a backend that reads nothing.
 const mostInBuffers = 16 << 10
 
-// needsContext reports whether the server's context of a request might not end
-// with its connection. In HTTP/1 the server does not watch the connection before
-// it has the whole body, and a backend may not take a large one. Go's server of
-// HTTP/3 only watches for the client.
+// needsContext reports whether a request needs a context of its own, because cutting
+// its connection might not end the server's context. An HTTP/1 server does not watch
+// the connection before it has read the whole body, and a backend may not take a
+// large one. The HTTP/3 server ends the context only for what the client does.
 func needsContext(r *http.Request) bool {
 	if r.ProtoMajor == 1 {
 		return r.ContentLength < 0 || r.ContentLength > mostInBuffers

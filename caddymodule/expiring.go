@@ -15,9 +15,9 @@ import (
 // of them may wait for Caddy to load another config, which waits for this one.
 const announcePatience = 5 * time.Second
 
-// announceExpiring announces which keys expire soon, while this config is the one that
-// runs: one that fails to start has not announced anything, and when it does, the
-// events app has started too.
+// announceExpiring announces which keys expire soon, while this config is the one
+// that runs. So a config that fails to start announces nothing, and the events app
+// has started before the first announcement.
 func (a *App) announceExpiring(e *openStore) *expiry.Runner {
 	return expiry.Start(expiry.Options{Store: e.store, Now: a.now, Announced: a.keyExpiring}, a.running, func(err error) {
 		metrics.storeErrors.Inc()

@@ -158,9 +158,9 @@ func (e *openStore) prune(now time.Time) {
 	}
 }
 
-// failureBudget is what handlers have in common that share budgets of failures.
-// Where denials are only reported, requests that pass charge them, so that these
-// are not the budgets of what is enforced.
+// failureBudget identifies budgets of failures: handlers with the same value share
+// them. Mode report has budgets of its own, because there requests charge them and
+// pass nevertheless.
 type failureBudget struct {
 	perMinute int
 	reported  bool

@@ -11,8 +11,8 @@ import (
 	"github.com/socialpatra/keygate/internal/headers"
 )
 
-// wasLetIn reports whether a keygate before this one has let the request in. What
-// is enforced there is not reported here.
+// wasLetIn reports whether a keygate before this one has decided about the request.
+// It then passes here without being reported again.
 func wasLetIn(r *http.Request) bool {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {

@@ -38,8 +38,9 @@ const LetInByKey = "http.auth.keygate.key"
 var _ caddy.ReplacerFunc = (*verdict)(nil).placeholder
 
 // placeholder returns {http.auth.user.id}, {http.auth.user.workspace},
-// {http.auth.user.scopes}, {http.auth.keygate.reason}, in mode report
-// {http.auth.keygate.would_deny}, and for a refusal {http.auth.keygate.instance}. Values are computed only when they are asked for.
+// {http.auth.user.scopes}, {http.auth.keygate.key}, {http.auth.keygate.reason}, in
+// mode report {http.auth.keygate.would_deny}, and for a refusal
+// {http.auth.keygate.instance}. Values are computed only when they are asked for.
 func (v *verdict) placeholder(key string) (any, bool) {
 	switch {
 	case key == "http.auth.keygate.reason" && v.reason != 0:

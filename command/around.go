@@ -48,8 +48,8 @@ type passed struct {
 	named    bool     // an authentication may have said who it is
 }
 
-// and returns what a request may have passed that went on from p, or took a way
-// from before to behind.
+// and adds to p what a request may have passed in a route. before is what it had
+// passed in front of the route, and behind what it has passed after it.
 func (p passed) and(before, behind *passed) passed {
 	p.caches = append(slices.Clip(p.caches), behind.caches[len(before.caches):]...)
 	p.early = append(slices.Clip(p.early), behind.early[len(before.early):]...)

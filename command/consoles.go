@@ -131,8 +131,10 @@ func consoleOptions(console any) map[string]string {
 // isSame reports whether two objects of a tree are one and the same.
 func isSame(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
 
-// lookIntoPaths follows the requests again, now only those for paths that the
-// console serves, if it is known which these are at first.
+// lookIntoPaths follows the requests again, now with a look at path matchers, so that
+// only requests for paths of the console count. It does so only if all arrived with
+// the same prefix removed and no other rewrite: otherwise their first paths are not
+// known.
 func (p *passage) lookIntoPaths() {
 	for i := range p.arrived {
 		if p.arrived[i].rewritten || p.arrived[i].stripped != p.arrived[0].stripped {

@@ -28,8 +28,9 @@ func asksAtOnce(name string, handler any) any {
 	}
 }
 
-// asks notes what a handler asks of gateways that the request has not come to.
-// What an authentication has said is no gateway's.
+// asks notes the placeholders of gateways that a handler or matcher looks up before
+// the request has come to a gateway. A placeholder that an authentication may have
+// set is not a gateway's.
 func (p passed) asks(settings any, by, where string) passed {
 	if len(p.identity) > 0 {
 		return p

@@ -26,8 +26,9 @@ func (s *scan) printMember(t *foundToken) error {
 	return err
 }
 
-// end says how much was read, and returns what is wrong: a token of a live key,
-// or of any key that nobody knows, or what could not be read.
+// end says how much was read. It returns an error if a token of an active key was
+// found, if tokens were found and no store says whose they are, or if something could
+// not be read.
 func (s *scan) end() error {
 	if err := s.sayRead(); err != nil {
 		return err

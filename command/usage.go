@@ -148,8 +148,8 @@ func barRoom(days []adminapi.DayUsage, width int) int {
 // countsOf returns the counts in the order of the columns.
 func countsOf(d adminapi.DayUsage) [3]uint64 { return [3]uint64{d.Allowed, d.Limited, d.Denied} }
 
-// bar draws a day. A day with most requests takes room columns. Each part that is
-// not zero takes at least one column, at the cost of the longest part.
+// bar draws a day. The busiest day takes about room columns. Each part that is not
+// zero takes at least one column, at the cost of the longest part.
 func bar(d adminapi.DayUsage, most uint64, room int) []rune {
 	var parts [3]int
 	sum, longest := 0, 0

@@ -52,7 +52,7 @@ func (v *visit) deedPage(d deed, k *apikey.Record, etag string) deedPage {
 	}
 }
 
-// asking returns what asks whether something is to be done.
+// asking returns the handler that asks whether to do a deed.
 func asking(name string) handler {
 	return func(v *visit) error {
 		d := keyDeeds[name]
@@ -69,7 +69,7 @@ func asking(name string) handler {
 	}
 }
 
-// doing returns what does it.
+// doing returns the handler that does a deed.
 func doing(name string) handler {
 	return func(v *visit) error {
 		d := keyDeeds[name]

@@ -100,7 +100,8 @@ func (v *visit) show(status int, name string, data any) error {
 	return v.Page.show(v.w, status, name, data)
 }
 
-// showSecret is show for a page that has a token or takes something away.
+// showSecret is show for the answers to a creation or rotation, which may have a
+// token: no browser may keep them.
 func (v *visit) showSecret(status int, name string, data any) error {
 	v.w.Header().Set("Cache-Control", "no-store")
 	return v.show(status, name, data)

@@ -50,8 +50,8 @@ func away(t, now time.Time) string {
 	return span(gone) + " ago"
 }
 
-// rounded returns a duration to the nearest unit of those that span writes it in:
-// what was just chosen as 90 days is not 89.
+// rounded rounds a duration to minutes, hours or days, so that what was just chosen
+// as 90 days does not show as 89.
 func rounded(d time.Duration) time.Duration {
 	switch {
 	case d < 2*time.Hour-time.Minute/2:
@@ -63,8 +63,8 @@ func rounded(d time.Duration) time.Duration {
 	}
 }
 
-// span writes a duration in the largest unit of which there are two, or else in
-// minutes. It rounds down.
+// span writes a duration in one unit: minutes below 2 hours, hours below 2 days, days
+// below 120 days, months below 730 days, then years. It rounds down.
 func span(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -2,9 +2,9 @@ package expiry
 
 import "time"
 
-// A check follows the last one after checkEvery, or later if they take long: a check
-// takes one part in checkShare of the time, unless that is over checkWithin. One that
-// was not complete is not followed so soon.
+// A check begins checkEvery after the last one has ended, and retryAfter if that
+// failed. If checks take long, the pause is checkShare times as long as the last check
+// took, but at most checkWithin for that reason.
 const (
 	checkEvery  = 5 * time.Second
 	checkShare  = 100

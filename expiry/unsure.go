@@ -11,10 +11,10 @@ import (
 // that time the store has finished it or undone it.
 const unsureFor = time.Hour
 
-// settleUnsure announces what turns out to have been stored by an attempt of this
-// Announcer, whose outcome was unknown. The trail tells it from that of another
-// gateway by its time. A store that takes no changes may yet lose what it shows: one
-// on a disk that failed.
+// settleUnsure announces each warning of this Announcer whose outcome was unknown and
+// that turns out to be stored. Its time in the trail tells it from a warning of another
+// gateway. It does nothing while the store takes no changes: one on a failed disk may
+// yet lose what it shows.
 func (c *check) settleUnsure() {
 	if len(c.unsure) == 0 || c.Store.Writable() != nil {
 		return

@@ -10,9 +10,9 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// accounts are those of keys that are on the account of another, see
-// [apikey.Key.Account]. Their entries in the index have no room for it, so they
-// refer to a home in place of a workspace. All other keys take no memory for it.
+// accounts holds the accounts of keys that are on the account of another key, see
+// [apikey.Key.Account]. An index entry has no room for an account, so such an entry
+// refers to a home in place of a workspace. Other keys take no memory for this.
 type accounts struct {
 	homes *interned[home, home]
 
@@ -71,9 +71,9 @@ func (a *accounts) usersOf(account apikey.ID) int {
 	return int(a.users[account])
 }
 
-// removeUse removes what a deleted key was used for. Other keys that are on its
-// account go on with what it was charged, so that stays, from the day of the
-// deletion on. It goes with the last of them, or is pruned.
+// removeUse removes the use of a deleted key. If other keys are on its account, what
+// was charged to it stays from the day of the deletion on, because they go on with that
+// count. It is removed with the last of these keys, or pruned.
 func (b *Bolt) removeUse(tx *bolt.Tx, k *apikey.Key, at time.Time) error {
 	if err := b.settle(tx, accountsOf(k)...); err != nil {
 		return err
@@ -128,8 +128,8 @@ func chargeOf(u apikey.Usage) apikey.Usage {
 	return apikey.Usage{ID: u.ID, Day: u.Day, Charged: u.Charged}
 }
 
-// accountsOf returns whose records of use depend on whether there is a key: its own,
-// and those of the account that it is on.
+// accountsOf returns the keys whose records of use depend on whether k exists: k
+// itself, and the key whose account it is on.
 func accountsOf(k *apikey.Key) []apikey.ID {
 	if k.Account.IsZero() {
 		return []apikey.ID{k.ID}

@@ -180,7 +180,7 @@ func auditSeqs(tx *bolt.Tx, q AuditQuery) iter.Seq2[uint64, uint64] {
 	}
 }
 
-// before is the number that those of q are less than.
+// before returns the number that all entries of q are below.
 func before(q AuditQuery) uint64 {
 	if q.Before == 0 {
 		return math.MaxUint64 // never reached by counting

@@ -234,10 +234,10 @@ func placeNamed(name []byte) (AuditPlace, bool) {
 	return AuditPlace{string(workspace), binary.BigEndian.Uint64(number)}, true
 }
 
-// deletePlaces removes entries from the trails of their workspaces, together with
-// all that are older. Where nothing is left of a trail, its last number stays. That
-// is found before anything is removed: bbolt does not find the end of what the same
-// transaction has emptied.
+// deletePlaces removes entries from the trails of their workspaces. places must include
+// all older entries that are left of these trails. If a trail becomes empty, its last
+// number is kept. That number is read before anything is removed: bbolt's cursor does
+// not find the end of pages that the same transaction has emptied.
 func deletePlaces(tx *bolt.Tx, places []AuditPlace) error {
 	last := make(map[string]uint64)
 	for _, at := range places {

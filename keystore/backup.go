@@ -8,14 +8,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// roomToGrow is how many bytes a file may still grow, without being mapped anew,
-// for a backup to be read from it directly. It is more than changes fill in the
-// time that a slow client takes.
+// roomToGrow is how many bytes the file must still be able to grow within its map for
+// Backup to read it directly. Changes fill less than that while a slow client reads.
 const roomToGrow = 1 << 30
 
-// Backup implements [Store]. The copy is a store file. Where a change might have
-// to wait for the reader, because the file is mapped anew when it grows, the copy
-// is first written to a file beside the store, which has its end.
+// Backup implements [Store]. The copy is a store file. If the file might outgrow its
+// map during the backup, bbolt would map it anew, and changes would wait for the
+// reader. Then the copy is first written to a file beside the store, which takes no
+// longer however slow the client is.
 func (b *Bolt) Backup(w io.Writer) error {
 	var size int64
 	err := b.view(func(tx *bolt.Tx) error {

@@ -54,15 +54,17 @@ type Bolt struct {
 
 var _ Store = (*Bolt)(nil)
 
-// Damaged returns what did not verify when the store was opened: one error per
-// key, which wraps [ErrDamaged] or [ErrNewer]. Lookup does not know these keys,
-// and List leaves them out. Get and Update return the error; Delete works. An
-// opaque key with the hash of another one can still be read, but not changed.
+// Damaged returns what did not verify when the store was opened: one error for each
+// key, and one for each workspace whose limits cannot be read. All wrap [ErrDamaged] or
+// [ErrNewer]. Lookup does not know these keys, and List leaves them out. Get and Update
+// return the error; Delete works. An opaque key with the hash of another one can still
+// be read, but not changed.
 func (b *Bolt) Damaged() []error { return b.damaged }
 
-// Dropped returns what of the journal of use did not verify when the store was opened,
-// one error for each record, which wraps [ErrDamaged] or [ErrNewer]. It is no longer in
-// the store: the use of that second is lost, unless its keys were used again later.
+// Dropped returns one error for each record of the journal of use that did not verify
+// when the store was opened. All wrap [ErrDamaged] or [ErrNewer]. These records are no
+// longer in the store: the use of that second is lost, unless its keys were used again
+// later.
 func (b *Bolt) Dropped() []error { return b.dropped }
 
 // Lookup implements [Store].

@@ -11,7 +11,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// seenEvery is how old the time at which an outbox was last wanted may grow.
+// seenEvery is how old the stored time of an outbox's last use may get before it is
+// written again.
 const seenEvery = time.Hour
 
 // AuditAfter implements [Store].

@@ -168,8 +168,7 @@ func (f *Builder) Audit(e AuditEntry, at AuditPlace) error {
 	})
 }
 
-// AuditNumber says what the last number in the trail of a workspace was of which
-// no entry is left.
+// AuditNumber adds the last number in the trail of a workspace that has no entry left.
 func (f *Builder) AuditNumber(last AuditPlace) error {
 	return f.put(func(tx *bolt.Tx) error { return putLastNumber(tx, last) })
 }

@@ -60,8 +60,8 @@ func (c *checker) auditByKey(tx *bolt.Tx, name, value []byte) (string, error) {
 	return "", nil
 }
 
-// auditByWorkspace checks that an entry is the next one of its workspace, and that
-// the entry agrees.
+// auditByWorkspace checks a place in the trail of a workspace: it must follow the place
+// before it, and the entry that it leads to must name the same place.
 func (c *checker) auditByWorkspace(tx *bolt.Tx, name, value []byte) (string, error) {
 	workspace, number, ok := bytes.Cut(name, []byte{0})
 	if !ok || apikey.CheckWorkspace(string(workspace)) != nil || len(number) != seqLen && len(number) != 0 {

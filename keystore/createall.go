@@ -81,8 +81,8 @@ func (b *Bolt) keepPagesFew() (release func()) {
 	}
 }
 
-// pagesStay is how long pages stay at most that a batch has read: some hundred
-// megabytes.
+// pagesStay is how long the pages that a batch has read stay in memory at most. Some
+// hundred megabytes are read in that time.
 const pagesStay = 50 * time.Millisecond
 
 // indexAll puts keys into the index, on all cores. b.writing must be held.

@@ -23,8 +23,8 @@ const (
 	encodeAhead = 4
 )
 
-// encoded yields the keys in their order, as they are stored, and sets their grants.
-// It encodes on another core than its caller's. After an error nothing is yielded.
+// encoded yields the keys in their order, as they are stored, and sets their grants. It
+// encodes on another core than its caller's. The caller must stop at the first error.
 func (batch *keyBatch) encoded() iter.Seq2[encodedKey, error] {
 	type chunk struct {
 		keys []encodedKey

@@ -21,7 +21,8 @@ func (x *Index) expiringIn(shard int, from, to int64, yield func(apikey.ID)) {
 	}
 }
 
-// expiringBatch is how many keys Expiring has in memory, or a shard's more.
+// expiringBatch is how many keys Expiring collects before it reads them. A batch
+// exceeds it by the keys of one shard at most.
 const expiringBatch = 256
 
 // Expiring implements [Store]. It visits every key in memory, which takes

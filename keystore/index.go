@@ -52,10 +52,10 @@ type indexEntry struct {
 // terms and bounds hold what does not fit into an entry and is the same for many
 // keys. Terms that only one key has take some 300 bytes.
 //
-// They are two, so that neither is rare: in a large store, a few thousand terms and
-// a few hundred bounds without places serve most keys, and caches hold them. Of
-// each with each there would be a hundred thousand, and each look-up would wait
-// for memory once more.
+// Terms and bounds are interned separately, so that many keys share each of them. In a
+// large store, a few thousand terms and a few hundred bounds without places serve most
+// keys, and caches hold them. As pairs there would be a hundred thousand values, and
+// each look-up would wait for memory once more.
 type terms struct {
 	scopes *apikey.ScopeSet
 	state  apikey.State

@@ -68,8 +68,8 @@ func (j *journal) addUse(r *useRecords, g *runGroup, name []byte) (found bool, e
 	}
 }
 
-// usageOf returns what a group of runs of keys has of one. counts is false if that is
-// nothing that still holds.
+// usageOf returns the use of one key in a group of runs. found reports whether the
+// group has an entry of the key, and counts whether any of its entries still counts.
 func (j *journal) usageOf(g *runGroup, id apikey.ID) (u apikey.Usage, found, counts bool) {
 	u = apikey.Usage{ID: id, Day: g.day}
 	found = j.take(g, id[:], func(fields []byte) error {
@@ -138,10 +138,11 @@ func (j *journal) addAll(r *useRecords, names []apikey.ID) (has []apikey.ID, err
 	return has, nil
 }
 
-// settle adds to the records what the journal has of keys, of which none will be
-// added after it. Whoever makes a key, deletes it or changes what its records of use
-// depend on does so first, in the same transaction: the journal is as if each save had
-// been added at once.
+// settle adds the journal's entries of some keys to their records. It also notes the
+// last run as settled for these keys, so that the fold does not add the entries again.
+// Whoever makes a key, deletes it or changes what its records of use depend on calls
+// settle first, in the same transaction. So the records become what they would be if
+// each save had been added at once.
 func (b *Bolt) settle(tx *bolt.Tx, ids ...apikey.ID) error {
 	j := readJournal(tx, string([]byte{kindKeys, kindSeen}), everything)
 	if len(j.groups) == 0 {
@@ -175,9 +176,10 @@ func (b *Bolt) settleAll(tx *bolt.Tx, keys []apikey.Key) error {
 
 func compareIDs(x, y apikey.ID) int { return bytes.Compare(x[:], y[:]) }
 
-// foldStep does a part of folding the journal, which takes one short transaction. It
-// begins a fold of all there is unless one is under way. more is false after the last
-// step of one, which returns what of it was damaged, or where there is nothing to do.
+// foldStep does a part of folding the journal, in one short transaction. It begins a
+// fold of all runs unless one is under way. more is false after the last step of a
+// fold, and if there is nothing to fold. The last step returns the damaged records that
+// the fold has met.
 func (b *Bolt) foldStep() (more bool, damaged []error, err error) {
 	b.writing.Lock()
 	defer b.writing.Unlock()

@@ -84,8 +84,9 @@ func (j *journal) add(r *run, first []byte) {
 	j.groups = append(j.groups, runGroup{r.kind, r.day, []*run{r}})
 }
 
-// settledUpTo returns the number up to which entries of a key are none any more. One
-// that does not verify is that of all.
+// settledUpTo returns the number of the last run whose entries of a key are settled and
+// do not count any more. If the record of that number does not verify, no entry of the
+// key counts.
 func (j *journal) settledUpTo(kind byte, name []byte) uint64 {
 	if j.settled == nil || kind == kindWorkspaces {
 		return 0

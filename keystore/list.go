@@ -113,9 +113,9 @@ func (l *lister) sorted(b *Bolt, tx *bolt.Tx) error {
 
 func (l *lister) add(k apikey.Key, used LastUse) { l.page.add(k, used) }
 
-// hasStatus asks the index, which knows the status without decoding a record. Of a
-// million keys, few may have it. A sorted list does not decode records before it
-// knows that they are on the page, and reading their facts takes less.
+// hasStatus asks the index, which knows the status without reading a record: of a
+// million keys, few may have it. A sorted list does not ask. It reads the facts of each
+// record in any case, and they include the status.
 func (l *lister) hasStatus(id apikey.ID) bool {
 	if l.q.Status == "" || l.q.Sort != SortID {
 		return true

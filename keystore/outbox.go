@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// OutboxLease is for how long an outbox is its holder's without [Outboxes.KeepOutbox].
+// OutboxLease is how long a holder keeps an outbox without calling
+// [Outboxes.KeepOutbox].
 const OutboxLease = 30 * time.Second
 
 // ErrOutboxLost is returned if an outbox is not its holder's any more, or is at

@@ -59,7 +59,8 @@ func keyWorkspaces(entries []keyEntry, now string) []string {
 			known = ""
 		}
 	}
-	// What came before is told by what comes after, for entries whose first is pruned.
+	// If the first entry of a life is pruned, the entries after it, or the key as it is
+	// now, tell the workspace of those before them.
 	known = now
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]

@@ -11,8 +11,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// Seen implements [Store]. A record that does not verify counts as none of today:
-// nothing was seen, and not for longer than a day.
+// Seen implements [Store]. A record that does not verify counts as one that began
+// today, in which nothing was seen yet.
 func (b *Bolt) Seen(ids []apikey.ID) ([]apikey.Seen, error) {
 	all := make([]apikey.Seen, len(ids))
 	err := b.view(func(tx *bolt.Tx) error {

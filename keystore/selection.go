@@ -67,8 +67,8 @@ func (s *selection) selects(f *facts, used LastUse) bool {
 	return q.Name == "" || s.named(f)
 }
 
-// idle reports whether a key has not been used for q.Idle. If it cannot be read
-// when the key was last used, nobody should think that it is not needed.
+// idle reports whether a key has not been used for q.Idle. A key whose last use cannot
+// be read is not idle: it may still be needed.
 func (s *selection) idle(k *apikey.Key, used LastUse) bool {
 	since := used.At
 	if since.IsZero() {

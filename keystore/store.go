@@ -144,12 +144,12 @@ type Workspaces interface {
 
 // Use keeps counts of requests, and the state of minute buckets.
 type Use interface {
-	// SaveUsage stores totals of days, all or none. A stored total that is higher
-	// stays as it is. Usage of keys that do not exist is dropped, except for what
-	// is charged to them while other keys are on their account: that is stored,
-	// and outlives a deletion, if the store keeps it for UsageSince at all, and
-	// not limits of its own. Usage of workspaces is kept whether they have keys or
-	// not.
+	// SaveUsage stores totals of days. After an error some or all of them may be
+	// stored; as totals never shrink, they can be saved again. A stored total that is
+	// higher stays as it is. Usage of keys that do not exist is dropped, except for
+	// what is charged to such a key while other keys are on its account. That is
+	// stored, and outlives the deletion of the key, unless the store's engine counts
+	// the limits itself. Usage of workspaces is kept whether they have keys or not.
 	SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error
 
 	// UsageSince calls the functions with the use on a day and on later days,
@@ -218,9 +218,9 @@ type Upkeep interface {
 	// since when. It asks nothing of a disk or engine: it tells what was seen.
 	Writable() error
 
-	// Waiting returns for how long the oldest of the changes that are under way has
-	// waited for others before it, for readers, for the disk or engine; 0 if none is
-	// under way. A change that gets on, and that no other waits for, may be left out.
+	// Waiting returns for how long the oldest change under way has waited: for changes
+	// before it, for readers, or for the disk or engine. It is 0 if no change is under
+	// way. A change that makes progress, and that no other waits for, may be left out.
 	Waiting() time.Duration
 
 	// About says which store this is.

@@ -43,7 +43,7 @@ func (b *Bolt) appendUse(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage
 	return err
 }
 
-// raise has a total be that of another where that is higher.
+// raise raises each total of u to that of other if it is higher.
 func raise(u, other *apikey.Usage) {
 	u.Charged = max(u.Charged, other.Charged)
 	u.Allowed = max(u.Allowed, other.Allowed)

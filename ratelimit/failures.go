@@ -12,9 +12,9 @@ import (
 // of perMinute tokens, refilled at perMinute/60 per second. A client is an IPv4
 // address or an IPv6 /64, the smallest network that a subscriber gets.
 //
-// It always takes 1 MiB of memory and remembers up to 65,536 clients. Eight
-// clients compete for the places of one set. When a set is full, it forgets the
-// client whose budget is nearest to full. All methods are safe for concurrent
+// It always takes 1 MiB of memory and remembers up to 65,536 clients, in sets of
+// eight places. Each client belongs to one set. When a set is full, it forgets
+// the client whose budget is nearest to full. All methods are safe for concurrent
 // use.
 type Failures struct {
 	start time.Time

@@ -125,7 +125,6 @@ func TestTakeResult(t *testing.T) {
 	}
 }
 
-// Both limits are reached, and the bucket is the one that lets through last.
 // Each limit and cost at its highest: so much passes, and one more does not.
 func TestHighestLimits(t *testing.T) {
 	const maxCost = 1000
@@ -159,6 +158,7 @@ func TestHighestLimits(t *testing.T) {
 	}
 }
 
+// Both limits are reached, and the bucket is the one that lets through last.
 func TestRetryAfterIsTheLaterLimit(t *testing.T) {
 	l, lim := ratelimit.New(), limits(1, 1, 1)
 	late := noon.Add(12*time.Hour - 10*time.Second)

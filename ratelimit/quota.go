@@ -58,7 +58,8 @@ type quota struct {
 
 	queued bool // is listed in its shard's unsaved
 
-	// Requests add to days[0]. days[1] is the day before it.
+	// Requests add to days[0]. days[1] is the other remembered day: the day used
+	// before, or a later one after the clock was set back.
 	days [2]tally
 }
 

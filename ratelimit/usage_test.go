@@ -117,8 +117,6 @@ func TestUndrain(t *testing.T) {
 	}
 }
 
-// A day is left, begun anew as the clock is set back, and a save that failed in
-// between is tried again.
 // What is drained, and what failed to be saved, is handed over once: neither
 // again with the next Drain, nor beside a newer total of the same day.
 func TestDrainedOnce(t *testing.T) {
@@ -156,6 +154,8 @@ func TestUseBefore1970(t *testing.T) {
 	}
 }
 
+// A day is left, begun anew as the clock is set back, and a save that failed in
+// between is tried again.
 func TestUndrainOfADayBegunAnew(t *testing.T) {
 	l, lim := ratelimit.New(), limits(60, 60, 100)
 	run(t, l, limits(60, 50, 100), []step{{0, 50}, {day, 50}, {2 * day, 50}})

@@ -86,8 +86,8 @@ type Finding struct {
 	// as 2006-01-02, or "" if it does not depend on that.
 	WatchedSince string `json:"watched_since,omitempty"`
 
-	// Suggest is what to do. It is nil if another finding of the key says it, or if
-	// nothing but to ask the holder would do.
+	// Suggest is what to do. It is nil if another finding of the key says it, if the
+	// key is still young or has a successor, or if only its holder can tell what to do.
 	Suggest *Suggestion `json:"suggest,omitempty"`
 }
 

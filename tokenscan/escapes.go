@@ -122,7 +122,7 @@ func number(b []byte, digits, base int) (n int, ok bool) {
 	return n, true
 }
 
-// ascii returns the character of a code, or a space in place of those that no
+// ascii returns the character of a code, or a space for one beyond ASCII, which no
 // token has.
 func ascii(code int) byte {
 	if code >= 0x80 {

@@ -50,7 +50,7 @@ func (s *shared) keyNow(id apikey.ID) (apikey.Key, bool, error) {
 	return k, err == nil, nil // a damaged one holds up nothing
 }
 
-// Senders send for the webhooks of one store, which it outlives by none.
+// Senders send for the webhooks of one store. Close them before the store.
 type Senders struct {
 	shared
 
@@ -94,8 +94,9 @@ func (s *Senders) Serve(owner any, hooks []Hook) {
 	s.apply()
 }
 
-// Leave ends the webhooks of a config. Where it was the last in force, as it failed to
-// start, those before it are in force again.
+// Leave removes the webhooks of a config. If others are left, those of the last of them
+// are in force again, as after a config that failed to start. The webhooks of the only
+// config go on until Close.
 func (s *Senders) Leave(owner any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -56,9 +56,9 @@ func (c *Cache) checkKeys(all *findings) {
 	}
 }
 
-// tellsApart reports whether two API keys never share a cache key. Souin joins
-// the values of headers with dashes, which others than an ID may have inside:
-// so the ID must be the last of them.
+// tellsApart reports whether two API keys never share a cache key. Souin joins the
+// values of headers with dashes, and values other than an ID may have dashes inside.
+// So the ID must be the last header, or come first in a template.
 func (k *CacheKey) tellsApart(identity string) bool {
 	if k.Template != "" {
 		return slices.ContainsFunc([]string{"{http.request.header." + identity + "}", "{http.auth.user.id}"}, func(id string) bool {

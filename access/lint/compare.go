@@ -15,12 +15,12 @@ type taking struct {
 	access.Overlap
 }
 
-// takings returns what written routes take of operations, in the order of these.
-// Operations that no request can reach are left out; those that have a problem
-// otherwise are not.
+// takings returns what written routes take of each operation, in the order of
+// operations. It leaves out operations without a route, which no request can reach,
+// but not denied ones.
 //
-// A written route with the very requests of one operation takes a part of no
-// other one: those requests were never the other one's.
+// A written route that has exactly the requests of one operation takes part of no
+// other operation: those requests were never the other's.
 func takings(written []*access.Route, operations []*openapi.Operation) (all []taking) {
 	if len(written) == 0 {
 		return nil

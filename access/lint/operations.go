@@ -7,8 +7,8 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// checkOperations finds operations that become no route. One that a written
-// route takes as a whole was mapped by hand.
+// checkOperations finds operations that could not be mapped. One whose requests a
+// written route takes as a whole counts as mapped by hand.
 func (s *site) checkOperations(f *findings) {
 	for _, o := range s.operations {
 		if o.Problem != nil && !s.covered[o] {

@@ -177,8 +177,9 @@ func (s *spot) child(segment string) *spot {
 	return next
 }
 
-// meeting returns the routes whose paths have requests of a path, and perhaps
-// some others. It leaves out some of those that need what a class does.
+// meeting returns all routes that have requests in common with a path, and perhaps
+// some others. It may leave out routes of the given class, which need what the path
+// needs. Class 0 leaves out none.
 func (s *spot) meeting(p crossPath, class int) (found []*placed) {
 	s.visit(p, 0, class, func(l []*placed) { found = append(found, l...) })
 	return found

@@ -63,8 +63,8 @@ func (j *jsonText) line(offset int) int {
 	return 1 + int(j.lines[block]) + bytes.Count(j.text[block*lineBlock:offset], []byte("\n"))
 }
 
-// findBrackets fills in brackets. It returns the place of one that is inside more
-// than most others, or -1.
+// findBrackets fills in brackets. It returns the offset of the first list or mapping
+// that is not empty and nested deeper than maxDepth, or -1.
 func (j *jsonText) findBrackets() (deep int) {
 	j.brackets = make([]bracket, 0, bytes.Count(j.text, []byte("["))+bytes.Count(j.text, []byte("{")))
 	var open []int

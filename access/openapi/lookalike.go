@@ -7,9 +7,9 @@ import (
 	"github.com/socialpatra/keygate/access"
 )
 
-// denyLookAlikes denies the operations whose requests pass nobody in any case: a
-// backend may leave out a format, so that to it each request for /query.{format}
-// is one for /query. Without a problem nobody would learn why.
+// denyLookAlikes denies operations whose requests no route would match: a backend may
+// ignore a format, and so take every request for /query.{format} for one for /query.
+// Their problem tells the operator why they are closed.
 func denyLookAlikes(d *Document) {
 	if !slices.ContainsFunc(d.Operations, func(o Operation) bool { return o.Problem == nil && hasTextAroundName(o.Route.Pattern) }) {
 		return // a literal goes before all, and a name alone has values like no literal

@@ -154,8 +154,8 @@ func (r *reader) merge(m *mapping, value place, depth int) error {
 	return nil
 }
 
-// each returns the fields of a mapping, to go through. Mappings that a document
-// has once need not be counted.
+// each returns the fields of a mapping, and counts them as visits. Code that reads a
+// mapping only once in a document need not count, and uses its fields directly.
 func (r *reader) each(m *mapping) ([]field, error) {
 	return m.fields, r.visit(m.place, len(m.fields))
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// where returns where a node is: file and line; in a file of JSON file and JSON
-// pointer (RFC 6901) if there are others in the line that it is not a part of.
+// where returns where a node is, as file and line. In a JSON file it returns file and
+// JSON pointer (RFC 6901) if other values, which do not contain the node, are on its
+// line.
 //
-// Nodes of JSON have no column, and in its place where in the text they are: keys,
-// items and the root the offset where they begin, plus one, and a value that of its
-// key. So the way to a node is found from the root by comparing offsets.
+// Nodes of JSON keep an offset in Column in place of a column, counted from 1: keys,
+// items and the root their own, and a value that of its key. So the way to a node is
+// found from the root by comparing offsets.
 func (f *file) where(n *yaml.Node) string {
 	if f.json == nil {
 		return f.at(n.Line)

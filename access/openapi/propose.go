@@ -22,11 +22,11 @@ type Proposal struct {
 	Unmapped []string
 }
 
-// Propose reads a document without options, and says which would help: the
-// scheme that most operations name, the base path of most where servers differ, a
-// scope for each that is in another form,
-// and that operations without security need any valid key. None of them opens an
-// operation to who may not call it by the document: no two scopes become one.
+// Propose reads a document without options, and returns the options that would help:
+// the scheme that most operations name, the base path of most if servers differ, a
+// scope for each that keys cannot hold as it is, and any valid key for operations
+// without security. None of them lets in anybody whom the document keeps out: no two
+// scopes become one.
 func Propose(path string) (*Document, Proposal, error) {
 	var proposal Proposal
 	d, p, err := load(path, &proposal.Options, true)
@@ -49,9 +49,9 @@ func Propose(path string) (*Document, Proposal, error) {
 	return d, proposal, nil
 }
 
-// proposed returns a mapping for a scope that is in another form, and in none
-// that another scope of the document has; an empty one where it would be a
-// pattern.
+// proposed returns a mapping for a scope that keys cannot hold as it is. Keys hold
+// its target for no other scope of the document. The mapping is empty for a scope
+// with a star, which would be a pattern.
 func (p *policy) proposed(scope string) ScopeMapping {
 	if p.proposals == nil {
 		p.proposals = make(map[string]ScopeMapping)
@@ -93,8 +93,8 @@ func proposeScope(scope string, taken map[string]bool) string {
 		}
 		return fmt.Sprintf("%s:%s-%d", resource, action, n)
 	}
-	// Numbers are taken one after the other, but for those that the document has
-	// itself: of these another free one is found.
+	// The search expects that taken numbers leave no gaps. The document's own scopes
+	// may leave some. The search then ends at another free number.
 	free := func() int {
 		return 1 + sort.Search(math.MaxInt32, func(n int) bool { return !taken[name(n+1)] })
 	}

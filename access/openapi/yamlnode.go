@@ -78,9 +78,9 @@ func tooDeep(n *yaml.Node, most int) *yaml.Node {
 	return nil
 }
 
-// yamlError tells a syntax error and its line, which the library has only in
-// its text, counts from 0 in what its parser says and from 1 in what its
-// scanner says, and leaves out in the first line and for some errors.
+// yamlError reports a syntax error with its line. The library gives the line only in
+// the text of its error. Its parser counts lines from 0, its scanner from 1. It gives
+// no line for errors in the first line, and for some others.
 func (f *file) yamlError(err error, text []byte) error {
 	line, problem := 1, strings.TrimPrefix(err.Error(), "yaml: ")
 	if m := yamlLine.FindStringSubmatch(problem); m != nil {

@@ -2,8 +2,8 @@ package main
 
 import "slices"
 
-// quartiles returns the first quartile, the median and the third of at least
-// one value, between two of them where that is where they are.
+// quartiles returns the first quartile, the median and the third quartile of at least
+// one value. One that lies between two values is interpolated.
 func quartiles(values []float64) (first, median, third float64) {
 	sorted := slices.Sorted(slices.Values(values))
 	at := func(share float64) float64 {

@@ -52,10 +52,10 @@ func provisioned(ctx caddy.Context) (app any) {
 	return app
 }
 
-// Nothing reports whether an http app has a handler of those that are asked for
-// that hands requests on to nothing that would answer them: Caddy then answers
-// them with 200 and no body. Whether a matcher lets a request through is not
-// looked into, so that a handler with any answerer behind it is taken to have one.
+// Nothing reports whether an http app has a handler that asked accepts, with nothing
+// behind it that answers requests. Caddy then answers them with 200 and no body.
+// Matchers are not looked into: a handler behind it counts whatever requests it
+// matches.
 func Nothing(app any, asked func(handler any) bool) bool {
 	found := false
 	jsontree.Members(jsontree.At(app, "servers"), func(_ string, server any) {

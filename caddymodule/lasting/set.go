@@ -49,7 +49,7 @@ type Set struct {
 	ending  []*Request // what was cut and is still there
 }
 
-// shard is a part of a set, in a list without a head of its own.
+// shard is one part of a set: a linked list of requests. It is padded to 64 bytes.
 type shard struct {
 	mu     sync.Mutex
 	first  *Request

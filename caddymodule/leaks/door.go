@@ -25,9 +25,10 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// perMinute is how many tokens a client address, for IPv6 its /64, may hand in
-// within a minute, right or wrong. It is the usual auth_failures, so that nobody
-// gets more guesses by coming here as well.
+// perMinute is how many tokens a minute, right or wrong, a client address (for IPv6
+// its /64) may hand in. Beyond it tokens of other systems are not looked up. It is
+// the default of auth_failures: handlers with that default share the budget, so that
+// nobody gets more guesses here.
 const perMinute = 60
 
 // againAfter is for how long a key is reported once, however often its token comes:
@@ -140,9 +141,9 @@ func (d *door) doOne(api *adminapi.Server, token string, e *errand) (genuine boo
 	return err == nil && found.Key != nil, err
 }
 
-// attend deals with the tokens of a request and returns when its answer is due,
-// which does not depend on what they are. If too many others wait, it returns at
-// once, and reports false: the tokens are then dealt with, but not yet.
+// attend deals with the tokens of a request and returns when its answer is due. When
+// that is does not depend on the tokens. If too many requests wait, it returns false
+// at once. The tokens are then dealt with later, or dropped if too many are pending.
 func (d *door) attend(r *http.Request, e *errand) (attended bool, err error) {
 	begun := d.now()
 	select {

@@ -18,10 +18,11 @@ func init() {
 const plaintextDoor = "plaintext"
 
 // Plaintext is for a site on http:// beside one that takes keys. It redirects to
-// https as Caddy does by itself, but for requests with a credential: who followed the
-// redirect would never learn that the key had gone in the clear. Such a request is
-// answered 403 insecure_transport, with the same bytes and after the same time for
-// every credential. If it was the token of a key, the key is dealt with before that.
+// https as Caddy does by itself, except for requests with a credential: a client that
+// follows the redirect would never learn that its key went in the clear. Such a
+// request is answered 403 insecure_transport, with the same bytes and after the same
+// time for every credential. If the credential is the token of a key, the key is
+// dealt with before the answer, or later if too many requests wait.
 //
 // Requests over TLS pass on to the next handler.
 type Plaintext struct {

@@ -108,8 +108,8 @@ func (h *LeakReports) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyh
 	} else {
 		counted(githubDoor, nothing)
 	}
-	// The protocol has a list here of which tokens were genuine, for those who want
-	// to say so. It may be empty.
+	// The protocol lets the answer list which tokens were genuine. The list may be
+	// empty, and here it always is.
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte("[]")) // the client may have gone

@@ -41,8 +41,8 @@ func openFleet(s *Redis, logger *zap.Logger) (*fleetStore, error) {
 		conn.Close()
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	// This look-up makes the answer that health asks for known. It stays known as
-	// long as other answers do.
+	// Health looks up the zero ID. This look-up puts the answer into memory, where it
+	// stays known as long as other answers do.
 	_, _, _ = store.Lookup(apikey.ID{})
 	if s.OnOutage != "closed" && s.StaleMax == 0 {
 		logger.Warn("on_outage has next to no effect without stale_max: while the engine is away no key is accepted", zap.String("on_outage", s.OnOutage))

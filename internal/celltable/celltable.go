@@ -89,9 +89,9 @@ func (t *Table[E, B]) At(cell int) *E {
 
 // Beside returns what a live cell has besides its entry, in memory of its own: what
 // does not fit into the cache lines of the entry. Where it is does not depend on the
-// entry, so that a processor can fetch both at once. It moves with the entry, and
-// is zero in a cell that has just been filled. It is nil before the first
-// MakeBeside.
+// entry, so that a processor can fetch both at once. It moves with the entry, and is
+// zero in a cell that has just been filled. It is nil until MakeBeside was called
+// for this cell, or for one near it.
 func (t *Table[E, B]) Beside(cell int) *B {
 	if t.beside == nil {
 		return nil

@@ -107,6 +107,7 @@ func load32(s string) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
-// MaxNameLen bounds the length of the names that strip compares. A token in a
-// header with a longer name would reach the backend.
+// MaxNameLen is the longest name, in bytes, that is compared in its folded form.
+// A token in a header with a longer name would reach the backend, so a config
+// must not name one.
 const MaxNameLen = 64

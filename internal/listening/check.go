@@ -27,9 +27,10 @@ func Check(addresses []Address) error {
 	return nil
 }
 
-// ownOf returns the sockets that this process has open, and of the listeners those
-// that still listen after that: of one that this process has closed meanwhile, as it
-// does when it loads another config, nobody can tell whose it was.
+// ownOf returns the sockets that this process has open in own. In stay it returns the
+// listeners of all that still listen afterwards. One that was closed meanwhile is left
+// out, because nobody can tell whether it was of this process, which closes sockets
+// when it loads another config.
 func ownOf(all []listener) (stay []listener, own map[uint64]bool, err error) {
 	own, err = inodesOf("self")
 	if err != nil {

@@ -125,8 +125,8 @@ func (s *segment) matchesText(text string) (plain, format kinds) {
 	return plain, format
 }
 
-// matches returns the kinds to which the segments of a path are those of a
-// pattern. One that is "" at the end is a slash.
+// matches returns the kinds for which the segments of a path match those of a pattern.
+// An empty segment at the end stands for a slash at the end.
 func matches(want []*segment, have []string) kinds {
 	strict := matchStrictly(want, have)
 	loose := strict

@@ -60,8 +60,8 @@ type Config struct {
 	// 10 s. 0: DefaultHeartbeat. A gateway that is cut off notices within two.
 	Heartbeat time.Duration
 
-	// StaleMax is for how long, after the engine has stopped to prove itself,
-	// what is known already may be used. 0: not at all.
+	// StaleMax is how much longer values that are cached already may be used once the
+	// engine's heartbeats have stopped. 0: not at all.
 	StaleMax time.Duration
 }
 

@@ -18,8 +18,8 @@ type slotRange struct {
 	name        string // of the node, by all that is known of it
 }
 
-// layoutPatience is how long the node that has told the layout before is waited
-// for, as a part of what there is.
+// layoutPatience: the node that told the layout the last time may take one part in
+// layoutPatience of the time that is left.
 const layoutPatience = 4
 
 // askLayout asks a node of a Cluster which master has which slots, and returns

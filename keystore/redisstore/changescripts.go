@@ -44,10 +44,10 @@ end
 return mark or ''
 `)
 
-// undoScript removes a record that a change has made, unless it was changed
-// since, and closes the change. It returns whose the record is after it: of
-// nobody (""), of this change or of another. KEYS: record, use, marks, seen. ARGV: the
-// change, the SHA-1 of the record that it made.
+// undoScript removes the record that a change has made, and closes the change. If the
+// record was changed since, it stays, and so does the mark of the change. The result
+// says whose the record is then: nobody's (""), this change's or another's. KEYS:
+// record, use, marks, seen. ARGV: the change, the SHA-1 of the record that it made.
 var undoScript = redis.NewScript(`
 local have = redis.call('GET', KEYS[1])
 if redis.call('HGET', KEYS[3], ARGV[1]) == 'done' then
@@ -68,12 +68,12 @@ return have and 'another' or ''
 // live keys that it leaves of its own, the ID of the one that it changes, the
 // workspace, and when, in Unix seconds.
 //
-// Records are in other slots than this, so a bound cannot be checked where they are
-// changed. It is checked here, and the room is reserved in the same step. A
-// reservation counts in the place of what the index has of its key, and for as long
-// as its change is noted: until it is entered, when the index has its keys in the
-// same step, or undone. So no lost answer and no gateway that ends leaves room taken
-// or taken twice.
+// Records are in other slots than these keys, so a bound cannot be checked where they
+// are changed. It is checked here, and the room is reserved in the same step. A
+// reservation replaces what the index counts of its key, for as long as its change is
+// noted. It ends when the change is entered, which brings the index up to date in the
+// same step, or undone. So neither a lost answer nor a gateway that ends can leave room
+// taken for ever, or let it be taken twice.
 //
 // A workspace with fewer keys than there is room for is not counted. Otherwise each
 // of its keys costs up to three look-ups.

@@ -93,7 +93,8 @@ func newBatch(keys []apikey.Key) ([]apikey.Key, error) {
 	return batch, nil
 }
 
-// refuseExisting spares most imports that cannot succeed the undoing.
+// refuseExisting refuses keys that exist before anything is stored, so that most
+// imports that cannot succeed need not be undone.
 func (s *Store) refuseExisting(page []apikey.Key) error {
 	var cmds []rueidis.Completed
 	for i := range page {

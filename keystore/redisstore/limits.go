@@ -27,7 +27,8 @@ func (s *Store) AllWorkspaceLimits() map[string]apikey.WorkspaceLimits {
 	return nil
 }
 
-// reloadLimits has limits and the question for opaque keys asked again soon.
+// reloadLimits has followLimits read the limits soon, and ask whether there are opaque
+// keys.
 func (s *Store) reloadLimits() {
 	select {
 	case s.reload <- struct{}{}:

@@ -13,9 +13,9 @@ import (
 )
 
 // List implements [keystore.Store]. Records that do not verify are left out. In
-// the rare statuses, revoked and disabled, it reads no other keys; for the rest
-// it reads until a page is full. In another order than that of IDs it reads every
-// key, or every one of the workspace.
+// the order of IDs it reads until a page is full. In another order it reads every
+// key, or every one of the workspace. A query for revoked or disabled keys,
+// without a workspace, reads no other keys.
 func (s *Store) List(q keystore.Query) (keystore.Page, error) {
 	pager, err := keystore.NewPager(q)
 	if err != nil {

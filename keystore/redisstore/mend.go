@@ -61,7 +61,8 @@ func (s *Store) Mend() (mended int, err error) {
 	return n + all, changeError(err)
 }
 
-// mendAll enters those keys again of which the index is not as the record.
+// mendAll enters all keys again whose places in the index do not agree with their
+// records, and then removes keys that only a part of the index has.
 func (s *Store) mendAll() (mended int, err error) {
 	err = s.conn.Scan(s.names.record, func(names []string) error {
 		if s.isClosing() {

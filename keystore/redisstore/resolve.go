@@ -98,7 +98,8 @@ func (s *Store) resolveNotes() (n int, err error) {
 	}
 	for i := range notes {
 		note := &notes[i]
-		// Of another epoch is a note from a clock that was ahead.
+		// A note from the future is stale, too: the engine's clock was ahead when it
+		// was made.
 		stale := note.age > s.grace() || note.age < -time.Minute
 		if !stale && !s.isGivenUp(note.name) {
 			continue

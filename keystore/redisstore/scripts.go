@@ -120,10 +120,11 @@ end
 return 1
 `)
 
-// useScript adds to, or raises, the five counts of days of a key, unless there
-// is no such key. Numbers stay text where they are not added, for Lua's are
-// exact only up to 2^53. KEYS: record, use, seen. ARGV: "add" or "max", how many days
-// follow, a day and its five counts, and so on; then what was seen, see seenArgs.
+// useScript adds to, or raises, the four counts of days of a key, and raises the times
+// of its last use. It does nothing if there is no such key. Numbers that are not added
+// stay text, because Lua's are exact only up to 2^53. KEYS: record, use, seen. ARGV:
+// "add" or "max", how many days follow, a day with its four counts and its last use,
+// and so on; then what was seen, see appendSeen.
 var useScript = redis.NewScript(addSeen + `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local seen = 3 + 6 * tonumber(ARGV[2])

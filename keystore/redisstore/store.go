@@ -38,14 +38,14 @@ type Config struct {
 // the invalidation message has arrived there. A gateway that is cut off accepts
 // no key after two heartbeats and StaleMax.
 //
-// Changes take no lock. A change is repeated if another gateway was faster, so
-// the functions given to Update, Rotate and Delete may be called several times.
-// A change is noted before it is made, see change: where its answer is lost, or
-// its gateway ends, whoever repeats it, or any gateway within seconds, finishes or
-// undoes it. Only where it cannot be asked in time what has become of one does
-// its error wrap [keystore.ErrUnknownOutcome]. Unlike a store file, this store
-// takes changes again as soon as the engine does. CreateAll and Rotate create what
-// they create key by key, and undo it where they fail: others may see a part of it
+// Changes take no lock on the engine. A change is repeated if another gateway was
+// faster, so the functions given to Update, Rotate and Delete may be called
+// several times. A change is noted before it is made, see change. If its answer
+// is lost or its gateway ends, it is finished or undone: by whoever repeats it,
+// or within seconds by any gateway. Its error wraps [keystore.ErrUnknownOutcome]
+// only if nobody could find out in time what became of it. Unlike a store file,
+// this store takes changes again as soon as the engine does. CreateAll and Rotate
+// create keys one by one, and undo that if they fail: others may see a part of it
 // for a moment.
 //
 // Where the engine does not answer, changes fail at once with an error that

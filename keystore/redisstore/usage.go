@@ -42,7 +42,8 @@ func (s *Store) AddUsage(added []apikey.Usage) error {
 	return s.use("add", added, nil)
 }
 
-// use first notes who has use, so that none is ever where nobody looks for it.
+// use first notes which keys have use, because readers such as UsageSince look only at
+// the use of keys that are noted.
 func (s *Store) use(how string, keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error {
 	if err := s.open(); err != nil || len(keys)+len(workspaces) == 0 {
 		return err

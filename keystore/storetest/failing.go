@@ -11,9 +11,9 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// Failing is a store of which calls fail: those of one method, one of
-// [FailingMethods], or one call, the nth of all that can. Every other is done. It may
-// be called on several cores at once, as an import does.
+// Failing is a store whose calls fail on purpose: all calls of Method, or the Nth call
+// of any of the [FailingMethods]. All other calls are done by the Store. An import may
+// call it on several cores at once.
 type Failing struct {
 	keystore.Store
 	counting sync.Mutex // of the calls: N, Failed

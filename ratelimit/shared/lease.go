@@ -71,9 +71,9 @@ func (l *Limiter) renewed(id apikey.ID, renewal chan struct{}) {
 	close(renewal)
 }
 
-// largest returns the largest batch of a key: no more than refills in a lease,
-// so that a fleet is never short for longer, and one gateway's batch is no more
-// than its share of what it is for.
+// largest returns the largest batch of a key: Options.Batch, but no more than refills
+// in a lease, so that a fleet is never short for longer than that. The script keeps a
+// batch to half of what is left.
 func (l *Limiter) largest(caps *ratelimit.Caps) int64 {
 	perMinute := caps.PerMinute
 	if all := caps.WorkspaceLimits.PerMinute; all != 0 {

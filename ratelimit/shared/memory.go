@@ -35,10 +35,10 @@ type known struct {
 	asked  time.Duration // since the Limiter's start, before the engine answered
 }
 
-// at returns what there is at most at a time, and the engine's clock then at
-// the latest: time is counted from before the answer, and that others have
-// charged something since is not known. It is not ok when that tells nothing:
-// the answer is too old, or the day it was about over.
+// at returns the most that can be left at a time, and the latest that the engine's
+// clock can show then. Both are upper bounds: time is counted from before the answer,
+// and what others have charged since is not known. ok is false if there is no answer,
+// if it is too old, or if the day that it is about is over.
 func (k *known) at(elapsed time.Duration) (h held, micros int64, ok bool) {
 	passed := max(0, elapsed-k.asked)
 	if k.lim == (apikey.Limits{}) || passed > memorable {
