@@ -2,7 +2,6 @@ package stores
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/internal/redis"
-	"github.com/socialpatra/keygate/keystore"
 	"github.com/socialpatra/keygate/keystore/redisstore"
 	"github.com/socialpatra/keygate/ratelimit"
 	"github.com/socialpatra/keygate/ratelimit/shared"
@@ -83,20 +81,12 @@ type fleetLimits struct {
 	stopped sync.WaitGroup
 }
 
-// save adds the use of keys at this gateway to the totals on the engine. Use that
-// was not written is tried again with the next save. Use that may have been
-// written is not: counting a request twice is worse than missing one. What was seen
-// besides may be written twice.
+// save adds the use of keys at this gateway to the totals on the engine. What
+// AddUsage leaves in used is tried again with the next save.
 func (l *fleetLimits) save(_ context.Context, used []apikey.Usage) error {
 	err := l.store.AddUsage(used)
-	if err == nil {
-		return nil
-	}
-	l.unsaved(err)
-	if !errors.Is(err, keystore.ErrNotWritten) {
-		for i, u := range used {
-			used[i] = apikey.Usage{ID: u.ID, Day: u.Day, Seen: u.Seen}
-		}
+	if err != nil {
+		l.unsaved(err)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -30,26 +31,41 @@ func formatUint(n uint64) string { return strconv.FormatUint(n, 10) }
 // SaveUsage implements [keystore.Store]. Where it fails, some totals may be
 // stored; as totals never shrink, saving all of them again completes them.
 func (s *Store) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error {
-	return s.use("max", keys, workspaces)
+	_, err := s.use("max", keys, workspaces)
+	return err
 }
 
 // AddUsage adds to what keys have done, which several gateways may do at once.
 // Counts are what is added, LastUsed is as in SaveUsage. Use of keys that do not
-// exist is dropped. Where it fails, some of it may have been added: it must not
-// be added again unless the error wraps [keystore.ErrNotWritten]. Counts are
-// exact up to 2^53.
+// exist is dropped. Counts are exact up to 2^53.
+//
+// After an error, added holds what is to be added again. Counts that were written, or
+// may have been, are gone from it: counting a request twice is worse than missing one.
+// What was seen besides stays, because writing it twice changes nothing.
 func (s *Store) AddUsage(added []apikey.Usage) error {
-	return s.use("add", added, nil)
-}
-
-// use first notes which keys have use, because readers such as UsageSince look only at
-// the use of keys that are noted.
-func (s *Store) use(how string, keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) error {
-	if err := s.open(); err != nil || len(keys)+len(workspaces) == 0 {
+	written, err := s.use("add", added, nil)
+	if len(written) == 0 {
 		return err
 	}
+	for i, u := range added {
+		if _, gone := slices.BinarySearchFunc(written, u.ID, compareIDs); gone && err != nil {
+			added[i] = apikey.Usage{ID: u.ID, Day: u.Day, Seen: u.Seen}
+		}
+	}
+	return err
+}
+
+func compareIDs(x, y apikey.ID) int { return bytes.Compare(x[:], y[:]) }
+
+// use returns the keys whose use was written, or may have been, in the order of their
+// IDs. It first notes which keys have use, because readers such as UsageSince look only
+// at the use of keys that are noted.
+func (s *Store) use(how string, keys []apikey.Usage, workspaces []apikey.WorkspaceUsage) (written []apikey.ID, err error) {
+	if err := s.open(); err != nil || len(keys)+len(workspaces) == 0 {
+		return nil, err
+	}
 	byID := slices.Clone(keys)
-	slices.SortStableFunc(byID, func(x, y apikey.Usage) int { return strings.Compare(x.ID.String(), y.ID.String()) })
+	slices.SortStableFunc(byID, func(x, y apikey.Usage) int { return compareIDs(x.ID, y.ID) })
 	var calls []useCall
 	for len(byID) > 0 {
 		n := 1
@@ -60,20 +76,28 @@ func (s *Store) use(how string, keys []apikey.Usage, workspaces []apikey.Workspa
 		byID = byID[n:]
 	}
 	if err := s.noteUse(calls, workspaces); err != nil {
-		return fmt.Errorf("%w: %w", keystore.ErrNotWritten, err) // to note it twice does no harm
+		return nil, fmt.Errorf("%w: %w", keystore.ErrNotWritten, err) // to note it twice does no harm
 	}
-	sent := false
+	var failed error
 	for page := range slices.Chunk(calls, pageLen) {
-		if err := s.runUse(page); err != nil {
-			err = changeError(err)
-			if sent && errors.Is(err, keystore.ErrNotWritten) { // of this page only
-				err = fmt.Errorf("%w: %w", keystore.ErrUnknownOutcome, errors.Unwrap(err))
+		alive := false
+		for i, err := range s.runUse(page) {
+			alive = alive || err == nil
+			if err == nil || errors.Is(err, redis.ErrUncertain) {
+				written = append(written, page[i].id)
 			}
-			return err
+			if failed == nil || errors.Is(err, redis.ErrUncertain) {
+				failed = err
+			}
 		}
-		sent = true
+		if !alive {
+			break // rather than wait for each page
+		}
 	}
-	return nil
+	if failed != nil && len(written) > 0 {
+		return written, fmt.Errorf("%w: %w", keystore.ErrUnknownOutcome, failed)
+	}
+	return written, changeError(failed)
 }
 
 // noteUse notes which keys have use, and what workspaces were charged.
@@ -123,17 +147,19 @@ func (s *Store) useCall(how string, days []apikey.Usage) useCall {
 	return call
 }
 
-func (s *Store) runUse(calls []useCall) error {
-	keys, args := make([][]string, len(calls)), make([][]string, len(calls))
+// runUse returns the error of each call. Use of a foreign type is lost for its key
+// alone, which is no error: Check tells of it.
+func (s *Store) runUse(calls []useCall) []error {
+	keys, args, failed := make([][]string, len(calls)), make([][]string, len(calls)), make([]error, len(calls))
 	for i := range calls {
 		keys[i], args[i] = []string{s.names.recordOf(calls[i].id), s.names.useOf(calls[i].id), s.names.seenOf(calls[i].id)}, calls[i].args
 	}
-	for _, reply := range s.conn.RunAll(useScript, keys, args) {
-		if reply.Err != nil && !errors.Is(reply.Err, redis.ErrForeign) { // which is lost for that key alone; Check tells of it
-			return reply.Err
+	for i, reply := range s.conn.RunAll(useScript, keys, args) {
+		if !errors.Is(reply.Err, redis.ErrForeign) {
+			failed[i] = reply.Err
 		}
 	}
-	return nil
+	return failed
 }
 
 // Usage implements [keystore.Store].
