@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,6 +69,11 @@ func (m *trailModel) wantTrails(t *testing.T, s keystore.Store, r *rand.Rand, ke
 			}
 			if got := trail(t, s, keystore.AuditQuery{Workspace: workspace, Key: id, Limit: 1 + r.IntN(4)}); !sameEntries(got, want) {
 				t.Fatalf("the trail of key %s in %s:\n%s\nwant\n%s", id, workspace, short(got), short(want))
+			}
+			before := m.first[workspace] + 1 + uint64(r.IntN(len(m.in[workspace])+2)) // also of another life of the key
+			want = slices.DeleteFunc(slices.Clone(want), func(e keystore.AuditEntry) bool { return e.Seq >= before })
+			if got := trail(t, s, keystore.AuditQuery{Workspace: workspace, Key: id, Before: before, Limit: 1 + r.IntN(4)}); !sameEntries(got, want) {
+				t.Fatalf("the trail of key %s in %s before %d:\n%s\nwant\n%s", id, workspace, before, short(got), short(want))
 			}
 		}
 	}
