@@ -134,13 +134,13 @@ func placedIn(tx *bolt.Tx, workspace string, below uint64) iter.Seq2[uint64, uin
 	}
 }
 
-// placedOfKey yields those of the entries of a key, from the last one back for as
-// long as they are of the workspace. So it reads no entry of a key that is in
-// another workspace.
+// placedOfKey yields the entries of a key, newest first, and stops at the first one that
+// is of another workspace. So a key that is in another workspace now has none, whatever
+// q.Before is.
 func placedOfKey(tx *bolt.Tx, q AuditQuery) iter.Seq2[uint64, uint64] {
 	return func(yield func(number, seq uint64) bool) {
 		cursor := tx.Bucket(bucketAuditByKey).Cursor()
-		for name, value := seekBefore(cursor, numberedName(q.Key[:], seqFrom(tx, q))); name != nil; name, value = cursor.Prev() {
+		for name, value := seekBefore(cursor, numberedName(q.Key[:], math.MaxUint64)); name != nil; name, value = cursor.Prev() {
 			seq, ok := bytes.CutPrefix(name, q.Key[:])
 			if !ok || len(seq) != seqLen {
 				return
@@ -148,24 +148,14 @@ func placedOfKey(tx *bolt.Tx, q AuditQuery) iter.Seq2[uint64, uint64] {
 			at, err := decodePlace(name, value)
 			switch {
 			case err != nil, at.Number == 0: // of no workspace
-			case at.Workspace != q.Workspace, !yield(at.Number, binary.BigEndian.Uint64(seq)):
+			case at.Workspace != q.Workspace:
+				return
+			case at.Number >= before(q):
+			case !yield(at.Number, binary.BigEndian.Uint64(seq)):
 				return
 			}
 		}
 	}
-}
-
-// seqFrom returns the sequence number of the first entry of a workspace that has the
-// number q.Before or a higher one.
-func seqFrom(tx *bolt.Tx, q AuditQuery) uint64 {
-	place := AuditPlace{q.Workspace, before(q)}
-	name, value := tx.Bucket(bucketAuditByWorkspace).Cursor().Seek(place.name())
-	if bytes.HasPrefix(name, inTrailOf(q.Workspace)) {
-		if seq, err := placedSeq(name, value); err == nil {
-			return seq
-		}
-	}
-	return math.MaxUint64
 }
 
 // lastWorkspace returns the workspace of the last entry of a key, or "".

@@ -99,15 +99,15 @@ func inTrailBefore(workspace string, number uint64) string {
 	return fmt.Sprintf("%s\x00%020d", workspace, number)
 }
 
-// placedOfKey returns those of the entries of a key, from the last one back for as
-// long as they are of the workspace. So it reads no entry of a key that is in another
-// workspace.
+// placedOfKey returns the entries of a key, newest first, and stops at the first one that
+// is of another workspace. So a key that is in another workspace now has none, whatever
+// q.Before is.
 func (s *Store) placedOfKey(q keystore.AuditQuery, some int) (numbers, seqs []uint64, err error) {
-	before, err := s.seqFrom(q)
-	if err != nil {
-		return nil, nil, err
+	step := 2 // most keys are of another workspace, or have few entries
+	if q.Before > 0 {
+		step = pageLen
 	}
-	for step := 2; len(seqs) < some; step = some { // most are of another workspace, or few
+	for before := uint64(math.MaxUint64); ; step = max(some, step) {
 		members, err := s.keyMembers(q.Key, before, step)
 		if err != nil || len(members) == 0 {
 			return numbers, seqs, err
@@ -122,34 +122,15 @@ func (s *Store) placedOfKey(q keystore.AuditQuery, some int) (numbers, seqs []ui
 			case !ok, at.Number == 0: // of no workspace
 			case at.Workspace != q.Workspace, len(seqs) == some:
 				return numbers, seqs, nil
+			case q.Before > 0 && at.Number >= q.Before:
 			default:
 				numbers, seqs = append(numbers, at.Number), append(seqs, seq)
 			}
 		}
-		if len(members) < step {
-			break
+		if len(members) < step || len(seqs) == some {
+			return numbers, seqs, nil
 		}
 	}
-	return numbers, seqs, nil
-}
-
-// seqFrom returns the number, in the trail of all, of the first entry of a workspace
-// that has the number q.Before or a higher one.
-func (s *Store) seqFrom(q keystore.AuditQuery) (uint64, error) {
-	if q.Before == 0 {
-		return math.MaxUint64, nil
-	}
-	m, err := s.conn.Do(s.conn.B().Zrangebylex().Key(s.names.auditByWs).Min("["+inTrailBefore(q.Workspace, q.Before)).Max("("+q.Workspace+"\x01").
-		Limit(0, 1).Build())
-	if err != nil {
-		return 0, err
-	}
-	members, err := m.AsStrSlice()
-	if err != nil || len(members) == 0 {
-		return math.MaxUint64, err
-	}
-	_, seq, _ := cutTrail(members[0])
-	return seq, nil
 }
 
 // keyMembers returns the numbers of the entries of a key below one, newest first.
