@@ -75,10 +75,10 @@ func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
 	audit := tx.Bucket(bucketAudit)
 	var names, byKey [][]byte
 	var places []AuditPlace
-	damaged := make(map[string]bool)
-	old := 0 // so many of names are known to be old, or lie before one that is
+	damaged, unplaced := make(map[string]bool), make(map[string]bool) // which tell no key, and no place
+	old := 0                                                          // so many of names are known to be old, or lie before one that is
 	cursor := audit.Cursor()
-	for name, value := cursor.First(); name != nil && len(names) < pruneBatch; name, value = cursor.Next() {
+	for name, value := cursor.First(); name != nil && (len(names) < pruneBatch || old == 0); name, value = cursor.Next() {
 		var e struct {
 			At        time.Time `json:"at"`
 			Key       apikey.ID `json:"key_id"`
@@ -88,7 +88,7 @@ func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
 			continue // Check reports it
 		}
 		if err := decodeAudit(name, value, &e); err != nil {
-			damaged[string(name)] = true
+			damaged[string(name)], unplaced[string(name)] = true, true
 			names = append(names, name)
 			continue
 		}
@@ -99,20 +99,28 @@ func pruneAudit(tx *bolt.Tx, before time.Time) (removed int, err error) {
 		if old = len(names); e.Key.IsZero() {
 			if at, ok := findPlace(tx, e.Workspace, binary.BigEndian.Uint64(name)); ok {
 				places = append(places, at)
+			} else {
+				unplaced[string(name)] = true
 			}
 			continue
 		}
 		byKey = append(byKey, append(e.Key[:], name...))
-		if at, err := placeOf(tx, e.Key, name); err == nil && at.Number > 0 {
+		switch at, err := placeOf(tx, e.Key, name); {
+		case err != nil:
+			unplaced[string(name)] = true
+		case at.Number > 0:
 			places = append(places, at)
 		}
 	}
 	for _, name := range names[old:] {
 		delete(damaged, string(name))
+		delete(unplaced, string(name))
 	}
 	if len(damaged) > 0 {
 		byKey = append(byKey, auditByKey(tx, damaged)...)
-		places = append(places, placesOf(tx, damaged)...)
+	}
+	if len(unplaced) > 0 {
+		places = append(places, placesOf(tx, unplaced)...)
 	}
 	if err := deleteAll(audit, names[:old]); err != nil {
 		return 0, err
