@@ -62,8 +62,8 @@ func (s *Store) pruneCharged(day apikey.Day) error {
 // pruneAudit removes entries from the oldest on, up to the first that is to
 // stay; one that cannot be read goes with those around it.
 func (s *Store) pruneAudit(before time.Time) error {
-	for {
-		m, err := s.conn.Do(s.conn.B().Zrange().Key(s.names.audit).Min("0").Max(strconv.Itoa(pageLen - 1)).Build())
+	for page := pageLen; ; {
+		m, err := s.conn.Do(s.conn.B().Zrange().Key(s.names.audit).Min("0").Max(strconv.Itoa(page - 1)).Build())
 		if err != nil {
 			return err
 		}
@@ -82,8 +82,14 @@ func (s *Store) pruneAudit(before time.Time) error {
 				old = i + 1
 			}
 		}
-		if old == 0 {
+		switch {
+		case old > 0:
+			page = pageLen
+		case len(members) < page:
 			return nil
+		default: // nothing of it can be read
+			page *= 2
+			continue
 		}
 		for _, member := range members[:old] {
 			e, err := decodeAudit(member)
