@@ -1,6 +1,8 @@
 package adminapi
 
 import (
+	"slices"
+
 	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/access/openapi"
 	"github.com/socialpatra/keygate/apikey"
@@ -21,6 +23,14 @@ const reportMode = "report"
 
 // Place returns where the first route was written, or "" if nobody knows.
 func (g *Mapping) Place() string { return g.Policy.Table.Routes()[0].Source }
+
+// inPlaceOrder returns mappings in the order of their places. Caddy provisions the
+// servers of a config in no order.
+func inPlaceOrder(mappings []Mapping) []Mapping {
+	return slices.SortedStableFunc(slices.Values(mappings), func(x, y Mapping) int {
+		return access.CompareSources(x.Place(), y.Place())
+	})
+}
 
 // CapsOf returns the limits that apply to a key. For its workspace these are the
 // limits set for it, or else those of the config.

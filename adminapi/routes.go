@@ -60,15 +60,7 @@ func (a *call) routes(*http.Request) (any, int, error) {
 
 func RoutesOf(mappings []Mapping) RoutesResponse {
 	resp := RoutesResponse{Routes: []routeInfo{}, Denied: []DeniedOperation{}}
-	// Caddy provisions the servers of a config in no order.
-	mappings = slices.Clone(mappings)
-	first := make(map[*access.Table]string)
-	for i := range mappings {
-		first[mappings[i].Policy.Table] = mappings[i].Place()
-	}
-	slices.SortStableFunc(mappings, func(x, y Mapping) int {
-		return access.CompareSources(first[x.Policy.Table], first[y.Policy.Table])
-	})
+	mappings = inPlaceOrder(mappings)
 	for i, g := range mappings {
 		number := i + 1
 		table := g.Policy.Table

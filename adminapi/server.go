@@ -108,7 +108,7 @@ func New(o Options) *Server {
 	s := &Server{
 		store:           o.Store,
 		brand:           o.Brand,
-		mappings:        o.Mappings,
+		mappings:        inPlaceOrder(o.Mappings),
 		workspaceLimits: o.WorkspaceLimits,
 		limits:          o.Limits,
 		warnings:        o.Warnings,

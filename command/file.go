@@ -29,7 +29,8 @@ func oneFile(what string) cobra.PositionalArgs {
 }
 
 // writeNew writes a file of mode 0600. The file gets its name only when it is
-// complete and on disk. It never replaces a file.
+// complete and on disk. It replaces no file, unless one is made meanwhile on a file
+// system without hard links.
 func writeNew(path string, fill func(io.Writer) error) error {
 	if err := absent(path); err != nil {
 		return err

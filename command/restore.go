@@ -182,7 +182,7 @@ func (c *cli) replace(backup string, keys int, old *replaced, yes bool) (restore
 	}
 	if old.exists {
 		result.Kept = old.path + ".before-restore-" + c.Now().UTC().Format("20060102T150405Z")
-		if err := keepAs(old.path, result.Kept); err != nil {
+		if err := keepAs(os.Link, old, result.Kept); err != nil {
 			return result, err
 		}
 	}
@@ -209,14 +209,17 @@ func copyOf(path string) func(io.Writer) error {
 	}
 }
 
-// keepAs gives a file a second name. If the file system has no links, it renames
-// the file.
-func keepAs(path, kept string) error {
+// keepAs keeps a store under a second name: with a link, or as a copy if that fails, as
+// it does on file systems without links. The store has its own name throughout.
+func keepAs(link func(path, kept string) error, old *replaced, kept string) error {
 	if err := absent(kept); err != nil {
 		return err
 	}
-	if err := os.Link(path, kept); err != nil {
-		return os.Rename(path, kept)
+	if link(old.path, kept) == nil {
+		return nil
 	}
-	return nil
+	if err := writeNew(kept, copyOf(old.path)); err != nil {
+		return err
+	}
+	return keystore.KeepOwner(kept, old.info)
 }

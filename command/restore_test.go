@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,5 +167,36 @@ func TestCommandRestoreKeepsTheSchema(t *testing.T) {
 	}
 	if restored, err := os.ReadFile(store); err != nil || !bytes.Equal(restored, content) {
 		t.Errorf("what was restored is not the backup, byte for byte (%v)", err)
+	}
+}
+
+// Where there are no links, the store that is replaced is copied, and has its name
+// until the backup has it.
+func TestStoreIsKeptWithoutLinks(t *testing.T) {
+	dir := t.TempDir()
+	store, kept := filepath.Join(dir, "keys.db"), filepath.Join(dir, "keys.db.before")
+	newKey(t, "--db="+store)
+	info, err := os.Lstat(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noLinks := func(string, string) error { return errors.ErrUnsupported }
+	if err := keepAs(noLinks, &replaced{path: store, exists: true, info: info}, kept); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{store, kept} {
+		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, before) {
+			t.Errorf("%s: %d bytes, %v; want %d", file, len(got), err, len(before))
+		}
+		if info, err := os.Lstat(file); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
+	}
+	if err := keepAs(noLinks, &replaced{path: store, exists: true, info: info}, kept); err == nil {
+		t.Error("what was kept before is replaced")
 	}
 }

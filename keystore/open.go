@@ -119,7 +119,9 @@ func (b *Bolt) upgrade() error {
 	if err := b.commit(upgradeSchema); err != nil {
 		return fmt.Errorf("upgrading it from schema %d to %d: %w", schema, schemaVersion, err)
 	}
-	b.about.UpgradedFrom = int(schema)
+	if schema != schemaVersion {
+		b.about.UpgradedFrom = int(schema)
+	}
 	return nil
 }
 

@@ -218,7 +218,11 @@ func TestWatchedSince(t *testing.T) {
 		t.Errorf("opened again it watches since %s; want %s", day, seenDay)
 	}
 	editFile(t, path, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaWatched, []byte("x")) })
-	if day := since(openTest(t, path)); day < today || day > today+1 {
+	opened := openTest(t, path)
+	if day := since(opened); day < today || day > today+1 {
 		t.Errorf("when nobody knows since when, it watches since %s", day)
+	}
+	if from := opened.About().UpgradedFrom; from != 0 {
+		t.Errorf("a file of this schema is said to be upgraded from %d", from)
 	}
 }

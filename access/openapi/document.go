@@ -137,12 +137,17 @@ func (d *Document) Routes() []access.Route {
 	return routes
 }
 
-// needTheSame compares routes as a document makes them: each set of scopes is
-// sorted, the sets are not.
+// needTheSame compares what two routes of a document need. Neither the order of their
+// sets of scopes nor that within a set matters.
 func needTheSame(a, b *access.Route) bool {
 	return a.Access == b.Access && a.Cost == b.Cost && a.WebSocket == b.WebSocket && slices.EqualFunc(inOrder(a.Scopes), inOrder(b.Scopes), slices.Equal)
 }
 
 func inOrder(sets access.Scopes) [][]string {
-	return slices.SortedFunc(slices.Values(sets), slices.Compare)
+	sorted := make([][]string, len(sets))
+	for i, set := range sets {
+		sorted[i] = slices.Sorted(slices.Values(set))
+	}
+	slices.SortFunc(sorted, slices.Compare)
+	return sorted
 }

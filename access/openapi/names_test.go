@@ -40,3 +40,15 @@ func TestPathsOfOtherNames(t *testing.T) {
 		})
 	}
 }
+
+// Nor does the order matter in which a config names the scopes of its default.
+func TestPathsOfOtherNamesByDefault(t *testing.T) {
+	for _, scopes := range []access.Scopes{{{"a:b", "c:d"}, {"e:f"}}, {{"c:d", "a:b"}, {"e:f"}}, {{"e:f"}, {"c:d", "a:b"}}} {
+		files := operationWith("security: []")
+		files["openapi.yaml"] += "  /p/{a}/x: {get: {security: [{bearer: [e:f]}, {bearer: [a:b, c:d]}]}}\n  /p/{b}/x: {get: {}}\n"
+		options := openapi.Options{Scheme: "bearer", Default: &openapi.Default{Scopes: scopes}}
+		if _, err := access.NewTable(mustRead(t, files, options).Routes()); err != nil {
+			t.Errorf("default scopes %q: %v", scopes, err)
+		}
+	}
+}
