@@ -67,6 +67,16 @@ func everyKind(t testing.TB, k *keys) []credentialKind {
 		{"with another scheme", "ApiKey " + token, " " + unknown, ours},
 		{"as a name of Basic", basic(token + ":"), "key:" + token, ours},
 		{"as a password of Basic", basic("api:" + unknown[:40]), unknown + "=", ours},
+		{"of another system, without a scheme", opaqueToken, "Bearer " + opaqueToken, ours},
+		{"of another system, with another scheme", "Token " + opaqueToken, "ApiKey\t" + opaqueToken, ours},
+		{"of another system, in a list", "Bearer " + jwt + ", Bearer " + opaqueToken, jwt + "," + opaqueToken, ours},
+		{"of another system, as a name of Basic", basic(opaqueToken + ":"), "Basic " + opaqueToken, ours},
+		{"of another system, as a password of Basic", basic("api:" + opaqueToken), "Bearer  revoked-elsewhere", ours},
+		{"of another system, as all of Basic", basic(opaqueToken), " " + opaqueToken, ours},
+		{"in Basic behind a tab", strings.Replace(basic("api:"+token), " ", "\t", 1), "x " + token, ours},
+		{"in Basic with what is no base64", basic("api:"+token) + ";", "(" + token + ")", ours},
+		{"in Basic in two parts", basic("api:" + token)[:20] + " " + basic("api:" + token)[20:], token + " x", ours},
+		{"in Basic behind padding", basic("a") + basic("b:" + token)[len("Basic "):], "x, " + token, ours},
 		bare("JWT", jwt, others),
 		bare("another brand", other, others),
 		bare("unknown, of another system", opaqueToken+"0", others),
@@ -197,7 +207,7 @@ func TestForeignWithoutStore(t *testing.T) {
 	p := testPolicy(t, k)
 	p.Foreign = true
 	for value, want := range map[string]Reason{
-		"": Allowed, "Basic YTpi": Allowed, "Digest x": Allowed, "Bearer a b": Allowed,
+		"": Allowed, `Digest username="x", uri="y"`: Allowed, "Bearer a b": Allowed, "Basic YTpi": StoreUnavailable, "Digest x": StoreUnavailable,
 		"Bearer a.b.c": StoreUnavailable, "Bearer " + opaqueToken: StoreUnavailable, "Bearer patra_x": StoreUnavailable,
 	} {
 		q := request("GET", "/v1/posts", "")

@@ -1,7 +1,10 @@
 package access
 
 import (
+	"encoding/base64"
 	"testing"
+
+	"github.com/socialpatra/keygate/apikey"
 )
 
 // What is only reported passes with its reason, and not as its key; keys that
@@ -74,6 +77,69 @@ func TestReportDecidesTheSame(t *testing.T) {
 		q.Authorization, q.KeyHeader = []string{value}, []string{ours}
 		if d := report.Decide(q); d.Reason != Allowed || d.Untouched.Authorization != want {
 			t.Errorf("%s: %+v", value, d)
+		}
+	}
+}
+
+// A key that has ended is refused whatever else is wrong with its request, and wherever
+// in it the token is.
+func TestReportRefusesWhatHasEnded(t *testing.T) {
+	k := newKeys()
+	p := testPolicy(t, k)
+	p.Report = true
+	revoked, _ := k.add(t, func(key *apikey.Key) { key.RevokedAt = now })
+	disabled, _ := k.add(t, func(key *apikey.Key) { key.Disabled = true })
+	expired, _ := k.add(t, func(key *apikey.Key) { key.ExpiresAt = now })
+	good, _ := k.add(t, func(key *apikey.Key) { key.Scopes = []string{"posts:read"} })
+	k.addOpaque(t, "revoked-elsewhere", func(key *apikey.Key) { key.RevokedAt = now })
+	k.addOpaque(t, opaqueToken, nil)
+	basic := func(pair string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(pair)) }
+	places := map[string]func(q *Request, token string){
+		"Bearer":              func(q *Request, token string) { q.Authorization = []string{"Bearer " + token} },
+		"twice":               func(q *Request, token string) { q.Authorization = []string{"Bearer x", "Bearer " + token} },
+		"alone":               func(q *Request, token string) { q.Authorization = []string{token} },
+		"another scheme":      func(q *Request, token string) { q.Authorization = []string{"Token " + token} },
+		"name of Basic":       func(q *Request, token string) { q.Authorization = []string{basic(token + ":")} },
+		"password of Basic":   func(q *Request, token string) { q.Authorization = []string{basic("x:" + token)} },
+		"key header":          func(q *Request, token string) { q.KeyHeader = []string{token} },
+		"key header, twice":   func(q *Request, token string) { q.KeyHeader = []string{token, "y"} },
+		"key header, schemed": func(q *Request, token string) { q.KeyHeader = []string{"Bearer " + token} },
+		"beside a key header": func(q *Request, token string) {
+			q.Authorization, q.KeyHeader = []string{"Bearer " + token}, []string{"x"}
+		},
+		"beside a good one": func(q *Request, token string) {
+			q.Authorization, q.KeyHeader = []string{"Bearer " + token}, []string{good}
+		},
+		"beside Bearer":    func(q *Request, token string) { q.Authorization, q.KeyHeader = []string{"Bearer x"}, []string{token} },
+		"subprotocol":      func(q *Request, token string) { q.ProtocolTokens, q.WebSocket = []string{token}, true },
+		"two subprotocols": func(q *Request, token string) { q.ProtocolTokens, q.WebSocket = []string{"x", token}, true },
+		"subprotocol as well": func(q *Request, token string) {
+			q.ProtocolTokens, q.WebSocket, q.Authorization = []string{token}, true, []string{"Bearer x"}
+		},
+	}
+	requests := []*Request{
+		request("GET", "/v1/posts", ""), request("GET", "/v1//posts", ""), request("GET", "/v1/posts;x", ""), request("PROPFIND", "/v1/posts", ""),
+		request("GET", "/nothing", ""), request("GET", "/v1/posts/closed", ""), request("DELETE", "/v1/posts", ""), request("GET", "/v1/queue/live", ""),
+	}
+	query := request("GET", "/v1/posts", "")
+	query.Query = "q=\xc3\xa9"
+	requests = append(requests, query)
+	for place, put := range places {
+		for _, foreign := range []bool{false, true} {
+			for _, over := range []bool{false, true} {
+				for _, sent := range requests {
+					for token, ended := range map[string]bool{revoked: true, disabled: true, expired: true, "revoked-elsewhere": true, good: false, opaqueToken: false} {
+						q := *sent
+						q.Authorization, q.OverFailures = nil, over
+						put(&q, token)
+						p.Foreign = foreign
+						d := p.Decide(&q)
+						if reason := d.Reason; ended && (reason == Allowed || !d.Ended) || !ended && d.Ended {
+							t.Errorf("%s, foreign %t, over %t, %s %s, %.6s: %s, ended %t, want %t", place, foreign, over, q.Method, q.Path, token, reason, d.Ended, ended)
+						}
+					}
+				}
+			}
 		}
 	}
 }
