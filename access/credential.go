@@ -71,7 +71,7 @@ func protocolCredential(q *Request) (token string, reason Reason, detail string)
 // to the backend. A value that contains a Keygate token does not, because no
 // backend may see one.
 func isForBackend(brand, value string) bool {
-	return schemeOf(brand, value) == schemeOther && !apikey.ContainsToken(value) && !apikey.ContainsToken(basicPair(value))
+	return schemeOf(brand, value) == schemeOther && !apikey.ContainsToken(value) && !apikey.ContainsToken(basicPairs(value))
 }
 
 // scheme is how the value of an Authorization header begins (RFC 9110 §11.4).

@@ -21,23 +21,100 @@ type Untouched struct {
 // The brand counts where a word begins. Within a word, where it may stand by
 // chance, as in a JWT, only a token with its checksum counts.
 func HoldsToken(brand, value string) bool {
-	return hasTokenWord(brand, value) || hasTokenWord(brand, basicPair(value))
+	return hasTokenWord(brand, value) || hasTokenWord(brand, basicPairs(value))
 }
 
-// basicPair returns the name and the password in a value with the scheme Basic, or
-// "" if there are none.
-func basicPair(value string) string {
-	scheme, rest, _ := strings.Cut(value, " ")
+// basicPairs returns the names and passwords in a value with the scheme Basic, one pair
+// a line, or "" if there are none. Backends differ in what they take for base64: many
+// leave out other characters, and either end at a = in the middle or leave it out. So
+// there may be several pairs.
+func basicPairs(value string) string {
+	scheme, rest := cutScheme(value)
 	if !strings.EqualFold(scheme, "Basic") {
 		return ""
 	}
-	rest = strings.TrimRight(strings.Trim(rest, " \t"), "=")
-	for _, encoding := range [...]*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		if pair, err := encoding.DecodeString(rest); err == nil {
-			return string(pair)
+	whole := decodeBase64(rest) // as if each = in it were not there
+	if rest = strings.TrimRight(rest, "= \t"); !strings.Contains(rest, "=") {
+		return whole
+	}
+	var pairs strings.Builder
+	pairs.WriteString(whole)
+	for part := range strings.SplitSeq(rest, "=") {
+		pairs.WriteByte('\n')
+		pairs.WriteString(decodeBase64(part))
+	}
+	return pairs.String()
+}
+
+// decodeBase64 decodes s without all that is no character of base64, in either alphabet.
+func decodeBase64(s string) string {
+	digits := strings.Map(func(r rune) rune {
+		switch {
+		case r == '-':
+			return '+'
+		case r == '_':
+			return '/'
+		case r < 0x80 && isB64TokenChar[r] && r != '.' && r != '~':
+			return r
+		default:
+			return -1
+		}
+	}, s)
+	if len(digits)%4 == 1 {
+		digits = digits[:len(digits)-1]
+	}
+	text, err := base64.RawStdEncoding.DecodeString(digits)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// cutScheme splits a value after its first word.
+func cutScheme(value string) (scheme, rest string) {
+	value = strings.TrimLeft(value, " \t")
+	if i := strings.IndexAny(value, " \t"); i >= 0 {
+		return value[:i], strings.Trim(value[i:], " \t")
+	}
+	return value, ""
+}
+
+// Bounds of what one value costs, a look-up for each token, and of the values that are
+// looked at.
+const (
+	mostTokens = 16
+	mostValues = 32
+)
+
+// eachToken yields what may be a token of another system in the value of a header for
+// credentials: all of it, what follows a scheme, and in Basic the name, the password and
+// both. A value may be a list, as proxies make of a header that was sent twice. It ends
+// when yield returns false, and after mostTokens.
+func eachToken(value string, yield func(token string) bool) {
+	if len(value) > maxCredentialLen {
+		return
+	}
+	left := mostTokens
+	ends := func(token string) bool {
+		if checkCredential(token) != "" {
+			return false
+		}
+		left--
+		return !yield(token) || left == 0
+	}
+	for item := range strings.SplitSeq(value, ",") {
+		item = strings.Trim(item, " \t")
+		if scheme, rest := cutScheme(item); ends(item) || scheme != item && ends(rest) {
+			return
 		}
 	}
-	return ""
+	for pair := range strings.Lines(basicPairs(value)) {
+		pair = strings.TrimSuffix(pair, "\n")
+		name, password, found := strings.Cut(pair, ":")
+		if ends(name) || found && ends(password) {
+			return
+		}
+	}
 }
 
 // hasTokenWord looks at the words of characters that tokens of any system have.
@@ -82,8 +159,8 @@ func (p *Policy) sift(q *Request, route *Route) (c sifted) {
 		c.untouched.Authorization = len(q.KeyHeader) > 0 && len(q.Authorization) > 0 && (!p.Report || !HoldsToken(p.Brand, q.Authorization[0]))
 		return c
 	}
-	inAuthorization, err := p.anyOurs(q.Authorization, true)
-	inKeyHeader, err2 := p.anyOurs(q.KeyHeader, false)
+	inAuthorization, err := p.anyOurs(q.Authorization)
+	inKeyHeader, err2 := p.anyOurs(q.KeyHeader)
 	if c.err = cmp.Or(err, err2); c.err != nil {
 		c.reason = StoreUnavailable
 		return c
@@ -111,22 +188,25 @@ func (p *Policy) sift(q *Request, route *Route) (c sifted) {
 }
 
 // anyOurs reports whether one of the values of a header has a token of the brand,
-// or that of a key that the store knows.
-func (p *Policy) anyOurs(values []string, schemed bool) (bool, error) {
+// or that of a key that the store knows. More than mostValues count as if one had.
+func (p *Policy) anyOurs(values []string) (ours bool, err error) {
+	if len(values) > mostValues {
+		return true, nil
+	}
 	for _, value := range values {
 		if HoldsToken(p.Brand, value) {
 			return true, nil
 		}
-		token, problem := value, checkCredential(value)
-		if schemed {
-			token, problem = bearerToken(value)
-		}
-		if problem != "" || !p.Keys.HasOpaque() {
+		if !p.Keys.HasOpaque() {
 			continue
 		}
-		hash := apikey.HashToken(token)
-		_, grant, found, err := p.Keys.LookupOpaque(hash)
-		if err != nil || found && hash.Equal(grant.Hash) {
+		eachToken(value, func(token string) bool {
+			hash := apikey.HashToken(token)
+			_, grant, found, failed := p.Keys.LookupOpaque(hash)
+			ours, err = found && hash.Equal(grant.Hash), failed
+			return !ours && err == nil
+		})
+		if ours || err != nil {
 			return true, err
 		}
 	}

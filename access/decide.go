@@ -20,7 +20,15 @@ const (
 // help. The limits and the budget of failed authentications are checked by the
 // caller. Decide does not allocate, except to hash a token of another system that is
 // longer than any of Keygate's, and to decode Basic credentials.
-func (p *Policy) Decide(q *Request) (d Decision) {
+func (p *Policy) Decide(q *Request) Decision {
+	d := p.decide(q)
+	if p.Report && d.Reason != Allowed && !d.Authenticated && !d.Ended {
+		d.Ended = p.holdsEnded(q)
+	}
+	return d
+}
+
+func (p *Policy) decide(q *Request) (d Decision) {
 	if d.Reason, d.Detail = checkShape(q); d.Reason != Allowed {
 		return d
 	}
@@ -43,7 +51,6 @@ func (p *Policy) Decide(q *Request) (d Decision) {
 		return d
 	}
 	if d.ID, d.Grant, d.Reason, d.Err = p.identify(c.token, q.OverFailures); d.Reason != Allowed {
-		d.Ended = p.Report && d.Reason == TooManyFailures && p.hasEnded(c.token, q.Now)
 		return d
 	}
 	if d.Reason = OfStatus(d.Grant.Status(q.Now)); d.Reason != Allowed {

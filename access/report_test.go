@@ -143,3 +143,24 @@ func TestReportRefusesWhatHasEnded(t *testing.T) {
 		}
 	}
 }
+
+// However many values a request has, none that has ended gets by.
+func TestReportRefusesTooManyValues(t *testing.T) {
+	k := newKeys()
+	p := testPolicy(t, k)
+	p.Report = true
+	k.addOpaque(t, "revoked-elsewhere", func(key *apikey.Key) { key.RevokedAt = now })
+	for _, p.Foreign = range []bool{false, true} {
+		for n := range 100 {
+			q := request("GET", "/v1/posts", "")
+			q.Authorization = nil
+			for range n {
+				q.Authorization = append(q.Authorization, "Bearer x")
+			}
+			q.Authorization = append(q.Authorization, "Bearer revoked-elsewhere")
+			if d := p.Decide(q); d.Reason == Allowed || !d.Ended {
+				t.Errorf("behind %d others, foreign %t: %+v", n, p.Foreign, d)
+			}
+		}
+	}
+}
