@@ -166,8 +166,13 @@ type lastingGateway struct {
 
 func startLasting(t testing.TB, store string) *lastingGateway {
 	t.Helper()
+	return startLastingSite(t, strings.Replace(lastingSite, bboltStore, store, 1))
+}
+
+func startLastingSite(t testing.TB, site string) *lastingGateway {
+	t.Helper()
 	b, port := startLastingBackend(t), freePort(t)
-	g := startCaddy(t, strings.Replace(lastingSite, bboltStore, store, 1), "BACKEND="+b.Listener.Addr().String(), "TLS_PORT="+port)
+	g := startCaddy(t, site, "BACKEND="+b.Listener.Addr().String(), "TLS_PORT="+port)
 	t.Cleanup(func() { close(b.stop) })
 	untrusted := &tls.Config{InsecureSkipVerify: true} // the certificate is Caddy's own
 	h1, h2, h3 := &http.Transport{}, &http.Transport{TLSClientConfig: untrusted, ForceAttemptHTTP2: true}, &http3.Transport{TLSClientConfig: untrusted.Clone()}
@@ -267,6 +272,14 @@ func TestWhatLastsEndsWithItsKey(t *testing.T) {
 	g.endKeys(t, g.gateway)
 }
 
+// What is let through although it would be denied ends with its key as well.
+func TestWhatIsReportedEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	site := strings.NewReplacer("\tkeygate {\n\t\tscope", "\tkeygate {\n\t\tmode report\n\t\tscope", "scope queue:read", "scope queue:write").Replace(lastingSite)
+	g := startLastingSite(t, site)
+	g.endKeys(t, g.gateway)
+}
+
 // endKeys opens all kinds of streams and ends their keys on another gateway, which
 // may be the same.
 func (g *lastingGateway) endKeys(t *testing.T, other *gateway) {
@@ -327,6 +340,9 @@ func (g *lastingGateway) endKeys(t *testing.T, other *gateway) {
 			})
 		}
 	}
+	for end, id := range ids {
+		g.loggedEnds(t, id, codeAfter[end], len(streams[end]))
+	}
 	for _, s := range neighbours {
 		select {
 		case <-s.over.happened:
@@ -341,6 +357,23 @@ func (g *lastingGateway) endKeys(t *testing.T, other *gateway) {
 	cancel()
 	for _, s := range neighbours {
 		<-s.over.happened
+	}
+}
+
+// loggedEnds fails unless the access log says of all requests of a key why they ended.
+func (g *lastingGateway) loggedEnds(t testing.TB, id, code string, want int) {
+	t.Helper()
+	ended := 0
+	await(t, "all requests are logged", func() bool {
+		entries := g.logged(t, func(entry map[string]any) bool {
+			of, ok := entry["keygate"].(map[string]any)
+			return entry["msg"] == "handled request" && ok && of["key_id"] == id && of["ended"] == code
+		})
+		ended = len(entries)
+		return ended >= want
+	})
+	if ended != want {
+		t.Errorf("%d requests of key %s are logged to have ended by %s, want %d", ended, id, code, want)
 	}
 }
 
