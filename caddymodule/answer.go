@@ -61,7 +61,7 @@ func (a *answer) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	a.tell(d)
 	if d.Authenticated {
 		r = a.join(w, r, d, &e.open)
-		defer a.open.Leave() // where a handler behind panics
+		defer a.leave()
 	}
 	err := next.ServeHTTP(rw, r)
 	if a.open.Leave() {
@@ -279,6 +279,7 @@ type responseWriter struct {
 	wroteHeader bool
 	mayUpgrade  bool
 	hijacked    bool
+	untouched   bool // the backend's headers stay as they are
 }
 
 // errEnded is for handlers behind that write to an answer whose key has ended.
@@ -293,7 +294,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	// after which no other response follows.
 	if !w.wroteHeader && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wroteHeader = true
-		w.answer.complete(w.ResponseWriter)
+		if !w.untouched {
+			w.answer.complete(w.ResponseWriter)
+		}
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }

@@ -23,6 +23,14 @@ func (a *answer) join(w http.ResponseWriter, r *http.Request, d *access.Decision
 	return r
 }
 
+// leave is for a handler behind that panics: reverse_proxy does so if an answer that
+// has begun cannot go on.
+func (a *answer) leave() {
+	if a.open.Leave() {
+		a.verdict.ended = a.open.Reason()
+	}
+}
+
 // mostInBuffers is how many bytes of a body the connection to a backend takes,
 // also from a backend that reads nothing.
 const mostInBuffers = 16 << 10

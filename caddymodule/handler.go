@@ -354,7 +354,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	case h.Authorize != "":
 		return a.permit(w, &d)
 	case policy.Report && !d.Identified():
-		return a.handOn(w, r, next, &d)
+		return a.handOn(w, r, next, &d, store)
 	default:
 		return a.forward(w, r, next, &d, store)
 	}

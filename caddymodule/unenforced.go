@@ -24,8 +24,8 @@ func wasLetIn(r *http.Request) bool {
 
 // handOn passes a request on as it came, in mode report. Only claims of identity
 // and tokens of the brand are gone, and the answer is what the handlers behind
-// make of it.
-func (a *answer) handOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision) error {
+// make of it. With a good key it ends when the key does.
+func (a *answer) handOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, d *access.Decision, e *openStore) error {
 	if a.body.ReadCloser != nil {
 		r.Body = a.body.ReadCloser
 	}
@@ -37,7 +37,23 @@ func (a *answer) handOn(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	sieve.Apply(r, &a.taken)
 	a.tell(d)
-	err := next.ServeHTTP(w, r)
+	if d.Authenticated {
+		rw := &a.writer
+		rw.ResponseWriter, rw.answer, rw.untouched = w, a, true
+		rw.mayUpgrade = len(r.Header["Upgrade"]) > 0
+		joined := a.join(w, r, d, &e.open)
+		defer a.leave()
+		err := next.ServeHTTP(rw, joined)
+		if a.open.Leave() {
+			return a.end(w, d, err)
+		}
+		return a.handedOn(r, err)
+	}
+	return a.handedOn(r, next.ServeHTTP(w, r))
+}
+
+// handedOn gives back what handOn took off, for handlers around.
+func (a *answer) handedOn(r *http.Request, err error) error {
 	if err == nil && r.Context().Err() == nil {
 		a.taken.GiveBack(r)
 	}
