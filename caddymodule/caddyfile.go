@@ -192,12 +192,12 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 			}
 		case "max_age":
 			var value string
-			if err := caddyargs.One(d, &value, "max_age <duration>, up to 24h, such as 10m"); err != nil {
+			if err := caddyargs.One(d, &value, "max_age <duration>, from 1s to 24h, such as 10m"); err != nil {
 				return err
 			}
 			age, err := caddy.ParseDuration(value)
-			if err != nil {
-				return d.Errf("cors max_age %s is not a duration; accepted: up to 24h, such as 10m", value)
+			if err != nil || age == 0 {
+				return d.Errf("cors max_age %s is not accepted; accepted: from 1s to 24h, such as 10m", value)
 			}
 			h.CORS.MaxAge = caddy.Duration(age)
 		default:
@@ -284,6 +284,9 @@ func (h *Handler) unmarshalRoute(d *caddyfile.Dispenser, route Route, args []str
 		default:
 			return d.Errf("unrecognized route option '%s'; accepted: cost=<n>, websocket", option)
 		}
+	}
+	if route.Cost > 0 && route.Access == string(access.Public) {
+		return d.Errf("%s %s: a public route charges nobody; leave cost=%d out", strings.Join(route.Methods, ","), route.Path, route.Cost)
 	}
 	if err := checkRoute(d, &route); err != nil { // with its options
 		return err

@@ -39,7 +39,7 @@ block before you use it: the names of scopes in it are proposals.
   dropped_alternative  an alternative of security that no key can meet
   other_scheme         a requirement of a scheme that is not the keys'
   colon_name           a segment such as :id in a document, which is that text
-  unused_scope         a scope that no route needs
+  unused_scope         a scope that a document declares and no route needs
   unknown_route        a route of the config that no operation matches
   shadowed             an operation that a route of the config comes before
   read_scope_writes    a method that writes, for keys that may only read

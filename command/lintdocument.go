@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/socialpatra/keygate/access/lint"
@@ -42,9 +41,7 @@ func lintDocument(file string) (r report, err error) {
 		return r, err
 	}
 	g := lint.Mapping{Documents: []*openapi.Document{document}, Header: document.KeyHeader}
-	r.findings = slices.DeleteFunc(lint.Check([]lint.Mapping{g}, nil), func(f lint.Finding) bool {
-		return f.Code == lint.UnusedScope && f.Where == "" // of the catalogue: a document need not use all of it
-	})
+	r.findings = lint.Check([]lint.Mapping{g}, nil)
 	if document.IsNothing() {
 		nothing := openapi.NothingMappedError{Documents: g.Documents}
 		r.nothing = errors.New(nothing.Summary())

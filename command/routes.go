@@ -82,19 +82,19 @@ func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 	}
 	for i := range resp.Routes {
 		r := &resp.Routes[i]
-		needs := term.Cell{Text: access.Scopes(r.Scopes).String()}
+		needs, cost := term.Cell{Text: access.Scopes(r.Scopes).String()}, strconv.Itoa(r.Cost)
 		switch r.Access {
 		case string(access.Public):
-			needs = term.Cell{Text: "(public)", Colour: term.Yellow}
+			needs, cost = term.Cell{Text: "(public)", Colour: term.Yellow}, "-"
 		case string(access.Authenticated):
 			needs = term.Cell{Text: "(any key)"}
 		case string(access.Denied):
-			needs = term.Cell{Text: "(denied)"}
+			needs, cost = term.Cell{Text: "(denied)"}, "-"
 		}
 		if r.WebSocket {
 			needs.Text += " websocket"
 		}
-		row(r.Gateway, term.Cell{Text: strings.Join(r.Methods, ",")}, term.Cell{Text: r.Path}, needs, term.Cell{Text: strconv.Itoa(r.Cost)}, origin(r.Source, r.TakenBy, r.TakenByOthers, r.NotReached))
+		row(r.Gateway, term.Cell{Text: strings.Join(r.Methods, ",")}, term.Cell{Text: r.Path}, needs, term.Cell{Text: cost}, origin(r.Source, r.TakenBy, r.TakenByOthers, r.NotReached))
 	}
 	t := &term.Table{Columns: columns, Width: c.Width, Colour: c.Colour}
 	if err := t.Write(c.Out, rows); err != nil {
@@ -107,24 +107,20 @@ func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 }
 
 // printModes says of each gateway what else decides there.
-func (c *cli) printModes(resp *adminapi.RoutesResponse) error {
+func (c *cli) printModes(resp *adminapi.RoutesResponse) (err error) {
 	for i := range resp.Routes {
 		r := &resp.Routes[i]
 		if i > 0 && resp.Routes[i-1].Gateway == r.Gateway {
 			continue
 		}
 		if r.Mode != "" {
-			if err := c.Say("\nGateway %d is in mode report: nothing of this is enforced, only keys that have ended are refused.", r.Gateway); err != nil {
-				return err
-			}
+			err = errors.Join(err, c.Say(""), c.Say("Gateway %d is in mode report: nothing of this is enforced, only keys that have ended are refused.", r.Gateway))
 		}
 		if r.Foreign != "" {
-			if err := c.Say("\nGateway %d has foreign pass: requests without a key pass too, to all that is not denied.", r.Gateway); err != nil {
-				return err
-			}
+			err = errors.Join(err, c.Say(""), c.Say("Gateway %d has foreign pass: requests without a key pass too, to all that is not denied.", r.Gateway))
 		}
 	}
-	return nil
+	return err
 }
 
 // origin says where a route was written, and which routes come before it.

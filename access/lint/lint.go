@@ -46,7 +46,7 @@ type HeldScope struct {
 // Finding is one mismatch.
 type Finding struct {
 	Code    Code   `json:"code"`
-	Where   string `json:"where"`   // file and line, "Caddyfile:12"; of caches and other handlers the site; "" for keys and the catalogue
+	Where   string `json:"where"`   // file and line, "Caddyfile:12"; of caches and other handlers the site; "" for keys
 	Problem string `json:"problem"` // one line for people: what, and what to do
 }
 
@@ -63,7 +63,7 @@ const (
 	OtherScheme      Code = "other_scheme"        // a requirement that is not the key's, and not checked
 	ColonName        Code = "colon_name"          // a segment such as :id in a document
 	WiderRoute       Code = "wider_route"         // a denied operation that a wider route would serve
-	UnusedScope      Code = "unused_scope"        // a scope that no route needs
+	UnusedScope      Code = "unused_scope"        // a declared scope that no route needs
 	UnknownRoute     Code = "unknown_route"       // a written route that no operation matches
 	Shadowed         Code = "shadowed"            // an imported route that a written one takes requests from
 	ReadScopeWrites  Code = "read_scope_writes"   // a write method that a read scope opens

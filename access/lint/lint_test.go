@@ -166,9 +166,7 @@ func TestCheckInOrder(t *testing.T) {
 	for _, gateways := range [][]Mapping{{site}, {site, site}} {
 		var got []string
 		for _, f := range Check(gateways, held) {
-			if f.Code != UnusedScope || f.Where != "" {
-				got = append(got, f.Where+" "+string(f.Code)+" "+f.Problem)
-			}
+			got = append(got, f.Where+" "+string(f.Code)+" "+f.Problem)
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("findings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

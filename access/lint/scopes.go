@@ -26,11 +26,8 @@ func (n needed) addSite(s *site) {
 	})
 }
 
-// checkDeclared finds scopes of documents and of the catalogue that no route
-// needs. The catalogue is left alone where no route has a scope of it: a
-// foreign backend has its own.
+// checkDeclared finds scopes of documents that no route needs.
 func (n needed) checkDeclared(mappings []Mapping, f *findings) {
-	declared := make(map[string]bool) // in any document
 	for _, g := range mappings {
 		for _, d := range g.Documents {
 			here := make(map[string]bool) // each flow may declare it again
@@ -40,19 +37,7 @@ func (n needed) checkDeclared(mappings []Mapping, f *findings) {
 					f.add(UnusedScope, s.Source, "%s is declared, and no route needs it; name it where it is needed, or remove it", s.Scope)
 				}
 				here[s.Scope] = true
-				for _, scope := range s.Keys {
-					declared[scope] = true
-				}
 			}
-		}
-	}
-	catalogue := apikey.Catalogue()
-	if !slices.ContainsFunc(catalogue, func(info apikey.ScopeInfo) bool { return n[info.Scope] }) {
-		return
-	}
-	for _, info := range catalogue {
-		if !n[info.Scope] && !declared[info.Scope] {
-			f.add(UnusedScope, "", "%s is in the catalogue, and no route needs it; add a route for what it opens", info.Scope)
 		}
 	}
 }
