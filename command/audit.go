@@ -31,7 +31,8 @@ func (c *cli) auditCommand() *cobra.Command {
 		Long: `Shows every change of keys, the newest first, all of them unless --key or --limit
 say less: when it was made, which fields changed from what to what, why if
 it leaked, who made it and which way it came. That a key expires in 30, 14, 7 days
-or 1 is there as well, when the gateway announced it. A name is claimed if nobody but the caller itself said so. Times are UTC. The history of a deleted key stays.
+or 1 is there as well, when the gateway announced it. A name is claimed if nobody
+but the caller itself said so. Times are UTC. The history of a deleted key stays.
 
 With --json the result is {"entries":[{…}],"next_cursor":""}; the cursor is empty
 when nothing follows.`,

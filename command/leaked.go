@@ -52,7 +52,7 @@ With --json the result is {"found":[{"prefix":"…","done":"revoked","was":"acti
 			return c.leaked(ctx, api, args[0], *then)
 		}),
 	}
-	cmd.Flags().Var(textFlag{&then, "--then"}, "then", "`What` to do about the keys: report, disable or revoke")
+	cmd.Flags().Var(textFlag{&then, "--then"}, "then", "The `action` on the keys: report, disable or revoke")
 	_ = cmd.RegisterFlagCompletionFunc("then", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return completed([]string{adminapi.ThenReport, adminapi.ThenDisable, adminapi.ThenRevoke})
 	})

@@ -45,7 +45,7 @@ alone.`,
 		}),
 	}
 	flags := cmd.Flags()
-	flags.Var(textFlag{&req.Overlap, "overlap"}, "overlap", "How `long` the old key goes on working, 0s to 8760h, such as 30m (default 24h)")
+	flags.Var(textFlag{&req.Overlap, "overlap"}, "overlap", "The `duration` for which the old key goes on working, 0s to 8760h, such as 30m (default 24h)")
 	flags.BoolVarP(&quiet, "quiet", "q", false, "Print the token and nothing else")
 	c.completeFlags(cmd)
 	return cmd

@@ -2,7 +2,9 @@ package plugin_test
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,8 +18,29 @@ func TestAdoptTranscript(t *testing.T) {
 	text := readFile(t, "docs/adopt.md")
 	steps := strings.Split(text, "\n## ")[1:6]
 	g := startCaddy(t, ":{$PORT} {\n\trespond 200\n}\n")
-	b := startBackend(t)
-	names := strings.NewReplacer("localhost:2019", g.Admin, "localhost:8080", strings.TrimPrefix(g.URL, "http://"), ":8080", ":{$PORT}", "127.0.0.1:9000", b.Addr)
+	backend := "127.0.0.1:" + freePort(t)
+	names := strings.NewReplacer("localhost:2019", g.Admin, "localhost:8080", strings.TrimPrefix(g.URL, "http://"), ":8080", ":{$PORT}", "127.0.0.1:9000", backend)
+	binary, err := caddyBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^caddy (respond .*) &\ncaddy start$`).FindStringSubmatch(text)
+	if line == nil {
+		t.Fatal("the page does not start a backend and Caddy")
+	}
+	responder := exec.CommandContext(t.Context(), "sh", "-c", "exec "+binary+" "+names.Replace(line[1]))
+	responder.Dir, responder.Env = g.Dir, g.env
+	if err := responder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { responder.Wait() }) // its context has ended then
+	await(t, "backend", func() bool {
+		conn, err := net.Dial("tcp", backend)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
 	var commands []command
 	for i, step := range steps {
 		if !strings.HasPrefix(step, fmt.Sprintf("%d. ", i+1)) {

@@ -164,8 +164,12 @@ func (a *authorizer) check(t *testing.T, bodies bool) {
 				if resp.Status != test.status {
 					t.Errorf("answered %d, want %d", resp.Status, test.status)
 				}
-				if challenged := resp.Header.Get("WWW-Authenticate") != ""; challenged != (test.status == 401 || test.code == "insufficient_scope") {
-					t.Errorf("answered %d with %v", resp.Status, resp.Header)
+				challenges := 0
+				if test.status == 401 || test.code == "insufficient_scope" {
+					challenges = 1
+				}
+				if len(resp.Header.Values("WWW-Authenticate")) != challenges {
+					t.Errorf("answered %d with %v, want %d challenges", resp.Status, resp.Header, challenges)
 				}
 				return
 			}

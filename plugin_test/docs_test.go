@@ -206,7 +206,48 @@ var (
 	codePattern     = regexp.MustCompile("`(\\w+)`")
 )
 
-// The tables of errors have every code once, with its status, and no other.
+// doorCodes are the codes of the doors to which leaked tokens come, which are no
+// reasons of a decision, with their status; "" stands for several.
+var doorCodes = map[string]string{"insecure_transport": "403", "invalid_request": "", "too_many_tokens": "429"}
+
+// The pages for clients have the codes of the doors, which are those in their code.
+func TestDocsHaveDoorCodes(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../caddymodule/leaks/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := make(map[string]bool)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || filepath.Base(file) == "reports.go" { // whose codes are GitHub's to read
+			continue
+		}
+		for _, m := range regexp.MustCompile(`efuse\(w, r, [^,]+, "(\w+)"`).FindAllStringSubmatch(readFile(t, strings.TrimPrefix(file, "../")), -1) {
+			used[m[1]] = true
+		}
+	}
+	for _, reason := range access.Reasons() {
+		delete(used, reason.String())
+	}
+	for code := range used {
+		if _, ok := doorCodes[code]; !ok {
+			t.Errorf("a door answers with %s, which this test does not know", code)
+		}
+	}
+	for code := range doorCodes {
+		if !used[code] {
+			t.Errorf("no door answers with %s", code)
+		}
+		for _, page := range []string{"docs/key-holders.md", "docs/reference.md"} {
+			if !strings.Contains(readFile(t, page), "`"+code+"`") {
+				t.Errorf("%s lacks %s", page, code)
+			}
+		}
+	}
+}
+
+// The tables of errors have every code once, with its status, and no other but those
+// of the doors.
 func TestDocsErrors(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -231,6 +272,11 @@ func TestDocsErrors(t *testing.T) {
 				t.Errorf("%s has %s with status %q, want %s", p.file, reason, got, want)
 			}
 			delete(statuses, reason.String())
+		}
+		for code, status := range doorCodes {
+			if statuses[code] == status {
+				delete(statuses, code)
+			}
 		}
 		if len(statuses) > 0 {
 			t.Errorf("%s has codes that there are not: %v", p.file, statuses)

@@ -29,8 +29,18 @@ func TestOperatorsTranscript(t *testing.T) {
 		t.Fatalf("the page lost its commands: %q", commands)
 	}
 	g, metrics := startDeployed(t)
+	doctored := false
 	for i := range commands {
-		commands[i].line = strings.NewReplacer("https://api.example.com", g.URL, "http://127.0.0.1:9180/metrics", metrics).Replace(commands[i].line)
+		c := &commands[i]
+		c.line = strings.NewReplacer("https://api.example.com", g.URL, "http://127.0.0.1:9180/metrics", metrics, "/etc/keygate/Caddyfile", "Caddyfile").Replace(c.line)
+		if strings.HasPrefix(c.line, "caddy keygate doctor ") {
+			// All is well there, but that this gateway has no TLS.
+			c.line, c.output = c.line+" | grep -v ^ok", "skipped  redirects    :… speaks plain HTTP, so TLS ends before the gateway. Do: …\n"
+			doctored = true
+		}
+	}
+	if !doctored {
+		t.Error("the page does not run caddy keygate doctor")
 	}
 	g.replay(t, commands)
 }

@@ -234,7 +234,7 @@ func TestRecipeSessions(t *testing.T) {
 	if resp := c.by(t, stranger, "GET", settings+"/api/keys", ""); resp.Status != http.StatusUnauthorized {
 		t.Errorf("nobody: %d %s", resp.Status, resp.Body)
 	}
-	if resp := c.by(t, stranger, "GET", settings, "", "Accept: text/html"); resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/sign-in" {
+	if resp := c.by(t, stranger, "GET", settings, "", "Accept: text/html"); resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/sign-in?from=%2Fsettings%2Fapi-keys" {
 		t.Errorf("a page for nobody: %d to %s", resp.Status, resp.Header.Get("Location"))
 	}
 	if resp := send(t, stranger, "POST", c.URL+"/sign-in", "name=ada&password=wrong", []string{"Content-Type: application/x-www-form-urlencoded"}); resp.Status != http.StatusForbidden || resp.Header.Get("Set-Cookie") != "" {

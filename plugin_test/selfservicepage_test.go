@@ -14,7 +14,9 @@ import (
 func TestRecipePageInABrowser(t *testing.T) {
 	c := startConsole(t, recipe(t, "A page of your own", 0), startSessions(t), nil)
 	c.servePage(t)
-	tb := openTab(t, c.URL+"/sign-in")
+	tb := openTab(t, c.URL+"/settings/keys.html")
+	tb.awaitText("document.title", "API keys")
+	tb.eval(`document.querySelector("a").click()`)
 	tb.awaitText("document.title", "Sign in")
 	tb.eval(`document.forms[0].elements.name.value = %s; document.forms[0].elements.password.value = %s; document.forms[0].submit()`, "ada", password)
 	tb.awaitText("document.title", "API keys")

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -71,7 +72,8 @@ func (s *service) tell(w http.ResponseWriter, r *http.Request) {
 	name, ok := s.signedIn(r)
 	if !ok {
 		if r.Header.Get("X-Forwarded-Method") == "GET" && strings.Contains(r.Header.Get("Accept"), "text/html") {
-			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+			form := url.URL{Path: "/sign-in", RawQuery: url.Values{"from": {r.Header.Get("X-Forwarded-Uri")}}.Encode()}
+			http.Redirect(w, r, form.String(), http.StatusSeeOther)
 			return
 		}
 		http.Error(w, `{"error":"sign in first, at /sign-in"}`, http.StatusUnauthorized)
@@ -103,20 +105,39 @@ func (s *service) signedIn(r *http.Request) (name string, ok bool) {
 var page = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sign in</title>
 <form method="post" action="/sign-in">
-<p>{{.}}</p>
+<input type="hidden" name="from" value="{{.From}}">
+<p>{{.Text}}</p>
 <p><label>Name <input name="name" autocomplete="username" required></label></p>
 <p><label>Password <input name="password" type="password" autocomplete="current-password" required></label></p>
 <p><button>Sign in</button></p>
 </form></html>
 `))
 
-func (s *service) form(w http.ResponseWriter, _ *http.Request) { show(w, http.StatusOK, "") }
+func (s *service) form(w http.ResponseWriter, r *http.Request) {
+	show(w, http.StatusOK, r.FormValue("from"), "")
+}
 
-func show(w http.ResponseWriter, status int, text string) {
+func show(w http.ResponseWriter, status int, from, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = page.Execute(w, text) // fails only where the client is gone
+	_ = page.Execute(w, struct{ From, Text string }{wayBack(from), text}) // fails only where the client is gone
+}
+
+// home is where people go who came from nowhere.
+const home = "/settings/api-keys"
+
+// wayBack is where somebody goes after signing in: a path of this site, or home for
+// whatever else a link to the form may have. Two slashes begin the name of another
+// host, also with a tab or a line end between them, and to browsers a backslash is a
+// slash.
+func wayBack(from string) string {
+	const longest = 1000
+	odd := func(c rune) bool { return c <= ' ' || c == '\\' }
+	if !strings.HasPrefix(from, "/") || strings.HasPrefix(from, "//") || strings.ContainsFunc(from, odd) || len(from) > longest {
+		return home
+	}
+	return from
 }
 
 func (s *service) signIn(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +145,7 @@ func (s *service) signIn(w http.ResponseWriter, r *http.Request) {
 	name := r.PostFormValue("name")
 	u, known := s.users[name]
 	if !isPassword(u.Password, r.PostFormValue("password")) || !known {
-		show(w, http.StatusForbidden, "That is no name and password that fit.")
+		show(w, http.StatusForbidden, r.PostFormValue("from"), "That is no name and password that fit.")
 		return
 	}
 	value := rand.Text()
@@ -137,7 +158,7 @@ func (s *service) signIn(w http.ResponseWriter, r *http.Request) {
 	s.sessions[sha256.Sum256([]byte(value))] = session{name, s.now().Add(lifetime)}
 	s.mu.Unlock()
 	setCookie(w, value, lifetime)
-	http.Redirect(w, r, "/settings/keys.html", http.StatusSeeOther)
+	http.Redirect(w, r, wayBack(r.PostFormValue("from")), http.StatusSeeOther)
 }
 
 func (s *service) signOut(w http.ResponseWriter, r *http.Request) {

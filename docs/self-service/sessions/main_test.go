@@ -1,6 +1,7 @@
 package main
 
 import (
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -55,6 +56,69 @@ func TestSessions(t *testing.T) {
 	ask("POST", "/sign-out", cookie, "")
 	if w := ask("GET", "/session", cookie, ""); w.Code != http.StatusUnauthorized || len(s.sessions) > 0 {
 		t.Errorf("signed out: %d, %d sessions", w.Code, len(s.sessions))
+	}
+}
+
+// Whoever signs in goes back to where they came from, and never to another site,
+// whatever a link to the form says.
+func TestTheWayBack(t *testing.T) {
+	s := newService(map[string]user{"ada": {Password: hashed([]byte("0123456789abcdef"), "secret")}}, time.Now)
+	ask := func(r *http.Request) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		s.handler().ServeHTTP(w, r)
+		return w
+	}
+	hiddenIn := func(w *httptest.ResponseRecorder) string {
+		_, hidden, _ := strings.Cut(w.Body.String(), `name="from" value="`)
+		hidden, _, _ = strings.Cut(hidden, `"`)
+		return html.UnescapeString(hidden)
+	}
+	for from, want := range map[string]string{
+		"":                              home,
+		"/":                             "/",
+		"/settings/keys.html":           "/settings/keys.html",
+		home + "/new?sort=name&status=": home + "/new?sort=name&status=",
+		"/x?to=https://evil.example":    "/x?to=https://evil.example",
+		"/%2F%2Fevil.example":           "/%2F%2Fevil.example",
+		"/" + strings.Repeat("x", 1000): home,
+		"settings":                      home,
+		"//evil.example":                home,
+		"///evil.example":               home,
+		`/\evil.example`:                home,
+		`\\evil.example`:                home,
+		"/\t/evil.example":              home,
+		"/\n/evil.example":              home,
+		" //evil.example":               home,
+		"https://evil.example":          home,
+		"https:evil.example":            home,
+		"javascript:alert(1)":           home,
+		"@evil.example":                 home,
+		"/\r\nSet-Cookie: session=x":    home,
+	} {
+		page := httptest.NewRequest("GET", "/session", nil)
+		for name, value := range map[string]string{"X-Forwarded-Method": "GET", "X-Forwarded-Uri": from, "Accept": "text/html"} {
+			page.Header.Set(name, value)
+		}
+		form := ask(page).Header().Get("Location")
+		if want := "/sign-in?" + (url.Values{"from": {from}}).Encode(); form != want {
+			t.Errorf("%q: the form is at %q, want %q", from, form, want)
+		}
+		if got := hiddenIn(ask(httptest.NewRequest("GET", form, nil))); got != want {
+			t.Errorf("%q: the form has %q, want %q", from, got, want)
+		}
+	}
+	for from, want := range map[string]string{"/settings/keys.html": "/settings/keys.html", "/..//evil.example": "/evil.example", "//evil.example": home} {
+		signIn := func(password string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest("POST", "/sign-in", strings.NewReader(url.Values{"name": {"ada"}, "password": {password}, "from": {from}}.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			return ask(r)
+		}
+		if w := signIn("secret"); w.Code != http.StatusSeeOther || w.Header().Get("Location") != want {
+			t.Errorf("from %q: %d to %q, want %q", from, w.Code, w.Header().Get("Location"), want)
+		}
+		if w := signIn("wrong"); w.Code != http.StatusForbidden || hiddenIn(w) != wayBack(from) {
+			t.Errorf("from %q with a wrong password: %d %s", from, w.Code, w.Body)
+		}
 	}
 }
 
