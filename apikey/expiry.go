@@ -25,7 +25,7 @@ func ExpiryAt(s string, now time.Time) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || !isStrictRFC3339(s, t) {
 		e := &FieldError{Field: "expires_at", Problem: Quote(s) + " is not an RFC 3339 time", Accepted: accepted}
-		if _, err := time.Parse(time.DateOnly, s); err == nil {
+		if day, err := time.Parse(time.DateOnly, s); err == nil && day.After(now) {
 			e.Problem += " (did you mean " + s + "T00:00:00Z?)"
 			e.Accepted = ""
 		}

@@ -26,7 +26,7 @@ const (
 func ParseOverlap(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 || d > MaxOverlap {
-		return 0, &FieldError{Field: "overlap", Problem: "is not a duration that is accepted", Accepted: "0s to 8760h, such as 24h or 30m"}
+		return 0, &FieldError{Field: "overlap", Problem: Quote(s) + " is not a duration that is accepted", Accepted: "0s to 8760h, such as 24h or 30m"}
 	}
 	return d, nil
 }

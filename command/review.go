@@ -24,7 +24,7 @@ func (c *cli) reviewCommand() *cobra.Command {
 		Use:   "review",
 		Short: "Lists what to do about which key",
 		Long: `Lists the keys that could do with less, in the order of their IDs: what was found
-about each, and below it the command to type, if somebody agrees with it.
+about each, and below most of them the command to type, if somebody agrees.
 
   never_used    not used since it was made
   idle          not used for 90 days

@@ -15,7 +15,7 @@ import (
 
 // parseYAML returns what a file of YAML holds. Aliases in it are not expanded.
 func (f *file) parseYAML(text []byte) (*yaml.Node, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec := yaml.NewDecoder(bytes.NewReader(asVersion11(text)))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil, fail(f.at(1), "is empty; accepted: an OpenAPI document, or a part of one")
@@ -32,6 +32,22 @@ func (f *file) parseYAML(text []byte) (*yaml.Node, error) {
 		return nil, f.depthError(deep.Line)
 	}
 	return root, nil
+}
+
+// versionLine is the directive by which a document says that it is YAML 1.2, in front of
+// which only comments and other directives may be.
+var versionLine = regexp.MustCompile(`\A(?:\x{FEFF})?(?:[#%][^\n]*\n|[ \t\r]*\n)*?%YAML[ \t]+1\.2`)
+
+// asVersion11 has a document of YAML 1.2 say that it is one of 1.1. The library reads
+// both alike, but refuses the directive of 1.2.
+func asVersion11(text []byte) []byte {
+	said := versionLine.FindIndex(text)
+	if said == nil {
+		return text
+	}
+	text = bytes.Clone(text)
+	text[said[1]-1] = '1'
+	return text
 }
 
 // nodesOf returns how many nodes a text of YAML may become, about: nearly all of
