@@ -3,6 +3,7 @@ package command
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -126,5 +127,36 @@ func TestRoutesTellGatewaysApart(t *testing.T) {
 			t.Errorf("routes are %q, want %q", strings.Join(got, ", "), want)
 		}
 		slices.Reverse(gateways)
+	}
+}
+
+// routes says of each gateway, in lines of their own, what else decides there.
+func TestRoutesTellModes(t *testing.T) {
+	path := writeConfig(t, "Caddyfile", `:8001 {
+	keygate {
+		scope posts:read GET /a cost=3
+		public GET /b
+		deny GET /c
+		mode report
+		foreign pass
+	}
+	respond ok
+}
+`)
+	got := person{}.mustRun(t, "routes", path)
+	for _, want := range []string{
+		"\n\nGateway 1 is in mode report: nothing of this is enforced, only keys that have ended are refused.\n",
+		"\n\nGateway 1 has foreign pass: requests without a key pass too, to all that is not denied.\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if lines := regexp.MustCompile(`(?m)^GET +/(\w) .* (\S+) +Caddyfile:\d+`).FindAllStringSubmatch(got, -1); len(lines) != 3 ||
+		lines[0][2] != "3" || lines[1][2] != "-" || lines[2][2] != "-" {
+		t.Errorf("costs are %q in\n%s", lines, got)
+	}
+	if strings.Contains(got, `\n`) {
+		t.Errorf("an escaped line end in\n%s", got)
 	}
 }

@@ -133,9 +133,13 @@ type Reply struct {
 
 // DoMulti runs commands without waiting for one before the next is sent. They
 // are neither atomic nor, in a Cluster, in order.
-func (c *Conn) DoMulti(cmds ...rueidis.Completed) []Reply { return c.doMulti(c.client, cmds) }
+func (c *Conn) DoMulti(cmds ...rueidis.Completed) []Reply {
+	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
+	defer cancel()
+	return c.doMulti(ctx, c.client, cmds)
+}
 
-func (c *Conn) doMulti(client rueidis.Client, cmds []rueidis.Completed) []Reply {
+func (c *Conn) doMulti(ctx context.Context, client rueidis.Client, cmds []rueidis.Completed) []Reply {
 	replies := make([]Reply, len(cmds))
 	if err := c.Away(); err != nil {
 		for i := range replies {
@@ -143,8 +147,6 @@ func (c *Conn) doMulti(client rueidis.Client, cmds []rueidis.Completed) []Reply 
 		}
 		return replies
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
-	defer cancel()
 	for i, result := range client.DoMulti(ctx, cmds...) {
 		replies[i].RedisMessage, replies[i].Err = c.message(result)
 	}

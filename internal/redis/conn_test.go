@@ -4,6 +4,7 @@ package redis
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,21 @@ func TestConn(t *testing.T) {
 	}
 	if got := server.Do("GET", "a"); got != "3" {
 		t.Errorf("the scripts have stored %q", got)
+	}
+	var keys, args [][]string
+	for n := range 300 {
+		keys, args = append(keys, []string{fmt.Sprint("many", n)}), append(args, []string{fmt.Sprint(n)})
+	}
+	get := NewScript(`redis.call('SET', KEYS[1], ARGV[1]) return ARGV[1]`)
+	for _, step := range []string{"unknown", "known", "flushed"} {
+		if step == "flushed" {
+			server.Do("SCRIPT", "FLUSH")
+		}
+		for n, reply := range c.RunAll(get, keys, args) {
+			if text, err := reply.ToString(); reply.Err != nil || err != nil || text != fmt.Sprint(n) {
+				t.Fatalf("%s, %d: %s, %v", step, n, text, reply.Err)
+			}
+		}
 	}
 	m, err := c.Do(c.B().Get().Key("none").Build())
 	if err != nil || !m.IsNil() {

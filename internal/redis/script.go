@@ -73,15 +73,23 @@ func (c *Conn) RunReplicated(s *Script, keys, args []string, replicas int) (m ru
 // RunAll runs a script for each of several lists of keys and arguments, without
 // waiting for one before the next is sent.
 func (c *Conn) RunAll(s *Script, keys, args [][]string) []Reply {
+	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
+	defer cancel()
 	cmds := make([]rueidis.Completed, len(keys))
 	for i := range keys {
 		cmds[i] = c.B().Evalsha().Sha1(s.name).Numkeys(int64(len(keys[i]))).Key(keys[i]...).Arg(args[i]...).Build()
 	}
-	replies := c.DoMulti(cmds...)
+	replies := c.doMulti(ctx, c.client, cmds)
+	var unknown []int
+	cmds = cmds[:0]
 	for i := range replies {
 		if errors.Is(replies[i].Err, errNoScript) {
-			replies[i].RedisMessage, replies[i].Err = c.Run(s, keys[i], args[i])
+			unknown = append(unknown, i)
+			cmds = append(cmds, c.B().Eval().Script(s.text).Numkeys(int64(len(keys[i]))).Key(keys[i]...).Arg(args[i]...).Build())
 		}
+	}
+	for i, reply := range c.doMulti(ctx, c.client, cmds) {
+		replies[unknown[i]] = reply
 	}
 	return replies
 }

@@ -175,7 +175,9 @@ func (t *Tracking) B() rueidis.Builder { return t.client.B() }
 
 // DoMulti reads. See [Conn.DoMulti].
 func (t *Tracking) DoMulti(cmds ...rueidis.Completed) []Reply {
-	return t.conn.doMulti(t.client, cmds)
+	ctx, cancel := context.WithTimeout(context.Background(), t.conn.config.Timeout)
+	defer cancel()
+	return t.conn.doMulti(ctx, t.client, cmds)
 }
 
 // Close ends the heartbeat and the connections.
