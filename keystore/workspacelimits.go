@@ -87,9 +87,9 @@ func (b *Bolt) SetWorkspaceLimits(workspace string, lim *apikey.WorkspaceLimits,
 	return err
 }
 
-// stricter returns limits that grant no more than either of the two. If the
-// workspace had no limits set, the new ones may be wider than those of the
-// config.
+// stricter returns the stricter of each limit, or old if either of the two is nil.
+// Without limits of its own a workspace has those of the config, and nobody here knows
+// whether they are stricter than the others.
 func stricter(old, now *apikey.WorkspaceLimits) *apikey.WorkspaceLimits {
 	if old == nil || now == nil {
 		return old
