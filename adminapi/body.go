@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -36,18 +37,25 @@ func decodeBody(r *http.Request, v any) error {
 	return decodeJSON(http.MaxBytesReader(nil, r.Body, maxBody), v)
 }
 
+// decodeOptional is decodeBody for a body that may be left out.
+func decodeOptional(r *http.Request, v any) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	body := bufio.NewReader(r.Body) // the length may be unknown
+	if _, err := body.Peek(1); errors.Is(err, io.EOF) {
+		return nil
+	}
+	r.Body = io.NopCloser(body) // the server closes its own
+	return decodeBody(r, v)
+}
+
 func decodeJSON(r io.Reader, v any) error {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return describeBodyError(err)
 	}
-	return decodeText(strictDecoder(bytes.NewReader(text)), text, v)
-}
-
-func strictDecoder(r io.Reader) *json.Decoder {
-	dec := json.NewDecoder(r)
-	dec.DisallowUnknownFields()
-	return dec
+	return decodeText(json.NewDecoder(bytes.NewReader(text)), text, v)
 }
 
 // decodeText decodes text, which must be one JSON value and all that dec reads. v

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/socialpatra/keygate/access"
@@ -67,7 +69,7 @@ func (req *ExplainRequest) accessRequest(now time.Time) (*access.Request, error)
 	case req.Path == "":
 		return nil, &apikey.FieldError{Field: "path", Problem: "is missing", Accepted: "the path of the request without its query, such as /v1/posts"}
 	}
-	q := &access.Request{Method: req.Method, Path: req.Path, Now: now}
+	q := &access.Request{Method: req.Method, Path: gatewayPath(req.Path), Now: now}
 	if req.Token != "" {
 		q.Authorization = []string{"Bearer " + req.Token}
 	}
@@ -91,6 +93,24 @@ func (req *ExplainRequest) accessRequest(now time.Time) (*access.Request, error)
 		q.Now = at
 	}
 	return q, nil
+}
+
+// gatewayPath returns what a gateway decides on if a request line has the path:
+// net/http percent-encodes some characters that clients send as they are, such as |
+// and {. It returns a path that net/http refuses, and one with a query, unchanged.
+func gatewayPath(path string) string {
+	if strings.ContainsAny(path, " ?") {
+		return path
+	}
+	u, err := url.ParseRequestURI(path)
+	switch {
+	case err != nil:
+		return path
+	case u.Opaque != "":
+		return ""
+	default:
+		return u.EscapedPath()
+	}
 }
 
 // namedKey returns the key that the request names by ID, or nil if it gives a

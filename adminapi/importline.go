@@ -24,7 +24,7 @@ const (
 // so that an absent limit differs from zero.
 type importedKey struct {
 	exportedKey
-	Limits *LimitsRequest `json:"limits"`
+	Limits *LimitsRequest `json:"limits,omitempty"`
 }
 
 // key returns the key that a line describes. It is checked as in a creation,
@@ -108,7 +108,7 @@ type lineDecoder struct {
 func (d *lineDecoder) decode(line []byte, v any) error {
 	d.line.Reset(line)
 	if d.dec == nil {
-		d.dec = strictDecoder(&d.line)
+		d.dec = json.NewDecoder(&d.line)
 	}
 	err := decodeText(d.dec, line, v)
 	if err != nil {

@@ -106,10 +106,8 @@ func (a *call) rotate(r *http.Request) (any, int, error) {
 		return nil, 0, err
 	}
 	var req RotateRequest
-	if r.ContentLength != 0 { // -1: unknown length
-		if err := decodeBody(r, &req); err != nil {
-			return nil, 0, err
-		}
+	if err := decodeOptional(r, &req); err != nil {
+		return nil, 0, err
 	}
 	overlap, err := req.overlap()
 	if err != nil {

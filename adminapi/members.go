@@ -7,19 +7,22 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/socialpatra/keygate/apikey"
 )
 
-// checkMembers refuses JSON that encoding/json accepts and other readers of the
-// same text refuse or read differently: members in another case, members given
-// twice, and strings that are not Unicode text. text must have been decoded into
-// a value of typ without an error, so it is valid JSON.
+// checkMembers refuses JSON that encoding/json accepts although it says something
+// that is not understood, or that other readers of the same text read differently:
+// unknown members and those in another case, members given twice, null where it
+// means nothing, and strings that are not Unicode text. text must have been decoded
+// into a value of typ without an error, so it is valid JSON.
 func checkMembers(text []byte, typ reflect.Type) error {
 	c := memberCheck{text: text}
 	if c.next() != '{' {
@@ -56,7 +59,7 @@ func (c *memberCheck) value(typ reflect.Type) error {
 	case '{':
 		return c.object(shapeOf(typ))
 	case '[':
-		return c.array(shapeOf(typ).element)
+		return c.array(&shapeOf(typ).element)
 	case '"':
 		_, err := c.str()
 		return err
@@ -73,10 +76,10 @@ func (c *memberCheck) value(typ reflect.Type) error {
 	return nil
 }
 
-func (c *memberCheck) array(element reflect.Type) error {
+func (c *memberCheck) array(element *member) error {
 	c.at++
 	for c.next() != ']' {
-		if err := c.value(element); err != nil {
+		if err := c.valueOf(element); err != nil {
 			return err
 		}
 	}
@@ -86,8 +89,7 @@ func (c *memberCheck) array(element reflect.Type) error {
 
 func (c *memberCheck) object(s *shape) error {
 	c.at++
-	var seen uint64            // the members that s has, as bits
-	var others map[string]bool // the members, if s allows any
+	seen := givenMembers{shape: s}
 	for c.next() != '}' {
 		if c.next() != '"' {
 			return errWalk
@@ -96,32 +98,58 @@ func (c *memberCheck) object(s *shape) error {
 		if err != nil {
 			return err
 		}
-		var typ reflect.Type
-		if s.names == nil {
-			if others[string(name)] {
-				return givenTwice(string(name))
-			}
-			if others == nil {
-				others = make(map[string]bool)
-			}
-			others[string(name)] = true
-		} else {
-			i, ok := s.names[string(name)]
-			switch {
-			case !ok:
-				return &apikey.FieldError{Field: memberName(string(name)), Problem: "is not a member", Accepted: s.meant(string(name))}
-			case seen&(1<<i) != 0:
-				return givenTwice(string(name))
-			}
-			seen |= 1 << i
-			typ = s.types[i]
+		m, err := seen.add(name)
+		if err != nil {
+			return err
 		}
-		if err := c.value(typ); err != nil {
+		if err := c.valueOf(m); err != nil {
 			return inside(string(name), err)
 		}
 	}
 	c.at++
 	return nil
+}
+
+// valueOf checks the value of a member, or the element of an array.
+func (c *memberCheck) valueOf(m *member) error {
+	if c.next() == 'n' && !m.null {
+		return &apikey.FieldError{Problem: "null is not accepted", Accepted: m.accepted()}
+	}
+	return c.value(m.typ)
+}
+
+// givenMembers are the members of an object that were read so far.
+type givenMembers struct {
+	shape  *shape
+	known  uint64          // the members that the shape has, as bits
+	others map[string]bool // the members, if the shape allows any
+}
+
+// anything is a member of an object that may have any members.
+var anything = &member{null: true}
+
+// add returns the member of a name. It refuses one that the object may not have,
+// or has already.
+func (g *givenMembers) add(name []byte) (*member, error) {
+	if g.shape.names == nil {
+		if g.others[string(name)] {
+			return nil, givenTwice(string(name))
+		}
+		if g.others == nil {
+			g.others = make(map[string]bool)
+		}
+		g.others[string(name)] = true
+		return anything, nil
+	}
+	i, ok := g.shape.names[string(name)]
+	switch {
+	case !ok:
+		return nil, g.shape.unknown(string(name))
+	case g.known&(1<<i) != 0:
+		return nil, givenTwice(string(name))
+	}
+	g.known |= 1 << i
+	return &g.shape.members[i], nil
 }
 
 func givenTwice(name string) error {
@@ -214,19 +242,71 @@ func notUnicode() error {
 
 // shape is the JSON that a type accepts.
 type shape struct {
-	names   map[string]int // for each member its index in types; nil: any members
-	types   []reflect.Type
-	element reflect.Type // of an array's elements
+	names   map[string]int // for each member its index in members; nil: any members
+	members []member
+	element member // of an array
 }
 
-// meant returns the member whose name differs from name only in case.
-func (s *shape) meant(name string) string {
-	for known := range s.names {
-		if strings.EqualFold(known, name) {
-			return known
-		}
+// member is a member of an object, or the element of an array.
+type member struct {
+	name     string
+	typ      reflect.Type // nil: anything
+	null     bool         // may be null
+	optional bool         // may be left out
+}
+
+// accepted says what to send in place of null.
+func (m *member) accepted() string {
+	text := kindOf(m.typ)
+	if m.optional {
+		text += ", or leave it out"
 	}
-	return ""
+	return text
+}
+
+// kindOf returns JSON's name for the values that a type is decoded from.
+func kindOf(typ reflect.Type) string {
+	for typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	switch {
+	case typ == reflect.TypeFor[time.Time]():
+		return "an RFC 3339 time"
+	case readsItself(typ):
+		return jsonKind("string")
+	default:
+		return jsonKind(typ.Kind().String())
+	}
+}
+
+// unknown refuses a member that the shape does not have.
+func (s *shape) unknown(name string) error {
+	err := &apikey.FieldError{Field: memberName(name), Problem: "is not a member", Accepted: "no members"}
+	if near := s.meant(name); near != "" {
+		err.Problem += " (did you mean " + near + "?)"
+	}
+	if known := s.known(); len(known) > 0 {
+		err.Accepted = strings.Join(known, ", ")
+	}
+	return err
+}
+
+// known returns the names of the members.
+func (s *shape) known() (names []string) {
+	for i := range s.members {
+		names = append(names, s.members[i].name)
+	}
+	return names
+}
+
+// meant returns the member whose name differs from name only in case, or else the
+// one that name is most likely a misspelling of, or "".
+func (s *shape) meant(name string) string {
+	known := s.known()
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+		return known[i]
+	}
+	return apikey.Nearest(name, known)
 }
 
 var shapes sync.Map // *shape by reflect.Type
@@ -239,16 +319,16 @@ func shapeOf(typ reflect.Type) *shape {
 	if found, ok := shapes.Load(typ); ok {
 		return found.(*shape)
 	}
-	s := new(shape)
+	s := &shape{element: *anything}
 	switch {
 	case typ == nil || readsItself(typ):
 	case typ.Kind() == reflect.Slice:
-		s.element = typ.Elem()
+		s.element = member{typ: typ.Elem()}
 	case typ.Kind() == reflect.Struct:
 		s.names = make(map[string]int)
 		s.add(typ)
-		if len(s.types) > 64 {
-			panic(typ.String() + " has more members than object can count")
+		if len(s.members) > 64 {
+			panic(typ.String() + " has more members than givenMembers can count")
 		}
 	}
 	shapes.Store(typ, s)
@@ -260,19 +340,27 @@ func shapeOf(typ reflect.Type) *shape {
 func (s *shape) add(typ reflect.Type) {
 	var embedded []reflect.Type
 	for field := range typ.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		_, hidden := s.names[name]
 		switch {
 		case field.Anonymous:
 			embedded = append(embedded, field.Type)
 		case name != "" && name != "-" && !hidden:
-			s.names[name] = len(s.types)
-			s.types = append(s.types, field.Type)
+			s.names[name] = len(s.members)
+			optional := strings.Contains(options, "omit")
+			s.members = append(s.members, member{name, field.Type, meansNull(field.Type, optional), optional})
 		}
 	}
 	for _, typ := range embedded {
 		s.add(typ)
 	}
+}
+
+// meansNull reports whether null is a value of a member: it keeps its JSON as it
+// is, or is itself written as null where it has no value. A pointer that is left
+// out then has no use for null.
+func meansNull(typ reflect.Type, optional bool) bool {
+	return typ == reflect.TypeFor[json.RawMessage]() || typ.Kind() == reflect.Pointer && !optional
 }
 
 // readsItself reports whether a type implements its own reading of JSON.

@@ -103,13 +103,13 @@ func TestAPIRefusesMembers(t *testing.T) {
 				seen[name] = true
 				insert := func(text string) string { return full.body[:at] + text + full.body[at:] }
 				refused(path, insert(`"`+name+`":`+value+`,`), "more than once")
-				refused(path, insert(`"`+name+`":null,`), "more than once")
+				refused(path, insert(`"`+name+`":null,`))
 				refused(path, insert(fmt.Sprintf(`"\u%04x%s":%s,`, name[0], name[1:], value)), "more than once")
 				for _, other := range otherSpellings(name) {
-					refused("", insert(`"`+other+`":`+value+`,`), "is not a member; accepted: "+name)
-					refused("", full.body[:at]+`"`+other+full.body[at+1+len(name):], "is not a member; accepted: "+name)
+					refused("", insert(`"`+other+`":`+value+`,`), "is not a member (did you mean "+name+"?); accepted: ")
+					refused("", full.body[:at]+`"`+other+full.body[at+1+len(name):], "is not a member (did you mean "+name+"?); accepted: ")
 				}
-				refused("", insert(`"x":1,`), "x")
+				refused("", insert(`"x":1,`), "x: is not a member; accepted: ")
 				refused("", insert(`"":1,`))
 				refused("", insert(`"`+wholeToken+`":1,`))
 			})
@@ -197,12 +197,17 @@ func TestAPIBodiesAreAllTested(t *testing.T) {
 // The error names the member, and what is accepted in its place.
 func TestAPISaysWhatMembersItTakes(t *testing.T) {
 	s := serveAPI(t)
+	const members = "workspace, name, description, scopes, expires_in_days, expires_at, limits, allowed_origins, allowed_ips, allow_unknown_scope"
 	for body, want := range map[string]string{
-		`{"workspace":"a","Workspace":"b"}`:               `Workspace: is not a member; accepted: workspace`,
-		`{"NAME":"x"}`:                                    `NAME: is not a member; accepted: name`,
+		`{"workspace":"a","Workspace":"b"}`:               `Workspace: is not a member (did you mean workspace?); accepted: ` + members,
+		`{"NAME":"x"}`:                                    `NAME: is not a member (did you mean name?); accepted: ` + members,
+		`{"scope":["posts:read"]}`:                        `scope: is not a member (did you mean scopes?); accepted: ` + members,
+		`{"colour":{"a":[null]}}`:                         `colour: is not a member; accepted: ` + members,
+		`{"limits":{"per_hour":1}}`:                       `limits.per_hour: is not a member; accepted: per_minute, per_day, burst`,
+		`{"limits":{"per_dya":1}}`:                        `limits.per_dya: is not a member (did you mean per_day?); accepted: per_minute, per_day, burst`,
 		`{"workspace":"a","workspace":"a"}`:               `workspace: is given more than once; accepted: once`,
 		`{"limits":{"per_minute":1,"per_minute":1}}`:      `limits.per_minute: is given more than once; accepted: once`,
-		`{"limits":{"Burst":1}}`:                          `limits.Burst: is not a member; accepted: burst`,
+		`{"limits":{"Burst":1}}`:                          `limits.Burst: is not a member (did you mean burst?); accepted: per_minute, per_day, burst`,
 		`{"name":"a\ud800"}`:                              `name: is not valid Unicode; accepted: Unicode text in UTF-8, without lone surrogates`,
 		`{"scopes":["posts:read","a\udfff"]}`:             `scopes: is not valid Unicode; accepted: Unicode text in UTF-8, without lone surrogates`,
 		`{"name":"` + wholeToken + `","name":""}`:         `name: is given more than once; accepted: once`,

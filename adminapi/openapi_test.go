@@ -111,6 +111,10 @@ func TestServerIsOpenAPI(t *testing.T) {
 	s.send("POST /keygate/import", exported, "Content-Type", "text/plain").want(t, 415)
 	s.send(keyURL("DELETE", id), "").want(t, 204)
 	s.send("POST /keygate/import?keep_going=true", exported, "Content-Type", "application/jsonl").want(t, 200)
+	for _, operation := range bodyless(s) {
+		s.send(operation, large).want(t, 413)
+		s.send(operation, `{}`, "Content-Type", "text/plain").want(t, 415)
+	}
 
 	for _, op := range s.doc.operations() {
 		for status := range s.doc.at(s.doc.operation(op), "responses").(map[string]any) {

@@ -205,6 +205,8 @@ func (api *openAPI) holdWord(schema map[string]any, word string, want, value any
 		ok = !isList || len(list) >= want.(int)
 	case "maxItems":
 		ok = !isList || len(list) <= want.(int)
+	case "minProperties":
+		ok = !isObject || len(object) >= want.(int)
 	case "items":
 		for i, item := range list {
 			if err := api.holdValue(want, item); err != nil {

@@ -67,11 +67,11 @@ func queryError(err error) error {
 	return &apikey.FieldError{Field: "query", Problem: problem, Accepted: "name=value, with & between several, percent-encoded"}
 }
 
-// errTokenInURL refuses a URL that contains a token. By then Caddy has logged the
-// URL.
+// errTokenInURL refuses a URL that contains a token. By then Caddy's admin endpoint
+// has logged the URL, and a site may have.
 var errTokenInURL = &apikey.FieldError{
 	Field:    "id",
-	Problem:  "the URL holds a whole token, which is secret and is in the log of Caddy's admin endpoint now; rotate its key if others can read that log",
+	Problem:  "the URL holds a whole token, which is secret and may be in a log now; rotate its key if others can read that log",
 	Accepted: "the ID of a key or its prefix",
 }
 

@@ -147,26 +147,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // resources are the paths of the API, as openapi.yaml writes them.
 var resources = map[string]methods{
-	KeysPath:                        {"GET": queried((*call).list).by(VerbList), "POST": plain((*call).create).by(VerbCreate)},
-	KeysPath + "/{id}":              {"GET": plain((*call).show).by(VerbList), "PATCH": plain((*call).update).by(VerbUpdate), "DELETE": plain((*call).remove).by(VerbDelete)},
-	KeysPath + "/{id}/rotate":       {"POST": plain((*call).rotate).by(VerbRotate)},
+	KeysPath:                        {"GET": queried((*call).list).by(VerbList), "POST": bodied((*call).create).by(VerbCreate)},
+	KeysPath + "/{id}":              {"GET": plain((*call).show).by(VerbList), "PATCH": bodied((*call).update).by(VerbUpdate), "DELETE": plain((*call).remove).by(VerbDelete)},
+	KeysPath + "/{id}/rotate":       {"POST": bodied((*call).rotate).by(VerbRotate)},
 	KeysPath + "/{id}/revoke":       {"POST": plain((*call).revoke).by(VerbRevoke)},
 	KeysPath + "/{id}/disable":      {"POST": plain((*call).disable).by(VerbDisable)},
 	KeysPath + "/{id}/enable":       {"POST": plain((*call).enable).by(VerbDisable)},
 	KeysPath + "/{id}/usage":        {"GET": queried((*call).usage).by(VerbUsage)},
 	WorkspacesPath:                  {"GET": queried((*call).listWorkspaces).overAll(VerbList)},
-	WorkspacesPath + "/{workspace}": {"GET": plain((*call).showWorkspace).overAll(VerbList), "PATCH": plain((*call).limitWorkspace).overAll(VerbUpdate), "DELETE": plain((*call).unlimitWorkspace).overAll(VerbUpdate)},
+	WorkspacesPath + "/{workspace}": {"GET": plain((*call).showWorkspace).overAll(VerbList), "PATCH": bodied((*call).limitWorkspace).overAll(VerbUpdate), "DELETE": plain((*call).unlimitWorkspace).overAll(VerbUpdate)},
 	HealthPath:                      {"GET": plain((*call).health)},
 	PolicyPath:                      {"GET": plain((*call).policy).by(verbAny)},
 	ScopesPath:                      {"GET": plain((*call).scopes).by(verbAny)},
 	RoutesPath:                      {"GET": plain((*call).routes)},
-	ExplainPath:                     {"POST": plain((*call).explain).by(VerbExplain)},
+	ExplainPath:                     {"POST": bodied((*call).explain).by(VerbExplain)},
 	AuditPath:                       {"GET": queried((*call).audit).by(VerbHistory)},
 	ReviewPath:                      {"GET": queried((*call).review).by(VerbList)},
-	LeakedPath:                      {"POST": plain((*call).leaked)},
+	LeakedPath:                      {"POST": bodied((*call).leaked)},
 	CheckPath:                       {"GET": plain((*call).check), "POST": plain((*call).mend)},
 	ExportPath:                      {"GET": plain((*call).export)},
-	ImportPath:                      {"POST": queried((*call).importKeys)},
+	ImportPath:                      {"POST": {handle: (*call).importKeys, reads: true, body: true}},
 	BackupPath:                      {"GET": plain((*call).backup)},
 	DocumentPath:                    {"GET": plain((*call).document).by(verbAny)},
 }
@@ -204,6 +204,10 @@ type operation struct {
 	// operations accept no parameters.
 	reads bool
 
+	// body means that handle reads the body itself. Other operations have no
+	// members.
+	body bool
+
 	// Which callers with an authority may do it. verb is "" if none may;
 	// everywhere means that those of one workspace may not.
 	verb       Verb
@@ -224,12 +228,18 @@ type handleFunc func(*call, *http.Request) (body any, status int, err error)
 
 func plain(handle handleFunc) operation   { return operation{handle: handle} }
 func queried(handle handleFunc) operation { return operation{handle: handle, reads: true} }
+func bodied(handle handleFunc) operation  { return operation{handle: handle, body: true} }
 
-// do answers a request. It refuses unknown parameters, because a filter that is
-// ignored would return everything.
+// do answers a request. It refuses unknown parameters and members, because a filter
+// that is ignored would return everything.
 func (o operation) do(c *call, r *http.Request) (body any, status int, err error) {
 	if !o.reads {
 		if err := eachParam(r, nil); err != nil {
+			return nil, 0, err
+		}
+	}
+	if !o.body {
+		if err := decodeOptional(r, &struct{}{}); err != nil {
 			return nil, 0, err
 		}
 	}

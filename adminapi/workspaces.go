@@ -82,6 +82,9 @@ func (a *call) limitWorkspace(r *http.Request) (any, int, error) {
 	if err := decodeBody(r, &req); err != nil {
 		return nil, 0, err
 	}
+	if req.Limits.PerMinute == nil && req.Limits.PerDay == nil {
+		return nil, 0, &apikey.FieldError{Field: "limits", Problem: "names no limit", Accepted: "an object with per_minute, per_day or both, each a whole number or null"}
+	}
 	record := a.workspace(name).Limits
 	if err := changeLimit("per_minute", &record.PerMinute, req.Limits.PerMinute); err != nil {
 		return nil, 0, err
@@ -144,8 +147,8 @@ func limitsRecordOf(lim apikey.WorkspaceLimits) workspaceLimits {
 	return workspaceLimits{orNull(lim.PerMinute), orNull(lim.PerDay)}
 }
 
-// WorkspaceRequest changes limits. An absent member stays as it is; null means
-// not limited.
+// WorkspaceRequest changes limits. It names at least one; an absent one stays as it
+// is, and null means not limited.
 type WorkspaceRequest struct {
 	Limits struct {
 		PerMinute json.RawMessage `json:"per_minute,omitempty"`

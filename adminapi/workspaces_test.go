@@ -23,9 +23,13 @@ func TestWorkspaceAPI(t *testing.T) {
 		`{"limits":{"per_day":"7"}}`:           "per_day",
 		`{"limits":{"burst":7}}`:               "burst",
 		`{"per_day":7}`:                        "per_day",
+		`{}`:                                   "limits: names no limit; accepted: an object with per_minute, per_day or both, each a whole number or null",
+		`{"limits":{}}`:                        "limits: names no limit; accepted: ",
 	} {
 		s.send("PATCH"+acme, body).want(t, 400, text)
+		s.send("PATCH /keygate/workspaces/none", body).want(t, 400, text)
 	}
+	s.send("GET /keygate/workspaces/none", "").want(t, 200, `"source":"config"`)
 	s.send("GET"+acme, "").want(t, 200, record("acme", "1000000000", "7", "own"))
 
 	s.send("PATCH /keygate/workspaces/b", `{"limits":{"per_day":1}}`).want(t, 200)

@@ -93,11 +93,6 @@ func cacheSite(settings string, behind bool) string {
 	return `{"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [` + strings.Join(handlers, ", ") + `]}]}}}}}`
 }
 
-// catalogueSite is a config with one scope of the catalogue, and more routes.
-func catalogueSite(more string) string {
-	return `{"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [{"handler": "keygate", "routes": [{"methods": ["GET"], "path": "/posts", "scopes": ["posts:read"]}` + more + `]}]}]}}}}}`
-}
-
 // earlySite is a config with a limiter of others around keygate.
 func earlySite(handlers ...string) string {
 	return `{"apps": {"http": {"servers": {"s": {"listen": [":80"], "routes": [{"handle": [` + strings.Join(handlers, ", ") + `]}]}}}}}`
@@ -157,11 +152,7 @@ var adviceCases = map[string]adviceCase{
 	"a line for nothing": {code: lint.UnusedScopeMap, document: only("[{key: ['x:read']}]"), block: "scope_map Admin x:admin", follow: func(t *testing.T, problem string, s *adviceSite) {
 		s.block = strings.Replace(s.block, pasted.FindStringSubmatch(problem)[1], "", 1)
 	}},
-	"two scopes in one": {code: lint.MergedScopes, document: only("[{key: [A]}, {key: [B]}]"), block: "scope_map A x:a\nscope_map B x:a", follow: edit(inBlock, "give each a scope of its own in the scope_map lines", "B x:a", "B x:b")},
-	"a scope of the catalogue": {code: lint.UnusedScope, json: catalogueSite(""), says: "media:upload", follow: func(t *testing.T, problem string, s *adviceSite) {
-		t.Helper()
-		edit(inJSON, "media:upload is in the catalogue, and no route needs it; add a route for what it opens", catalogueSite(""), catalogueSite(`, {"methods": ["POST"], "path": "/media", "scopes": ["media:upload"]}`))(t, problem, s)
-	}},
+	"two scopes in one":        {code: lint.MergedScopes, document: only("[{key: [A]}, {key: [B]}]"), block: "scope_map A x:a\nscope_map B x:a", follow: edit(inBlock, "give each a scope of its own in the scope_map lines", "B x:a", "B x:b")},
 	"a header of the client's": {code: lint.ChosenByClient, json: consoleSite(askedFor, `"workspace": "{http.request.header.X-Workspace}", "actor": "ada"`), follow: edit(inJSON, "write {http.reverse_proxy.header.X-Workspace}", "http.request.header", "http.reverse_proxy.header")},
 	"a header that is deleted": {code: lint.ChosenByClient, json: consoleSite(askedFor, `"workspace": "{http.request.header.X-Workspace}", "actor": "ada"`), follow: func(t *testing.T, problem string, s *adviceSite) {
 		t.Helper()

@@ -23,7 +23,7 @@ import (
 )
 
 func (c *cli) auditCommand() *cobra.Command {
-	var key *string
+	var key, cursor *string
 	var limit *int64
 	cmd := &cobra.Command{
 		Use:   "audit",
@@ -35,7 +35,7 @@ or 1 is there as well, when the gateway announced it. A name is claimed if nobod
 but the caller itself said so. Times are UTC. The history of a deleted key stays.
 
 With --json the result is {"entries":[{…}],"next_cursor":""}; the cursor is empty
-when nothing follows.`,
+when nothing follows. Otherwise --cursor shows what follows, with the same --key.`,
 		Example: `  $ caddy keygate audit --limit 20
   $ caddy keygate audit --key 7Hk2Qp9aX3bC
   $ caddy keygate audit --json | jq -c '.entries[] | select(.action == "revoke")'`,
@@ -50,6 +50,9 @@ when nothing follows.`,
 				}
 				query.Set("key", id.String())
 			}
+			if cursor != nil {
+				query.Set("cursor", *cursor)
+			}
 			return c.audit(ctx, api, query, limit)
 		}),
 	}
@@ -57,6 +60,7 @@ when nothing follows.`,
 	flags.SortFlags = false
 	flags.Var(textFlag{&key, "--key"}, "key", "Only changes of the key of this `id`")
 	flags.Var(numberFlag{&limit, "--limit", "1 or more"}, "limit", "At most so many changes (default all)")
+	addCursor(flags, &cursor)
 	c.completeFlags(cmd)
 	return cmd
 }

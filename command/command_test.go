@@ -104,6 +104,7 @@ func TestCommandRefusesUsage(t *testing.T) {
 		{"empty db", []string{"list", "--db", ""}, "--db: is empty"},
 		{"empty address", []string{"list", "--address="}, "--address: is empty"},
 		{"limit zero", []string{"list", "--limit", "0"}, "--limit: 0 is out of range; accepted: 1 or more"},
+		{"filter twice", []string{"list", "--expiring", "30d", "--expiring", "7d"}, "--expiring: is given more than once; accepted: once"},
 		{"argument", []string{"create", "acme"}, `create takes flags only, but was given "acme"`},
 		{"no ID", []string{"show"}, "show takes one key ID, but was given 0"},
 		{"two IDs", []string{"revoke", "7Hk2Qp9aX3bC", "7Hk2Qp9aX3bD"}, "revoke takes one key ID, but was given 2"},

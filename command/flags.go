@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
@@ -78,6 +79,44 @@ func (f numberFlag) Set(s string) error {
 	}
 	*f.dst = &n
 	return nil
+}
+
+// refuseRepeats makes a command refuse one of its own flags that is given more than
+// once: of two filters one would be ignored.
+func refuseRepeats(cmd *cobra.Command) {
+	var repeated string // the last such flag
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		f.Value = &onceFlag{Value: f.Value, flag: "--" + f.Name, repeated: &repeated}
+	})
+	accept := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if repeated != "" {
+			return &apikey.FieldError{Field: repeated, Problem: "is given more than once", Accepted: "once"}
+		}
+		return accept(cmd, args)
+	}
+}
+
+// onceFlag notes in repeated that it is given more than once. It does not refuse
+// that itself, because cobra parses flags twice to complete them.
+type onceFlag struct {
+	pflag.Value
+	flag     string
+	repeated *string
+	given    bool
+}
+
+func (f *onceFlag) Set(s string) error {
+	if f.given {
+		*f.repeated = f.flag
+	}
+	f.given = true
+	return f.Value.Set(s)
+}
+
+// addCursor adds the flag --cursor to a command that lists pages.
+func addCursor(flags *pflag.FlagSet, cursor **string) {
+	flags.Var(textFlag{cursor, "--cursor"}, "cursor", "Only what follows this `next_cursor` of a list with the same flags (default all)")
 }
 
 // placeFlag names a file or an address. It refuses an empty value, which usually

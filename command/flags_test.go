@@ -6,6 +6,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/socialpatra/keygate/command/term"
 )
 
 // sent runs a command against a server that refuses everything, and returns
@@ -77,6 +82,8 @@ func TestRequests(t *testing.T) {
 	}{
 		{"list", "GET /keygate/keys?limit=1000"},
 		{"list --workspace a&b --status active --limit 5", "GET /keygate/keys?limit=5&status=active&workspace=a%26b"},
+		{"list --cursor a=b --limit 5", "GET /keygate/keys?cursor=a%3Db&limit=5"},
+		{"audit --cursor 7 --limit 5", "GET /keygate/audit?cursor=7&limit=5"},
 		{"list --limit 5000", "GET /keygate/keys?limit=1000"},
 		{"list --workspace=", "GET /keygate/keys?limit=1000&workspace="},
 		{"show patra_7Hk2Qp9aX3bC", "GET /keygate/keys/7Hk2Qp9aX3bC"},
@@ -90,5 +97,27 @@ func TestRequests(t *testing.T) {
 				t.Errorf("sent %s with the body %q, want %s", request, body, test.want)
 			}
 		})
+	}
+}
+
+// Every flag of list takes one value, given once: of two values one would be ignored.
+func TestFiltersAreGivenOnce(t *testing.T) {
+	root := &cobra.Command{Use: "keygate"}
+	buildCommand(root, &term.Console{})
+	list, _, err := root.Find([]string{"list"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	list.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		n++
+		value := map[string]string{"number": "7", "text": "x"}[f.Value.Type()]
+		if value == "" {
+			value = f.DefValue
+		}
+		wantRefusal(t, person{}.run("list", "--"+f.Name+"="+value, "--"+f.Name+"="+value), "--"+f.Name+": is given more than once; accepted: once")
+	})
+	if n < 10 {
+		t.Errorf("%d flags", n)
 	}
 }

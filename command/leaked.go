@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,17 +47,34 @@ With --json the result is {"found":[{"prefix":"…","done":"revoked","was":"acti
   $ caddy keygate leaked report.html --then disable --json`,
 		Args: oneFile("the file to read, or - for stdin"),
 		RunE: c.run(func(ctx context.Context, api *client.Client, args []string) error {
-			if then == nil || *then == adminapi.ThenLook {
-				return &apikey.FieldError{Field: "--then", Problem: "says what is to be done about the keys", Accepted: "report, disable or revoke"}
+			if err := checkThen(then); err != nil {
+				return err
 			}
 			return c.leaked(ctx, api, args[0], *then)
 		}),
 	}
 	cmd.Flags().Var(textFlag{&then, "--then"}, "then", "The `action` on the keys: report, disable or revoke")
 	_ = cmd.RegisterFlagCompletionFunc("then", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return completed([]string{adminapi.ThenReport, adminapi.ThenDisable, adminapi.ThenRevoke})
+		return completed(leakedActions)
 	})
 	return cmd
+}
+
+// leakedActions are the values of --then. The API can also look only, which scan
+// does for the command.
+var leakedActions = []string{adminapi.ThenReport, adminapi.ThenDisable, adminapi.ThenRevoke}
+
+func checkThen(then *string) error {
+	err := &apikey.FieldError{Field: "--then", Problem: "is missing", Accepted: "report, disable or revoke"}
+	switch {
+	case then == nil:
+		return err
+	case !slices.Contains(leakedActions, *then):
+		err.Problem = apikey.Quote(*then) + " is not accepted"
+		return err
+	default:
+		return nil
+	}
 }
 
 func (c *cli) leaked(ctx context.Context, api *client.Client, path, then string) error {

@@ -16,6 +16,7 @@ import (
 func (c *cli) listCommand() *cobra.Command {
 	var filters listFlags
 	var limit *int64
+	var cursor *string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Lists keys",
@@ -28,7 +29,8 @@ beginning of its ID, or of its prefix as it stands in logs. --sort expires puts
 keys last that never expire, --sort last-used those first that were never used.
 
 Times are UTC. With --json the result is {"keys":[{…}],"next_cursor":""}; the
-cursor is empty when nothing follows.`,
+cursor is empty when nothing follows. Otherwise --cursor lists what follows, with
+the same other flags.`,
 		Example: `  $ caddy keygate list --workspace acme
   $ caddy keygate list --expiring 30d --sort expires
   $ caddy keygate list --idle 90d --sort last-used
@@ -37,13 +39,19 @@ cursor is empty when nothing follows.`,
 		Args:              noArgument,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.run(func(ctx context.Context, api *client.Client, _ []string) error {
-			return c.list(ctx, api, filters.query(), limit)
+			query := filters.query()
+			if cursor != nil {
+				query.Set("cursor", *cursor)
+			}
+			return c.list(ctx, api, query, limit)
 		}),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	filters.add(flags)
 	flags.Var(numberFlag{&limit, "--limit", "1 or more"}, "limit", "At most so many keys (default all)")
+	addCursor(flags, &cursor)
+	refuseRepeats(cmd)
 	c.completeFlags(cmd)
 	return cmd
 }

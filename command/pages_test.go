@@ -247,6 +247,13 @@ func TestAPIListsEveryPage(t *testing.T) {
 				for _, limit := range []int{all - 1, all, all + 1} {
 					got, next := printed("--limit", strconv.Itoa(limit))
 					sameObjects(t, fmt.Sprintf("%q --limit %d", list.command, limit), got, list.want[:min(limit, all)])
+					if next != "" {
+						rest, end := printed("--cursor", next)
+						sameObjects(t, fmt.Sprintf("%q --cursor %q", list.command, next), rest, list.want[limit:])
+						if end != "" {
+							t.Errorf("%q --cursor %q ends with the cursor %q", list.command, next, end)
+						}
+					}
 					o := run("--limit", strconv.Itoa(limit))
 					if more := limit < all; (next != "") != more || strings.Contains(o.stderr, "raise --limit") != more || o.failed {
 						t.Errorf("%q --limit %d of %d: the cursor is %q, stderr %q", list.command, limit, all, next, o.stderr)

@@ -82,19 +82,19 @@ func (c *cli) printRoutes(resp *adminapi.RoutesResponse) error {
 	}
 	for i := range resp.Routes {
 		r := &resp.Routes[i]
-		needs, cost := term.Cell{Text: access.Scopes(r.Scopes).String()}, strconv.Itoa(r.Cost)
+		needs := term.Cell{Text: access.Scopes(r.Scopes).String()}
 		switch r.Access {
 		case string(access.Public):
-			needs, cost = term.Cell{Text: "(public)", Colour: term.Yellow}, "-"
+			needs = term.Cell{Text: "(public)", Colour: term.Yellow}
 		case string(access.Authenticated):
 			needs = term.Cell{Text: "(any key)"}
 		case string(access.Denied):
-			needs, cost = term.Cell{Text: "(denied)"}, "-"
+			needs = term.Cell{Text: "(denied)"}
 		}
 		if r.WebSocket {
 			needs.Text += " websocket"
 		}
-		row(r.Gateway, term.Cell{Text: strings.Join(r.Methods, ",")}, term.Cell{Text: r.Path}, needs, term.Cell{Text: cost}, origin(r.Source, r.TakenBy, r.TakenByOthers, r.NotReached))
+		row(r.Gateway, term.Cell{Text: strings.Join(r.Methods, ",")}, term.Cell{Text: r.Path}, needs, term.Cell{Text: strconv.Itoa(r.Cost)}, origin(r.Source, r.TakenBy, r.TakenByOthers, r.NotReached))
 	}
 	t := &term.Table{Columns: columns, Width: c.Width, Colour: c.Colour}
 	if err := t.Write(c.Out, rows); err != nil {

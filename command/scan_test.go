@@ -200,9 +200,9 @@ func TestLeakedCommand(t *testing.T) {
 				run := func(text string, args ...string) outcome {
 					return person{types: text}.run(append(append([]string{"leaked", "-"}, args...), door.args...)...)
 				}
-				wantRefusal(t, run(text), "--then: says what is to be done")
-				wantRefusal(t, run(text, "--then", "look"), "--then: says what is to be done")
-				wantRefusal(t, run(text, "--then", "delete"), `then: "delete" is not accepted`)
+				wantRefusal(t, run(text), "--then: is missing; accepted: report, disable or revoke")
+				wantRefusal(t, run(text, "--then", "look"), `--then: "look" is not accepted; accepted: report, disable or revoke`+"\n")
+				wantRefusal(t, run(text, "--then", "delete"), `--then: "delete" is not accepted; accepted: report, disable or revoke`+"\n")
 				wantRefusal(t, run("nothing "+token[:50], "--then", then), "there is no whole token in the text, so nothing was done")
 				o := run(forged, "--then", then)
 				if !o.failed || o.stdout != prefix+" unknown\n" || !strings.Contains(o.stderr, "the text has 1 token, and no key has any of them; nothing was done") {
