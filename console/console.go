@@ -12,8 +12,10 @@
 //     nowhere else: no redirect carries it, no field echoes one that was typed.
 //   - A form is told apart from all others by a nonce, so that sending it twice
 //     makes one key.
-//   - What was typed is never lost: a form that is refused comes back as it was
-//     sent, also if the session has ended meanwhile.
+//   - What was typed is never lost. A form that is refused comes back as it was
+//     sent, or the page that refuses it shows what was typed, also if the session
+//     has ended meanwhile. Not shown are fields that hold a token, forms that cannot
+//     be read, and forms that another site sent.
 //   - What a visitor may not do is not offered. The API decides all the same.
 package console
 

@@ -4,11 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
@@ -199,7 +196,7 @@ type tokenPage struct {
 	Ends     moment
 	Old      *apikey.Record // that it replaces, if it does
 	OldEnds  moment
-	Examples []example
+	Examples []example // none if no route is open to the key
 }
 
 func (v *visit) showToken(made *adminapi.TokenResponse, old *apikey.Record) error {
@@ -208,71 +205,8 @@ func (v *visit) showToken(made *adminapi.TokenResponse, old *apikey.Record) erro
 	if old != nil {
 		page.OldEnds = v.moment(old.ExpiresAt, "")
 	}
-	scopes, err := ask[adminapi.ScopesResponse](v, adminapi.ScopesPath)
-	if err != nil {
-		scopes = adminapi.ScopesResponse{} // the token must be shown now, with or without a good example
+	if request, ok := exampleOf(v.server, &made.Key); ok {
+		page.Examples = request.examples(v.Host(), made.Token)
 	}
-	method, target := exampleRoute(scopes.Scopes, made.Key.Scopes)
-	page.Examples = examples(method, v.Host()+target, made.Token)
 	return v.showSecret(http.StatusOK, "token", page)
-}
-
-// exampleRoute returns a request that a key with some scopes may make, best one
-// that only reads and needs no name of anything.
-func exampleRoute(known []adminapi.ScopeInfo, held []string) (method, target string) {
-	needs := make(map[string]bool) // of each route, whether the key has all scopes that it is listed with
-	var routes []string
-	for _, info := range known {
-		for _, route := range info.Routes {
-			if has, listed := needs[route]; !listed {
-				routes = append(routes, route)
-				needs[route] = slices.Contains(held, info.Scope)
-			} else {
-				needs[route] = has && slices.Contains(held, info.Scope)
-			}
-		}
-	}
-	best := -1
-	method, target = http.MethodGet, "/"
-	for _, route := range routes {
-		methods, pattern, _ := strings.Cut(route, " ")
-		first, _, _ := strings.Cut(methods, ",")
-		rank := 0
-		if first == http.MethodGet || first == "*" {
-			first, rank = http.MethodGet, 2
-		}
-		if !strings.ContainsAny(pattern, "{*") {
-			rank++
-		}
-		if needs[route] && rank > best {
-			best, method, target = rank, first, filledIn(pattern)
-		}
-	}
-	return method, target
-}
-
-// filledIn returns a path of a pattern.
-func filledIn(pattern string) string {
-	segments := strings.Split(pattern, "/")
-	for i, s := range segments {
-		if strings.ContainsAny(s, "{*") {
-			segments[i] = "1"
-		}
-	}
-	return strings.Join(segments, "/")
-}
-
-// example is a request in one language.
-type example struct{ Name, Code string }
-
-func examples(method, target, token string) []example {
-	curl, python, js := "", "", ""
-	if method != http.MethodGet {
-		curl, python, js = " -X "+method, fmt.Sprintf("\n    method=%q,", method), fmt.Sprintf("\n  method: %q,", method)
-	}
-	return []example{
-		{"curl", fmt.Sprintf("curl%s %s \\\n  -H 'Authorization: Bearer %s'", curl, target, token)},
-		{"Python", fmt.Sprintf("import urllib.request\n\nrequest = urllib.request.Request(\n    %q,%s\n    headers={\"Authorization\": \"Bearer %s\"},\n)\nprint(urllib.request.urlopen(request).read().decode())", target, python, token)},
-		{"JavaScript", fmt.Sprintf("const answer = await fetch(%q, {%s\n  headers: { Authorization: \"Bearer %s\" },\n});\nconsole.log(await answer.text());", target, js, token)},
-	}
 }

@@ -306,26 +306,3 @@ func TestTypedTokensAreNotShown(t *testing.T) {
 		}
 	}
 }
-
-// The example is a request that the key may make, or else the site's root.
-func TestExampleRoute(t *testing.T) {
-	known := []adminapi.ScopeInfo{
-		{Scope: "posts:read", Routes: []string{"GET /v1/posts/{id}", "GET /v1/posts"}},
-		{Scope: "posts:write", Routes: []string{"POST /v1/posts", "POST /v1/posts/with-media"}},
-		{Scope: "media:upload", Routes: []string{"POST /v1/posts/with-media", "PUT,PATCH /v1/media/*"}},
-		{Scope: "all:read", Routes: []string{"* /v1/all/{a}.json"}},
-	}
-	for held, want := range map[string]string{
-		"posts:read": "GET /v1/posts", "posts:write": "POST /v1/posts", "media:upload": "PUT /v1/media/1", "posts:write media:upload": "POST /v1/posts",
-		"posts:read posts:write": "GET /v1/posts", "all:read": "GET /v1/all/1", "other:scope": "GET /", "": "GET /",
-	} {
-		if method, target := exampleRoute(known, strings.Fields(held)); method+" "+target != want {
-			t.Errorf("%q: %s %s, want %s", held, method, target, want)
-		}
-	}
-	for _, e := range examples("POST", "https://a.example/x", "TOKEN") {
-		if !strings.Contains(e.Code, "POST") || !strings.Contains(e.Code, "Bearer TOKEN") || !strings.Contains(e.Code, "https://a.example/x") {
-			t.Errorf("%s: %s", e.Name, e.Code)
-		}
-	}
-}

@@ -16,15 +16,11 @@ type errorPage struct {
 	shell
 	Say    []string
 	Reason string  // for whoever runs the site
-	Typed  []typed // what was typed, so that it is not lost
-	Again  bool    // it can be sent again
+	Again  []typed // all that was sent, if it may help to send it again
 }
 
 // typed is one field of a form.
-type typed struct {
-	Name, Label, Value string
-	Hidden             bool // of no interest to people
-}
+type typed struct{ Name, Label, Value string }
 
 // refuse answers with the page about an error.
 func (v *visit) refuse(err error) {
@@ -35,8 +31,8 @@ func (v *visit) refuse(err error) {
 	page := errorPage{shell: v.shell("")}
 	page.Notice = ""
 	page.Title, page.Say, page.Reason = explained(refused)
-	if refused.status >= http.StatusInternalServerError {
-		page.addTyped(v.typed)
+	if refused.status >= http.StatusInternalServerError || refused.status == http.StatusForbidden {
+		page.Again = fieldsOfForm(v.typed)
 	}
 	v.w.Header().Set("Cache-Control", "no-store")
 	if err := v.show(refused.status, "error", page); err != nil {
@@ -96,10 +92,10 @@ func (p *Page) Refuse(w http.ResponseWriter, r *http.Request, status int, err er
 	}
 	if r.Method == http.MethodPost && p.guard.Check(r) == nil { // another site has typed nothing that is to be kept
 		if form, err := formOf(w, r); err == nil {
-			page.addTyped(form)
+			page.Again, page.Kept = fieldsOfForm(form), typedIn(form)
 		}
 	}
-	if page.Again {
+	if len(page.Again) > 0 {
 		page.Say = []string{"Your session may have ended. What you typed is below, and nothing is lost.", "Sign in again in another tab. Then come back here and send it again."}
 	}
 	if err := p.show(w, status, "error", page); err != nil {
@@ -107,20 +103,26 @@ func (p *Page) Refuse(w http.ResponseWriter, r *http.Request, status int, err er
 	}
 }
 
-// addTyped keeps the fields of a form on the page.
-func (page *errorPage) addTyped(form url.Values) {
+// fieldsOfForm returns the fields of a form in the order of a page, but for what holds a
+// token.
+func fieldsOfForm(form url.Values) (list []typed) {
 	names := slices.SortedFunc(maps.Keys(form), func(x, y string) int {
 		return (slices.Index(formFields, x)+len(formFields)+1)%(len(formFields)+1) - (slices.Index(formFields, y)+len(formFields)+1)%(len(formFields)+1)
 	})
 	for _, name := range names {
 		for _, value := range form[name] {
-			if value = withoutToken(value); value == "" && slices.Contains(formFields, name) {
-				continue
+			if value = withoutToken(value); value != "" || !slices.Contains(formFields, name) {
+				list = append(list, typed{name, typedLabel(name), value})
 			}
-			page.Typed = append(page.Typed, typed{name, typedLabel(name), value, !slices.Contains(formFields, name)})
 		}
 	}
-	page.Again = len(page.Typed) > 0
+	return list
+}
+
+// typedIn returns the fields of a form that a person has filled in, but for what holds a
+// token.
+func typedIn(form url.Values) []typed {
+	return slices.DeleteFunc(fieldsOfForm(form), func(t typed) bool { return !slices.Contains(formFields, t.Name) })
 }
 
 // typedLabel is what a field of a form is called.

@@ -12,9 +12,6 @@ import (
 // explainForm is a request that somebody asks about.
 type explainForm struct{ Method, Path, Origin, IP string }
 
-// methodChoices are the methods to ask about.
-var methodChoices = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
-
 // explainPage says whether a request with a key would pass, and why.
 type explainPage struct {
 	shell
@@ -59,7 +56,7 @@ var checkLabels = map[string]string{
 }
 
 func (v *visit) explainPage(k *apikey.Record) explainPage {
-	page := explainPage{shell: v.shell("Would this request pass?"), Key: *k, Status: statusOf(k.Status), Ask: explainForm{Method: http.MethodGet}, Methods: methodChoices, NoPowers: !v.may(adminapi.VerbExplain)}
+	page := explainPage{shell: v.shell("Would this request pass?"), Key: *k, Status: statusOf(k.Status), Ask: explainForm{Method: http.MethodGet}, Methods: requestMethods, NoPowers: !v.may(adminapi.VerbExplain)}
 	if v.Client.IsValid() {
 		page.Client = v.Client.Unmap().WithZone("").String()
 	}

@@ -35,7 +35,7 @@ func TestListFilters(t *testing.T) {
 		"?q=patra_Key000000003":      "charlie",
 		"?q=Key000000003":            "charlie",
 		"?q=nothing":                 "",
-		"?filter=nothing&status=":    "Alpha bravo charlie delta",
+		"?filter=&status=":           "Alpha bravo charlie delta",
 		"?status=active&sort=name":   "Alpha bravo charlie delta",
 		"?sort=created&created_by=x": "",
 	} {
@@ -52,7 +52,7 @@ func TestListFilters(t *testing.T) {
 			t.Errorf("%s says that it is empty: %t", query, narrow)
 		}
 	}
-	for _, query := range []string{"?sort=wrong", "?scope=wrong", "?q=" + strings.Repeat("x", 101)} {
+	for _, query := range []string{"?sort=wrong", "?scope=wrong", "?filter=wrong", "?filter=expiring,idle", "?q=" + strings.Repeat("x", 101)} {
 		s.get("/"+query).want(http.StatusUnprocessableEntity, "What works:")
 	}
 	if order := rows(s.get("/?sort=last-used")); len(order) != 4 || !strings.HasPrefix(order[3], "delta") {

@@ -78,11 +78,12 @@ func doing(name string) handler {
 			return err
 		}
 		page := v.deedPage(d, &k, etag)
-		switch typed := v.typed.Get("confirm"); {
+		typed := v.typed.Get("confirm")
+		page.Typed = withoutToken(typed)
+		switch {
 		case page.NoPowers:
 			return v.show(http.StatusForbidden, "deed", page)
 		case name == "delete" && typed != k.Name:
-			page.Typed = withoutToken(typed)
 			page.Problems.add("confirm", "This is not the name of the key. Type it as it is written above.")
 			return v.show(http.StatusUnprocessableEntity, "deed", page)
 		}
@@ -174,11 +175,12 @@ func (v *visit) rotate() error {
 		page.Clash = true
 		return v.show(http.StatusPreconditionFailed, "rotate", page)
 	}
-	if page.Bound = boundWords(err); page.Bound != "" {
-		return v.show(http.StatusUnprocessableEntity, "rotate", page)
-	}
-	if other := page.Problems.addError(err); other != nil {
-		return other
+	if isTooMany(err) {
+		page.Problems.add("overlap", tooManyToRotate)
+	} else if page.Bound = boundWords(err); page.Bound == "" {
+		if other := page.Problems.addError(err); other != nil {
+			return other
+		}
 	}
 	return v.show(http.StatusUnprocessableEntity, "rotate", page)
 }

@@ -106,6 +106,90 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+// In a full workspace a key can be rotated if the old one stops at once, as the page
+// says where that is chosen.
+func TestRotateInAFullWorkspace(t *testing.T) {
+	s := newSite(t)
+	s.authority.Bounds.Keys = 2
+	s.has(2)
+	path := "/keys/" + s.has(1).String() + "/rotate"
+	form := s.get(path).form(path)
+	got := s.post(path, form).want(http.StatusUnprocessableEntity, "One thing is to be corrected").lacks("Change the key first", "cannot be done with the key as it is")
+	if words := wordsAt(got, "overlap"); !strings.Contains(words, "stops at once") {
+		t.Errorf("it says %q", words)
+	}
+	if form = got.form(path); form.Get("overlap") != usualOverlap {
+		t.Errorf("%q is chosen", form.Get("overlap"))
+	}
+	form.Set("overlap", "0s")
+	s.post(path, form).want(http.StatusOK, "Copy your new key", "The old key has stopped working.")
+}
+
+// What the operator asks of addresses and websites is said at their fields. A key that
+// has what keys here may not have can be changed: the page says to empty the field.
+func TestPlacesThatAreBound(t *testing.T) {
+	for name, c := range map[string]struct {
+		presence  adminapi.Presence
+		has       bool
+		says      string
+		isFixed   bool // nobody can type there
+		saved     int  // the status if the form is sent untouched
+		ifEmptied int  // and if the field is empty
+	}{
+		"optional":                 {adminapi.Optional, true, "Empty: any.", false, http.StatusSeeOther, http.StatusSeeOther},
+		"optional, empty":          {adminapi.Optional, false, "Empty: any.", false, http.StatusSeeOther, http.StatusSeeOther},
+		"required":                 {adminapi.Required, true, "At least one.", false, http.StatusSeeOther, http.StatusUnprocessableEntity},
+		"required, empty":          {adminapi.Required, false, "At least one.", false, http.StatusUnprocessableEntity, http.StatusUnprocessableEntity},
+		"none may be there":        {adminapi.Forbidden, true, "Keys here have none. Empty this field, or the key cannot be saved.", false, http.StatusUnprocessableEntity, http.StatusSeeOther},
+		"none may be there, empty": {adminapi.Forbidden, false, "Keys here have none.", true, http.StatusSeeOther, http.StatusSeeOther},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for field, value := range map[string]string{"allowed_ips": "203.0.113.7", "allowed_origins": "https://shop.example"} {
+				s := newSite(t)
+				bound := &s.authority.Bounds.IPs
+				if field == "allowed_origins" {
+					bound = &s.authority.Bounds.Origins
+				}
+				*bound = c.presence
+				path := "/keys/" + s.has(1, func(k *apikey.Key) {
+					if c.has && field == "allowed_ips" {
+						k.AllowedIPs = []string{value}
+					} else if c.has {
+						k.AllowedOrigins = []string{value}
+					}
+				}).String() + "/edit"
+				got := s.get(path).want(http.StatusOK)
+				if hint := hintAt(got, field); !strings.Contains(hint, c.says) || c.presence != adminapi.Optional && strings.Contains(hint, "any.") {
+					t.Errorf("at %s it says %q", field, hint)
+				}
+				for _, n := range got.elements("textarea") {
+					if _, fixed := attrOK(n, "readonly"); attr(n, "name") == field && fixed != c.isFixed {
+						t.Errorf("%s is read-only: %t", field, fixed)
+					}
+				}
+				form := got.form(path)
+				refused := s.post(path, form).want(c.saved)
+				if c.saved == http.StatusUnprocessableEntity && wordsAt(refused, field) == "" {
+					t.Errorf("nothing is said at %s", field)
+				}
+				form.Set("etag", s.get(path).form(path).Get("etag"))
+				form.Set(field, "")
+				s.post(path, form).want(c.ifEmptied)
+			}
+		})
+	}
+}
+
+// hintAt returns the hint of a field.
+func hintAt(a answer, field string) string {
+	for _, n := range a.elements("p") {
+		if attr(n, "id") == "h-"+field && n.FirstChild != nil {
+			return n.FirstChild.Data
+		}
+	}
+	return ""
+}
+
 // After a switch the old key's page says whether anybody still uses it.
 func TestSwitchover(t *testing.T) {
 	const waiting, still, safe, ended = "not used yet", "Something still uses it", "safe to delete", "does not work any more"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/socialpatra/keygate/adminapi"
@@ -66,6 +67,14 @@ func attentionChoices() []choice {
 	return list
 }
 
+// check refuses an unknown filter. The API judges the rest.
+func (f *listFilter) check() error {
+	if slices.ContainsFunc(attentionChoices(), func(c choice) bool { return c.Value == f.Filter }) {
+		return nil
+	}
+	return &apikey.FieldError{Field: "filter", Problem: apikey.Quote(f.Filter) + " is not a filter", Accepted: "one of the choices under Show"}
+}
+
 // apiQuery returns the query that asks the API for these keys.
 func (f *listFilter) apiQuery(all bool) url.Values {
 	q := url.Values{"limit": {strconv.Itoa(pageSize)}, "sort": {"name"}}
@@ -124,10 +133,11 @@ type listPage struct {
 	Full       bool   // the workspace has as many keys as it may
 	Live, Max  int
 	Bounded    bool
-	Usage      bool      // use is shown
-	NoPowers   bool      // the visitor may not even see keys
-	Leaks      []listRow // those of which the secret leaked, and which work nevertheless
-	Ending     int       // keys that end within 30 days, or EndingMore if there are more
+	Usage      bool        // use is shown
+	NoPowers   bool        // the visitor may not even see keys
+	Leaks      []leakedKey // of all keys those of which the secret leaked, and which work nevertheless
+	LeaksMore  bool        // there are more
+	Ending     int         // keys that end within 30 days, or EndingMore if there are more
 	EndingMore bool
 }
 
@@ -155,8 +165,7 @@ func (v *visit) list() error {
 	if page.NoPowers {
 		return v.show(http.StatusOK, "list", page)
 	}
-	query := page.Filter.apiQuery(page.All)
-	resp, err := ask[adminapi.ListResponse](v, adminapi.KeysPath+"?"+query.Encode())
+	resp, err := v.keysOf(page.Filter)
 	if field, ok := errors.AsType[*apikey.FieldError](err); ok {
 		page.Problem = capital(fieldOfList(field.Field)) + ": " + sentence(field.Problem, field.Accepted)
 		return v.show(http.StatusUnprocessableEntity, "list", page)
@@ -173,9 +182,9 @@ func (v *visit) list() error {
 			return err
 		}
 		page.Rows = append(page.Rows, row)
-		if row.Leak != nil && row.Status.Name == apikey.Active {
-			page.Leaks = append(page.Leaks, row)
-		}
+	}
+	if err = v.warnOfLeaks(&page); err != nil {
+		return err
 	}
 	if !page.Narrowed && !page.Later {
 		if page.Ending, page.EndingMore, err = v.ending(); err != nil {
@@ -183,6 +192,33 @@ func (v *visit) list() error {
 		}
 	}
 	return v.show(http.StatusOK, "list", page)
+}
+
+// warnOfLeaks adds the keys that leaked and still work: of all keys those with a new
+// report, and of the rows those with an older one, too.
+func (v *visit) warnOfLeaks(page *listPage) (err error) {
+	if page.Leaks, err = v.leaking(); err != nil && !keystore.IsFailure(err) {
+		return err
+	}
+	for i := range page.Rows {
+		row := &page.Rows[i]
+		isTold := slices.ContainsFunc(page.Leaks, func(k leakedKey) bool { return k.ID == row.ID })
+		if row.Leak != nil && row.Status.Name == apikey.Active && !isTold {
+			page.Leaks = append(page.Leaks, leakedKey{row.Record, row.Leak})
+		}
+	}
+	if page.LeaksMore = len(page.Leaks) > mostLeaks; page.LeaksMore {
+		page.Leaks = page.Leaks[:mostLeaks]
+	}
+	return nil
+}
+
+// keysOf returns a page of the keys that the visitor looks for.
+func (v *visit) keysOf(f *listFilter) (adminapi.ListResponse, error) {
+	if err := f.check(); err != nil {
+		return adminapi.ListResponse{}, err
+	}
+	return ask[adminapi.ListResponse](v, adminapi.KeysPath+"?"+f.apiQuery(v.all()).Encode())
 }
 
 // mostEnding is up to how many keys that end soon are counted.
@@ -219,7 +255,7 @@ func (v *visit) listRow(k *apikey.Record) (listRow, error) {
 		return row, nil
 	}
 	days, err := v.usage(k.ID.String(), sparkDays)
-	if refused, ok := errors.AsType[*refusal](err); ok && (refused.status == http.StatusNotFound || keystore.IsFailure(err)) {
+	if isMissing(err) || keystore.IsFailure(err) {
 		row.Spark = spark{Words: "Use cannot be read", Empty: true} // deleted meanwhile, or one damaged record
 		return row, nil
 	}
@@ -238,6 +274,8 @@ func fieldOfList(parameter string) string {
 		return "made by"
 	case "scope":
 		return "access"
+	case "filter":
+		return "show"
 	case "cursor":
 		return "this page of the list"
 	}

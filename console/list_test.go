@@ -116,7 +116,7 @@ func TestEmptyLists(t *testing.T) {
 func TestListFilterProblems(t *testing.T) {
 	s := newSite(t)
 	s.has(1)
-	for path, want := range map[string]string{"/?status=wrong": "Status:", "/?cursor=wrong": "This page of the list:"} {
+	for path, want := range map[string]string{"/?status=wrong": "Status:", "/?cursor=wrong": "This page of the list:", "/?filter=wrong": "Show: \"wrong\" is not a filter."} {
 		s.get(path).want(http.StatusUnprocessableEntity, want, "What works:", "Show all keys").lacks("Key number 1")
 	}
 }

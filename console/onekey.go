@@ -26,6 +26,8 @@ type keyPage struct {
 	Access  []scopeBox
 	Can     actions
 
+	MayEndLater bool // a later end than the key has is accepted
+
 	Switch *switchover    // the key has a successor
 	From   *apikey.Record // the key that this one replaces, if it can be shown
 	Leak   *leak          // reports that its secret leaked; nil: there are none, or the visitor may not see them
@@ -73,6 +75,7 @@ func (v *visit) oneKey() error {
 		shell: v.shell(k.Name), Key: k, Status: statusOf(k.Status), Created: momentAt(k.CreatedAt, v.at), Expires: v.expiry(&k),
 		Used: v.moment(k.LastUsedAt, "Never"), Revoked: v.moment(k.RevokedAt, ""), Limits: limitWords(k.Limits), Can: v.actions(&k),
 		Places: placesPage{k.AllowedOrigins, k.AllowedIPs}, Days: 30, AskForm: v.explainPage(&k),
+		MayEndLater: v.mayEndLater(&k),
 	}
 	if page.Access, err = v.access(&k); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socialpatra/keygate/access"
 	"github.com/socialpatra/keygate/adminapi"
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
@@ -201,6 +202,18 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%v was typed, %v is there", form, kept)
 		}
 		form.Set(field, old)
+	}
+}
+
+// It can be asked about every method that requests may have.
+func TestExplainMethods(t *testing.T) {
+	s := newSite(t)
+	var offered []string
+	for _, n := range s.get("/keys/" + s.has(1).String() + "/explain").elements("option") {
+		offered = append(offered, n.FirstChild.Data)
+	}
+	if got := strings.Join(offered, ", "); got != access.RequestMethods {
+		t.Errorf("%s are offered, want %s", got, access.RequestMethods)
 	}
 }
 

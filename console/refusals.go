@@ -14,7 +14,10 @@ import (
 // This file has what the API refuses, in words for people: without the names that
 // the API has for things.
 
-const tooMany = "The workspace has all the keys that it may have. Revoke or delete one, then try again."
+const (
+	tooMany         = "The workspace has all the keys that it may have. Revoke or delete one, then try again."
+	tooManyToRotate = "The workspace has all the keys that it may have. Choose that the old key stops at once, or first revoke or delete another key."
+)
 
 // addError adds what the API refused, at the field that it is about. It returns
 // other errors.
@@ -54,13 +57,16 @@ func boundText(e *adminapi.BoundError) string {
 // boundWords says which bound a key exceeds as it is, or "" if the error is another.
 func boundWords(err error) string {
 	e, ok := errors.AsType[*adminapi.BoundError](err)
-	switch {
-	case !ok:
+	if !ok {
 		return ""
-	case e.Field == keysField:
-		return tooMany
 	}
 	return fieldLabel(e.Field) + ": " + boundText(e)
+}
+
+// isTooMany reports whether the workspace would have too many keys.
+func isTooMany(err error) bool {
+	e, ok := errors.AsType[*adminapi.BoundError](err)
+	return ok && e.Field == keysField
 }
 
 // mayNotKeep says why a key may not keep its expiry under the bounds of the visitor,
@@ -74,6 +80,13 @@ func (v *visit) mayNotKeep(k *apikey.Record) string {
 		return fmt.Sprintf("Keys here end within %s, and this one does not. Choose when.", english.Plural(*bound.MaxDays, "day"))
 	}
 	return ""
+}
+
+// mayEndLater reports whether the bounds of the visitor accept a later end than a key
+// has.
+func (v *visit) mayEndLater(k *apikey.Record) bool {
+	most := v.policy.Expiry.MaxDays
+	return k.ExpiresAt != nil && (most == nil || v.at.AddDate(0, 0, *most).After(*k.ExpiresAt))
 }
 
 // sentence makes a sentence of what the API says about a value.

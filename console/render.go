@@ -62,6 +62,7 @@ type shell struct {
 	Notice string
 	Plain  bool // no links to other pages
 	May    map[string]bool
+	Kept   []typed // what was typed, for a page that does not show the form again
 }
 
 // shell returns that of a page with a title.
@@ -76,6 +77,7 @@ func (v *visit) shell(title string) shell {
 		s.Where = v.policy.Workspace
 	}
 	s.Notice = notices[v.r.URL.Query().Get("done")]
+	s.Kept = typedIn(v.typed)
 	return s
 }
 

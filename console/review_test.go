@@ -154,6 +154,42 @@ func TestKeyThatEndsSoonSaysItOnce(t *testing.T) {
 	s.get("/keys/Key000000003").want(http.StatusOK, "Ends soon", "takes its place.").lacks("Give it a later end")
 }
 
+// A later end is offered only where one is accepted, and what is offered is later.
+func TestLaterEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		bounds adminapi.ExpiryBounds
+		days   string // that are offered; "": no later end is accepted
+	}{
+		"no bounds":                     {adminapi.ExpiryBounds{}, "365"},
+		"a default that is sooner":      {adminapi.ExpiryBounds{Default: 7}, "365"},
+		"a default and a maximum":       {adminapi.ExpiryBounds{Default: 7, Max: 60}, "60"},
+		"a maximum that is sooner":      {adminapi.ExpiryBounds{Max: 7}, ""},
+		"a maximum that is as far away": {adminapi.ExpiryBounds{Max: 9}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.authority.Bounds.Expiry = c.bounds
+			soon, off := "/keys/"+s.has(1, ending(start.Add(9*day))).String(), "/keys/"+s.has(2, ending(start.Add(9*day)), disabled).String()
+			form := s.get(soon + "/edit?fix=expiring").want(http.StatusOK).form(soon + "/edit")
+			if c.days == "" {
+				s.get(soon).want(http.StatusOK, "This key stops working in 9 days", "Keys here may not end later.").lacks("Give it a later end")
+				s.get(off).want(http.StatusOK, "and may not get a later end.").lacks("Give it a later end")
+				s.get("/review").lacks("Give it a later end")
+				if form.Get("expires_in_days") != "" {
+					t.Errorf("the form has %q days", form.Get("expires_in_days"))
+				}
+				return
+			}
+			s.get(soon).want(http.StatusOK, "Give it a later end").lacks("may not end later")
+			s.get(off).want(http.StatusOK, "Give it a later end")
+			if form.Get("expiry") != "custom" || form.Get("expires_in_days") != c.days {
+				t.Errorf("the form has %q, %q days", form.Get("expiry"), form.Get("expires_in_days"))
+			}
+			s.post(soon+"/edit", form).want(http.StatusSeeOther)
+		})
+	}
+}
+
 // A link that suggests what is not so changes nothing of the form.
 func TestReviewFixesThatAreNone(t *testing.T) {
 	s := newSite(t)
@@ -244,6 +280,65 @@ func TestKeysThatEndSoon(t *testing.T) {
 			}
 			s.get("/?filter=expiring&sort=expires").want(http.StatusOK, "Key number 10")
 		})
+	}
+}
+
+// The list warns of every key that leaked and still works, also of those that are on
+// another page, or that the filter leaves out, and of no other.
+func TestLeaksAreOfAllKeys(t *testing.T) {
+	s := newSite(t)
+	for i := range pageSize {
+		s.has(i+1, named(fmt.Sprintf("Key %03d", i)))
+	}
+	last := s.has(900, named("Zapier"))
+	gone, ended, off := s.has(901, named("Zendesk")), s.has(902, named("Zoho")), s.has(903, named("Zulip"))
+	elsewhere := s.has(904, named("Secret project"), of("globex"))
+	s.leaks(last, "report", "grace")
+	s.wait(time.Hour)
+	for _, id := range []apikey.ID{gone, elsewhere} {
+		s.leaks(id, "report", "grace")
+	}
+	s.leaks(ended, "revoke", "grace")
+	s.leaks(off, "disable", "grace")
+	if err := s.store.Delete(gone, by, func(*apikey.Key) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	says := func(path, title string, names ...string) {
+		t.Helper()
+		words := s.get(path).want(http.StatusOK).byTest("leaks")
+		if !strings.Contains(words, title) {
+			t.Errorf("%s says %q, want %q", path, words, title)
+		}
+		for _, name := range []string{"Zapier", "Zendesk", "Zoho", "Zulip", "Secret project", "Key 001"} {
+			if told := strings.Contains(words, name); told != slices.Contains(names, name) {
+				t.Errorf("%s tells of %s: %t", path, name, told)
+			}
+		}
+	}
+	for _, path := range []string{"/", "/?q=Key", "/?status=disabled", "/?q=nothing", "/?q=Zapier"} {
+		says(path, "The secret of a key leaked, and the key still works", "Zapier")
+	}
+	next := nextPage.FindStringSubmatch(s.get("/").body)[1]
+	says(strings.ReplaceAll(next, "&amp;", "&"), "The secret of a key leaked, and the key still works", "Zapier")
+	if _, err := s.store.Update(off, "enable", by, func(k *apikey.Key) error { k.Disabled = false; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	says("/", "The secrets of 2 keys leaked, and the keys still work", "Zapier", "Zulip")
+	s.authority.Workspace = adminapi.AllWorkspaces
+	says("/", "The secrets of 3 keys leaked, and the keys still work", "Zapier", "Zulip", "Secret project")
+	s.only(adminapi.VerbList)
+	says("/", "")
+}
+
+// Of very many keys that leaked the list names the newest, and says that there are more.
+func TestManyLeaks(t *testing.T) {
+	s := newSite(t)
+	for i := range mostLeaks + 1 {
+		s.leaks(s.has(i+1, named(fmt.Sprintf("Key %03d", i))), "report", "grace")
+	}
+	words := s.get("/").byTest("leaks")
+	if want := fmt.Sprintf("The secrets of more than %d keys leaked, and the keys still work", mostLeaks); !strings.Contains(words, want) || strings.Contains(words, "Key 000") || !strings.Contains(words, "Key 001") {
+		t.Errorf("%q", words)
 	}
 }
 

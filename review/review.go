@@ -6,6 +6,7 @@
 package review
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -87,7 +88,8 @@ type Finding struct {
 	WatchedSince string `json:"watched_since,omitempty"`
 
 	// Suggest is what to do. It is nil if another finding of the key says it, if the
-	// key is still young or has a successor, or if only its holder can tell what to do.
+	// key is still young, has a successor or may not end later, or if only its holder
+	// can tell what to do.
 	Suggest *Suggestion `json:"suggest,omitempty"`
 }
 
@@ -195,15 +197,28 @@ func (r *reviewer) ending() *Suggestion {
 
 func (r *reviewer) update(c Change) *Suggestion { return &Suggestion{Update, &c} }
 
+// expiryDays returns the days that keys get by default, or else the usual ones.
 func (r *reviewer) expiryDays() int {
-	n := usualExpiryDays
-	if r.limits.ExpiryDays > 0 {
-		n = r.limits.ExpiryDays
+	return r.limits.bounded(cmp.Or(r.limits.ExpiryDays, usualExpiryDays))
+}
+
+// laterDays returns days after which the key would end later than it does, or 0 if
+// no later end is accepted.
+func (r *reviewer) laterDays() int {
+	for _, n := range []int{r.expiryDays(), r.limits.bounded(usualExpiryDays)} {
+		if r.now.Add(time.Duration(n) * day).After(r.Key.ExpiresAt) {
+			return n
+		}
 	}
-	if r.limits.MaxExpiryDays > 0 {
-		n = min(n, r.limits.MaxExpiryDays)
+	return 0
+}
+
+// bounded returns a number of days, or the most that is accepted if that is less.
+func (l *Limits) bounded(days int) int {
+	if l.MaxExpiryDays > 0 {
+		return min(days, l.MaxExpiryDays)
 	}
-	return n
+	return days
 }
 
 // single reports whether a network is one, and not all addresses.

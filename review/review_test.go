@@ -207,6 +207,20 @@ func TestWords(t *testing.T) {
 			},
 			review.Finding{Code: review.Expiring, Detail: "expires in 1 day, on 2026-11-24, and V722epF2Tjl2 takes its place"},
 		},
+		"expiring, with a default that is sooner": {
+			func(f *review.Facts, l *review.Limits) { f.Key.ExpiresAt, l.ExpiryDays = now.Add(20*day), 7 },
+			review.Finding{Code: review.Expiring, Detail: "expires in 20 days, on 2026-12-13", Suggest: days(365)},
+		},
+		"expiring, with a default that is sooner and a maximum": {
+			func(f *review.Facts, l *review.Limits) {
+				f.Key.ExpiresAt, l.ExpiryDays, l.MaxExpiryDays = now.Add(20*day), 7, 21
+			},
+			review.Finding{Code: review.Expiring, Detail: "expires in 20 days, on 2026-12-13", Suggest: days(21)},
+		},
+		"expiring, and may not end later": {
+			func(f *review.Facts, l *review.Limits) { f.Key.ExpiresAt, l.MaxExpiryDays = now.Add(20*day), 20 },
+			review.Finding{Code: review.Expiring, Detail: "expires in 20 days, on 2026-12-13, and may not get a later end"},
+		},
 		"expiring and disabled": {
 			func(f *review.Facts, _ *review.Limits) { f.Key.ExpiresAt, f.Key.Disabled = now.Add(day), true },
 			review.Finding{Code: review.Expiring, Detail: "expires in 1 day, on 2026-11-24", Suggest: days(365)},
@@ -266,6 +280,31 @@ func TestWords(t *testing.T) {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
 		})
+	}
+}
+
+// A key that ends soon is never suggested an earlier end, nor one that is not accepted.
+// A later one is suggested wherever one is accepted.
+func TestSuggestedEndIsLater(t *testing.T) {
+	for _, usual := range []int{0, 1, 7, 29, 30, 31, 365, 3650} {
+		for _, most := range []int{0, 1, 7, 29, 30, 31, 90, 3650} {
+			for left := time.Hour; left <= review.ExpiringDays*day; left += 11 * time.Hour {
+				f := quiet()
+				f.Key.ExpiresAt = now.Add(left)
+				found := review.Of(&f, review.Limits{ExpiryDays: usual, MaxExpiryDays: most}, now)
+				if codes(found) != "expiring" {
+					t.Fatalf("default %d, at most %d, %v left: %+v", usual, most, left, found)
+				}
+				possible := most == 0 || time.Duration(most)*day > left
+				if suggested := found[0].Suggest != nil; suggested != possible {
+					t.Errorf("default %d, at most %d, %v left: a later end is suggested: %t, is accepted: %t", usual, most, left, suggested, possible)
+				} else if n := 0; suggested {
+					if n = found[0].Suggest.Change.ExpiresInDays; time.Duration(n)*day <= left || most > 0 && n > most {
+						t.Errorf("default %d, at most %d, %v left: %d days are suggested", usual, most, left, n)
+					}
+				}
+			}
+		}
 	}
 }
 

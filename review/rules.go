@@ -51,12 +51,14 @@ func (r *reviewer) expiring() {
 		return
 	}
 	f := Finding{Code: Expiring, Detail: "expires " + ahead(at, r.now)}
-	switch {
+	switch later := r.laterDays(); {
 	case !r.Key.ReplacedBy.IsZero():
 		f.Detail += ", and " + r.Key.ReplacedBy.String() + " takes its place"
 	case r.forgotten():
-	default: // a rotation would not do: the successor has the same expiry
-		f.Suggest = r.update(Change{ExpiresInDays: r.expiryDays()})
+	case later == 0: // a rotation would not do: the successor has the same expiry
+		f.Detail += ", and may not get a later end"
+	default:
+		f.Suggest = r.update(Change{ExpiresInDays: later})
 	}
 	r.add(f)
 }
