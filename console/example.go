@@ -132,11 +132,12 @@ func (q *request) curl(url string, headers [][2]string) string {
 	case http.MethodHead:
 		option = " -I" // with -X it would wait for a body
 	}
-	code := "curl" + option + " " + shellWord(url)
+	var code strings.Builder
+	code.WriteString("curl" + option + " " + shellWord(url))
 	for _, h := range headers {
-		code += fmt.Sprintf(" \\\n  -H '%s: %s'", h[0], h[1])
+		fmt.Fprintf(&code, " \\\n  -H '%s: %s'", h[0], h[1])
 	}
-	return code
+	return code.String()
 }
 
 func (q *request) python(url string, headers [][2]string) string {

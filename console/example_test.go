@@ -185,7 +185,7 @@ func TestExamplesPass(t *testing.T) {
 			}
 			anyIs, safeIs := false, false // open, at a path without a name
 			for i := range routes {
-				for _, method := range strings.Split(access.RequestMethods, ", ") {
+				for method := range strings.SplitSeq(access.RequestMethods, ", ") {
 					if p := routes[i].Pattern; !strings.ContainsAny(p, "{*") && open(table.Match(method, p)) {
 						anyIs, safeIs = true, safeIs || isSafe(method)
 					}

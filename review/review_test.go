@@ -298,8 +298,8 @@ func TestSuggestedEndIsLater(t *testing.T) {
 				possible := most == 0 || time.Duration(most)*day > left
 				if suggested := found[0].Suggest != nil; suggested != possible {
 					t.Errorf("default %d, at most %d, %v left: a later end is suggested: %t, is accepted: %t", usual, most, left, suggested, possible)
-				} else if n := 0; suggested {
-					if n = found[0].Suggest.Change.ExpiresInDays; time.Duration(n)*day <= left || most > 0 && n > most {
+				} else if suggested {
+					if n := found[0].Suggest.Change.ExpiresInDays; time.Duration(n)*day <= left || most > 0 && n > most {
 						t.Errorf("default %d, at most %d, %v left: %d days are suggested", usual, most, left, n)
 					}
 				}

@@ -81,14 +81,14 @@ func (c *Conn) RunAll(s *Script, keys, args [][]string) []Reply {
 	}
 	replies := c.doMulti(ctx, c.client, cmds)
 	var unknown []int
-	cmds = cmds[:0]
+	var texts []rueidis.Completed
 	for i := range replies {
 		if errors.Is(replies[i].Err, errNoScript) {
 			unknown = append(unknown, i)
-			cmds = append(cmds, c.B().Eval().Script(s.text).Numkeys(int64(len(keys[i]))).Key(keys[i]...).Arg(args[i]...).Build())
+			texts = append(texts, c.B().Eval().Script(s.text).Numkeys(int64(len(keys[i]))).Key(keys[i]...).Arg(args[i]...).Build())
 		}
 	}
-	for i, reply := range c.doMulti(ctx, c.client, cmds) {
+	for i, reply := range c.doMulti(ctx, c.client, texts) {
 		replies[unknown[i]] = reply
 	}
 	return replies

@@ -158,7 +158,7 @@ func (s *service) signIn(w http.ResponseWriter, r *http.Request) {
 	s.sessions[sha256.Sum256([]byte(value))] = session{name, s.now().Add(lifetime)}
 	s.mu.Unlock()
 	setCookie(w, value, lifetime)
-	http.Redirect(w, r, wayBack(r.PostFormValue("from")), http.StatusSeeOther)
+	http.Redirect(w, r, wayBack(r.PostFormValue("from")), http.StatusSeeOther) //nolint:gosec // wayBack keeps it on this site
 }
 
 func (s *service) signOut(w http.ResponseWriter, r *http.Request) {
