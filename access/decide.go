@@ -22,8 +22,8 @@ const (
 // longer than any of Keygate's, and to decode Basic credentials.
 func (p *Policy) Decide(q *Request) Decision {
 	d := p.decide(q)
-	if p.Report && d.Reason != Allowed && !d.Authenticated && !d.Ended {
-		d.Ended = p.holdsEnded(q)
+	if p.Report && d.Reason != Allowed && !d.Authenticated && d.Ended == 0 {
+		d.Ended = p.holdsEnded(q, d.Reason)
 	}
 	return d
 }
@@ -54,7 +54,7 @@ func (p *Policy) decide(q *Request) (d Decision) {
 		return d
 	}
 	if d.Reason = OfStatus(d.Grant.Status(q.Now)); d.Reason != Allowed {
-		d.Ended = true
+		d.Ended = d.Reason
 		return d
 	}
 	d.Authenticated = true

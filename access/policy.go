@@ -125,8 +125,9 @@ type Decision struct {
 	// those of the first that the key meets.
 	Needed uint64
 
-	// Ended says that this key is revoked, disabled or expired.
-	Ended bool
+	// Ended says that this key, or in mode report one whose token the request has, is
+	// revoked, disabled or expired: how it is refused. Zero: none has ended.
+	Ended Reason
 
 	// WouldDeny is the reason of a denial that is only reported, and 0 for none.
 	// [Policy.Settle] sets it.

@@ -12,22 +12,25 @@ import (
 func TestSettle(t *testing.T) {
 	for _, reason := range Reasons() {
 		for _, report := range []bool{false, true} {
-			for _, ended := range []bool{false, true} {
+			for _, ended := range []Reason{0, KeyRevoked, KeyDisabled, KeyExpired} {
 				p := Policy{Report: report}
 				d := Decision{Reason: reason, Ended: ended, Authenticated: true}
 				p.Settle(&d)
 				want := Decision{Reason: reason, Ended: ended, Authenticated: true}
 				if report && reason != Allowed {
 					want.WouldDeny = reason
-					if !ended {
+					switch {
+					case ended == 0:
 						want.Reason = Allowed
+					case reason != TooManyFailures:
+						want.Reason = ended
 					}
 				}
 				if d != want {
-					t.Errorf("report %t, ended %t, %s: %+v, want %+v", report, ended, reason, d, want)
+					t.Errorf("report %t, ended %s, %s: %+v, want %+v", report, ended, reason, d, want)
 				}
 				if d.Identified() != (reason == Allowed) {
-					t.Errorf("report %t, ended %t, %s: identified %t", report, ended, reason, d.Identified())
+					t.Errorf("report %t, ended %s, %s: identified %t", report, ended, reason, d.Identified())
 				}
 			}
 		}
@@ -54,8 +57,8 @@ func TestReportDecidesTheSame(t *testing.T) {
 					t.Errorf("%s, over %t, foreign %t: %+v, enforced %+v", kind.name, over, foreign, got, want)
 				}
 				ended := kind.name == "revoked" || kind.name == "disabled" || kind.name == "expired" || kind.name == "revoked, of another system"
-				if got.Ended != ended {
-					t.Errorf("%s, over %t: ended %t", kind.name, over, got.Ended)
+				if (got.Ended != 0) != ended {
+					t.Errorf("%s, over %t: ended %s", kind.name, over, got.Ended)
 				}
 			}
 		}
@@ -128,14 +131,19 @@ func TestReportRefusesWhatHasEnded(t *testing.T) {
 		for _, foreign := range []bool{false, true} {
 			for _, over := range []bool{false, true} {
 				for _, sent := range requests {
-					for token, ended := range map[string]bool{revoked: true, disabled: true, expired: true, "revoked-elsewhere": true, good: false, opaqueToken: false} {
+					for token, ended := range map[string]Reason{revoked: KeyRevoked, disabled: KeyDisabled, expired: KeyExpired, "revoked-elsewhere": KeyRevoked, good: 0, opaqueToken: 0} {
 						q := *sent
 						q.Authorization, q.OverFailures = nil, over
 						put(&q, token)
 						p.Foreign = foreign
 						d := p.Decide(&q)
-						if reason := d.Reason; ended && (reason == Allowed || !d.Ended) || !ended && d.Ended {
-							t.Errorf("%s, foreign %t, over %t, %s %s, %.6s: %s, ended %t, want %t", place, foreign, over, q.Method, q.Path, token, reason, d.Ended, ended)
+						if d.Reason == TooManyFailures && ended != 0 {
+							ended = TooManyFailures
+						}
+						denied := d.Reason
+						p.Settle(&d)
+						if ended != 0 && (d.Reason != ended || d.WouldDeny != denied) || ended == 0 && (d.Reason != Allowed || d.Ended != 0) {
+							t.Errorf("%s, foreign %t, over %t, %s %s, %.6s: %+v, want %s", place, foreign, over, q.Method, q.Path, token, d, ended)
 						}
 					}
 				}
@@ -158,7 +166,8 @@ func TestReportRefusesTooManyValues(t *testing.T) {
 				q.Authorization = append(q.Authorization, "Bearer x")
 			}
 			q.Authorization = append(q.Authorization, "Bearer revoked-elsewhere")
-			if d := p.Decide(q); d.Reason == Allowed || !d.Ended {
+			d := p.Decide(q)
+			if p.Settle(&d); d.Reason == Allowed || d.WouldDeny != MalformedRequest && n > 0 {
 				t.Errorf("behind %d others, foreign %t: %+v", n, p.Foreign, d)
 			}
 		}

@@ -301,14 +301,23 @@ func (w *responseWriter) WriteHeader(status int) {
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
 
+// begin is for an answer without a status of its own.
+func (w *responseWriter) begin() {
+	switch {
+	case w.wroteHeader:
+	case w.untouched: // the server's writer does the same, and tells the type by the body
+		w.wroteHeader = true
+	default:
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
 func (w *responseWriter) Write(p []byte) (int, error) {
 	if !w.answer.open.Enter() {
 		return 0, errEnded
 	}
 	defer w.answer.open.Exit()
-	if !w.wroteHeader {
-		w.WriteHeader(http.StatusOK)
-	}
+	w.begin()
 	return w.ResponseWriterWrapper.Write(p)
 }
 
@@ -318,9 +327,7 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 		return 0, errEnded
 	}
 	defer w.answer.open.Exit()
-	if !w.wroteHeader {
-		w.WriteHeader(http.StatusOK)
-	}
+	w.begin()
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
@@ -330,9 +337,7 @@ func (w *responseWriter) FlushError() error {
 		return errEnded
 	}
 	defer w.answer.open.Exit()
-	if !w.wroteHeader {
-		w.WriteHeader(http.StatusOK)
-	}
+	w.begin()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 

@@ -192,12 +192,12 @@ func (h *Handler) unmarshalCORS(d *caddyfile.Dispenser) error {
 			}
 		case "max_age":
 			var value string
-			if err := caddyargs.One(d, &value, "max_age <duration>, from 1s to 24h, such as 10m"); err != nil {
+			if err := caddyargs.One(d, &value, "max_age <duration>, up to 24h, such as 10m"); err != nil {
 				return err
 			}
 			age, err := caddy.ParseDuration(value)
 			if err != nil || age == 0 {
-				return d.Errf("cors max_age %s is not accepted; accepted: from 1s to 24h, such as 10m", value)
+				return d.Errf("cors max_age %s is not accepted; accepted: from 1s up to 24h, such as 10m", value)
 			}
 			h.CORS.MaxAge = caddy.Duration(age)
 		default:

@@ -30,7 +30,7 @@ type CORS struct {
 	// Default: none.
 	ExposeHeaders []string `json:"expose_headers,omitempty"`
 
-	// How long browsers may remember a preflight, in whole seconds from 1s to 24h.
+	// How long browsers may remember a preflight, in whole seconds up to 24h.
 	// Default: 10m.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 }
@@ -54,8 +54,8 @@ func (c *CORS) check() error {
 			}
 		}
 	}
-	if age := time.Duration(c.MaxAge); age < 0 || age > 24*time.Hour || age%time.Second != 0 {
-		return fmt.Errorf("cors max_age %s is not accepted; accepted: whole seconds, from 1s to 24h", age)
+	if age := time.Duration(c.MaxAge); age < 0 || age > 24*time.Hour || age > 0 && age < time.Second {
+		return fmt.Errorf("cors max_age %s is not accepted; accepted: from 1s up to 24h", age)
 	}
 	return nil
 }

@@ -317,7 +317,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	d := h.decide(&policy, &q, r, trusted)
 
 	early := inEarlyData(r) && (d.Authenticated || d.Reason.FailedAuth() || d.Reason == access.TooManyFailures)
-	if early && (d.Authenticated || d.Ended || !policy.Report) {
+	if early && (d.Authenticated || d.Ended != 0 || !policy.Report) {
 		return a.tooEarly(w)
 	}
 	if a.known = d.Authenticated; a.known {

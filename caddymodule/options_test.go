@@ -187,7 +187,12 @@ func TestOptionsThatAreRefused(t *testing.T) {
 
 // A header with a meaning of its own does not carry the token, in any case.
 func TestReservedHeaders(t *testing.T) {
-	names := []string{"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Origin", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+	names := []string{
+		"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Origin", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+		"Proxy-Authorization", "Expect", "Range", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"Access-Control-Request-Method", "Access-Control-Request-Headers",
+		"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions",
+	}
 	for _, name := range names {
 		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
 			if err := checkKeyHeader(spelling); err == nil || !strings.Contains(err.Error(), "choose one of your own") {
