@@ -266,12 +266,11 @@ func checkKeyHeader(name string) error {
 	return nil
 }
 
-// reservedHeaders have a meaning of their own, which a token would break, or which a
-// proxy in front or Caddy itself sets.
+// reservedHeaders have a meaning of their own, which a token would break.
 var reservedHeaders = map[string]bool{
 	"Authorization": true, "Connection": true, "Content-Length": true, "Content-Type": true, "Cookie": true, "Host": true,
 	"Origin": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
-	"Proxy-Authorization": true, "Expect": true, "Range": true, "Forwarded": true, "X-Forwarded-For": true, "X-Forwarded-Host": true, "X-Forwarded-Proto": true,
+	"Proxy-Authorization": true, "Expect": true, "Range": true,
 	"Access-Control-Request-Method": true, "Access-Control-Request-Headers": true,
 	"Sec-Websocket-Key": true, "Sec-Websocket-Version": true, "Sec-Websocket-Protocol": true, "Sec-Websocket-Extensions": true,
 }

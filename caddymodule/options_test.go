@@ -189,7 +189,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 func TestReservedHeaders(t *testing.T) {
 	names := []string{
 		"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Origin", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Proxy-Authorization", "Expect", "Range", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"Proxy-Authorization", "Expect", "Range",
 		"Access-Control-Request-Method", "Access-Control-Request-Headers",
 		"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions",
 	}
