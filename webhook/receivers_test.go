@@ -130,10 +130,8 @@ func (w *world) wantNoSecret() {
 func TestReceiverIsDown(t *testing.T) {
 	c := &clock{at: start}
 	w, r := newWorld(t, c), &receiver{t: t, secret: testKey, clock: c}
-	server := httptest.NewServer(r)
-	r.url = server.URL
-	address := server.Listener.Addr().String()
-	server.Close()
+	address := quietPort(t)
+	r.url = "http://" + address
 	w.serve(r.hook(t))
 	for range 5 {
 		w.create()

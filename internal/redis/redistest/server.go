@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,27 +68,32 @@ func newServer(t testing.TB, program string, args ...string) *Server {
 	return s
 }
 
+// Ports of servers are below those that the kernel chooses by itself, from 32768 on
+// Linux: while a server is down, no connection that asks for any port takes its own. They
+// are also below those of the gateways that plugin_test starts, and so are their Cluster
+// bus ports, 10000 above, unless that starts thousands.
+const firstPort, ports = 9100, 2900
+
 // freePort returns a port that nobody listens on. Its Cluster bus port is free
 // as well, unless somebody takes it meanwhile.
 func freePort(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		if port+10000 > 65535 {
-			continue
-		}
-		if bus, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+10000)); err == nil {
-			bus.Close()
-			return fmt.Sprint(port)
+	for range 10 * ports {
+		port := firstPort + rand.IntN(ports)
+		if isFree(port) && isFree(port+10000) {
+			return strconv.Itoa(port)
 		}
 	}
-	t.Fatal("no port below 55535 is free: see net.ipv4.ip_local_port_range")
+	t.Fatalf("no port from %d to %d is free", firstPort, firstPort+ports-1)
 	return ""
+}
+
+func isFree(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		_ = l.Close()
+	}
+	return err == nil
 }
 
 func (s *Server) start() {
