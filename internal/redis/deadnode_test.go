@@ -3,6 +3,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -65,9 +66,13 @@ func TestDeadNode(t *testing.T) {
 					if away > 0 {
 						t.Errorf("%d calls failed after the failover", away)
 					}
-					if err := c.Scan("b", func([]string) error { return nil }); err != nil {
-						t.Errorf("all keys cannot be looked at: %v", err)
-					}
+					redistest.Until(t, "all keys can be looked at", func() bool {
+						err := c.Scan("b", func([]string) error { return nil })
+						if err != nil && !errors.Is(err, ErrUnavailable) { // until the new master is known to all connections
+							t.Fatal(err)
+						}
+						return err == nil
+					})
 				})
 			}
 		}
