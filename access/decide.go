@@ -20,42 +20,43 @@ const (
 // help. The limits and the budget of failed authentications are checked by the
 // caller. Decide does not allocate, except to hash a token of another system that is
 // longer than any of Keygate's, and to decode Basic credentials.
-func (p *Policy) Decide(q *Request) Decision {
-	d := p.decide(q)
+func (p *Policy) Decide(q *Request) (d Decision) {
+	p.decide(q, &d)
 	if p.Report && d.Reason != Allowed && !d.Authenticated && d.Ended == 0 {
 		d.Ended = p.holdsEnded(q, d.Reason)
 	}
 	return d
 }
 
-func (p *Policy) decide(q *Request) (d Decision) {
+// decide is Decide without mode report. d is zero.
+func (p *Policy) decide(q *Request, d *Decision) {
 	if d.Reason, d.Detail = checkShape(q); d.Reason != Allowed {
-		return d
+		return
 	}
 	if p.isPreflight(q) {
 		d.Preflight = true
-		return d
+		return
 	}
 	d.Route = p.Table.Match(q.Method, q.Path)
 	if d.Route != nil && d.Route.Access == Public {
 		d.Reason, d.Detail = checkRoute(d.Route, q)
-		return d
+		return
 	}
 	c := p.sift(q, d.Route)
 	d.Reason, d.Detail, d.Err, d.Untouched, d.Foreign = c.reason, c.detail, c.err, c.untouched, c.foreign
 	if c.foreign || d.Reason == MissingKey && d.Route.denies() {
 		d.Reason, d.Detail = checkRoute(d.Route, q)
-		return d
+		return
 	}
 	if d.Reason != Allowed {
-		return d
+		return
 	}
 	if d.ID, d.Grant, d.Reason, d.Err = p.identify(c.token, q.OverFailures); d.Reason != Allowed {
-		return d
+		return
 	}
 	if d.Reason = OfStatus(d.Grant.Status(q.Now)); d.Reason != Allowed {
 		d.Ended = d.Reason
-		return d
+		return
 	}
 	d.Authenticated = true
 	if p.Report && !HoldsToken(p.Brand, c.token) {
@@ -68,16 +69,15 @@ func (p *Policy) decide(q *Request) (d Decision) {
 		}
 	}
 	if d.Reason = checkClient(&d.Grant, q.Client); d.Reason != Allowed {
-		return d
+		return
 	}
 	if d.Reason = p.checkOrigin(&d.Grant, q.Origins); d.Reason != Allowed {
-		return d
+		return
 	}
 	if d.Reason, d.Detail = checkRoute(d.Route, q); d.Reason != Allowed {
-		return d
+		return
 	}
 	d.Needed, d.Reason = checkScopes(&d.Grant, d.Route)
-	return d
 }
 
 func checkShape(q *Request) (reason Reason, detail string) {
