@@ -79,7 +79,7 @@ const firstPort, ports = 9100, 2900
 func freePort(t testing.TB) string {
 	t.Helper()
 	for range 10 * ports {
-		port := firstPort + rand.IntN(ports)
+		port := firstPort + rand.IntN(ports) //nolint:gosec // it is no secret
 		if isFree(port) && isFree(port+10000) {
 			return strconv.Itoa(port)
 		}
