@@ -46,7 +46,7 @@ func basicPairs(value string) string {
 	return pairs.String()
 }
 
-// decodeBase64 decodes s without all that is no character of base64, in either alphabet.
+// decodeBase64 decodes s, in either alphabet. It leaves out all other characters.
 func decodeBase64(s string) string {
 	digits := strings.Map(func(r rune) rune {
 		switch {

@@ -74,7 +74,7 @@ func everyKind(t testing.TB, k *keys) []credentialKind {
 		{"of another system, as a password of Basic", basic("api:" + opaqueToken), "Bearer  revoked-elsewhere", ours},
 		{"of another system, as all of Basic", basic(opaqueToken), " " + opaqueToken, ours},
 		{"in Basic behind a tab", strings.Replace(basic("api:"+token), " ", "\t", 1), "x " + token, ours},
-		{"in Basic with what is no base64", basic("api:"+token) + ";", "(" + token + ")", ours},
+		{"in Basic with other characters", basic("api:"+token) + ";", "(" + token + ")", ours},
 		{"in Basic in two parts", basic("api:" + token)[:20] + " " + basic("api:" + token)[20:], token + " x", ours},
 		{"in Basic behind padding", basic("a") + basic("b:" + token)[len("Basic "):], "x, " + token, ours},
 		bare("JWT", jwt, others),

@@ -141,27 +141,30 @@ func (q *request) curl(url string, headers [][2]string) string {
 }
 
 func (q *request) python(url string, headers [][2]string) string {
-	method := ""
-	if q.method != http.MethodGet {
-		method = fmt.Sprintf("\n    method=%q,", q.method)
-	}
-	var pairs []string
-	for _, h := range headers {
-		pairs = append(pairs, fmt.Sprintf("%q: %q", h[0], h[1]))
-	}
-	return fmt.Sprintf("import urllib.request\n\nrequest = urllib.request.Request(\n    %q,%s\n    headers={%s},\n)\nprint(urllib.request.urlopen(request).read().decode())", url, method, strings.Join(pairs, ", "))
+	return fmt.Sprintf("import urllib.request\n\nrequest = urllib.request.Request(\n    %q,%s\n    headers={%s},\n)\nprint(urllib.request.urlopen(request).read().decode())",
+		url, q.unlessGet("\n    method=%q,"), eachOf(headers, "%q: %q"))
 }
 
 func (q *request) javaScript(url string, headers [][2]string) string {
-	method := ""
-	if q.method != http.MethodGet {
-		method = fmt.Sprintf("\n  method: %q,", q.method)
+	return fmt.Sprintf("const answer = await fetch(%q, {%s\n  headers: { %s },\n});\nconsole.log(await answer.text());",
+		url, q.unlessGet("\n  method: %q,"), eachOf(headers, "%s: %q"))
+}
+
+// unlessGet writes the method, if it has to be said.
+func (q *request) unlessGet(format string) string {
+	if q.method == http.MethodGet {
+		return ""
 	}
+	return fmt.Sprintf(format, q.method)
+}
+
+// eachOf writes headers, with commas between them.
+func eachOf(headers [][2]string, format string) string {
 	var pairs []string
 	for _, h := range headers {
-		pairs = append(pairs, fmt.Sprintf("%s: %q", h[0], h[1]))
+		pairs = append(pairs, fmt.Sprintf(format, h[0], h[1]))
 	}
-	return fmt.Sprintf("const answer = await fetch(%q, {%s\n  headers: { %s },\n});\nconsole.log(await answer.text());", url, method, strings.Join(pairs, ", "))
+	return strings.Join(pairs, ", ")
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9/:._~@%+=,-]*$`)

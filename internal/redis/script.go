@@ -23,6 +23,16 @@ func NewScript(text string) *Script {
 	return &Script{text, hex.EncodeToString(sum[:])}
 }
 
+// byName is the call of a script that the engine may not know.
+func (s *Script) byName(b rueidis.Builder, keys, args []string) rueidis.Completed {
+	return b.Evalsha().Sha1(s.name).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+}
+
+// byText is the same call with the script itself.
+func (s *Script) byText(b rueidis.Builder, keys, args []string) rueidis.Completed {
+	return b.Eval().Script(s.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+}
+
 // Run runs a script. The engine gets its text only where it does not know it.
 func (c *Conn) Run(s *Script, keys, args []string) (rueidis.RedisMessage, error) {
 	if err := c.Away(); err != nil {
@@ -34,11 +44,11 @@ func (c *Conn) Run(s *Script, keys, args []string) (rueidis.RedisMessage, error)
 }
 
 func (c *Conn) run(ctx context.Context, client rueidis.CommandClient, s *Script, keys, args []string) (rueidis.RedisMessage, error) {
-	m, err := c.message(client.Do(ctx, client.B().Evalsha().Sha1(s.name).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()))
+	m, err := c.message(client.Do(ctx, s.byName(client.B(), keys, args)))
 	if !errors.Is(err, errNoScript) {
 		return m, err
 	}
-	return c.message(client.Do(ctx, client.B().Eval().Script(s.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()))
+	return c.message(client.Do(ctx, s.byText(client.B(), keys, args)))
 }
 
 // RunReplicated runs a script, and then waits until so many replicas have what
@@ -77,7 +87,7 @@ func (c *Conn) RunAll(s *Script, keys, args [][]string) []Reply {
 	defer cancel()
 	cmds := make([]rueidis.Completed, len(keys))
 	for i := range keys {
-		cmds[i] = c.B().Evalsha().Sha1(s.name).Numkeys(int64(len(keys[i]))).Key(keys[i]...).Arg(args[i]...).Build()
+		cmds[i] = s.byName(c.B(), keys[i], args[i])
 	}
 	replies := c.doMulti(ctx, c.client, cmds)
 	var unknown []int
@@ -85,7 +95,7 @@ func (c *Conn) RunAll(s *Script, keys, args [][]string) []Reply {
 	for i := range replies {
 		if errors.Is(replies[i].Err, errNoScript) {
 			unknown = append(unknown, i)
-			texts = append(texts, c.B().Eval().Script(s.text).Numkeys(int64(len(keys[i]))).Key(keys[i]...).Arg(args[i]...).Build())
+			texts = append(texts, s.byText(c.B(), keys[i], args[i]))
 		}
 	}
 	for i, reply := range c.doMulti(ctx, c.client, texts) {

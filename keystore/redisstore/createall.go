@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"slices"
@@ -76,7 +75,7 @@ func newBatch(keys []apikey.Key) ([]apikey.Key, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(batch, func(x, y apikey.Key) int { return bytes.Compare(x.ID[:], y.ID[:]) })
+	slices.SortFunc(batch, func(x, y apikey.Key) int { return compareIDs(x.ID, y.ID) })
 	opaque := make(map[apikey.Hash]apikey.ID)
 	for i := range batch {
 		k := &batch[i]

@@ -44,11 +44,11 @@ func (s *Store) SaveUsage(keys []apikey.Usage, workspaces []apikey.WorkspaceUsag
 // What was seen besides stays, because writing it twice changes nothing.
 func (s *Store) AddUsage(added []apikey.Usage) error {
 	written, err := s.use("add", added, nil)
-	if len(written) == 0 {
-		return err
+	if err == nil {
+		return nil
 	}
 	for i, u := range added {
-		if _, gone := slices.BinarySearchFunc(written, u.ID, compareIDs); gone && err != nil {
+		if _, gone := slices.BinarySearchFunc(written, u.ID, compareIDs); gone {
 			added[i] = apikey.Usage{ID: u.ID, Day: u.Day, Seen: u.Seen}
 		}
 	}
