@@ -138,6 +138,9 @@ func TestRevocationRefuses(t *testing.T) {
 		if err := json.Unmarshal([]byte(resp.Body), &p); err != nil || resp.Status != c.status || p.Code != c.code || p.Type != "urn:keygate:problem:"+c.code || strings.Contains(resp.Body, secretOf(token)) {
 			t.Errorf("%s %s %.40s: %d %s, want %d %s", c.method, c.path, c.body, resp.Status, resp.Body, c.status, c.code)
 		}
+		if c.code == "invalid_request" && p.Error != c.code {
+			t.Errorf("%s %s %.40s: %s has error %q, which OAuth clients read (RFC 6749 §5.2)", c.method, c.path, c.body, resp.Body, p.Error)
+		}
 		if c.status == 405 && resp.Header.Get("Allow") != "POST, OPTIONS" {
 			t.Errorf("Allow: %q", resp.Header.Get("Allow"))
 		}

@@ -90,6 +90,7 @@ type problem struct {
 	Title            string
 	Status           int
 	Code             string
+	Error            string
 	Detail           string
 	Instance         string
 	ViolatedPolicies []string `json:"violated-policies"`
