@@ -40,13 +40,17 @@ func (a *App) ReportStoreFailure(path string, err error) { reportStoreFailure(a.
 // Refuse answers a request with a problem in the form of the denials. The answer to
 // two requests differs in nothing but Request-Id.
 func Refuse(w http.ResponseWriter, r *http.Request, status int, code, detail string) error {
-	body := response.Problem{
+	problem := response.Problem{
 		Type:   "urn:keygate:problem:" + code,
 		Title:  http.StatusText(status),
 		Status: status,
 		Code:   code,
 		Detail: detail,
-	}.Body()
+	}
+	if code == "invalid_request" { // the one of these codes that is OAuth's too
+		problem.Error = code
+	}
+	body := problem.Body()
 	instance := response.NewInstance()
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Set(zap.Dict("keygate", zap.String("reason", code), zap.String("instance", instance)))

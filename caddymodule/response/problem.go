@@ -12,12 +12,14 @@ import (
 
 // Problem is a denial in the form of RFC 9457. Code is for programs. Detail is
 // for people and says what to do next. The instance, which is also in Request-Id,
-// is written after these members.
+// is written after these members. Error is for clients of OAuth, where RFC 6749 §5.2
+// has a word for them.
 type Problem struct {
 	Type             string   `json:"type"`
 	Title            string   `json:"title"`
 	Status           int      `json:"status"`
 	Code             string   `json:"code"`
+	Error            string   `json:"error,omitempty"`
 	Detail           string   `json:"detail"`
 	ViolatedPolicies []string `json:"violated-policies,omitempty"`
 }
@@ -75,6 +77,9 @@ func appendProblem(b []byte, p Problem) []byte {
 	b = appendJSON(append(b, `,"title":`...), p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
 	b = appendJSON(append(b, `,"code":`...), p.Code)
+	if p.Error != "" {
+		b = appendJSON(append(b, `,"error":`...), p.Error)
+	}
 	b = appendJSON(append(b, `,"detail":`...), p.Detail)
 	for i, policy := range p.ViolatedPolicies {
 		if i == 0 {
