@@ -27,6 +27,16 @@ func Check(addresses []Address) error {
 	return nil
 }
 
+// listeners returns who listens, in any process.
+func listeners() ([]listener, error) {
+	atPorts, err := ports()
+	if err != nil {
+		return nil, err
+	}
+	atSockets, err := sockets()
+	return append(atPorts, atSockets...), err
+}
+
 // ownOf returns the sockets that this process has open in own. In stay it returns the
 // listeners of all that still listen afterwards. One that was closed meanwhile is left
 // out, because nobody can tell whether it was of this process, which closes sockets

@@ -20,27 +20,34 @@ type listener struct {
 	inode uint64 // of the socket, as /proc/PID/fd has it
 }
 
-// tables are where the kernel tells who listens in this network namespace.
-var tables = []struct {
+// table is one in which the kernel tells who listens in this network namespace.
+type table struct {
 	path string
 	read func(io.Reader) []listener
-}{
-	{"/proc/self/net/tcp", readTCP},
-	{"/proc/self/net/tcp6", readTCP},
-	{"/proc/self/net/unix", readUnix},
 }
 
-// listeners returns who listens in this network namespace, in any process. The
-// kernel gives a table in pieces of a page. Where others begin and end between two of
-// them, it gives a row twice, or leaves one out. So all is read twice, and a socket
-// counts once.
-func listeners() ([]listener, error) {
+const tcpTable = "/proc/self/net/tcp"
+
+// ports returns who listens at TCP ports, in any process. Each table takes the kernel
+// some milliseconds: it looks for connections behind the listeners, also where there
+// are none, in a table that grows with the machine's memory.
+func ports() ([]listener, error) {
+	return readTwice(table{tcpTable, readTCP}, table{"/proc/self/net/tcp6", readTCP})
+}
+
+// sockets returns who listens at Unix sockets, in any process.
+func sockets() ([]listener, error) { return readTwice(table{"/proc/self/net/unix", readUnix}) }
+
+// readTwice reads tables. The kernel gives one in pieces of a page. Where others begin
+// and end between two of them, it gives a row twice, or leaves one out. So all is read
+// twice, and a socket counts once.
+func readTwice(tables ...table) ([]listener, error) {
 	var all []listener
 	known := make(map[uint64]bool)
 	for range 2 {
 		for _, table := range tables {
 			f, err := os.Open(table.path)
-			if os.IsNotExist(err) && table.path != "/proc/self/net/tcp" {
+			if os.IsNotExist(err) && table.path != tcpTable {
 				continue // a kernel without IPv6
 			}
 			if err != nil {

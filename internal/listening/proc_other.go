@@ -9,7 +9,8 @@ type listener struct {
 	inode uint64
 }
 
-func listeners() ([]listener, error)           { return nil, errors.ErrUnsupported }
+func ports() ([]listener, error)               { return nil, errors.ErrUnsupported }
+func sockets() ([]listener, error)             { return nil, errors.ErrUnsupported }
 func inodesOf(string) (map[uint64]bool, error) { return nil, errors.ErrUnsupported }
 func accepterOf(string) (int, bool)            { return 0, false }
 func ownerOf(uint64) int                       { return 0 }

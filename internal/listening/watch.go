@@ -14,8 +14,15 @@ import (
 	"github.com/socialpatra/keygate/internal/processes"
 )
 
-// watchEvery is how soon a taken socket is noticed.
-const watchEvery = time.Second
+const (
+	// socketsEvery is how soon it is noticed that a Unix socket was taken away, at
+	// which nobody reaches this process until it has it again.
+	socketsEvery = time.Second
+
+	// One look in so many is at ports too, which costs a hundred times as much. Who
+	// shares one of them stays for long.
+	portsIn = 10
+)
 
 // secondName is added to the path of a Unix socket for its second name, by which
 // it can get the first one back.
@@ -30,6 +37,7 @@ type Watch struct {
 	shared bool // ports may be shared with other processes
 
 	mu    sync.Mutex
+	ports []listener      // at the last look at them
 	known map[uint64]bool // the listeners of all processes when own was read
 	own   map[uint64]bool
 	kept  map[string]keptSocket
@@ -62,14 +70,18 @@ func newWatch(logger *zap.Logger, shared bool) *Watch {
 }
 
 func (w *Watch) run() {
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(socketsEvery)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-w.stop:
 			return
 		case <-tick.C:
-			w.Look()
+			if n%portsIn == 0 {
+				w.Look()
+			} else {
+				w.lookAtSockets()
+			}
 		}
 	}
 }
@@ -108,17 +120,32 @@ func (w *Watch) Taken() []error {
 }
 
 // Look compares the addresses of this process with those of all others. The watch
-// does so every second.
+// does so by itself.
 func (w *Watch) Look() {
-	if all, err := listeners(); err == nil {
-		w.look(all)
-	}
-}
-
-func (w *Watch) look(all []listener) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	all, ok := w.update(all)
+	atPorts, err := ports()
+	if err != nil {
+		return
+	}
+	w.ports = atPorts
+	w.compare(true)
+}
+
+// lookAtSockets is Look as if nothing had changed at the ports.
+func (w *Watch) lookAtSockets() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.compare(false)
+}
+
+// compare needs the lock. Of ports it tells what they are now, or what was told last.
+func (w *Watch) compare(portsToo bool) {
+	all, err := sockets()
+	if err != nil {
+		return
+	}
+	all, ok := w.update(append(all, w.ports...))
 	if !ok {
 		return
 	}
@@ -132,10 +159,15 @@ func (w *Watch) look(all []listener) {
 			if pid, lost := w.keep(l.Path, w.sharedPath(l.Path, all)); lost {
 				taken[l.Address] = pid
 			}
-		case !w.shared:
+		case portsToo && !w.shared:
 			if by := takenBy(l.Address, all, w.own); by != nil {
 				taken[l.Address] = by.PID
 			}
+		}
+	}
+	for address, by := range w.taken {
+		if address.Path == "" && !portsToo {
+			taken[address] = by
 		}
 	}
 	for path := range w.kept {
@@ -158,6 +190,7 @@ func (w *Watch) update(all []listener) ([]listener, bool) {
 		return nil, false
 	}
 	w.known, w.own = inodes(stay), own
+	w.ports = slices.DeleteFunc(w.ports, func(l listener) bool { return !w.known[l.inode] })
 	return stay, true
 }
 

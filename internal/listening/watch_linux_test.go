@@ -204,3 +204,54 @@ func TestWatchTellsSharedPorts(t *testing.T) {
 		}
 	}
 }
+
+// Between two looks at ports a socket gets its name back all the same, and what is
+// known of the ports stays.
+func TestWatchBetweenLooksAtPorts(t *testing.T) {
+	w, path, _, logs := watched(t)
+	own, err := shares.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	at := tcpAt(t, own.Addr().String())
+	pid, _, end := other(t, fmt.Sprintf("tcp=%s", at))
+	w.lookAtSockets()
+	if got := w.Taken(); len(got) > 0 {
+		t.Errorf("it has looked at the ports: %v", got)
+	}
+	w.Look()
+	wantLogged(t, logs, "another process listens where this one does")
+	end()
+	for _, opens := range []bool{false, true} { // and what is whose is read again
+		if opens {
+			listenAt(t, filepath.Join(t.TempDir(), "b.sock"))
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		w.lookAtSockets()
+		wantReached(t, path)
+		wantLogged(t, logs, "and has it again")
+		if got, want := w.Taken(), []error{&TakenError{at, pid}}; !opens && !reflect.DeepEqual(got, want) {
+			t.Errorf("taken %v, want %v", got, want)
+		}
+	}
+	w.Look()
+	if got := w.Taken(); len(got) > 0 {
+		t.Errorf("taken: %v", got)
+	}
+}
+
+// BenchmarkLook is what the watch costs: one look in portsIn is at the ports too.
+func BenchmarkLook(b *testing.B) {
+	for name, look := range map[string]func(*Watch){"all": (*Watch).Look, "sockets": (*Watch).lookAtSockets} {
+		b.Run(name, func(b *testing.B) {
+			w := newWatch(zap.NewNop(), false)
+			w.Look()
+			for b.Loop() {
+				look(w)
+			}
+		})
+	}
+}
