@@ -19,9 +19,9 @@ const (
 	// which nobody reaches this process until it has it again.
 	socketsEvery = time.Second
 
-	// One look in so many is at ports too, which costs a hundred times as much. Who
-	// shares one of them stays for long.
-	portsIn = 10
+	// One look in so many is at ports too, which costs a hundred times as much. While
+	// another process shares one of them, every look is.
+	portsIn = 5
 )
 
 // secondName is added to the path of a Unix socket for its second name, by which
@@ -77,13 +77,25 @@ func (w *Watch) run() {
 		case <-w.stop:
 			return
 		case <-tick.C:
-			if n%portsIn == 0 {
+			if n%portsIn == 0 || w.portTaken() {
 				w.Look()
 			} else {
 				w.lookAtSockets()
 			}
 		}
 	}
+}
+
+// portTaken reports whether another process was at a port of this one at the last look.
+func (w *Watch) portTaken() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for address := range w.taken {
+		if address.Path == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // Close ends the watch and removes the second names.
