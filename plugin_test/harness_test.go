@@ -26,7 +26,7 @@ import (
 
 // patience is how long a process may take to start, to answer or to end. It
 // is never waited for in full unless something is broken.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 var binDir string
 
