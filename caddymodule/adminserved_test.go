@@ -34,9 +34,7 @@ func TestAPIServedTellsOfChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	caught.Lock()
-	caught.events = nil
-	caught.Unlock()
+	catchAnew(t)
 	socket, logged := filepath.Join(dir, "a.sock"), filepath.Join(dir, "log")
 	loadCaddy(t, fmt.Sprintf(`{
 		admin unix/%[1]s
@@ -58,11 +56,6 @@ func TestAPIServedTellsOfChanges(t *testing.T) {
 			scope posts:read GET /v1/posts
 		}
 	}`, socket, dir, logged, freeAddress(t)))
-	t.Cleanup(func() {
-		caught.Lock()
-		caught.events = nil
-		caught.Unlock()
-	})
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}

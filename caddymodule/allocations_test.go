@@ -16,6 +16,12 @@ var mostAllocations = map[string]float64{
 	"rate_limited":       14,
 }
 
+// allocations is how often f allocates, at the least of three measurements: where the
+// machine is slow, seconds pass in one, and what the store does once a second counts too.
+func allocations(f func()) float64 {
+	return min(testing.AllocsPerRun(1000, f), testing.AllocsPerRun(1000, f), testing.AllocsPerRun(1000, f))
+}
+
 // TestServeHTTPAllocations tells of the allocations how many http.Header.Set
 // takes for the same headers when their values are at hand, and how many values
 // are not, but are made for each answer.
@@ -28,7 +34,7 @@ func TestServeHTTPAllocations(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			h, credential := e.start(t)
 			c := newCaller(h)
-			got := testing.AllocsPerRun(1000, func() { c.send(credential) })
+			got := allocations(func() { c.send(credential) })
 
 			before := c.headers()
 			c.send(credential)
@@ -40,7 +46,7 @@ func TestServeHTTPAllocations(t *testing.T) {
 				}
 			}
 			again := make(http.Header)
-			set := testing.AllocsPerRun(1000, func() {
+			set := allocations(func() {
 				clear(again)
 				for name, value := range after {
 					again.Set(name, value)
@@ -81,7 +87,7 @@ func TestDecideAllocatesNothing(t *testing.T) {
 				d := newDecider(t, h, together.limits)
 				d.q.Authorization = credential
 				want := d.decide()
-				if n := testing.AllocsPerRun(1000, func() { d.decide() }); n != 0 {
+				if n := allocations(func() { d.decide() }); n != 0 {
 					t.Errorf("%s: %v allocations", want, n)
 				}
 			})

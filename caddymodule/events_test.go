@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -51,6 +53,18 @@ func (eventCatcher) Handle(_ context.Context, e caddy.Event) error {
 	return nil
 }
 
+// catchAnew forgets what was caught, of this test and of those before it.
+func catchAnew(t *testing.T) {
+	t.Helper()
+	forget := func() {
+		caught.Lock()
+		defer caught.Unlock()
+		caught.events = nil
+	}
+	forget()
+	t.Cleanup(forget)
+}
+
 // loadCaddy runs a whole Caddy in this process until the test ends.
 func loadCaddy(t *testing.T, config string) {
 	t.Helper()
@@ -68,17 +82,30 @@ func loadCaddy(t *testing.T, config string) {
 	})
 }
 
+// Ports are below those that the kernel chooses by itself, and those of other tests: no
+// server or connection that asks for any port takes one before Caddy does. None is handed
+// out twice, and another run begins elsewhere.
+const firstPort, ports = 6000, 3000
+
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(ports)) }
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range ports {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port from 6000 to 8999 is free")
+	return ""
 }
 
 func TestEvents(t *testing.T) {
+	catchAnew(t)
 	admin, site := freeAddress(t), freeAddress(t)
 	loadCaddy(t, fmt.Sprintf(`{
 		admin %[1]s

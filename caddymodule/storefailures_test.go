@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -185,6 +186,10 @@ func TestBrandsAreRecorded(t *testing.T) {
 // Use that cannot be saved is told, counted, and saved later: nothing is lost, and
 // what is saved already is not written again.
 func TestUseThatCannotBeSaved(t *testing.T) {
+	synctest.Test(t, useThatCannotBeSaved) // where no second passes, after which use is saved by itself
+}
+
+func useThatCannotBeSaved(t *testing.T) {
 	m := newFailing(t, "")
 	core, logged := observer.New(zap.ErrorLevel)
 	e, err := openNewStore(m, zap.New(core), stopped(testStart))

@@ -59,9 +59,9 @@ func toldOf(t *testing.T, h *Handler) string {
 	if _, err := store.Update(k.ID, "revoke", by, func(k *apikey.Key) error { k.RevokedAt = testStart; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(h.app.hooks) > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); len(h.app.hooks) > 0; time.Sleep(time.Millisecond) {
 		hookReceiver.mu.Lock()
-		got := slices.Sorted(slices.Values(hookReceiver.got))
+		got := slices.Compact(slices.Sorted(slices.Values(hookReceiver.got))) // what was not answered in time comes again
 		hookReceiver.mu.Unlock()
 		if slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "revoked") }) && (len(got) > 1 || len(h.app.Webhooks[0].Events) > 0) {
 			return strings.Join(got, ", ")

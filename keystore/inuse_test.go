@@ -65,9 +65,16 @@ func TestInUse(t *testing.T) {
 		t.Fatalf("the holder says %q, %v", line, err)
 	}
 
-	start := time.Now()
-	_, err = OpenBolt(path)
-	took := time.Since(start)
+	// A machine that stops makes one of three attempts take long, and what waits for
+	// longer all of them.
+	var took time.Duration
+	for range 3 {
+		start := time.Now()
+		_, err = OpenBolt(path)
+		if took = time.Since(start); took <= 5*lockTimeout {
+			break
+		}
+	}
 	want := []string{path, "in use", "use the admin API of the Caddy that serves it (leave out --db), or stop it first"}
 	if runtime.GOOS == "linux" {
 		want = append(want, fmt.Sprintf("by process %d (%.15s)", holder.Process.Pid, filepath.Base(os.Args[0])))

@@ -54,7 +54,7 @@ func TestStalledBackupBlocksNoChange(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Error("a change waits for the reader of a backup")
 			}
 			close(reader.goOn)

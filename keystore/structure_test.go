@@ -180,7 +180,10 @@ func numbersOf(file []byte, high uint64) (numbers []number, values []uint64) {
 	return numbers, slices.Compact(values)
 }
 
-// mustEnd fails the test if fn goes on for ten seconds: what waits for a lock that
+// patience is how long a test waits for what has to come.
+const patience = 90 * time.Second
+
+// mustEnd fails the test if fn goes on for so long: what waits for a lock that
 // nobody releases cannot be ended otherwise.
 func mustEnd(t *testing.T, what string, fn func()) {
 	t.Helper()
@@ -191,7 +194,7 @@ func mustEnd(t *testing.T, what string, fn func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("%s does not end", what)
 	}
 }

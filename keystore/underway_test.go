@@ -180,7 +180,7 @@ func TestWhateverAChangeWaitsForIsTold(t *testing.T) {
 func awaitWaiting(t *testing.T, b *Bolt, clock *atomic.Int64) {
 	t.Helper()
 	clock.Add(1)
-	for end := time.Now().Add(5 * time.Second); b.Waiting() == 0; clock.Add(1) {
+	for end := time.Now().Add(patience); b.Waiting() == 0; clock.Add(1) {
 		if time.Now().After(end) {
 			t.Error("a change waits, and nobody says so")
 			return

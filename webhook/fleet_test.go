@@ -54,7 +54,7 @@ func TestOneOfTwoGatewaysSends(t *testing.T) {
 		a.create()
 		b.create()
 	}
-	until(t, "all is taken", func() bool { _, taken := r.deliveries(); return len(taken) == 40 })
+	until(t, "all is taken", func() bool { _, taken := r.deliveries(); return len(taken) >= 40 })
 	until(t, "their senders know", func() bool { return a.counts.Attempts(Delivered)+b.counts.Attempts(Delivered) == 40 })
 	if n := b.counts.Attempts(Delivered); n != 0 {
 		t.Errorf("the other sent %d", n)
@@ -78,8 +78,8 @@ func TestOneOfTwoGatewaysSends(t *testing.T) {
 		t.Errorf("%d were sent while another held the outbox", n)
 	}
 	server.Do("PEXPIRE", lease, "1")
-	b.advance("the other has sent the rest", time.Second, func() bool { _, taken := r.deliveries(); return len(taken) == 55 })
-	wantOnce(t, r, 55)
+	b.advance("the other has sent the rest", time.Second, func() bool { _, taken := r.deliveries(); return len(taken) >= 55 })
+	b.wantOnce(r, 55)
 	_, taken := r.deliveries()
 	wantFacts(t, told(t, taken), expected(t, b.store, 0, nil))
 	b.end()

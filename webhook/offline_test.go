@@ -24,7 +24,7 @@ func TestWhileNothingRuns(t *testing.T) {
 	w.serve(r.hook(t))
 	w.idle(r.hook(t))
 	_, taken := r.deliveries()
-	wantOnce(t, r, 10)
+	w.wantOnce(r, 10)
 	for _, d := range taken {
 		if d.event.Data.Key <= "000000000021" {
 			t.Errorf("key %s was told, which was not to be", d.event.Data.Key)
@@ -42,7 +42,7 @@ func TestWhileNothingRuns(t *testing.T) {
 	if n := w.counts.Dropped(); n != 22 {
 		t.Errorf("%d were dropped, want 22: one more is too old", n)
 	}
-	wantOnce(t, r, 11)
+	w.wantOnce(r, 11)
 }
 
 // What was delivered and could not be noted, because the store took no change, is not
@@ -63,7 +63,7 @@ func TestDeliveredButNotNoted(t *testing.T) {
 	store.dead.Store(false)
 	r.answers(nil)
 	w.advance("all is noted", time.Second, func() bool { return w.isIdle(r.hook(t)) })
-	wantOnce(t, r, 1)
+	w.wantOnce(r, 1)
 }
 
 // Runs of an import end where those of any other process do, so that the IDs are the

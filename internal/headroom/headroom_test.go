@@ -27,7 +27,7 @@ func percent() int {
 // await collects until the percentage is as it should be.
 func await(t *testing.T, what string, is func(percent int) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+	for deadline := time.Now().Add(90 * time.Second); ; runtime.Gosched() {
 		if is(percent()) {
 			return
 		}

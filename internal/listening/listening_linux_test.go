@@ -19,7 +19,7 @@ import (
 // Caddy does, until its input ends.
 func TestMain(m *testing.M) {
 	if addresses := os.Getenv("LISTEN"); addresses != "" {
-		for address := range strings.FieldsSeq(addresses) {
+		for address := range strings.SplitSeq(addresses, "\n") {
 			network, host, _ := strings.Cut(address, "=")
 			if network == "unix" {
 				_ = os.Remove(host)
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 func other(t *testing.T, addresses ...string) (pid int, at []string, end func()) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "LISTEN="+strings.Join(addresses, " "))
+	cmd.Env = append(os.Environ(), "LISTEN="+strings.Join(addresses, "\n"))
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +70,18 @@ func other(t *testing.T, addresses ...string) (pid int, at []string, end func())
 	}
 	t.Cleanup(end)
 	return cmd.Process.Pid, at, end
+}
+
+// shortFolder is one for sockets, whose paths are at most some 100 bytes, less than
+// t.TempDir may return.
+func shortFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kg") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func tcpAt(t *testing.T, at string) Address {
@@ -109,8 +121,8 @@ func TestMeets(t *testing.T) {
 }
 
 func TestCheckFindsOtherProcesses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a b.sock")
-	link := strings.ReplaceAll(path, " ", "_")
+	path := filepath.Join(shortFolder(t), "a b.sock")
+	link := filepath.Join(filepath.Dir(path), "a_b.sock")
 	pid, at, end := other(t, "tcp=127.0.0.1:0", "tcp=[::]:0", "unix="+link)
 	own, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

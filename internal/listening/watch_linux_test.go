@@ -16,7 +16,7 @@ import (
 // watched is a watch that looks when it is told to, on a socket of this process.
 func watched(t *testing.T) (w *Watch, path string, l *net.UnixListener, logs *observer.ObservedLogs) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "admin.sock")
+	path = filepath.Join(shortFolder(t), "admin.sock")
 	l = listenAt(t, path)
 	core, logs := observer.New(zap.InfoLevel)
 	w = newWatch(zap.New(core), false)
@@ -144,7 +144,7 @@ func TestWatchTakesNothing(t *testing.T) {
 	wantReached(t, path+secondName)
 
 	// A second name that is somebody's file.
-	taken := filepath.Join(t.TempDir(), "b.sock")
+	taken := filepath.Join(shortFolder(t), "b.sock")
 	if err := os.WriteFile(taken+secondName, []byte("a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestWatchBetweenLooksAtPorts(t *testing.T) {
 	end()
 	for _, opens := range []bool{false, true} { // and what is whose is read again
 		if opens {
-			listenAt(t, filepath.Join(t.TempDir(), "b.sock"))
+			listenAt(t, filepath.Join(shortFolder(t), "b.sock"))
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)

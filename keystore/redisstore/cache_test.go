@@ -64,24 +64,28 @@ func TestWordLost(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr)
-	a, b := openWith(t, calm(server.Addr), 2), open(t, calm(proxy.Addr))
-	wantState(t, b, 0, apikey.StateUsable)
-	proxy.Cut()
-	revokes(t, a, 0)
-	lim := apikey.WorkspaceLimits{PerDay: 7}
-	if err := a.SetWorkspaceLimits("acme", &lim, by); err != nil {
-		t.Fatal(err)
+	a, b := openWith(t, calm(server.Addr), 4), open(t, calm(proxy.Addr))
+	var took time.Duration
+	for n := range 3 { // a machine that stops makes one of them slow, and waiting for a heartbeat all of them
+		wantState(t, b, n, apikey.StateUsable)
+		proxy.Cut()
+		revokes(t, a, n)
+		lim := apikey.WorkspaceLimits{PerDay: 7 + uint32(n)}
+		if err := a.SetWorkspaceLimits("acme", &lim, by); err != nil {
+			t.Fatal(err)
+		}
+		proxy.Reset()
+		reset := time.Now()
+		redistest.Until(t, "the key is revoked, and the workspace limited", func() bool {
+			g, ok, err := b.Lookup(testKey(n).ID)
+			got, _ := b.WorkspaceLimits("acme")
+			return err == nil && ok && g.State == apikey.StateRevoked && got == lim
+		})
+		if took = time.Since(reset); took <= calm("").Heartbeat/2 {
+			return
+		}
 	}
-	proxy.Reset()
-	reset := time.Now()
-	redistest.Until(t, "the key is revoked, and the workspace limited", func() bool {
-		g, ok, err := b.Lookup(testKey(0).ID)
-		got, _ := b.WorkspaceLimits("acme")
-		return err == nil && ok && g.State == apikey.StateRevoked && got == lim
-	})
-	if took := time.Since(reset); took > calm("").Heartbeat/2 {
-		t.Errorf("that took %s", took)
-	}
+	t.Errorf("that took %s", took)
 }
 
 // TestEnteredLate has two gateways change a key, of which the first to change it

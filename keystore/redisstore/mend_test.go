@@ -64,7 +64,7 @@ func TestGaps(t *testing.T) {
 	})
 	took := time.Since(start)
 	t.Logf("%d keys with %d gaps: %s", keys, gaps, took)
-	if err != nil || read != keys || problems != gaps || took > 10*time.Second {
+	if err != nil || read != keys || problems != gaps || took > time.Minute {
 		t.Errorf("%d keys, %d problems, %v after %s", read, problems, err, took)
 	}
 	var file bytes.Buffer
@@ -107,7 +107,7 @@ func TestImportCutOff(t *testing.T) {
 			_ = s.Close()
 			start := time.Now()
 			agrees(t, well)
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("%s of call %d: mended after %s", fault, call, took)
 			}
 			n := well.Counts(by.At)[apikey.Active]
@@ -209,7 +209,7 @@ func manyFaults(t *testing.T, fault func(*redistest.Server, *redistest.Proxy, *r
 	over := time.Now()
 	agrees(t, well)
 	t.Logf("%d acknowledged, %d unknown, %d refused; all agrees after %s", len(acknowledged), unknown, refused, time.Since(over))
-	if took := time.Since(over); took > 10*time.Second {
+	if took := time.Since(over); took > time.Minute {
 		t.Errorf("all agrees only after %s", took)
 	}
 	slices.Sort(acknowledged)

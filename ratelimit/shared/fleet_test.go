@@ -38,9 +38,15 @@ func long(t *testing.T, least time.Duration) time.Duration {
 	return least
 }
 
+// dial is patient: the engine answers, however slow the machine is.
 func dial(t testing.TB, addr string) *redis.Conn {
 	t.Helper()
-	conn, err := redis.Dial(redis.Config{Addresses: []string{addr}, Timeout: 250 * time.Millisecond})
+	return dialWithin(t, addr, 10*time.Second)
+}
+
+func dialWithin(t testing.TB, addr string, timeout time.Duration) *redis.Conn {
+	t.Helper()
+	conn, err := redis.Dial(redis.Config{Addresses: []string{addr}, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +57,12 @@ func dial(t testing.TB, addr string) *redis.Conn {
 // start returns a running Limiter on a server, with a connection of its own.
 func start(t testing.TB, addr string, o shared.Options) *shared.Limiter {
 	t.Helper()
-	l := shared.New(dial(t, addr), o)
+	return run(t, shared.New(dial(t, addr), o))
+}
+
+// run runs a Limiter until the test ends.
+func run(t testing.TB, l *shared.Limiter) *shared.Limiter {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -110,11 +121,11 @@ func engineNow(s *redistest.Server) time.Time {
 	return time.Unix(i, j*1000)
 }
 
-// awayFromMidnight waits until the day does not end within a test.
+// awayFromMidnight waits until the day does not end within a test, for a minute at most.
 func awayFromMidnight(t *testing.T) {
-	redistest.Until(t, "the day does not end within half a minute", func() bool {
+	redistest.Until(t, "the day does not end within a minute", func() bool {
 		now := time.Now()
-		return apikey.DayOf(now) == apikey.DayOf(now.Add(30*time.Second))
+		return apikey.DayOf(now) == apikey.DayOf(now.Add(time.Minute))
 	})
 }
 

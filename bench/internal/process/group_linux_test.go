@@ -37,7 +37,7 @@ func family(t *testing.T, ctx context.Context, script string) (g *Group, child i
 // await fails where something does not come true.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(what)
 		}
@@ -46,7 +46,7 @@ func await(t *testing.T, what string, is func() bool) {
 
 // What workers use is a gateway's as well, and theirs alone.
 func TestGroupCounts(t *testing.T) {
-	g, child := family(t, t.Context(), `{ ulimit -t 60; while :; do :; done; } & echo $!; exec sleep 60`)
+	g, child := family(t, t.Context(), `{ ulimit -t 60; while :; do :; done; } & echo $!; exec sleep 600`)
 	const some = 100 * time.Millisecond
 	await(t, "the child's time is not counted", func() bool {
 		used, err := g.CPU()
@@ -82,7 +82,7 @@ func TestGroupEnds(t *testing.T) {
 		}
 	}
 	t.Run("killed", func(t *testing.T) {
-		g, child := family(t, t.Context(), `sleep 60 & echo $!; wait`)
+		g, child := family(t, t.Context(), `sleep 600 & echo $!; wait`)
 		g.Kill()
 		await(t, "the child runs on", ended(child))
 		if got, err := g.CPU(); err == nil {
@@ -94,7 +94,7 @@ func TestGroupEnds(t *testing.T) {
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		g, child := family(t, ctx, `sleep 60 & echo $!; wait`)
+		g, child := family(t, ctx, `sleep 600 & echo $!; wait`)
 		cancel()
 		_ = g.cmd.Wait() // which calls Cancel
 		await(t, "the child runs on", ended(child))
