@@ -236,6 +236,8 @@ func TestSocketAndPortTakenByABareCaddy(t *testing.T) {
 		t.Errorf("the second Caddy: %v\n%s", err, second.Stderr)
 	}
 	g.awaitLog(t, "had lost its name to another process, and has it again")
+	// The look that gave the socket back may have been one too early for the port.
+	g.awaitLog(t, "no other process has this address any more", `"address":"[::]`+portOf(g.URL)+`"`)
 	if r := g.cli(t, "keygate", "revoke", k.ID); r.Code != 0 {
 		t.Errorf("revoke: %s", r.Stderr)
 	}

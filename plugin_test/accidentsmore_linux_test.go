@@ -125,7 +125,7 @@ func TestReloadToAddresses(t *testing.T) {
 			t.Errorf("health: %+v", r)
 		}
 	}
-	if resp := send(t, other.client, "GET", other.URL, "", nil); resp.Status != 200 || resp.Body != "hello" {
+	if resp := other.do(t, "GET", "", ""); resp.Status != 200 || resp.Body != "hello" {
 		t.Errorf("the other: %d %s", resp.Status, resp.Body)
 	}
 	if r := g.reload(t, siteWith()+":"+freePort(t)+" {\n\trespond hello\n}\n"); r.Code != 0 {

@@ -98,6 +98,9 @@ func startAttackGateway(t *testing.T, options ...string) *attackGateway {
 	}
 	a.gateway = startCaddy(t, strings.NewReplacer("SERVERS", servers.String(), "MORE", strings.Join(options, "\n")).Replace(attackConfig)+sites.String(),
 		"BACKEND="+a.backend.Addr, "CANARY="+canary)
+	for site := range attackSites { // Caddy is ready before it has the certificate
+		awaitCertificate(t, a.addr[site+" tls"], attackHost)
+	}
 	a.makeKeys(t)
 	return a
 }

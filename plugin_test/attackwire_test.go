@@ -115,10 +115,10 @@ func sendHTTP2(addr string, r wireRequest) (response, error) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
-		return response{}, err
-	}
-	framer := http2.NewFramer(conn, conn)
+	// All is written at once: after the preface the server waits two seconds for the
+	// settings, and if it ends the stream at its head the rest must not be an error.
+	out := bytes.NewBufferString(http2.ClientPreface)
+	framer := http2.NewFramer(out, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	framer.AllowIllegalWrites = true
 	var block bytes.Buffer
@@ -141,6 +141,9 @@ func sendHTTP2(addr string, r wireRequest) (response, error) {
 		err = errors.Join(err, headers(lowered(r.Trailers), true))
 	}
 	if err != nil {
+		return response{}, err
+	}
+	if _, err := conn.Write(out.Bytes()); err != nil {
 		return response{}, err
 	}
 	resp := response{Header: make(http.Header)}
@@ -189,7 +192,7 @@ const (
 func sendHTTP3(addr string, r wireRequest) (response, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := quic.DialAddr(ctx, addr, attackTLS("h3"), nil)
+	conn, err := quic.DialAddr(ctx, addr, attackTLS("h3"), &quic.Config{HandshakeIdleTimeout: patience, MaxIdleTimeout: patience})
 	if err != nil {
 		return response{}, err
 	}

@@ -40,7 +40,7 @@ func TestForwardAuthHeaderNames(t *testing.T) {
 		"http://:8080 {": "http://:{$PORT}, https://" + attackHost + ":{$TLS} {\ntls internal",
 		":9100":          portOf(judge.URL), ":9000": portOf(backend.addr),
 	}), "TLS="+g.tls)
-	g.awaitCertificate(t)
+	awaitCertificate(t, "127.0.0.1:"+g.tls, attackHost)
 	g.checkNames(t, allProtocols, backend, "SocialPatra-", 150, false)
 }
 

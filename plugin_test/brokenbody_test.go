@@ -181,7 +181,7 @@ func (c *crowd) wait() { c.group.Wait() }
 // the connection, which it must.
 func answersUntilClose(t *namedT, conn net.Conn, method string) (statuses []int, bodies []string) {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(patience / 3))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	in := bufio.NewReader(conn)
 	for {
 		resp, err := http.ReadResponse(in, &http.Request{Method: method})
@@ -232,10 +232,9 @@ func TestBrokenBodies(t *testing.T) {
 						return
 					}
 					defer conn.Close()
-					if _, err := io.WriteString(conn, head(site, "POST", request)+body); err != nil {
-						t.Error(err)
-						return
-					}
+					// The server may have answered, and closed the connection, before all
+					// is written. The answer is there to be read nonetheless.
+					_, _ = io.WriteString(conn, head(site, "POST", request)+body)
 					if strings.HasPrefix(shape, "short") {
 						conn.(*net.TCPConn).CloseWrite()
 					}

@@ -52,20 +52,27 @@ func (g *gateway) adminDo(t testing.TB, method, path, body string) response {
 	return g.send(t, g.admin, method, "http://"+g.Admin+path, body, headers)
 }
 
-// send sends a request again that a reload has cut off: Caddy gives its servers
-// up for new ones, and what these have not read by then is not done.
+// send is do with any client and URL.
 func (g *gateway) send(t testing.TB, client *http.Client, method, url, body string, headers []string) response {
 	t.Helper()
-	for range 4 {
-		resp, err := attempt(t.Context(), client, method, url, body, headers)
-		if err == nil || time.Now().Unix()-g.reloaded.Load() > 5 {
-			if err != nil {
-				t.Error(err)
-			}
-			return resp
+	resp, err := g.despiteReloads(func() (response, error) { return attempt(t.Context(), client, method, url, body, headers) })
+	if err != nil {
+		t.Error(err)
+	}
+	return resp
+}
+
+// despiteReloads sends a request again that a reload has cut off: Caddy gives its
+// servers up for new ones, and what these have not read by then is not done.
+func (g *gateway) despiteReloads(try func() (response, error)) (resp response, err error) {
+	for range 5 {
+		begun := time.Now().Unix()
+		resp, err = try()
+		if err == nil || begun-g.reloaded.Load() > 5 { // since then there may have been one
+			break
 		}
 	}
-	return send(t, client, method, url, body, headers)
+	return resp, err
 }
 
 func send(t testing.TB, client *http.Client, method, url, body string, headers []string) response {
@@ -98,21 +105,27 @@ func attempt(ctx context.Context, client *http.Client, method, url, body string,
 // returns the answer. The request must ask for the connection to be closed.
 func (g *gateway) raw(t testing.TB, request string) response {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(conn, strings.ReplaceAll(request, "\n", "\r\n")); err != nil {
-		t.Fatal(err)
-	}
 	method, _, _ := strings.Cut(request, " ")
-	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	resp, err := g.despiteReloads(func() (response, error) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+		if err != nil {
+			return response{}, err
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(conn, strings.ReplaceAll(request, "\n", "\r\n")); err != nil {
+			return response{}, err
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+		if err != nil {
+			return response{}, err
+		}
+		return readBody(resp)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return readAll(t, resp)
+	return resp
 }
 
 func readAll(t testing.TB, resp *http.Response) response {

@@ -22,11 +22,18 @@ await fetch("/report", {method: "POST", body: report.join("\n")});
 func TestClientInABrowser(t *testing.T) {
 	g, _ := startSite(t)
 	p := startPages(t, g.URL)
-	token := g.token(t, "--scope", "posts:read", "--per-minute", "60", "--burst", "1")
-	if err := callingPage.Execute(&p.html, map[string]string{"Gateway": g.URL, "Key": token}); err != nil {
-		t.Fatal(err)
+	var report []string
+	for range 5 { // where the bucket was full again between the two, which takes a second, neither waits
+		token := g.token(t, "--scope", "posts:read", "--per-minute", "60", "--burst", "1")
+		p.html.Reset()
+		if err := callingPage.Execute(&p.html, map[string]string{"Gateway": g.URL, "Key": token}); err != nil {
+			t.Fatal(err)
+		}
+		report = strings.Split(string(p.open(t, "http://127.0.0.1:"+p.port)), "\n")
+		if len(report) > 3 {
+			break
+		}
 	}
-	report := strings.Split(string(p.open(t, "http://127.0.0.1:"+p.port)), "\n")
 	if len(report) != 4 || !strings.HasPrefix(report[0], "HTTP 429 rate_limited: waiting 1.") || report[1] != "200" || report[2] != "200" ||
 		!strings.HasPrefix(report[3], "HTTP 403: ") || !strings.Contains(report[3], `"code":"route_not_mapped"`) {
 		t.Errorf("the page reports %q", report)

@@ -144,16 +144,18 @@ func TestConsoleNamesAndNumbers(t *testing.T) {
 	}
 	s.visits(t, "names.mjs", map[string]any{"keys": ids, "names": names, "longest": longest, "count": keys})
 	for _, path := range []string{"/settings/api-keys/", "/settings/api-keys/keys/" + longest} {
-		quickest := time.Hour // of several, as this machine may be busy
-		for range 20 {
+		// Of several, and as many as that takes, as this machine may be busy.
+		const want = 100 * time.Millisecond
+		quickest := time.Hour
+		for i, first := 0, time.Now(); i < 20 || quickest > want && time.Since(first) < patience; i++ {
 			begun := time.Now()
 			if resp := s.do(t, "GET", path, "", "Cookie: session=ada"); resp.Status != 200 {
 				t.Errorf("%s: %d", path, resp.Status)
 			}
 			quickest = min(quickest, time.Since(begun))
 		}
-		if t.Logf("%s takes %v", path, quickest); quickest > 100*time.Millisecond {
-			t.Errorf("%s takes %v, want at most 100 ms", path, quickest)
+		if t.Logf("%s takes %v", path, quickest); quickest > want {
+			t.Errorf("%s takes %v, want at most %v", path, quickest, want)
 		}
 	}
 }

@@ -39,6 +39,7 @@ type notifications struct{ *net.UnixConn }
 
 func (n notifications) await(t testing.TB, want string) {
 	t.Helper()
+	n.SetReadDeadline(time.Now().Add(patience))
 	buffer := make([]byte, 4096)
 	for {
 		size, err := n.Read(buffer)
@@ -72,10 +73,10 @@ func TestUnitRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(patience))
 	told := notifications{conn}
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	// The service runs while all of the other commands do, and each of them may take long.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 4*patience)
 	defer cancel()
 	run := func(line string, more ...string) *exec.Cmd {
 		args := append(strings.Fields(line), more...)

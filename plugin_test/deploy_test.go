@@ -113,6 +113,7 @@ func TestDeployedGateway(t *testing.T) {
 	if resp := send(t, g.client, "GET", metrics, "", nil); resp.Status != 200 {
 		t.Errorf("metrics: %d", resp.Status)
 	}
+	await(t, "line of the request", func() bool { return len(g.logged(t, withMessage("handled request"))) > 0 })
 	scanForSecret(t, token, g.Dir)
 }
 

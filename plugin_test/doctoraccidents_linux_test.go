@@ -122,8 +122,9 @@ func TestDoctorTellsAccidents(t *testing.T) {
 		// With Keygate in it, it would look, and not start.
 		other.writeConfig(t, "{\n\tpersist_config off\n}\nhttp://127.0.0.1:{$PORT} {\n\tbind 127.0.0.1\n\trespond 401\n}\n")
 		other.start(t)
+		t.Cleanup(func() { other.kill9(t) }) // where nothing below does
 		do := g.doctor(t).says(t, "ports", "fail", fmt.Sprintf("process %d", other.cmd.Process.Pid), "by turns")
-		g.follow(t, do[strings.Index(do, "kill"):])
+		g.follow(t, do[max(0, strings.Index(do, "kill")):])
 		<-other.exited
 		// The gateway itself looks once a second.
 		await(t, "good health", func() bool { return g.cli(t, "keygate", "doctor").Code == 0 })

@@ -13,7 +13,7 @@ import (
 // out what only a file has.
 func TestFleetDoctor(t *testing.T) {
 	server := redistest.Start(t)
-	g := startFleet(t, fleetStore(server.Addr, "stale_max 1h"))[0]
+	g := startFleet(t, fleetStore(server.Addr, "stale_max 1h", patient))[0]
 	g.createKey(t, "--scope", "posts:read")
 	e := g.doctor(t)
 	for _, check := range []string{"store", "owner", "lock", "disk"} {

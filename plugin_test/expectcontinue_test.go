@@ -36,7 +36,7 @@ func TestExpectContinueIsAnsweredAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					conn.SetReadDeadline(time.Now().Add(patience / 3))
+					conn.SetReadDeadline(time.Now().Add(patience))
 					in := bufio.NewReader(conn)
 					resp, err := http.ReadResponse(in, nil)
 					for err == nil && resp.StatusCode == 100 && (passes || site == "proxied") {

@@ -33,7 +33,7 @@ func startFleet(t testing.TB, stores ...string) []*gateway {
 
 // patient keeps a machine that is busy with other tests from looking like an
 // engine that is away.
-const patient = "timeout 5s\nheartbeat 2s"
+const patient = "timeout 5s\nheartbeat 10s"
 
 func startThree(t testing.TB) ([]*gateway, *redistest.Server) {
 	t.Helper()
@@ -58,6 +58,7 @@ func (g *gateway) until(t testing.TB, token string, status int) time.Duration {
 
 // Three gateways offered three times what a key may have pass what one would.
 func TestFleetPassesWhatOneGatewayWould(t *testing.T) {
+	sameDay()
 	fleet, _ := startThree(t)
 	const quota = 60
 	token := fleet[0].token(t, "--scope", "posts:read", "--per-day", fmt.Sprint(quota), "--per-minute", "1000000")

@@ -24,6 +24,7 @@ func TestFleetOutage(t *testing.T) {
 	}
 	for name, b := range breaks {
 		t.Run(name, func(t *testing.T) {
+			sameDay()
 			server := redistest.Start(t)
 			closed := fleetStore(server.Addr)
 			shared := fleetStore(server.Addr, "stale_max 10m", "on_outage share")

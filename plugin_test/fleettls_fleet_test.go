@@ -28,7 +28,7 @@ func TestFleetTLS(t *testing.T) {
 	redistest.Start(t, "--tls-port", port, "--tls-auth-clients", "yes",
 		"--tls-cert-file", ca.file("server.pem"), "--tls-key-file", ca.file("server.key"), "--tls-ca-cert-file", ca.file("ca.pem"))
 	tls := func(lines ...string) string {
-		return fleetStore("127.0.0.1:"+port, "tls {\n"+strings.Join(lines, "\n")+"\n}")
+		return fleetStore("127.0.0.1:"+port, "tls {\n"+strings.Join(lines, "\n")+"\n}", patient)
 	}
 	trusted, cert, key := "ca "+ca.file("ca.pem"), "cert "+ca.file("client.pem"), "key "+ca.file("client.key")
 

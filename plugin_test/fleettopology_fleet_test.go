@@ -43,6 +43,7 @@ func TestFleetFailsOver(t *testing.T) {
 }
 
 func TestFleetOnACluster(t *testing.T) {
+	sameDay()
 	cluster := redistest.StartCluster(t, 3)
 	store := fleetStore(strings.Join(cluster.Addrs(), " "), patient)
 	fleet := startFleet(t, store, store)

@@ -98,7 +98,7 @@ func TestReportedWebSocketEndsWithItsKey(t *testing.T) {
 	ws.echo(t, "hello")
 	other.echo(t, "hello")
 	g.mustCLI(t, "revoke", k.ID)
-	ws.awaitEnd(t, time.Now().Add(socketGrace))
+	ws.awaitEnd(t, time.Now().Add(patience)) // how soon is TestWebSocketEndsWithItsKey's matter
 	other.echo(t, "still here")
 	denied(t, g.do(t, "GET", "/v1/posts", "", bearer(token)), 401, "key_revoked")
 	if r := g.cli(t, "keygate", "health"); r.Code != 0 || !strings.Contains(r.Stderr, "mode report: nothing is enforced by keygate at Caddyfile:") {

@@ -1,7 +1,6 @@
 package plugin_test
 
 import (
-	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/http"
@@ -143,20 +142,8 @@ func startNameGateway(t *testing.T, options, servers, backend string) *nameGatew
 	config := strings.NewReplacer("OPTIONS", options, "SERVERS", servers, "BACKEND", backend).Replace(nameSite)
 	g.gateway = startCaddy(t, config, "TLS="+g.tls)
 	g.reader, g.token = g.createKey(t, "--scope", "posts:read", "--per-minute", "1000000", "--per-day", "1000000")
-	g.awaitCertificate(t)
+	awaitCertificate(t, "127.0.0.1:"+g.tls, attackHost)
 	return g
-}
-
-// awaitCertificate returns when TLS is served, which Caddy is ready before.
-func (g *nameGateway) awaitCertificate(t testing.TB) {
-	t.Helper()
-	await(t, "TLS on "+g.tls, func() bool {
-		conn, err := tls.Dial("tcp", "127.0.0.1:"+g.tls, attackTLS("h2"))
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
 }
 
 func (g *nameGateway) send(protocol string, r wireRequest) (response, error) {

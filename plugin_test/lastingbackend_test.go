@@ -33,16 +33,23 @@ func (m *moment) now() {
 	close(m.happened)
 }
 
-// by waits for the moment, which must come within the time.
-func (m *moment) by(t testing.TB, what string, last time.Time) {
+// wait waits for the moment.
+func (m *moment) wait(t testing.TB, what string) {
 	t.Helper()
 	select {
 	case <-m.happened:
 	case <-time.After(patience):
 		t.Fatalf("not true at all: %s", what)
 	}
-	if late := m.at.Sub(last); late > 0 {
-		t.Errorf("%v too late: %s", late, what)
+}
+
+// by waits for the moment, which must come within the time, but for what the machine
+// adds to it.
+func (m *moment) by(t testing.TB, what string, last time.Time, added func() time.Duration) {
+	t.Helper()
+	m.wait(t, what)
+	if late := m.at.Sub(last); late > added() {
+		t.Errorf("%v too late, where the machine adds %v: %s", late, added(), what)
 	}
 }
 
@@ -59,8 +66,10 @@ func (b *lastingBackend) endOf(name string) *moment { return b.moment(b.ended, n
 // begins waits until a request is here.
 func (b *lastingBackend) begins(t testing.TB, name string) {
 	t.Helper()
-	b.moment(b.begun, name).by(t, "the backend has the request", time.Now().Add(patience))
+	b.beginOf(name).wait(t, "the backend has the request")
 }
+
+func (b *lastingBackend) beginOf(name string) *moment { return b.moment(b.begun, name) }
 
 func (b *lastingBackend) moment(of map[string]*moment, name string) *moment {
 	b.mu.Lock()
@@ -73,7 +82,7 @@ func (b *lastingBackend) moment(of map[string]*moment, name string) *moment {
 
 func (b *lastingBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.Header.Get("Test")
-	b.moment(b.begun, name).now()
+	b.beginOf(name).now()
 	defer b.endOf(name).now()
 	_, kind, _ := strings.Cut(r.URL.Path[1:], "/")
 	switch kind {

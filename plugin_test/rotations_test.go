@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // chain is a key and what rotations made of it. The last of them is the newest.
@@ -140,16 +141,29 @@ func TestRotationsShareOneBucket(t *testing.T) {
 	t.Parallel()
 	g, _ := startSite(t)
 	c := g.startChain(t, "--per-minute", "1")
-	if passed := c.use(t, g); passed != 1 {
+	began := time.Now()
+	last := began // before the last request that passed
+	passed := c.use(t, g)
+	if passed != 1 {
 		t.Fatalf("%d passed", passed)
 	}
 	for range 3 {
 		c.rotate(t, g, "1h")
 	}
+	// What comes back while a busy machine is at this, one a minute, may pass.
 	empty := func() {
 		t.Helper()
 		for _, token := range c.tokens {
-			denied(t, g.get(t, token), 429, "rate_limited")
+			asked := time.Now()
+			resp := g.get(t, token)
+			if resp.Status != http.StatusOK {
+				denied(t, resp, 429, "rate_limited")
+				continue
+			}
+			last = asked
+			if passed++; passed > 1+int(time.Since(began)/time.Minute) {
+				t.Errorf("%d requests passed in %v", passed, time.Since(began))
+			}
 		}
 	}
 	empty()
@@ -159,7 +173,7 @@ func TestRotationsShareOneBucket(t *testing.T) {
 	g.start(t)
 	empty()
 	out := g.mustCLI(t, "explain", "--json", c.keys[2].ID, "--method", "GET", "--path", "/v1/posts")
-	if !strings.Contains(out, `"reason":"rate_limited"`) {
+	if !strings.Contains(out, `"reason":"rate_limited"`) && time.Since(last) < time.Minute {
 		t.Errorf("explained as %s", out)
 	}
 }

@@ -94,7 +94,7 @@ func TestFleetRotationsShareBatches(t *testing.T) {
 func TestFleetRotationsShareAShare(t *testing.T) {
 	sameDay()
 	const quota = 60
-	fleet, server, c := startTwo(t, quota, "on_outage share", "stale_max 1m")
+	fleet, server, c := startTwo(t, quota, "on_outage share", "stale_max 10m") // longer than any machine takes for what follows
 	knowEachOther(t, server, len(fleet))
 	server.Stop()
 	defer server.Cont()

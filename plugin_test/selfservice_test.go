@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/socialpatra/keygate/adminapi"
@@ -90,7 +91,8 @@ func startConsole(t testing.TB, recipe, sessions string, files map[string]string
 	return c
 }
 
-// awaitCertificate waits until a site of Caddy's own authority can be asked over TLS.
+// awaitCertificate waits until a site of Caddy's own authority can be asked over TLS:
+// the admin endpoint answers before.
 func awaitCertificate(t testing.TB, addr, host string) {
 	t.Helper()
 	await(t, "certificate", func() bool {
@@ -168,10 +170,14 @@ const people = `{
 
 const password = "correct horse battery"
 
+// sessionsBinary builds the session service once: a build over a program that another
+// test begins to run may make that fail.
+var sessionsBinary = sync.OnceValues(func() (string, error) { return buildCaddy("sessions", "..", "./docs/self-service/sessions") })
+
 // startSessions runs the session service of the page, and returns its address.
 func startSessions(t testing.TB) string {
 	t.Helper()
-	binary, err := buildCaddy("sessions", "..", "./docs/self-service/sessions")
+	binary, err := sessionsBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

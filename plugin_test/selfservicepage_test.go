@@ -15,9 +15,10 @@ func TestRecipePageInABrowser(t *testing.T) {
 	c := startConsole(t, recipe(t, "A page of your own", 0), startSessions(t), nil)
 	c.servePage(t)
 	tb := openTab(t, c.URL+"/settings/keys.html")
-	tb.awaitText("document.title", "API keys")
+	const page = `document.title + " is " + document.readyState` // a title may be there before the rest
+	tb.awaitText(page, "API keys is complete")
 	tb.eval(`document.querySelector("a").click()`)
-	tb.awaitText("document.title", "Sign in")
+	tb.awaitText(page, "Sign in is complete")
 	tb.eval(`document.forms[0].elements.name.value = %s; document.forms[0].elements.password.value = %s; document.forms[0].submit()`, "ada", password)
 	tb.awaitText("document.title", "API keys")
 	tb.awaitText(`document.getElementById("scopes").textContent`, "posts:read")

@@ -3,8 +3,6 @@ package plugin_test
 import (
 	"strings"
 	"testing"
-
-	"github.com/socialpatra/keygate/internal/redis/redistest"
 )
 
 // While the disk does not answer, a revocation hangs. Requests are decided, and
@@ -25,11 +23,11 @@ func TestDiskDoesNotAnswer(t *testing.T) {
 	defer release()
 	revoked := make(chan response, 1)
 	go func() { revoked <- g.adminDo(t, "POST", "/keygate/keys/"+k.ID+"/revoke", "") }()
-	redistest.Until(t, "metrics tell of the change", func() bool { return waiting() > 0 })
+	await(t, "metric that tells of the change", func() bool { return waiting() > 0 })
 	if resp := g.get(t, token); resp.Status != 200 {
 		t.Errorf("a request: %d %s", resp.Status, resp.Body)
 	}
-	redistest.Until(t, "health tells of the change", func() bool {
+	await(t, "health that tells of the change", func() bool {
 		r := g.cli(t, "keygate", "health")
 		return r.Code == 0 && r.Stdout == "ready\n" && strings.Contains(r.Stderr, "warning: a change has waited for ")
 	})
@@ -41,7 +39,7 @@ func TestDiskDoesNotAnswer(t *testing.T) {
 		t.Errorf("the revocation: %d %s", resp.Status, resp.Body)
 	}
 	denied(t, g.get(t, token), 401, "key_revoked")
-	redistest.Until(t, "no change waits", func() bool { return waiting() == 0 })
+	await(t, "end of the waiting", func() bool { return waiting() == 0 })
 	if r := g.cli(t, "keygate", "health"); r.Code != 0 || strings.Contains(r.Stderr, "warning") {
 		t.Errorf("afterwards: %+v", r)
 	}

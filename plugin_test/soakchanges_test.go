@@ -14,10 +14,11 @@ import (
 // streamCloseDelay is how long the soak's sockets outlive a reload.
 const streamCloseDelay = 10 * time.Second
 
-// soakSite is the config of the soak: NUMBER is another at each reload.
+// soakSite is the config of the soak: NUMBER is another at each reload. Its grace
+// period outlasts any request on a machine that is slow: what it cuts off is counted.
 const soakSite = `
 {
-	grace_period 5s
+	grace_period 30s
 	SERVERS
 	keygate {
 		store bbolt ./data/keygate.db

@@ -25,7 +25,10 @@ type account struct {
 	cancelled                atomic.Int64 // given up by the client: counted or not, nobody can say
 	cut                      atomic.Int64 // without an answer for no fault of the client: never counted
 
-	first, last time.Time // answer, of a limited key
+	// Of a limited key: when it was asked for the first time and was answered that, when
+	// it was answered last, and when it was asked last of those times that it was refused.
+	asked, first, last, empty time.Time
+	paused                    time.Duration // without an answer for so long that the bucket may have been full
 }
 
 func (s *soak) account(name string, flags ...string) *account {
@@ -183,9 +186,17 @@ func (s *soak) refused(pause time.Duration) {
 // limited has requests of keys that are over their limits most of the time.
 func (s *soak) limited(a *account, pause time.Duration, code string) {
 	s.every(a.name, pause, func() {
+		asked := time.Now()
 		resp := s.ask(a, "GET", "/v1/posts", noBody, bearer(a.token))
-		if a.last = time.Now(); a.first.IsZero() {
-			a.first = a.last
+		now := time.Now()
+		if a.first.IsZero() {
+			a.asked, a.first, a.last = asked, now, now
+		}
+		if pause := now.Sub(a.last); pause > soakBurst/2*time.Second {
+			a.paused += pause
+		}
+		if a.last = now; resp.Status == 429 {
+			a.empty = asked
 		}
 		switch {
 		case resp.Status == 200:
@@ -363,22 +374,26 @@ func (s *soak) killedSockets(pause time.Duration) {
 		if a.id, a.token = s.createByAPI("ended"); a.id == "" {
 			return
 		}
+		opened := time.Now()
 		ws := s.socket(a)
 		if ws == nil {
 			return
 		}
 		defer ws.conn.Close()
 		if err := ws.talk(); err != nil {
-			s.fault("a new socket: %v", err)
+			if time.Since(opened) < streamCloseDelay-time.Second {
+				s.fault("a new socket: %v", err)
+			}
 			return
 		}
 		if !s.revokeByAPI(a.id) {
 			return
 		}
 		s.wantRevoked(a.token)
-		ws.conn.SetReadDeadline(time.Now().Add(socketGrace))
+		// Later than this a reload might be what ends it.
+		ws.conn.SetReadDeadline(time.Now().Add(streamCloseDelay - time.Second))
 		if _, err := io.Copy(io.Discard, ws.r); errors.Is(err, os.ErrDeadlineExceeded) {
-			s.fault("a socket is open %v after its key was revoked", socketGrace)
+			s.fault("a socket is open more than %v after its key was revoked", socketGrace)
 		}
 	})
 }

@@ -74,6 +74,14 @@ func openTab(t *testing.T, address string) *tab {
 // call does one thing in the browser, and reads what comes of it.
 func (tb *tab) call(method string, params, result any) {
 	tb.t.Helper()
+	if refused := tb.try(method, params, result); refused != "" {
+		tb.t.Fatalf("%s: %s", method, refused)
+	}
+}
+
+// try is call where the browser may refuse, and returns why.
+func (tb *tab) try(method string, params, result any) (refused string) {
+	tb.t.Helper()
 	tb.calls++
 	message := map[string]any{"id": tb.calls, "method": method, "params": params}
 	if tb.session != "" {
@@ -103,12 +111,12 @@ func (tb *tab) call(method string, params, result any) {
 			continue // an event
 		}
 		if answer.Error != nil {
-			tb.t.Fatalf("%s: %s", method, answer.Error.Message)
+			return answer.Error.Message
 		}
 		if err := json.Unmarshal(answer.Result, result); err != nil {
 			tb.t.Fatal(err)
 		}
-		return
+		return ""
 	}
 }
 
@@ -123,10 +131,14 @@ func (tb *tab) eval(script string, args ...any) string {
 		}
 		args[i] = string(quoted)
 	}
-	return tb.run(fmt.Sprintf(script, args...))
+	value, refused := tb.run(fmt.Sprintf(script, args...))
+	if refused != "" {
+		tb.t.Fatalf("%s: %s", script, refused)
+	}
+	return value
 }
 
-func (tb *tab) run(script string) string {
+func (tb *tab) run(script string) (value, refused string) {
 	tb.t.Helper()
 	var result struct {
 		Result           struct{ Value any }
@@ -134,19 +146,21 @@ func (tb *tab) run(script string) string {
 			Exception struct{ Description string }
 		}
 	}
-	tb.call("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true, "allowUnsafeEvalBlockedByCSP": false}, &result)
+	refused = tb.try("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true, "allowUnsafeEvalBlockedByCSP": false}, &result)
 	if e := result.ExceptionDetails; e != nil {
-		return "exception: " + e.Exception.Description
+		return "exception: " + e.Exception.Description, refused
 	}
-	return fmt.Sprint(result.Result.Value)
+	return fmt.Sprint(result.Result.Value), refused
 }
 
-// awaitText polls until a script gives a text with a part in it, and returns it.
+// awaitText polls until a script gives a text with a part in it, and returns it. While
+// one page takes the place of another, the browser may refuse to run any.
 func (tb *tab) awaitText(script, part string) (text string) {
 	tb.t.Helper()
 	await(tb.t, "text "+part+" of "+script, func() bool {
-		text = tb.run(script)
-		return strings.Contains(text, part)
+		var refused string
+		text, refused = tb.run(script)
+		return refused == "" && strings.Contains(text, part)
 	})
 	return text
 }

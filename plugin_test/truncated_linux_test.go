@@ -60,6 +60,7 @@ func TestTruncatedWhileServing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			sameDay()
 			g, _ := startSite(t)
 			k, token := g.createKey(t, "--scope", "posts:read")
 			writer := g.token(t, "--scope", "posts:write")

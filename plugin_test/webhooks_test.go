@@ -66,6 +66,24 @@ func (r *hookReceiver) messages() []hookMessage {
 	return slices.Clone(r.got)
 }
 
+// times returns how often each message came, by what it is and the key that it is about.
+func (r *hookReceiver) times() map[string]int {
+	n := make(map[string]int)
+	for _, m := range r.messages() {
+		n[m.Type+" "+m.Data.KeyID]++
+	}
+	return n
+}
+
+// again returns how often the gateway has said that it sends a message again: an answer
+// may come too late on a busy machine.
+func (g *gateway) again(t testing.TB, id string) int {
+	t.Helper()
+	return len(g.logged(t, func(entry map[string]any) bool {
+		return entry["id"] == id && entry["msg"] == "a webhook message was not delivered; it will be tried again"
+	}))
+}
+
 // TestWebhookOutlivesKill kills Caddy between a delivery and its note, and changes a
 // key while nothing runs. The message comes again as it was, and the change comes once.
 func TestWebhookOutlivesKill(t *testing.T) {
@@ -88,22 +106,24 @@ func TestWebhookOutlivesKill(t *testing.T) {
 	close(goOn)
 	g.mustCLI(t, "revoke", "--db", "data/keygate.db", k.ID)
 	g.start(t)
-	await(t, "message of the second change", func() bool {
-		return slices.ContainsFunc(r.messages(), func(m hookMessage) bool { return m.Type == "key.revoked" })
-	})
-	await(t, "second delivery of the first", func() bool { return len(r.messages()) >= 3 })
-	bodies := make(map[string]string)
-	for _, m := range r.messages() {
+	created, revoked := "key.created "+k.ID, "key.revoked "+k.ID
+	await(t, "message of the second change", func() bool { return r.times()[revoked] > 0 })
+	await(t, "second delivery of the first", func() bool { return r.times()[created] > 1 })
+	bodies, most := make(map[string]string), map[string]int{created: 2, revoked: 1}
+	messages := r.messages()
+	for _, m := range messages {
 		if body, again := bodies[m.id]; again && body != m.body {
 			t.Errorf("%s said %s and then %s", m.id, body, m.body)
+		} else if !again {
+			most[m.Type+" "+m.Data.KeyID] += g.again(t, m.id)
 		}
 		bodies[m.id] = m.body
 		if m.Data.KeyID != k.ID || strings.Contains(m.body, token) {
 			t.Errorf("told %s", m.body)
 		}
 	}
-	if len(bodies) != 2 || len(r.messages()) != 3 {
-		t.Errorf("told %v", r.messages())
+	if len(bodies) != 2 || len(messages) > most[created]+most[revoked] {
+		t.Errorf("told %v, want no more than %v", messages, most)
 	}
 	log, err := os.ReadFile(g.Log)
 	if err != nil {
@@ -135,13 +155,16 @@ func TestWebhookReload(t *testing.T) {
 			t.Fatalf("config %d: %+v", i, result)
 		}
 	}
-	await(t, "message of each", func() bool { return len(r.messages()) >= len(want) })
+	await(t, "message of each", func() bool { return len(r.times()) >= len(want) })
 	k, _ := g.createKey(t, "--scope", "posts:read")
 	want = append(want, k.ID)
-	await(t, "message of the last", func() bool { return len(r.messages()) >= len(want) })
+	await(t, "message of the last", func() bool { return len(r.times()) >= len(want) })
 	var got []string
+	times := make(map[string]int)
 	for _, m := range r.messages() {
-		got = append(got, m.Data.KeyID)
+		if times[m.id]++; times[m.id] == 1 || times[m.id] > 1+g.again(t, m.id) {
+			got = append(got, m.Data.KeyID)
+		}
 	}
 	slices.Sort(got)
 	if slices.Sort(want); !slices.Equal(got, want) {
