@@ -208,7 +208,8 @@ func (t *together) test(n int, more ...string) ([]byte, error) {
 	cmd.Dir = t.r.p.dir
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "KEYGATE_MUTANT="+strconv.Itoa(n))
-	return cmd.CombinedOutput()
+	out, err := cmd.CombinedOutput()
+	return out, errors.Join(err, ctx.Err()) // of a program that was ended, err says no more than that
 }
 
 // run runs a mutant that is in the program.
