@@ -150,8 +150,11 @@ func (w *walker) one(fault redistest.Fault, call int, repeats bool) bool {
 		c.Addresses = []string{gate[0].Addr}
 	}
 	s := open(w.t, c)
-	if w.op.done != nil {
-		_, _ = w.op.done(s, n) // so that what is read for the first time is read before
+	if w.op.done != nil { // so that what is read for the first time is read before
+		redistest.Until(w.t, w.op.name+" is to be done", func() bool {
+			_, err := w.op.done(s, n)
+			return err == nil
+		})
 	}
 	gate.Break(call, fault, ofStore)
 	err := w.op.run(s, n)
