@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 )
@@ -35,7 +36,7 @@ type received struct {
 func startBackend(t testing.TB) *backend {
 	t.Helper()
 	b := new(backend)
-	bin := httpbin.New()
+	bin := httpbin.New(httpbin.WithMaxDuration(time.Hour)) // or it ends a WebSocket after ten seconds, whether its key has ended or not
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.record(r)
 		if strings.HasPrefix(r.URL.Path, "/v1/") {

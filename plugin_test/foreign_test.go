@@ -97,8 +97,9 @@ func TestReportedWebSocketEndsWithItsKey(t *testing.T) {
 	other, _ := g.upgrade(t, "/websocket/echo", "websocket", "Cookie: session=1")
 	ws.echo(t, "hello")
 	other.echo(t, "hello")
+	added := g.delays(t.Context(), t)
 	g.mustCLI(t, "revoke", k.ID)
-	ws.awaitEnd(t, time.Now().Add(patience)) // how soon is TestWebSocketEndsWithItsKey's matter
+	ws.awaitEnd(t, time.Now(), added)
 	other.echo(t, "still here")
 	denied(t, g.do(t, "GET", "/v1/posts", "", bearer(token)), 401, "key_revoked")
 	if r := g.cli(t, "keygate", "health"); r.Code != 0 || !strings.Contains(r.Stderr, "mode report: nothing is enforced by keygate at Caddyfile:") {

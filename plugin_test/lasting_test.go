@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +42,6 @@ const lastingSite = `
 	keygate {
 		scope queue:read GET,POST /v1/*
 		scope queue:read GET /websocket/echo websocket
-		public GET /public/*
 	}
 	reverse_proxy {$BACKEND} {
 		fail_duration 1m
@@ -102,27 +100,6 @@ func startLastingSite(t testing.TB, site string) *lastingGateway {
 // five seconds without a packet.
 func patientQUIC() *quic.Config {
 	return &quic.Config{MaxIncomingStreams: -1, KeepAlivePeriod: 10 * time.Second, HandshakeIdleTimeout: patience, MaxIdleTimeout: patience}
-}
-
-// delays asks for something quick all the time, and returns what tells how much a busy
-// machine may add to a wait: twice the longest time from one answer to the next.
-func (g *lastingGateway) delays(ctx context.Context, t testing.TB) func() time.Duration {
-	t.Helper()
-	var longest, last atomic.Int64 // nanoseconds from begin on
-	begin := time.Now()
-	go func() {
-		for n := 0; ctx.Err() == nil; n++ {
-			if _, err := attempt(ctx, g.client, "GET", g.URL+"/public/quick", "", []string{fmt.Sprint("Test: quick ", n)}); err == nil {
-				now := int64(time.Since(begin))
-				longest.Store(max(longest.Load(), now-last.Load()))
-				last.Store(now)
-			}
-			<-time.After(20 * time.Millisecond)
-		}
-	}()
-	return func() time.Duration {
-		return 2 * max(time.Duration(longest.Load()), time.Since(begin)-time.Duration(last.Load()))
-	}
 }
 
 // stream is one request that does not end by itself.
