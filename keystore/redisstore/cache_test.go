@@ -14,9 +14,10 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// calm is a configuration whose heartbeat is too slow to mend anything.
+// calm is a configuration for what is about no fault: a machine that stops for seconds
+// is none, and the heartbeat is too slow to mend anything.
 func calm(address string) redis.Config {
-	return redis.Config{Addresses: []string{address}, Timeout: 2 * time.Second, Heartbeat: 10 * time.Second}
+	return redis.Config{Addresses: []string{address}, Timeout: 10 * time.Second, Heartbeat: 10 * time.Second}
 }
 
 // TestChangedWhileRead has a key revoked after the engine was asked for it, and

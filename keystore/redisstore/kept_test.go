@@ -54,7 +54,7 @@ func TestEvictedIndex(t *testing.T) {
 func TestCreateOff(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	conn := dial(t, config(server.Addr))
+	conn := dial(t, calm(server.Addr))
 	if s, err := Open(conn, Config{Existing: true}); !errors.Is(err, keystore.ErrUnavailable) {
 		_ = s.Close()
 		t.Errorf("on an empty engine: %v", err)
@@ -62,7 +62,7 @@ func TestCreateOff(t *testing.T) {
 	if n := server.Do("DBSIZE"); n != "0" {
 		t.Errorf("%s keys were created", n)
 	}
-	open(t, config(server.Addr))
+	open(t, calm(server.Addr))
 	s, err := Open(conn, Config{Existing: true})
 	if err != nil {
 		t.Fatal(err)
@@ -73,10 +73,10 @@ func TestCreateOff(t *testing.T) {
 func TestOtherBrand(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	a := open(t, config(server.Addr))
+	a := open(t, calm(server.Addr))
 	succeeds(t, func() error { return a.SetBrand("patra") })
 	succeeds(t, func() error { return a.SetBrand("acme") }) // alone it may
-	b := open(t, config(server.Addr))
+	b := open(t, calm(server.Addr))
 	succeeds(t, func() error { return b.SetBrand("acme") })
 	if err := b.SetBrand("patra"); err == nil || !strings.Contains(err.Error(), "acme") {
 		t.Errorf("another brand: %v", err)
@@ -91,7 +91,7 @@ func TestOtherBrand(t *testing.T) {
 func TestForeign(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 4)
+	s := openWith(t, calm(server.Addr), 4)
 	succeeds(t, func() error { return s.AddUsage([]apikey.Usage{{ID: testKey(2).ID, Day: 20000, Allowed: 1}}) })
 	for _, name := range []string{s.names.recordOf(testKey(1).ID), s.names.useOf(testKey(2).ID)} {
 		server.Do("DEL", name)
@@ -173,7 +173,7 @@ func TestLacking(t *testing.T) {
 		acl = append(acl, "+"+p)
 	}
 	server.Do(acl...)
-	c := config(server.Addr)
+	c := calm(server.Addr)
 	c.Username, c.Password = "u", "p"
 	s := open(t, c)
 	if warnings := s.conn.Warnings(); len(warnings) != 0 {
@@ -206,11 +206,11 @@ func TestLacking(t *testing.T) {
 func TestSchemas(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := open(t, config(server.Addr))
+	s := open(t, calm(server.Addr))
 	succeeds(t, func() error { return s.Create(testKey(1), by) })
 	for _, existing := range []bool{false, true} {
 		server.Do("HSET", s.names.meta, "schema", "1")
-		newer, err := Open(dial(t, config(server.Addr)), Config{Existing: existing})
+		newer, err := Open(dial(t, calm(server.Addr)), Config{Existing: existing})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func TestSchemas(t *testing.T) {
 		}
 		for _, schema := range []string{"5", "99", "x"} {
 			server.Do("HSET", s.names.meta, "schema", schema)
-			if s, err := Open(dial(t, config(server.Addr)), Config{Existing: existing}); !errors.Is(err, keystore.ErrNewer) {
+			if s, err := Open(dial(t, calm(server.Addr)), Config{Existing: existing}); !errors.Is(err, keystore.ErrNewer) {
 				_ = s.Close()
 				t.Errorf("schema %s: %v", schema, err)
 			}

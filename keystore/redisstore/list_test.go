@@ -17,7 +17,7 @@ import (
 func TestListDamagedUse(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 4)
+	s := openWith(t, calm(server.Addr), 4)
 	for n := range 3 {
 		succeeds(t, func() error {
 			return s.AddUsage([]apikey.Usage{{ID: testKey(n).ID, Day: 20000, Allowed: 1, LastUsed: 20000 * 86400}})

@@ -36,9 +36,7 @@ func TestGaps(t *testing.T) {
 		keys, gaps = 20_000, 500
 	}
 	server := redistest.Start(t)
-	c := config(server.Addr)
-	c.Timeout, c.Heartbeat = 5*time.Second, time.Second
-	s := open(t, c)
+	s := open(t, calm(server.Addr))
 	if err := s.CreateAll(manyKeys(keys), by, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -153,9 +151,7 @@ func manyFaults(t *testing.T, fault func(*redistest.Server, *redistest.Proxy, *r
 	server := redistest.Start(t, "--appendfsync", "always")
 	c := redis.Config{Addresses: []string{server.Addr}}
 	well := open(t, c)
-	if err := well.CreateAll(manyKeys(changes), by, nil); err != nil {
-		t.Fatal(err)
-	}
+	succeeds(t, func() error { return well.CreateAll(manyKeys(changes), by, nil) })
 	proxy := redistest.NewProxy(t, server.Addr)
 	c.Addresses = []string{proxy.Addr}
 	s := open(t, c)

@@ -18,7 +18,7 @@ import (
 func TestOthersHear(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	c := config(server.Addr)
+	c := calm(server.Addr)
 	a, b := open(t, c), open(t, c)
 	k := testKey(1)
 	k.Opaque = true
@@ -53,8 +53,7 @@ func TestOthersHear(t *testing.T) {
 func TestAddUsage(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	c := config(server.Addr)
-	c.Timeout, c.Heartbeat = 5*time.Second, time.Second
+	c := calm(server.Addr)
 	a, b := openWith(t, c, 1), open(t, c)
 	id := testKey(0).ID
 	var wg sync.WaitGroup
@@ -83,7 +82,7 @@ func TestAddUsage(t *testing.T) {
 func TestMended(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	c := config(server.Addr)
+	c := calm(server.Addr)
 	s := openWith(t, c, 1)
 	k := testKey(5)
 	server.Do("SET", s.names.recordOf(k.ID), string(keystore.EncodeKey(&k)))

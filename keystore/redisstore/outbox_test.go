@@ -5,23 +5,16 @@ package redisstore
 import (
 	"errors"
 	"testing"
-	"time"
 
-	"github.com/socialpatra/keygate/internal/redis"
 	"github.com/socialpatra/keygate/internal/redis/redistest"
 	"github.com/socialpatra/keygate/keystore"
 )
-
-func slow(c redis.Config) redis.Config {
-	c.Timeout, c.Heartbeat = 5*time.Second, time.Second
-	return c
-}
 
 // TestOutboxHasOneHolder has two gateways that want one outbox.
 func TestOutboxHasOneHolder(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	c := slow(config(server.Addr))
+	c := calm(server.Addr)
 	a, b := openWith(t, c, 1), open(t, c)
 	holds := func(s *Store, holder string, want bool) {
 		t.Helper()
@@ -67,7 +60,7 @@ func TestOutboxHasOneHolder(t *testing.T) {
 // later: whoever has taken those finds it behind them.
 func TestLateEntryIsTaken(t *testing.T) {
 	t.Parallel()
-	s := open(t, slow(config(redistest.Start(t).Addr)))
+	s := open(t, calm(redistest.Start(t).Addr))
 	late := testKey(0)
 	audit, err := newAudit("create", nil, &late, by)
 	if err != nil {
@@ -98,7 +91,7 @@ func TestLateEntryIsTaken(t *testing.T) {
 func TestDamagedOutbox(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, slow(config(server.Addr)), 1)
+	s := openWith(t, calm(server.Addr), 1)
 	if _, _, err := s.OpenOutbox("box", "a", by.At); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestUseIsAddedOnceWhateverIsRefused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	const keys = 2*pageLen + 10
-	s := openWith(t, config(server.Addr), keys)
+	s := openWith(t, calm(server.Addr), keys)
 	for i, refused := range []int{0, 1, 250, pageLen - 1, pageLen, pageLen + 1, 2 * pageLen, keys - 1} {
 		t.Run(fmt.Sprint(refused), func(t *testing.T) {
 			day := apikey.Day(20000 + 10*i)

@@ -105,8 +105,7 @@ func TestPlaceTrail(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	server := redistest.Start(t)
-	c := config(server.Addr)
-	c.Timeout, c.Heartbeat = 5*time.Second, time.Second
+	c := calm(server.Addr)
 	s := open(t, c)
 	r := rand.New(rand.NewPCG(seed, 1))
 	for step := range 3 * placePage { // several pages
@@ -161,7 +160,7 @@ func TestPlaceTrail(t *testing.T) {
 func TestPlaceTrailByTurns(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := open(t, config(server.Addr))
+	s := open(t, calm(server.Addr))
 	fill := func() {
 		for range placePage * 5 / 8 { // two entries each
 			succeeds(t, func() error { return s.SetWorkspaceLimits("c", &apikey.WorkspaceLimits{PerDay: 1}, by) })
@@ -198,7 +197,7 @@ func mended(s *Store) error {
 func TestPlaceTrailPruned(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := open(t, config(server.Addr))
+	s := open(t, calm(server.Addr))
 	early := by
 	early.At = by.At.Add(-time.Hour)
 	for n := range 3 {
@@ -255,7 +254,7 @@ func TestPlaceTrailPruned(t *testing.T) {
 func TestPlacesChecked(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 3)
+	s := openWith(t, calm(server.Addr), 3)
 	n := &s.names
 	at := keystore.AuditPlace{Workspace: "acme", Number: 2}
 	for name, spoil := range map[string][]string{
@@ -293,7 +292,7 @@ func TestPlacesChecked(t *testing.T) {
 func TestPlaceOfDamaged(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 2)
+	s := openWith(t, calm(server.Addr), 2)
 	id := testKey(1).ID
 	server.Do("SET", s.names.recordOf(id), "rubbish")
 	server.Do("ZREM", s.names.workspaces, inWorkspace("acme", id.String()))
@@ -309,7 +308,7 @@ func TestPlaceOfDamaged(t *testing.T) {
 func TestPlaceOfLate(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := open(t, config(server.Addr))
+	s := open(t, calm(server.Addr))
 	k := inSome(1, "a")
 	succeeds(t, func() error { return s.Create(k, by) })
 	record, old, err := s.stored(k.ID)
@@ -329,7 +328,7 @@ func TestPlaceOfLate(t *testing.T) {
 	if done, err := c.swap(k.ID, record, keystore.EncodeKey(&k), by); !done || err != nil {
 		t.Fatal(done, err)
 	}
-	other := open(t, config(server.Addr))
+	other := open(t, calm(server.Addr))
 	succeeds(t, func() error { return other.Delete(k.ID, by, nil) })
 	succeeds(t, func() error { return other.Create(inSome(1, "b"), by) })
 	if fate, err := other.resolve(c.name, c.keys, true); fate != made || err != nil {

@@ -15,7 +15,7 @@ import (
 func TestPruneManyDamaged(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 3)
+	s := openWith(t, calm(server.Addr), 3)
 	for n := range 3*pageLen + 1 {
 		server.Do("ZADD", s.names.audit, fmt.Sprintf("0.%06d", n), fmt.Sprintf("0 rubbish %d", n))
 	}

@@ -15,7 +15,7 @@ import (
 func TestDamagedRecord(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 2)
+	s := openWith(t, calm(server.Addr), 2)
 	k := testKey(0)
 	record := keystore.EncodeKey(&k)
 	record[len(record)-1] ^= 1

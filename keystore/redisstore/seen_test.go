@@ -27,7 +27,7 @@ const laterDay = apikey.Day(40000) // long after these tests run
 func TestSeenByTwo(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	c := config(server.Addr)
+	c := calm(server.Addr)
 	a, b := open(t, c), open(t, c)
 	k := testKey(1)
 	k.Scopes = []string{"a:a", "b:b", "c:c"}
@@ -69,7 +69,7 @@ func TestSeenByTwo(t *testing.T) {
 func TestSeenDamaged(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 8)
+	s := openWith(t, calm(server.Addr), 8)
 	today := apikey.DayOf(time.Now())
 	other := by
 	other.At = (laterDay + 3).Start()

@@ -62,7 +62,7 @@ func factory(addresses []string) storetest.Factory {
 			return open(t, redis.Config{
 				Addresses: addresses, Prefix: fmt.Sprintf("p%d", prefixes.Add(1)),
 				// The tests keep all processors busy.
-				Timeout: 5 * time.Second, Heartbeat: 5 * time.Second,
+				Timeout: 10 * time.Second, Heartbeat: 10 * time.Second,
 			})
 		},
 		Reopen: func(t *testing.T, s keystore.Store) keystore.Store {

@@ -21,9 +21,7 @@ import (
 // answer is the right one, or an error.
 func TestWalkReads(t *testing.T) {
 	server := redistest.Start(t)
-	c := config(server.Addr)
-	c.Timeout, c.Heartbeat = 5*time.Second, time.Second
-	well := open(t, c)
+	well := open(t, calm(server.Addr))
 	var keys []apikey.Key
 	for n := range 3 {
 		keys = append(keys, testKey(n))
@@ -32,6 +30,7 @@ func TestWalkReads(t *testing.T) {
 	if err := errors.Join(well.CreateAll(keys, by, nil), well.SaveUsage([]apikey.Usage{{ID: keys[0].ID, Day: 20000, Allowed: 1}}, nil)); err != nil {
 		t.Fatal(err)
 	}
+	c := config(server.Addr)
 	c.Timeout, c.Heartbeat = 100*time.Millisecond, 50*time.Millisecond
 	var cases sync.WaitGroup
 	for name, read := range map[string]func(*Store) (string, error){

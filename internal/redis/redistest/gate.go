@@ -51,6 +51,7 @@ type Gate struct {
 	broken  []string
 	late    func()
 	dead    bool
+	held    *Held
 }
 
 // NewGate starts a gate in front of the address of a server.
@@ -191,6 +192,10 @@ func (g *Gate) calls(c *gateConn) (ended bool) {
 		if err != nil {
 			return true
 		}
+		g.mu.Lock()
+		held := g.held
+		g.mu.Unlock()
+		held.wait(call)
 		fault, happens := g.happens(call)
 		if !happens {
 			if _, err := c.server.Write(raw); err != nil {
