@@ -209,7 +209,10 @@ func (s *Store) Delete(id apikey.ID, by keystore.Actor, check func(*apikey.Key) 
 			return notRead(err)
 		}
 		if record == nil {
-			return s.deleteRest(id, by)
+			if created, err := s.deleteRest(id, by); !created {
+				return err
+			}
+			continue
 		}
 		old, err := keystore.DecodeKey(id, record)
 		if err == nil && check != nil {
@@ -253,37 +256,43 @@ func (s *Store) beginDelete(old *apikey.Key, by keystore.Actor) (*change, error)
 }
 
 // deleteRest deletes a key of which there is no record. Where that is because of a
-// deletion whose answer was lost, it finishes that one.
-func (s *Store) deleteRest(id apikey.ID, by keystore.Actor) error {
+// deletion whose answer was lost, it finishes that one. It reports whether somebody
+// has created the key meanwhile.
+func (s *Store) deleteRest(id apikey.ID, by keystore.Actor) (created bool, err error) {
 	indexed := func() (bool, error) {
 		m, err := s.conn.Do(s.conn.B().Zscore().Key(s.names.ids).Member(id.String()).Build())
 		return err == nil && !m.IsNil(), notRead(err)
 	}
 	there, err := indexed()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !there {
-		return fmt.Errorf("%s: %w", id, keystore.ErrNotFound)
+		return false, fmt.Errorf("%s: %w", id, keystore.ErrNotFound)
 	}
 	if err := s.finish(id); err != nil {
-		return notRead(err)
+		return false, notRead(err)
 	}
 	if there, err := indexed(); err != nil || !there {
-		return err
+		return false, err
 	}
 	old := apikey.Key{ID: id}
 	if err := s.findPlaces(&old); err != nil {
-		return notRead(err)
+		return false, notRead(err)
 	}
 	c, err := s.beginDelete(&old, by)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if _, err = c.swap(id, nil, nil, by); err == nil {
+	swapped, err := c.swap(id, nil, nil, by)
+	if err == nil && !swapped {
+		_ = c.end(errContended)
+		return true, nil
+	}
+	if err == nil {
 		err = c.complete(by, nil)
 	}
-	return c.over(err)
+	return false, c.over(err)
 }
 
 // dangling is how long a hash without a key is left to whoever may be about to

@@ -60,20 +60,20 @@ redis.call('PEXPIRE', KEYS[3], ` + marksLive + `)
 return have and 'another' or ''
 `)
 
-// noteScript notes a page of a change before any of it is made. It returns 1; 0 where
-// the change is no longer under way; or 2, how many live keys the workspace has, and
-// how many are reserved, where there is no room for the change. KEYS: meta, pending,
-// steps, workspaces, revoked, expires, until, reserved. ARGV: the change, the page,
-// the keys concerned, the steps; then, for a change that is bounded, the bound, the
-// live keys that it leaves of its own, the ID of the one that it changes, the
-// workspace, and when, in Unix seconds.
+// noteScript notes a page of a change before any of it is made. It returns 1, and how
+// often any key was entered until then; 0 where the change is no longer under way; or
+// 2, how many live keys the workspace has, and how many are reserved, where there is no
+// room for the change. KEYS: meta, pending, steps, workspaces, revoked, expires, until,
+// reserved, entered. ARGV: the change, the page, the keys concerned, the steps; then,
+// for a change that reserves, the bound, 0 for none, the live keys that it leaves of
+// its own, the ID of the one that it changes, the workspace, and when, in Unix seconds.
 //
 // Records are in other slots than these keys, so a bound cannot be checked where they
 // are changed. It is checked here, and the room is reserved in the same step. A
 // reservation replaces what the index counts of its key, for as long as its change is
-// noted. It ends when the change is entered, which brings the index up to date in the
-// same step, or undone. So neither a lost answer nor a gateway that ends can leave room
-// taken for ever, or let it be taken twice.
+// noted. It ends when all of the change is entered, which brings the index up to date
+// in the same step, or with the note. So neither a lost answer nor a gateway that ends
+// can leave room taken for ever, or let it be taken twice.
 //
 // A workspace with fewer keys than there is room for is not counted. Otherwise each
 // of its keys costs up to three look-ups.
@@ -116,7 +116,7 @@ if ARGV[5] then
   end
   local room = max - after - taken
   local some = room < 0 and 1 or #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. ws .. '\0', '(' .. ws .. '\1', 'LIMIT', 0, room + 1)
-  if some > room then
+  if max > 0 and some > room then
     local live = count(ws, at, replaced)
     if live > room then return {2, live, taken} end
   end
@@ -124,7 +124,7 @@ if ARGV[5] then
 end
 redis.call('HSET', KEYS[3], ARGV[1] .. '/' .. ARGV[2], '0 ' .. ARGV[4])
 redis.call('HSET', KEYS[2], ARGV[1], now() .. ' ' .. (page + 1) .. ' ' .. ARGV[3])
-return {1}
+return {1, tonumber(redis.call('HGET', KEYS[9], '') or '0')}
 `)
 
 // clock is the engine's, as the text of its milliseconds.
@@ -152,8 +152,8 @@ return all
 `)
 
 // clearScript forgets a change that is complete: unless somebody has entered a
-// page of it since the caller has looked. KEYS: meta, pending, steps. ARGV: the
-// change, and of each page how often it was entered.
+// page of it since the caller has looked. KEYS: meta, pending, steps, reserved,
+// entered. ARGV: the change, and of each page how often it was entered.
 var clearScript = redis.NewScript(`
 local fields = {}
 for i = 2, #ARGV do
@@ -163,5 +163,7 @@ for i = 2, #ARGV do
 end
 redis.call('HDEL', KEYS[3], unpack(fields))
 redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[4], ARGV[1])
+if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('DEL', KEYS[5]) end
 return 1
 `)

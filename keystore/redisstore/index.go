@@ -17,6 +17,8 @@ type entry struct {
 	of     string // the workspace whose trail has audit; "": that of k
 	made   bool   // the key is created
 	record []byte // of "put"; nil: what k is written as
+
+	overtaken bool // it was not entered, as its key was for another change
 }
 
 func (e *entry) bytes() []byte {
@@ -58,9 +60,10 @@ func (e *entry) args(list []string) ([]string, error) {
 }
 
 // enter brings index and trail up to date with a page of a change, in one step.
-// It reports whether it did: another may have been faster.
+// It reports whether it did: another may have been faster. Of which key that was true
+// for another change, its entry is told.
 func (c *change) enter(page int, by keystore.Actor, entries []entry) (bool, error) {
-	args := []string{c.name + "/" + strconv.Itoa(page), strconv.Itoa(c.times[page])}
+	args := []string{c.name + "/" + strconv.Itoa(page), strconv.Itoa(c.times[page]), formatInt(c.read[page])}
 	opaque := false
 	for i := range entries {
 		var err error
@@ -72,16 +75,20 @@ func (c *change) enter(page int, by keystore.Actor, entries []entry) (bool, erro
 	s, n := c.s, &c.s.names
 	m, have, err := s.conn.RunReplicated(enterScript, []string{
 		n.meta, n.ids, n.workspaces, n.disabled, n.revoked, n.expires, n.opaque, n.used, n.audit, n.auditByKey, n.steps,
-		n.until, n.auditByWs, n.places, n.reserved,
+		n.until, n.auditByWs, n.places, n.reserved, n.pending, n.entered,
 	}, args, s.replicas)
 	if err != nil {
 		return false, err
 	}
-	entered, err := m.AsBool()
-	if err != nil || !entered {
+	told, err := m.AsIntSlice()
+	if err != nil || len(told) == 0 {
 		return false, err
 	}
 	c.times[page]++
+	c.read[page] = told[0]
+	for _, n := range told[1:] {
+		entries[n-1].overtaken = true
+	}
 	if opaque {
 		s.hashes.forgetAll()
 		if s.loadOpaque() != nil {

@@ -11,7 +11,7 @@ import (
 
 // bound is how many live keys a workspace may have after a change that adds some.
 type bound struct {
-	max           int
+	max           int // 0: as many as there are
 	before, after int // live keys of those that are changed
 	id            apikey.ID
 	workspace     string
@@ -25,6 +25,17 @@ func boundOf(by keystore.Actor, k *apikey.Key, before, added int) *bound {
 		return nil
 	}
 	return &bound{max: by.MaxLive, before: before, after: before + added, id: k.ID, workspace: k.Workspace, at: by.At}
+}
+
+// boundOfRotation is boundOf for a rotation, or else reserves what that leaves: its
+// successor is in the index only when the rotation is entered, and its predecessor may
+// have been deleted until then.
+func boundOfRotation(by keystore.Actor, old *apikey.Key, r *keystore.Rotation) *bound {
+	before, added := keystore.AddedLive(by.At, nil, old), r.AddedLive(by.At, old)
+	if b := boundOf(by, old, before, added); b != nil || before+added == 0 {
+		return b
+	}
+	return &bound{before: before, after: before + added, id: old.ID, workspace: old.Workspace, at: by.At}
 }
 
 // args appends what noteScript needs of a bound. Keys expire at whole seconds.

@@ -97,6 +97,14 @@ func (s *Store) mendKeys(ids []apikey.ID) (mended int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	// Others may have entered them since they were read; from the note on that shows.
+	records, err := s.records(idsOf(wrong))
+	if err != nil {
+		return 0, err
+	}
+	for i, e := range c.pages[0] {
+		c.pages[0][i] = entryOf(records[i], &e.k)
+	}
 	return len(wrong), c.complete(keystore.Actor{}, nil)
 }
 

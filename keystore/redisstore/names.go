@@ -41,6 +41,7 @@ type names struct {
 	outbox     string // begins the name of a HASH: see fieldOf → the record of a message
 	lease      string // begins the name of a STRING: who holds an outbox; it expires
 	reserved   string // HASH: change that is under way → live keys after it, space, ID, space, workspace; see noteScript
+	entered    string // HASH: "" → how often any key was entered, ID → the last time; see enterScript
 }
 
 func newNames(prefix string) names {
@@ -52,7 +53,7 @@ func newNames(prefix string) names {
 		opaque: admin + "opaque", limits: admin + "ws", used: admin + "used", charged: admin + "uw",
 		audit: admin + "audit", auditByKey: admin + "auditby", buckets: admin + "buckets", mending: admin + "mending", gateways: admin + "gateways",
 		auditByWs: admin + "auditws", places: admin + "places",
-		pending: admin + "pending", steps: admin + "steps", reserved: admin + "reserved",
+		pending: admin + "pending", steps: admin + "steps", reserved: admin + "reserved", entered: admin + "entered",
 		outboxes: admin + "outboxes", outbox: admin + "outbox:", lease: admin + "lease:",
 	}
 }

@@ -39,7 +39,8 @@ type change struct {
 	mine  bool   // it was begun here
 	keys  string // concerned, as pending has them: the one that decides is the last
 	pages [][]entry
-	times []int // how often each page was entered
+	times []int   // how often each page was entered
+	read  []int64 // how often any key was, when the records of each page were read
 }
 
 // step is what a note has of an entry.
@@ -100,9 +101,9 @@ func (c *change) note(entries []entry, b *bound) error {
 		return err
 	}
 	page := len(c.pages)
-	c.pages, c.times = append(c.pages, entries), append(c.times, 0)
+	c.pages, c.times, c.read = append(c.pages, entries), append(c.times, 0), append(c.read, 0)
 	n := &c.s.names
-	m, err := c.s.conn.Run(noteScript, []string{n.meta, n.pending, n.steps, n.workspaces, n.revoked, n.expires, n.until, n.reserved},
+	m, err := c.s.conn.Run(noteScript, []string{n.meta, n.pending, n.steps, n.workspaces, n.revoked, n.expires, n.until, n.reserved, n.entered},
 		b.args([]string{c.name, strconv.Itoa(page), c.keys, string(text)}))
 	if err == nil {
 		var told []int64
@@ -110,8 +111,10 @@ func (c *change) note(entries []entry, b *bound) error {
 		case err != nil:
 		case len(told) == 3:
 			return &noRoomError{live: int(told[1]), reserved: int(told[2])}
-		case len(told) != 1 || told[0] == 0:
+		case len(told) != 2:
 			err = errGivenUp
+		default:
+			c.read[page] = told[1]
 		}
 	}
 	if err != nil {
@@ -189,7 +192,7 @@ func (c *change) complete(by keystore.Actor, progress func(keys int)) error {
 	return nil
 }
 
-// settle enters a page until the records are as it was entered. It reports
+// settle enters a page until the records are as they were entered. It reports
 // whether somebody else has taken the change over.
 func (c *change) settle(page int, by keystore.Actor) (taken bool, err error) {
 	entries := c.pages[page]
@@ -206,13 +209,10 @@ func (c *change) settle(page int, by keystore.Actor) (taken bool, err error) {
 	return false, errContended
 }
 
-// changed returns entries for those records that are not as they were entered.
+// changed returns entries for those records that are not as they were entered, or
+// that were not entered.
 func (c *change) changed(entries []entry) (differ []entry, err error) {
-	ids := make([]apikey.ID, len(entries))
-	for i := range entries {
-		ids[i] = entries[i].k.ID
-	}
-	records, err := c.s.records(ids)
+	records, err := c.s.records(idsOf(entries))
 	if err != nil {
 		return nil, err
 	}
@@ -221,13 +221,21 @@ func (c *change) changed(entries []entry) (differ []entry, err error) {
 		if entries[i].op == "put" {
 			entered = entries[i].bytes()
 		}
-		if entries[i].op != "" && !bytes.Equal(records[i], entered) {
+		if entries[i].op != "" && (entries[i].overtaken || !bytes.Equal(records[i], entered)) {
 			if e := entryOf(records[i], &entries[i].k); e.op != "" {
 				differ = append(differ, e)
 			}
 		}
 	}
 	return differ, nil
+}
+
+func idsOf(entries []entry) []apikey.ID {
+	ids := make([]apikey.ID, len(entries))
+	for i := range entries {
+		ids[i] = entries[i].k.ID
+	}
+	return ids
 }
 
 // entryOf is the entry for a record as it is, of a key that was as given.
@@ -263,7 +271,7 @@ func (c *change) clear() {
 		args = append(args, strconv.Itoa(n))
 	}
 	n := &c.s.names
-	m, err := c.s.conn.Run(clearScript, []string{n.meta, n.pending, n.steps}, args)
+	m, err := c.s.conn.Run(clearScript, []string{n.meta, n.pending, n.steps, n.reserved, n.entered}, args)
 	if err != nil {
 		c.s.giveUp(c.name)
 		return

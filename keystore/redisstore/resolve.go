@@ -184,10 +184,16 @@ func (s *Store) resolve(name, keys string, force bool) (fate, error) {
 // noted reads what a change has noted. It has no steps where it is cleared.
 func (s *Store) noted(name, keys string) (c *change, pages [][]step, err error) {
 	c = &change{s: s, name: name, keys: keys}
-	header, err := text(s.conn.DoMulti(s.conn.B().Hget().Key(s.names.pending).Field(name).Build())[0])
+	replies := s.conn.DoMulti(s.conn.B().Hget().Key(s.names.pending).Field(name).Build(), s.conn.B().Hget().Key(s.names.entered).Field("").Build())
+	header, err := text(replies[0])
 	if err != nil || header == "" {
 		return c, nil, err
 	}
+	entered, err := text(replies[1])
+	if err != nil {
+		return c, nil, err
+	}
+	read, _ := strconv.ParseInt(entered, 10, 64) // none: no key was
 	parts := strings.SplitN(header, " ", 3)
 	if len(parts) != 3 {
 		return c, nil, fmt.Errorf("%w: the note of the change %+q cannot be read", keystore.ErrDamaged, name)
@@ -211,7 +217,7 @@ func (s *Store) noted(name, keys string) (c *change, pages [][]step, err error) 
 		if err != nil || len(steps) == 0 {
 			return c, nil, fmt.Errorf("%w: page %d of the change %+q cannot be read", keystore.ErrDamaged, page, name)
 		}
-		c.times, pages = append(c.times, times), append(pages, steps)
+		c.times, c.read, pages = append(c.times, times), append(c.read, read), append(pages, steps)
 	}
 	return c, pages, nil
 }

@@ -30,8 +30,7 @@ func (s *Store) Rotate(id apikey.ID, by keystore.Actor, edit func(old, successor
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		within := boundOf(by, &stored, keystore.AddedLive(by.At, nil, &stored), r.AddedLive(by.At, &stored))
-		c, err := s.beginWithin(within, entry{op: "put", k: *successor, audit: created, made: true}, entry{op: "put", k: *old, audit: rotated})
+		c, err := s.beginWithin(boundOfRotation(by, &stored, &r), entry{op: "put", k: *successor, audit: created, made: true}, entry{op: "put", k: *old, audit: rotated})
 		if err != nil {
 			return apikey.Key{}, err
 		}

@@ -32,21 +32,39 @@ return {meta[1] or '', redis.call('HLEN', KEYS[2]), gone, unplaced}
 `
 
 // enterScript brings the administration up to date with the records of a page of
-// a change, and returns whether it did: not where somebody else has entered it
-// meanwhile. The trail gets its entries with the first time. What the change has
-// reserved counts by the index from here on. KEYS: see enter. ARGV: the page's field
-// of steps, how often it was entered, then for each record the eight of entry.args.
+// a change. It returns nothing where somebody else has entered the page meanwhile.
+// Otherwise it returns how often any key was entered until now, and which of the
+// records, from 1, were not: those whose keys were entered for other changes since
+// the caller has read them. So the index never goes back to what a record was before,
+// and the count of live keys can rely on it. The trail gets its entries with the first
+// time. Where all are entered, what the change has reserved counts by the index from
+// here on. KEYS: see enter. ARGV: the page's field of steps, how often it was entered,
+// how often any key was when the records were read, then for each record the eight of
+// entry.args.
+//
+// What was entered is only kept while other changes are under way: no change that
+// begins later can have read a record before.
 var enterScript = redis.NewScript(lost + sizes + placing + `
-local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey, steps, until_, byws, places, reserved = unpack(KEYS)
+local meta, ids, workspaces, disabled, revoked, expires, opaque, used, audit, bykey, steps, until_, byws, places, reserved, pending, entered = unpack(KEYS)
 local step = redis.call('HGET', steps, ARGV[1])
-if not step then return 0 end
+if not step then return {} end
 local times, rest = string.match(step, '^(%d+)( .*)$')
-if times ~= ARGV[2] then return 0 end
+if times ~= ARGV[2] then return {} end
+local read, now = tonumber(ARGV[3]), tonumber(redis.call('HGET', entered, '') or '0')
+local others = redis.call('HLEN', pending) > 1
+if others then now = redis.call('HINCRBY', entered, '', 1) end
+local answer = {now}
 local place, store = placing(byws, places, bykey)
 local seq = tonumber(redis.call('HGET', meta, 'seq') or '0')
 local placed = tonumber(redis.call('HGET', meta, 'placed') or '0') == seq
-for i = 3, #ARGV, 8 do
+for i = 4, #ARGV, 8 do
   local op, id, ws, state, at, hash, of, entry = unpack(ARGV, i, i + 7)
+  if op ~= '' and now > read and tonumber(redis.call('HGET', entered, id) or '0') > read then
+    op = ''
+    answer[#answer + 1] = (i + 4) / 8
+  elseif op ~= '' and others then
+    redis.call('HSET', entered, id, string.format('%.0f', now))
+  end
   if op ~= '' then
     redis.call('ZREM', disabled, id)
     redis.call('ZREM', revoked, id)
@@ -82,9 +100,9 @@ store()
 redis.call('HSET', meta, 'seq', string.format('%.0f', seq))
 if placed then redis.call('HSET', meta, 'placed', string.format('%.0f', seq)) end
 redis.call('HSET', steps, ARGV[1], string.format('%d', times + 1) .. rest)
-redis.call('HDEL', reserved, string.match(ARGV[1], '^(.*)/'))
+if #answer == 1 then redis.call('HDEL', reserved, string.match(ARGV[1], '^(.*)/')) end
 sizes(meta, ids, opaque)
-return 1
+return answer
 `)
 
 // reserveScript gives a hash to an ID, unless another has it, and returns who
