@@ -16,9 +16,6 @@ import (
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// most is how many live keys the workspaces of TestOvertaken may have.
-const most = 2
-
 // TestOvertaken has every change of a key overtaken by every other change of it: the
 // first waits before one of its calls to the engine until the second is made, and
 // before each call that follows somebody tries to take room in the workspace. There
@@ -26,7 +23,7 @@ const most = 2
 func TestOvertaken(t *testing.T) {
 	server := redistest.Start(t)
 	var firsts sync.WaitGroup
-	for i, first := range overtaken() {
+	for i, first := range overtaken(0) {
 		if first.name == "nothing" {
 			continue
 		}
@@ -34,13 +31,16 @@ func TestOvertaken(t *testing.T) {
 			c := redis.Config{Prefix: fmt.Sprintf("o%d", i), Timeout: 10 * time.Second, Heartbeat: 10 * time.Second}
 			gate := redistest.NewGate(t, server.Addr)
 			c.Addresses = []string{server.Addr}
-			o := overtaking{t: t, server: server, gate: gate, first: first}
+			o := overtaking{t: t, server: server, gate: gate}
 			o.well, o.others = open(t, c), open(t, c)
 			c.Addresses = []string{gate.Addr}
 			o.slow = open(t, c)
-			for _, second := range overtaken() {
-				for _, start := range []string{"absent", "live", "expired"} {
-					for stop := 0; o.run(start, second, stop); stop++ {
+			for _, o.most = range []int{2, 3} { // with a key that is live, and another, it is full or not
+				o.first = overtaken(o.most)[i]
+				for _, second := range overtaken(o.most) {
+					for _, start := range []string{"absent", "live", "expired"} {
+						for stop := 0; o.run(start, second, stop); stop++ {
+						}
 					}
 				}
 			}
@@ -57,7 +57,7 @@ type overtakable struct {
 	run    func(s *Store, k apikey.Key) error
 }
 
-func overtaken() []overtakable {
+func overtaken(most int) []overtakable {
 	edit := func(name string, edit func(*apikey.Key)) overtakable {
 		return overtakable{name: name, run: func(s *Store, k apikey.Key) error {
 			return last(s.Update(k.ID, "update", within(most), func(k *apikey.Key) error { edit(k); return nil }))
@@ -145,7 +145,8 @@ type overtaking struct {
 	gate               *redistest.Gate
 	well, others, slow *Store
 	first              overtakable
-	n                  int
+	most               int // live keys
+	n                  int // schedules
 }
 
 // run lets the second change overtake the first before its call number stop, from 0.
@@ -155,7 +156,7 @@ func (o *overtaking) run(start string, second overtakable, stop int) bool {
 	k := testKey(100 * o.n)
 	k.Workspace = fmt.Sprintf("w%d", o.n)
 	fails := func(format string, args ...any) {
-		o.t.Errorf("a key that is %s: %s, overtaken at call %d by %s: %s", start, o.first.name, stop, second.name, fmt.Sprintf(format, args...))
+		o.t.Errorf("a key that is %s, at most %d: %s, overtaken at call %d by %s: %s", start, o.most, o.first.name, stop, second.name, fmt.Sprintf(format, args...))
 	}
 	if err := o.begin(start, k); errors.Is(err, redis.ErrUnavailable) {
 		return true // on a machine that has stopped
@@ -194,7 +195,7 @@ func (o *overtaking) run(start string, second overtakable, stop int) bool {
 	}
 	keys := 3
 	try := func(over bool) {
-		made, err := takes(o.well, numbered(k, keys), most)
+		made, err := takes(o.well, numbered(k, keys), o.most)
 		if made {
 			keys++
 		}
@@ -202,7 +203,7 @@ func (o *overtaking) run(start string, second overtakable, stop int) bool {
 		if err == nil {
 			live, err = o.live(k, keys, over)
 		}
-		if err != nil && !errors.Is(err, redis.ErrUnavailable) || live > most {
+		if err != nil && !errors.Is(err, redis.ErrUnavailable) || live > o.most {
 			fails("%d keys are live, %v", live, err)
 		}
 	}
