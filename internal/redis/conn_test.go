@@ -12,9 +12,13 @@ import (
 	"github.com/socialpatra/keygate/internal/redis/redistest"
 )
 
+// patience is for how long a call may take that is about no fault: a machine that stops
+// for seconds is none.
+const patience = 10 * time.Second
+
 func TestConn(t *testing.T) {
 	server := redistest.Start(t)
-	c, err := Dial(Config{Addresses: []string{server.Addr}})
+	c, err := Dial(Config{Addresses: []string{server.Addr}, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,10 +66,12 @@ func TestConn(t *testing.T) {
 func TestOutages(t *testing.T) {
 	const timeout = 100 * time.Millisecond
 	server := redistest.Start(t)
-	c, err := Dial(Config{Addresses: []string{server.Addr}, Timeout: timeout})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var c *Conn
+	redistest.Until(t, "there is a connection", func() (done bool) {
+		var err error
+		c, err = Dial(Config{Addresses: []string{server.Addr}, Timeout: timeout})
+		return err == nil
+	})
 	defer c.Close()
 	set := func() (err error) {
 		redistest.Quickly(t, "a call", 3*timeout, func() { _, err = c.Do(c.B().Set().Key("a").Value("1").Build()) })
@@ -85,9 +91,13 @@ func TestOutages(t *testing.T) {
 	server.Restart()
 	redistest.Until(t, "it works again", func() bool { return set() == nil })
 	server.Do("CONFIG", "SET", "min-replicas-to-write", "1")
-	if err := set(); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUncertain) {
-		t.Errorf("without replicas: %v", err)
-	}
+	redistest.Until(t, "it is refused without replicas", func() bool {
+		err := set()
+		if err == nil {
+			t.Fatal("it is written without replicas")
+		}
+		return errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrUncertain)
+	})
 }
 
 func TestDialRefused(t *testing.T) {
@@ -114,7 +124,7 @@ func TestDialRefused(t *testing.T) {
 			}
 		})
 	}
-	c, err := Dial(Config{Addresses: []string{server.Addr}, Password: secret})
+	c, err := Dial(Config{Addresses: []string{server.Addr}, Password: secret, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +133,7 @@ func TestDialRefused(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "no", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-	c, err := Dial(Config{Addresses: []string{server.Addr}})
+	c, err := Dial(Config{Addresses: []string{server.Addr}, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +143,7 @@ func TestWarnings(t *testing.T) {
 	}
 	for policy, warned := range map[string]bool{"volatile-ttl": true, "volatile-lru": true, "noeviction": false} {
 		server.Do("CONFIG", "SET", "maxmemory-policy", policy)
-		c, err := Dial(Config{Addresses: []string{server.Addr}})
+		c, err := Dial(Config{Addresses: []string{server.Addr}, Timeout: patience})
 		if err != nil {
 			t.Fatal(err)
 		}

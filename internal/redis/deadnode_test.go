@@ -34,7 +34,7 @@ func TestDeadNode(t *testing.T) {
 					if !configured {
 						addresses = append(addresses[:dead:dead], addresses[dead+1:]...)
 					}
-					c, err := Dial(Config{Addresses: addresses, Heartbeat: heartbeat, Timeout: time.Second})
+					c, err := Dial(Config{Addresses: addresses, Heartbeat: heartbeat, Timeout: patience})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -81,7 +81,8 @@ func TestDiagnosed(t *testing.T) {
 		"RESP2 declared": {answers(t, listen(t), "-NOPROTO unsupported protocol version\r\n"), nil, errRESP2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := Dial(Config{Addresses: []string{tt.address}, TLS: tt.tls, Timeout: time.Second})
+			t.Parallel()
+			c, err := Dial(Config{Addresses: []string{tt.address}, TLS: tt.tls, Timeout: patience / 2})
 			if err == nil {
 				c.Close()
 			}

@@ -4,7 +4,6 @@ package redis
 
 import (
 	"testing"
-	"time"
 
 	"github.com/socialpatra/keygate/internal/redis/redistest"
 )
@@ -14,7 +13,7 @@ func TestSentinelPassword(t *testing.T) {
 	set := redistest.StartSet(t, 1, 1)
 	set.Sentinels[0].Do("ACL", "SETUSER", "watcher", "on", ">correct-horse", "allchannels", "+@all")
 	set.Sentinels[0].Do("ACL", "SETUSER", "default", "off")
-	config := Config{Addresses: set.Addrs(), Master: set.Name, Timeout: time.Second}
+	config := Config{Addresses: set.Addrs(), Master: set.Name, Timeout: patience}
 	if c, err := Dial(config); err == nil {
 		c.Close()
 		t.Error("a sentinel with a password was asked without one")

@@ -17,7 +17,7 @@ import (
 // it must not be asked without pause.
 func TestBeatRate(t *testing.T) {
 	server := redistest.Start(t)
-	c, err := Dial(Config{Addresses: []string{server.Addr}, Heartbeat: 50 * time.Millisecond})
+	c, err := Dial(Config{Addresses: []string{server.Addr}, Heartbeat: 50 * time.Millisecond, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

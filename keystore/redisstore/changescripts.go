@@ -62,18 +62,19 @@ return have and 'another' or ''
 
 // noteScript notes a page of a change before any of it is made. It returns 1, and how
 // often any key was entered until then; 0 where the change is no longer under way; or
-// 2, how many live keys the workspace has, and how many are reserved, where there is no
-// room for the change. KEYS: meta, pending, steps, workspaces, revoked, expires, until,
-// reserved, entered. ARGV: the change, the page, the keys concerned, the steps; then,
-// for a change that reserves, the bound, 0 for none, the live keys that it leaves of
-// its own, the ID of the one that it changes, the workspace, and when, in Unix seconds.
+// 2, how many live keys the workspace has, and how many more are reserved, where there
+// is no room for the change. KEYS: meta, pending, steps, workspaces, revoked, expires,
+// until, reserved, entered. ARGV: the change, the page, the keys concerned, the steps;
+// then, for a change that adds live keys, the bound, 0 for none, how many of those
+// concerned are live after it, the IDs of those that it adds, the workspace, and when,
+// in Unix seconds.
 //
 // Records are in other slots than these keys, so a bound cannot be checked where they
-// are changed. It is checked here, and the room is reserved in the same step. A
-// reservation replaces what the index counts of its key, for as long as its change is
-// noted. It ends when all of the change is entered, which brings the index up to date
-// in the same step, or with the note. So neither a lost answer nor a gateway that ends
-// can leave room taken for ever, or let it be taken twice.
+// are changed. It is checked here, and the room is reserved in the same step. A key
+// that is reserved counts as live, whatever the index says of it, for as long as the
+// change is noted. That ends when all of the change is entered, which brings the index
+// up to date in the same step, or with the note. So neither a lost answer nor a gateway
+// that ends can leave room taken for ever, or let it be taken twice.
 //
 // A workspace with fewer keys than there is room for is not counted. Otherwise each
 // of its keys costs up to three look-ups.
@@ -89,38 +90,42 @@ local function isLive(id, at)
   return not ends or tonumber(ends) > at
 end
 
-local function count(ws, at, replaced)
-  local n, from = 0, '[' .. ws .. '\0'
-  while true do
-    local members = redis.call('ZRANGEBYLEX', KEYS[4], from, '(' .. ws .. '\1', 'LIMIT', 0, 1000)
-    for _, member in ipairs(members) do
-      local id = string.sub(member, #ws + 2)
-      if not replaced[id] and isLive(id, at) then n = n + 1 end
-    end
-    if #members < 1000 then return n end
-    from = '(' .. members[#members]
-  end
-end
-
 if ARGV[5] then
-  local max, after, id, ws, at = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
-  local taken, replaced, all = 0, {[id] = true}, redis.call('HGETALL', KEYS[8])
+  local max, after, adds, ws, at = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
+  local own, reserved, taken, all = {}, {}, 0, redis.call('HGETALL', KEYS[8])
+  for id in string.gmatch(ARGV[3], '[^,]+') do own[id] = true end
   for i = 1, #all, 2 do
-    local n, key, of = string.match(all[i + 1], '^(%d+) (%S+) (.*)$')
+    local ids, of = string.match(all[i + 1], '^(%S+) (.*)$')
     if redis.call('HEXISTS', KEYS[2], all[i]) == 0 then
       redis.call('HDEL', KEYS[8], all[i])
     elseif of == ws then
-      taken = taken + tonumber(n)
-      replaced[key] = true
+      for id in string.gmatch(ids, '[^,]+') do
+        if not own[id] and not reserved[id] then taken = taken + 1 end
+        reserved[id] = true
+      end
     end
   end
+
+  local function count()
+    local n, from = 0, '[' .. ws .. '\0'
+    while true do
+      local members = redis.call('ZRANGEBYLEX', KEYS[4], from, '(' .. ws .. '\1', 'LIMIT', 0, 1000)
+      for _, member in ipairs(members) do
+        local id = string.sub(member, #ws + 2)
+        if not own[id] and not reserved[id] and isLive(id, at) then n = n + 1 end
+      end
+      if #members < 1000 then return n end
+      from = '(' .. members[#members]
+    end
+  end
+
   local room = max - after - taken
   local some = room < 0 and 1 or #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. ws .. '\0', '(' .. ws .. '\1', 'LIMIT', 0, room + 1)
   if max > 0 and some > room then
-    local live = count(ws, at, replaced)
+    local live = count()
     if live > room then return {2, live, taken} end
   end
-  redis.call('HSET', KEYS[8], ARGV[1], after .. ' ' .. id .. ' ' .. ws)
+  redis.call('HSET', KEYS[8], ARGV[1], adds .. ' ' .. ws)
 end
 redis.call('HSET', KEYS[3], ARGV[1] .. '/' .. ARGV[2], '0 ' .. ARGV[4])
 redis.call('HSET', KEYS[2], ARGV[1], now() .. ' ' .. (page + 1) .. ' ' .. ARGV[3])

@@ -3,17 +3,18 @@ package redisstore
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/socialpatra/keygate/apikey"
 	"github.com/socialpatra/keygate/keystore"
 )
 
-// bound is how many live keys a workspace may have after a change that adds some.
+// bound is what a change may add to the live keys of a workspace.
 type bound struct {
-	max           int // 0: as many as there are
-	before, after int // live keys of those that are changed
-	id            apikey.ID
+	max           int         // live keys of the workspace after it; 0: any number
+	before, after int         // live keys of those that are changed
+	adds          []apikey.ID // the keys that are live after it alone
 	workspace     string
 	at            time.Time
 }
@@ -24,18 +25,28 @@ func boundOf(by keystore.Actor, k *apikey.Key, before, added int) *bound {
 	if by.MaxLive <= 0 || added <= 0 {
 		return nil
 	}
-	return &bound{max: by.MaxLive, before: before, after: before + added, id: k.ID, workspace: k.Workspace, at: by.At}
+	return &bound{max: by.MaxLive, before: before, after: before + added, adds: []apikey.ID{k.ID}, workspace: k.Workspace, at: by.At}
 }
 
-// boundOfRotation is boundOf for a rotation, or else reserves what that leaves: its
-// successor is in the index only when the rotation is entered, and its predecessor may
-// have been deleted until then.
+// boundOfRotation is boundOf for a rotation. That has one even if it adds no live key
+// to the others, as its predecessor may be deleted before its successor is in the
+// index.
 func boundOfRotation(by keystore.Actor, old *apikey.Key, r *keystore.Rotation) *bound {
 	before, added := keystore.AddedLive(by.At, nil, old), r.AddedLive(by.At, old)
-	if b := boundOf(by, old, before, added); b != nil || before+added == 0 {
-		return b
+	b := &bound{before: before, after: before + added, workspace: old.Workspace, at: by.At}
+	if keystore.AddedLive(by.At, nil, &r.Successor) > 0 {
+		b.adds = append(b.adds, r.Successor.ID)
 	}
-	return &bound{before: before, after: before + added, id: old.ID, workspace: old.Workspace, at: by.At}
+	if keystore.AddedLive(by.At, old, &r.Old) > 0 {
+		b.adds = append(b.adds, old.ID)
+	}
+	switch {
+	case len(b.adds) == 0:
+		return nil
+	case added > 0:
+		b.max = by.MaxLive
+	}
+	return b
 }
 
 // args appends what noteScript needs of a bound. Keys expire at whole seconds.
@@ -43,13 +54,17 @@ func (b *bound) args(list []string) []string {
 	if b == nil {
 		return list
 	}
-	return append(list, strconv.Itoa(b.max), strconv.Itoa(b.after), b.id.String(), b.workspace, formatInt(b.at.Unix()))
+	var adds []string
+	for _, id := range b.adds {
+		adds = append(adds, id.String())
+	}
+	return append(list, strconv.Itoa(b.max), strconv.Itoa(b.after), strings.Join(adds, ","), b.workspace, formatInt(b.at.Unix()))
 }
 
 // noRoomError is why a change within a bound was not noted.
 type noRoomError struct {
 	live     int // besides the keys of the change
-	reserved int // for changes under way
+	reserved int // beside those, for changes under way
 }
 
 func (*noRoomError) Error() string { return "there is no room for the change" }

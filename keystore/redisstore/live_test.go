@@ -251,7 +251,7 @@ func TestReservations(t *testing.T) {
 	c.clear()
 
 	// Of no change: it is nothing.
-	server.Do("HSET", s.names.reserved, "ghost", "7 "+testKey(9).ID.String()+" acme")
+	server.Do("HSET", s.names.reserved, "ghost", testKey(9).ID.String()+","+testKey(10).ID.String()+" acme")
 	wantRoom("beside the reservation of no change", true, 5, 4)
 	if n := server.Do("HLEN", s.names.reserved); n != "0" {
 		t.Errorf("%s reservations are left", n)
@@ -260,7 +260,7 @@ func TestReservations(t *testing.T) {
 	// Of a change of a key that the index has: it counts in the place of that.
 	now := formatInt(time.Now().UnixMilli())
 	server.Do("HSET", s.names.pending, "x", now+" 1 "+testKey(5).ID.String())
-	server.Do("HSET", s.names.reserved, "x", "2 "+testKey(5).ID.String()+" acme")
+	server.Do("HSET", s.names.reserved, "x", testKey(5).ID.String()+","+testKey(9).ID.String()+" acme")
 	wantRoom("beside a rotation under way", false, 6, 5)
 	wantRoom("beside a rotation under way", true, 6, 6)
 }

@@ -40,7 +40,7 @@ type names struct {
 	outboxes   string // HASH: outbox → its place, space, when it was last wanted in Unix seconds
 	outbox     string // begins the name of a HASH: see fieldOf → the record of a message
 	lease      string // begins the name of a STRING: who holds an outbox; it expires
-	reserved   string // HASH: change that is under way → live keys after it, space, ID, space, workspace; see noteScript
+	reserved   string // HASH: change that is under way → the IDs of keys that it makes live, with commas, space, workspace; see noteScript
 	entered    string // HASH: "" → how often any key was entered, ID → the last time; see enterScript
 }
 

@@ -128,7 +128,7 @@ func (c *gateConn) end() {
 }
 
 func (g *Gate) serve(client net.Conn) {
-	server, err := net.DialTimeout("tcp", g.target, time.Second)
+	server, err := net.DialTimeout("tcp", g.target, Patience)
 	if err != nil {
 		client.Close()
 		return

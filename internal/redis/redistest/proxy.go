@@ -4,7 +4,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Proxy forwards connections to a server until it is told not to. Then it
@@ -76,7 +75,7 @@ func (p *Proxy) serve(client net.Conn) {
 	if !p.keep(client) || !p.pass() {
 		return
 	}
-	server, err := net.DialTimeout("tcp", p.target, time.Second)
+	server, err := net.DialTimeout("tcp", p.target, Patience)
 	if err != nil {
 		client.Close()
 		return

@@ -149,12 +149,12 @@ func (s *Server) Do(command ...string) string {
 
 // Try is Do that returns the error.
 func (s *Server) Try(command ...string) (string, error) {
-	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	conn, err := net.DialTimeout("tcp", s.Addr, Patience)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
 		return "", err
 	}
 	r := bufio.NewReader(conn)
