@@ -117,7 +117,7 @@ func TestReplicated(t *testing.T) {
 	var stored names
 	want := func(n, have int, patience time.Duration) {
 		t.Helper()
-		c := config(server.Addr)
+		c := calm(server.Addr)
 		c.Timeout = patience
 		s, err := Open(dial(t, c), Config{Replicas: 1})
 		if err != nil {
@@ -134,7 +134,7 @@ func TestReplicated(t *testing.T) {
 			t.Errorf("%+v; want %d of 1", got, have)
 		}
 	}
-	want(1, 0, time.Second)
+	want(1, 0, 5*time.Second)
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+server.Port, "--repl-diskless-sync-delay", "0")
 	redistest.Until(t, "the replica is in step", func() bool { return strings.Contains(replica.Do("INFO", "replication"), "master_link_status:up") })
 	want(2, 1, 10*time.Second) // a fresh replica acknowledges every second, and at first only then

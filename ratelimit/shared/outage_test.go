@@ -71,10 +71,11 @@ func TestOutages(t *testing.T) {
 			t.Run(tt.name+", "+name, func(t *testing.T) {
 				awayFromMidnight(t)
 				server := redistest.Start(t)
-				gateways := []*shared.Limiter{hasty(t, server.Addr, tt.o), hasty(t, server.Addr, tt.o)}
+				other := start(t, server.Addr, tt.o)
 				for range before {
-					take(t, gateways[0], caps, 1)
+					take(t, other, caps, 1)
 				}
+				gateways := []*shared.Limiter{hasty(t, server.Addr, tt.o), hasty(t, server.Addr, tt.o)}
 				outage.begin(server)
 				for i, l := range gateways {
 					begin, passed := time.Now(), 0
@@ -117,7 +118,8 @@ func TestOutages(t *testing.T) {
 					back(t, l, caps)
 				}
 				// The engine goes on from what it had counted.
-				r, err := gateways[0].Peek(keyA, caps, 1)
+				back(t, other, caps)
+				r, err := other.Peek(keyA, caps, 1)
 				if charged := int(caps.PerDay - r.Day.Remaining); err != nil || charged < before+1 || charged > before+1+len(gateways) {
 					t.Errorf("%d are charged with one more (%v), want %d and at most those that were under way", charged, err, before+1)
 				}
@@ -168,8 +170,8 @@ func slowestUnderLoad(t *testing.T, mode shared.Mode, caps ratelimit.Caps) time.
 				switch {
 				case err == nil && r.Allowed:
 					passed.Add(1)
-				case errors.Is(err, redis.ErrUnavailable) && stopped.Load():
-					if failed.Add(1) >= enough {
+				case errors.Is(err, redis.ErrUnavailable): // on a machine that stops before the engine does, too
+					if stopped.Load() && failed.Add(1) >= enough {
 						<-resumed // so as not to spin
 					}
 				default:
@@ -200,7 +202,7 @@ func TestCountsSurviveAKill(t *testing.T) {
 	server := redistest.Start(t)
 	var gateways []*shared.Limiter
 	for range 3 {
-		gateways = append(gateways, hasty(t, server.Addr, shared.Options{}))
+		gateways = append(gateways, start(t, server.Addr, shared.Options{}))
 	}
 	caps := limits(1_000_000, 1_000_000, 100)
 	passed := offer(t, gateways, 20, 1, caps, one, func() {})
@@ -223,21 +225,23 @@ func TestCountsSurviveAKill(t *testing.T) {
 func TestOneProbeAtATime(t *testing.T) {
 	awayFromMidnight(t)
 	server := redistest.Start(t)
-	l := hasty(t, server.Addr, shared.Options{OnOutage: shared.Open})
+	l := start(t, server.Addr, shared.Options{OnOutage: shared.Open})
 	caps := limits(1_000_000, 1_000_000, 1_000_000)
 	take(t, l, caps, 1)
 	// An engine without the replicas that it wants reads, but does not write.
 	server.Do("CONFIG", "SET", "min-replicas-to-write", "1")
 	before, _ := calls(server)
 	begin := time.Now()
-	for time.Since(begin) < 500*time.Millisecond {
+	after := before
+	redistest.Until(t, "it was asked for a while, and again", func() bool {
 		if r := take(t, l, caps, 1); !r.Allowed {
 			t.Fatalf("got %+v, want allowed", r)
 		}
-	}
-	after, _ := calls(server)
-	if got, most := after-before, 2+int(time.Since(begin)/(200*time.Millisecond)); got < 2 || got > most {
-		t.Errorf("%d calls, want 2 to %d", got, most)
+		after, _ = calls(server)
+		return time.Since(begin) > 500*time.Millisecond && after-before >= 2
+	})
+	if got, most := after-before, 2+int(time.Since(begin)/(200*time.Millisecond)); got > most {
+		t.Errorf("%d calls, want at most %d", got, most)
 	}
 	server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
 	back(t, l, caps)

@@ -53,22 +53,24 @@ func TestWalk(t *testing.T) {
 				gate.Break(call, fault, func(call []string) bool {
 					return len(call) > 3 && strings.HasPrefix(call[0], "EVAL") && strings.Contains(call[3], ":l:{")
 				})
-				passed := spend(t, far, key, caps, offered)
+				var s spending
+				s.spend(t, far, key, caps, offered)
 				broken := gate.Broken()
-				passed += spend(t, near, key, caps, quota)
+				s.spend(t, near, key, caps, quota)
 				gate.Release()
-				passed += spend(t, near, key, caps, quota)
+				s.spend(t, near, key, caps, quota)
 				near.Save()
 				far.Save()
 				at := fmt.Sprintf("%s, %s of call %d", name, fault, call)
 				if broken == nil {
 					t.Errorf("%s: there is no such call", at)
 				}
-				if passed > quota || passed < quota-mode.short {
-					t.Errorf("%s: %d of %d passed", at, passed, quota)
+				// On a machine that stops more calls than one may be answered too late.
+				if s.passed > quota || s.passed < quota-mode.short*max(1, s.unknown) {
+					t.Errorf("%s: %d of %d passed, %d calls may have been charged", at, s.passed, quota, s.unknown)
 				}
-				if counted != passed {
-					t.Errorf("%s: %d passed and %d are counted", at, passed, counted)
+				if counted != s.passed {
+					t.Errorf("%s: %d passed and %d are counted", at, s.passed, counted)
 				}
 			}
 		}
@@ -87,17 +89,23 @@ func dialBriefly(t *testing.T, addr string) *redis.Conn {
 	return conn
 }
 
-// spend asks for so many units, one at a time, and returns how many passed.
-func spend(t *testing.T, l *shared.Limiter, id apikey.ID, caps ratelimit.Caps, units int) (passed int) {
+type spending struct {
+	passed  int
+	unknown int // were not answered, and may have been charged
+}
+
+// spend asks for so many units, one at a time.
+func (s *spending) spend(t *testing.T, l *shared.Limiter, id apikey.ID, caps ratelimit.Caps, units int) {
 	t.Helper()
 	for range units {
 		r, err := l.Take(id, caps, 1, time.Now())
 		switch {
 		case err != nil && !errors.Is(err, redis.ErrUnavailable):
 			t.Fatal(err)
+		case errors.Is(err, redis.ErrUncertain):
+			s.unknown++
 		case err == nil && r.Allowed:
-			passed++
+			s.passed++
 		}
 	}
-	return passed
 }
