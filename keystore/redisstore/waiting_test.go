@@ -17,7 +17,7 @@ import (
 func TestChangesThatWaitAreTold(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, config(server.Addr), 4)
+	s, hasty := openWith(t, calm(server.Addr), 4), open(t, config(server.Addr))
 	if got := s.Waiting(); got != 0 {
 		t.Errorf("before any change: %s", got)
 	}
@@ -56,7 +56,7 @@ func TestChangesThatWaitAreTold(t *testing.T) {
 
 	server.Stop()
 	redistest.Quickly(t, "a change while the engine hangs", 2*timeout+slack, func() {
-		err := s.SetWorkspaceLimits("acme", &apikey.WorkspaceLimits{PerDay: 7}, by)
+		err := hasty.SetWorkspaceLimits("acme", &apikey.WorkspaceLimits{PerDay: 7}, by)
 		if err == nil || !errors.Is(err, keystore.ErrNotWritten) && !errors.Is(err, keystore.ErrUnknownOutcome) {
 			t.Errorf("while the engine hangs, a change ends with %v", err)
 		}
