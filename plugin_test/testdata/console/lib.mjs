@@ -57,7 +57,7 @@ export function launchOptions(options = {}) {
   };
 }
 
-export const patience = 10_000;
+export const patience = 60_000;
 
 // maxPage is how much a page may weigh with all that it loads, in bytes.
 const maxPage = 150 * 1024;
@@ -112,8 +112,7 @@ export async function forward(page) {
 
 async function travel(page, by) {
   const { currentIndex, entries } = await history(page);
-  const session = await page.context().newCDPSession(page);
-  await session.send("Page.navigateToHistoryEntry", { entryId: entries[currentIndex + by].id });
+  await asked(page, (session) => session.send("Page.navigateToHistoryEntry", { entryId: entries[currentIndex + by].id }));
   const deadline = Date.now() + patience;
   while ((await history(page)).currentIndex !== currentIndex + by) {
     if (Date.now() > deadline) {
@@ -122,32 +121,36 @@ async function travel(page, by) {
   }
 }
 
-// history returns what the browser keeps of where a page has been. While the page
-// gives way to another it cannot be asked.
-export async function history(page) {
-  for (let i = 0; ; i++) {
-    try {
-      const session = await page.context().newCDPSession(page);
-      const answer = await session.send("Page.getNavigationHistory");
-      await session.detach();
-      return answer;
-    } catch (error) {
-      if (i === 50) {
-        throw error;
-      }
-    }
-  }
+// history returns what the browser keeps of where a page has been.
+export function history(page) {
+  return asked(page, (session) => session.send("Page.getNavigationHistory"));
 }
 
-// contentOf returns what a page has, when it stands still.
-export async function contentOf(page) {
-  for (let i = 0; ; i++) {
+async function asked(page, question) {
+  return await still(async () => {
+    const session = await page.context().newCDPSession(page);
+    const answer = await question(session);
+    await session.detach();
+    return answer;
+  });
+}
+
+// contentOf returns what a page has.
+export function contentOf(page) {
+  return still(() => page.content());
+}
+
+// still returns an answer that a page has when it stands still: while it gives way to
+// another it cannot be asked.
+async function still(ask) {
+  for (const deadline = Date.now() + patience; ; ) {
     try {
-      return await page.content();
+      return await ask();
     } catch (error) {
-      if (i === 50) {
+      if (Date.now() > deadline) {
         throw error;
       }
+      await new Promise((go) => setTimeout(go, 10));
     }
   }
 }
