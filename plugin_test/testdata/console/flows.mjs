@@ -55,7 +55,7 @@ await flow("finding it by a prefix from a log", async () => {
   const prefix = token.slice(0, 18);
   await hand.fill(field("Search"), prefix);
   await hand.press(button("Find"));
-  await page.getByTestId("key-row").waitFor();
+  await page.waitForURL(/q=patra_/);
   equal(await page.getByTestId("key-row").count(), 1, "the keys found by a prefix");
   await hand.press(page.getByTestId("key-row").getByRole("link"));
   await heading(page, name);
