@@ -114,7 +114,7 @@ async function travel(page, by) {
   const { currentIndex, entries } = await history(page);
   await asked(page, (session) => session.send("Page.navigateToHistoryEntry", { entryId: entries[currentIndex + by].id }));
   const deadline = Date.now() + patience;
-  while ((await history(page)).currentIndex !== currentIndex + by) {
+  while ((await history(page)).currentIndex !== currentIndex + by || await still(() => page.evaluate(() => document.readyState)) !== "complete") {
     if (Date.now() > deadline) {
       throw new Error(`the browser does not go ${by} in its history`);
     }
