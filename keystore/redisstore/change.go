@@ -121,7 +121,7 @@ func (s *Store) Create(k apikey.Key, by keystore.Actor) error {
 		return err
 	}
 	defer s.lock(k.ID)()
-	c, err := s.beginWithin(boundOf(by, &k, 0, keystore.AddedLive(by.At, nil, &k)), entry{op: "put", k: k, audit: audit, made: true})
+	c, err := s.beginWithin(boundOf(by, becomes{to: &k}), entry{op: "put", k: k, audit: audit, made: true})
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (s *Store) Update(id apikey.ID, action string, by keystore.Actor, edit func
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		c, err := s.beginWithin(boundOf(by, &old, keystore.AddedLive(by.At, nil, &old), keystore.AddedLive(by.At, &old, &k)), entry{op: "put", k: k, audit: audit})
+		c, err := s.beginWithin(boundOf(by, becomes{&old, &k}), entry{op: "put", k: k, audit: audit})
 		if err != nil {
 			return apikey.Key{}, err
 		}

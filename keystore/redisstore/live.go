@@ -19,32 +19,26 @@ type bound struct {
 	at            time.Time
 }
 
-// boundOf returns the bound of a change, or nil if it has none or adds no live key.
-// k is the key that is changed or created; before says whether it is live.
-func boundOf(by keystore.Actor, k *apikey.Key, before, added int) *bound {
-	if by.MaxLive <= 0 || added <= 0 {
-		return nil
-	}
-	return &bound{max: by.MaxLive, before: before, after: before + added, adds: []apikey.ID{k.ID}, workspace: k.Workspace, at: by.At}
-}
+// becomes is how a change leaves one of its keys. from is nil where it makes the key.
+type becomes struct{ from, to *apikey.Key }
 
-// boundOfRotation is boundOf for a rotation. That has one even if it adds no live key
-// to the others, as its predecessor may be deleted before its successor is in the
-// index.
-func boundOfRotation(by keystore.Actor, old *apikey.Key, r *keystore.Rotation) *bound {
-	before, added := keystore.AddedLive(by.At, nil, old), r.AddedLive(by.At, old)
-	b := &bound{before: before, after: before + added, workspace: old.Workspace, at: by.At}
-	if keystore.AddedLive(by.At, nil, &r.Successor) > 0 {
-		b.adds = append(b.adds, r.Successor.ID)
-	}
-	if keystore.AddedLive(by.At, old, &r.Old) > 0 {
-		b.adds = append(b.adds, old.ID)
+// boundOf returns the bound of a change, or nil if it makes no key live. What makes keys
+// live reserves them, also where it adds none: a rotation may end the key that it
+// replaces, and that may be deleted before the successor is in the index.
+func boundOf(by keystore.Actor, keys ...becomes) *bound {
+	b := &bound{workspace: keys[0].to.Workspace, at: by.At}
+	for _, k := range keys {
+		b.before += keystore.AddedLive(by.At, nil, k.from)
+		b.after += keystore.AddedLive(by.At, nil, k.to)
+		if keystore.AddedLive(by.At, k.from, k.to) > 0 {
+			b.adds = append(b.adds, k.to.ID)
+		}
 	}
 	switch {
 	case len(b.adds) == 0:
 		return nil
-	case added > 0:
-		b.max = by.MaxLive
+	case b.after > b.before:
+		b.max = max(0, by.MaxLive)
 	}
 	return b
 }

@@ -194,7 +194,7 @@ func boundedChange(s *Store, r *rand.Rand, keys, most int) error {
 // takes creates a key if there is room, and waits for none. It reports whether there was:
 // then the key may be there.
 func takes(s *Store, k apikey.Key, most int) (room bool, err error) {
-	c, err := s.beginBounded(boundOf(within(most), &k, 0, 1), []entry{{op: "put", k: k, made: true}})
+	c, err := s.beginBounded(boundOf(within(most), becomes{to: &k}), []entry{{op: "put", k: k, made: true}})
 	if _, full := errors.AsType[*noRoomError](err); full {
 		return false, nil
 	}
@@ -220,7 +220,7 @@ func TestReservations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := s.beginWithin(boundOf(within(most), &k, 0, 1), entry{op: "put", k: k, audit: audit, made: true})
+		c, err := s.beginWithin(boundOf(within(most), becomes{to: &k}), entry{op: "put", k: k, audit: audit, made: true})
 		if err != nil {
 			t.Fatal(err)
 		}

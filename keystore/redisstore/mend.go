@@ -117,7 +117,7 @@ func (s *Store) misplaced(ids []apikey.ID) (wrong []entry, err error) {
 	}
 	for i := range looks {
 		if l := &looks[i]; l.whole && l.problem != nil {
-			wrong = append(wrong, entry{op: "put", k: l.k, record: l.record})
+			wrong = append(wrong, entry{op: "put", k: l.k})
 		}
 	}
 	return wrong, nil

@@ -30,7 +30,7 @@ func (s *Store) Rotate(id apikey.ID, by keystore.Actor, edit func(old, successor
 		if err != nil {
 			return apikey.Key{}, err
 		}
-		c, err := s.beginWithin(boundOfRotation(by, &stored, &r), entry{op: "put", k: *successor, audit: created, made: true}, entry{op: "put", k: *old, audit: rotated})
+		c, err := s.beginWithin(boundOf(by, becomes{to: successor}, becomes{&stored, old}), entry{op: "put", k: *successor, audit: created, made: true}, entry{op: "put", k: *old, audit: rotated})
 		if err != nil {
 			return apikey.Key{}, err
 		}

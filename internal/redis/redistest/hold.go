@@ -2,10 +2,8 @@ package redistest
 
 // Held are the calls through a gate that wait until somebody lets them pass.
 type Held struct {
-	// Waits gets each call that waits. The next one comes when it may pass.
-	Waits <-chan []string
+	Waits chan struct{} // gets a value for each call that waits; then it may Pass
 
-	waits   chan []string
 	passes  chan struct{}
 	ended   chan struct{}
 	matches func(call []string) bool
@@ -13,12 +11,10 @@ type Held struct {
 
 // Hold makes each call wait that matches, from now until End.
 func (g *Gate) Hold(matches func(call []string) bool) *Held {
-	waits := make(chan []string)
-	h := &Held{Waits: waits, waits: waits, passes: make(chan struct{}), ended: make(chan struct{}), matches: matches}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held = h
-	return h
+	g.held = &Held{Waits: make(chan struct{}), passes: make(chan struct{}), ended: make(chan struct{}), matches: matches}
+	return g.held
 }
 
 // Pass lets the call pass that Waits has told of.
@@ -33,7 +29,7 @@ func (h *Held) wait(call []string) {
 		return
 	}
 	select {
-	case h.waits <- call:
+	case h.Waits <- struct{}{}:
 	case <-h.ended:
 		return
 	}
