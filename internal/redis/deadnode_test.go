@@ -71,7 +71,11 @@ func TestDeadNode(t *testing.T) {
 						}
 						return late
 					}
-					if late() > 0 && late() > 0 && late() > 0 { // a machine that stops makes calls late once
+					spans := 0 // with late calls; a machine that stops makes some in one
+					for spans < 3 && late() > 0 {
+						spans++
+					}
+					if spans == 3 {
 						t.Error("calls are late after the failover")
 					}
 					redistest.Until(t, "all keys can be looked at", func() bool {
